@@ -1,0 +1,40 @@
+//! h5live puts any camera or video feed on a web page, live, with four small Unix filters.
+//!
+//! ```text
+//!   h5cap SOURCE  |  h5enc         |  h5mux        |  h5serve
+//!   source          encode            mux             serve          -> browsers
+//!      \__ pipe::Writer   pipe::Reader __/ \__ CMAF chunks __/
+//!            live Matroska                    fragmented MP4
+//! ```
+//!
+//! A frame flows one way: bytes -> [`pipe::Reader`] -> [`media::Event`] -> a stage -> [`media::Event`] ->
+//! [`pipe::Writer`] -> bytes. The modules, in that order:
+//!
+//! | layer | module | its job | may import |
+//! |---|---|---|---|
+//! | 0 | [`media`] | tracks, packets, events, times: plain data | nothing of ours |
+//! | 1 | [`codec`] | bitstream syntax, pure: H.264, H.265, AAC, Opus, JPEG, raw pictures | 0 |
+//! | 1 | [`format`](mod@format) | container syntax, pure: Matroska, fMP4, Annex B, y4m, MJPEG, ADTS, WAV | 0, codec |
+//! | 2 | [`pipe`] | bytes in, events out, and back; the bounded sniff | 0-1 |
+//! | 2 | [`source`] | one file per source of pictures or sound | 0-1 |
+//! | 2 | [`encode`] | one file per encoder or decoder, and pixel conversion | 0-1 |
+//! | 2 | [`mux`] | decode times and CMAF chunks | 0-1 |
+//! | 2 | [`serve`] | the hub of cursors over a shared ring, HTTP, WebSocket, the player | 0-1 |
+//! | 2 | [`cli`] | what the four programs share at their edges | 0 |
+//! | 3 | `bin/*` | the only place where stages meet | all |
+//!
+//! What always holds:
+//!
+//! - a stage adds no frame of delay: what is whole is forwarded;
+//! - parsers are sans-IO: bytes and times are arguments, "need more" is a value, and how the input was cut does not matter;
+//! - every size and count from outside is bounded before it is allocated, and no input makes a program panic.
+
+pub mod cli;
+pub mod codec;
+pub mod encode;
+pub mod format;
+pub mod media;
+pub mod mux;
+pub mod pipe;
+pub mod serve;
+pub mod source;

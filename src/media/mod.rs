@@ -1,0 +1,13 @@
+//! Plain data that every stage speaks: tracks, packets, events and times. No I/O, no syntax of any format.
+
+mod clock;
+mod error;
+mod packet;
+mod time;
+mod track;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use error::{Malformed, NoSource, Unsupported};
+pub use packet::{Event, Header, Packet};
+pub use time::{Rate, Timestamp, WallTime};
+pub use track::{AudioParams, Codec, Colour, Kind, Params, PixelFormat, SampleFormat, Track, VideoParams, MAX_TRACKS};

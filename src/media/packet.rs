@@ -1,0 +1,41 @@
+//! What travels between stages.
+
+use super::{Timestamp, Track, WallTime};
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// Start of a stream, or of a new set of tracks in the same stream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Header {
+    /// At least one, at most [`super::MAX_TRACKS`]; [`Packet::track`] is an index into it.
+    pub tracks: Arc<[Track]>,
+    /// Wall-clock time of stream time zero, where it is known.
+    pub time_zero: Option<WallTime>,
+}
+
+/// One frame, raw or coded (RFC 9559 "Block"): one picture, or one audio frame (PCM: a run of samples).
+///
+/// The canonical forms of `data`, which every source and parser makes and every stage may rely on:
+/// - H.264, H.265: one access unit, NAL units each after a 4-byte big-endian length, no empty ones, no access unit delimiters;
+/// - JPEG: one whole image; AV1: one temporal unit of low-overhead OBUs without temporal delimiter; VP8, VP9: one frame;
+/// - AAC: one raw access unit (no ADTS header); Opus, FLAC, MP3: one packet;
+/// - PCM: interleaved little-endian samples, whole sample frames;
+/// - raw pictures: tightly packed planes (no row padding), top-down, in the order that the fourcc says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packet {
+    /// Index into [`Header::tracks`].
+    pub track: usize,
+    /// Presentation time. Packets come in decode order, so with B-frames it is not monotonic.
+    pub pts: Timestamp,
+    /// A decoder can start here (RFC 9559, section 12.4 "keyframe").
+    pub key: bool,
+    pub data: Bytes,
+}
+
+/// What a reader yields and a writer takes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// Always first; again when the tracks change (another size of raw video, a new writer on a FIFO).
+    Header(Header),
+    Packet(Packet),
+}

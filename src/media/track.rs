@@ -1,0 +1,267 @@
+//! Tracks and their parameters.
+
+use super::Rate;
+use bytes::Bytes;
+use std::fmt;
+use std::time::Duration;
+
+/// More tracks than this in one stream are refused: no camera has them, and a hostile header costs nothing.
+pub const MAX_TRACKS: usize = 32;
+
+/// Description of one track.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Track {
+    pub codec: Codec,
+    /// Codec configuration in the form that Matroska and MP4 share: avcC (H.264), hvcC (H.265), av1C, AudioSpecificConfig
+    /// (AAC), OpusHead (Opus), METADATA_BLOCK_STREAMINFO with `fLaC` marker (FLAC); else empty.
+    pub config: Bytes,
+    /// Nominal duration of one packet, where it is known.
+    pub frame_duration: Option<Duration>,
+    /// Language tag (RFC 5646), where it is known.
+    pub language: Option<String>,
+    /// Name for people, where there is one.
+    pub name: Option<String>,
+    pub params: Params,
+}
+
+impl Track {
+    pub fn video(codec: Codec, video: VideoParams) -> Track {
+        let frame_duration = video.rate.map(Rate::frame_duration);
+        Track { codec, config: Bytes::new(), frame_duration, language: None, name: None, params: Params::Video(video) }
+    }
+
+    pub fn audio(codec: Codec, audio: AudioParams) -> Track {
+        Track { codec, config: Bytes::new(), frame_duration: None, language: None, name: None, params: Params::Audio(audio) }
+    }
+
+    pub fn kind(&self) -> Kind {
+        match self.params {
+            Params::Video(_) => Kind::Video,
+            Params::Audio(_) => Kind::Audio,
+        }
+    }
+
+    pub fn as_video(&self) -> Option<&VideoParams> {
+        match &self.params {
+            Params::Video(v) => Some(v),
+            Params::Audio(_) => None,
+        }
+    }
+
+    pub fn as_audio(&self) -> Option<&AudioParams> {
+        match &self.params {
+            Params::Audio(a) => Some(a),
+            Params::Video(_) => None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    Video,
+    Audio,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::Video => "video",
+            Kind::Audio => "audio",
+        })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Params {
+    Video(VideoParams),
+    Audio(AudioParams),
+}
+
+/// Width and height in pixels, 1 to 16384 each; `rate` is nominal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VideoParams {
+    pub width: u32,
+    pub height: u32,
+    pub rate: Option<Rate>,
+    pub colour: Colour,
+}
+
+/// ISO/IEC 23091-2 (H.273) code points; `None` where nothing is said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Colour {
+    pub primaries: Option<u8>,
+    pub transfer: Option<u8>,
+    pub matrix: Option<u8>,
+    /// `true`: 0..=255 ("PC"), `false`: 16..=235 ("TV").
+    pub full_range: Option<bool>,
+}
+
+/// `rate` in Hz, 1 to 768000; `channels` 1 to 64, interleaved in the order of the WAVE format.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AudioParams {
+    pub rate: u32,
+    pub channels: u16,
+    /// Samples of decoder start-up to discard (Opus pre-skip), as time.
+    pub delay: Duration,
+}
+
+/// What is inside the packets. Form of the bytes: see [`super::Packet`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Codec {
+    Raw(PixelFormat),
+    Jpeg,
+    H264,
+    H265,
+    Av1,
+    Vp8,
+    Vp9,
+    Pcm(SampleFormat),
+    Aac,
+    Opus,
+    Flac,
+    Mp3,
+}
+
+impl Codec {
+    pub fn kind(self) -> Kind {
+        match self {
+            Codec::Raw(_) | Codec::Jpeg | Codec::H264 | Codec::H265 | Codec::Av1 | Codec::Vp8 | Codec::Vp9 => Kind::Video,
+            Codec::Pcm(_) | Codec::Aac | Codec::Opus | Codec::Flac | Codec::Mp3 => Kind::Audio,
+        }
+    }
+
+    /// Every packet is a keyframe.
+    pub fn intra_only(self) -> bool {
+        self.kind() == Kind::Audio || matches!(self, Codec::Raw(_) | Codec::Jpeg)
+    }
+}
+
+impl fmt::Display for Codec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Codec::Raw(p) => write!(f, "raw {p}"),
+            Codec::Jpeg => f.write_str("MJPEG"),
+            Codec::H264 => f.write_str("H.264"),
+            Codec::H265 => f.write_str("H.265"),
+            Codec::Av1 => f.write_str("AV1"),
+            Codec::Vp8 => f.write_str("VP8"),
+            Codec::Vp9 => f.write_str("VP9"),
+            Codec::Pcm(s) => write!(f, "PCM {s}"),
+            Codec::Aac => f.write_str("AAC"),
+            Codec::Opus => f.write_str("Opus"),
+            Codec::Flac => f.write_str("FLAC"),
+            Codec::Mp3 => f.write_str("MP3"),
+        }
+    }
+}
+
+/// Layout of raw pictures; the names are the fourccs' (see `h5pipe(5)`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PixelFormat {
+    /// Planar 4:2:0: Y, U, V.
+    I420,
+    /// Planar 4:2:0: Y, then interleaved U and V.
+    Nv12,
+    /// Planar 4:2:2: Y, U, V.
+    I422,
+    /// Planar 4:4:4: Y, U, V.
+    I444,
+    /// Packed 4:2:2: Y0 U Y1 V.
+    Yuy2,
+    /// Packed 4:2:2: U Y0 V Y1.
+    Uyvy,
+    /// R, G, B bytes.
+    Rgb24,
+    /// B, G, R bytes.
+    Bgr24,
+    /// R, G, B, A bytes.
+    Rgba,
+    /// B, G, R, A bytes.
+    Bgra,
+    /// One byte of luma.
+    Gray,
+}
+
+impl PixelFormat {
+    pub const ALL: [PixelFormat; 11] = [
+        PixelFormat::I420, PixelFormat::Nv12, PixelFormat::I422, PixelFormat::I444, PixelFormat::Yuy2, PixelFormat::Uyvy,
+        PixelFormat::Rgb24, PixelFormat::Bgr24, PixelFormat::Rgba, PixelFormat::Bgra, PixelFormat::Gray,
+    ];
+
+    /// Bytes of one tightly packed picture. Odd sizes round chroma up, as ffmpeg and GStreamer do.
+    pub fn picture_size(self, width: u32, height: u32) -> usize {
+        let (w, h) = (width as usize, height as usize);
+        let (cw, ch) = (w.div_ceil(2), h.div_ceil(2));
+        match self {
+            PixelFormat::I420 | PixelFormat::Nv12 => w * h + 2 * cw * ch,
+            PixelFormat::I422 => w * h + 2 * cw * h,
+            PixelFormat::Yuy2 | PixelFormat::Uyvy => 4 * cw * h,
+            PixelFormat::I444 | PixelFormat::Rgb24 | PixelFormat::Bgr24 => 3 * w * h,
+            PixelFormat::Rgba | PixelFormat::Bgra => 4 * w * h,
+            PixelFormat::Gray => w * h,
+        }
+    }
+}
+
+impl fmt::Display for PixelFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            PixelFormat::I420 => "i420",
+            PixelFormat::Nv12 => "nv12",
+            PixelFormat::I422 => "i422",
+            PixelFormat::I444 => "i444",
+            PixelFormat::Yuy2 => "yuy2",
+            PixelFormat::Uyvy => "uyvy",
+            PixelFormat::Rgb24 => "rgb24",
+            PixelFormat::Bgr24 => "bgr24",
+            PixelFormat::Rgba => "rgba",
+            PixelFormat::Bgra => "bgra",
+            PixelFormat::Gray => "gray",
+        })
+    }
+}
+
+impl std::str::FromStr for PixelFormat {
+    type Err = super::Unsupported;
+
+    fn from_str(s: &str) -> Result<PixelFormat, super::Unsupported> {
+        let known = || PixelFormat::ALL.map(|p| p.to_string()).join(", ");
+        PixelFormat::ALL.into_iter().find(|p| p.to_string().eq_ignore_ascii_case(s)).ok_or_else(|| super::Unsupported {
+            what: format!("no pixel format {s:?}"),
+            advice: format!("choose one of {}", known()),
+        })
+    }
+}
+
+/// Layout of PCM samples, little-endian, interleaved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SampleFormat {
+    U8,
+    S16,
+    S24,
+    S32,
+    F32,
+}
+
+impl SampleFormat {
+    pub fn bytes(self) -> usize {
+        match self {
+            SampleFormat::U8 => 1,
+            SampleFormat::S16 => 2,
+            SampleFormat::S24 => 3,
+            SampleFormat::S32 | SampleFormat::F32 => 4,
+        }
+    }
+}
+
+impl fmt::Display for SampleFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SampleFormat::U8 => "u8",
+            SampleFormat::S16 => "s16",
+            SampleFormat::S24 => "s24",
+            SampleFormat::S32 => "s32",
+            SampleFormat::F32 => "f32",
+        })
+    }
+}
