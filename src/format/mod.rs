@@ -1,0 +1,47 @@
+//! Container syntax, pure: bytes in, events out, and back. No I/O, no clock.
+//!
+//! Every reader of a format is a [`Demuxer`]; one format, one file.
+
+use crate::media::{Event, Malformed, Timestamp};
+use bytes::BytesMut;
+
+/// Turns bytes into events. The contract:
+///
+/// - The caller appends input to `buf` and calls [`Demuxer::next`] until it says [`Step::Need`]; the demuxer takes what it
+///   has used off the front of `buf` (`split_to(n).freeze()`: payloads are not copied) and leaves the rest.
+/// - `Need(n)` means: call again when `buf` holds at least `n` bytes, counted from its present front, or at the end of the
+///   input. `n` is exact where the length is known (a whole frame), so that the caller can read straight into place;
+///   it is always more than `buf` holds and never more than the demuxer's own bound.
+/// - `Skip(n)`: the next `n` bytes are of no interest and `buf` is empty; the caller may pass over them unread.
+/// - The events do not depend on how the input was cut.
+/// - With `eof`, no more input will come: the demuxer gives out what it still holds, then `End`. A last element cut short
+///   is dropped and counted in [`Demuxer::damage`], as when a writer was killed.
+/// - `now` is the arrival time of the newest byte in stream time; only a demuxer told to time by arrival looks at it.
+pub trait Demuxer: Send {
+    fn next(&mut self, buf: &mut BytesMut, eof: bool, now: Timestamp) -> Result<Step, Malformed>;
+
+    /// How many elements were damaged and skipped so far.
+    fn damage(&self) -> u64 {
+        0
+    }
+}
+
+/// What a [`Demuxer`] says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    Event(Event),
+    Need(usize),
+    Skip(u64),
+    End,
+}
+
+/// Where the times of a format without times come from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Timing {
+    /// From the stream itself where it says so (VUI, y4m header, sample rate), else 25 frames a second.
+    Stream,
+    /// This frame rate, whatever the stream says.
+    Rate(crate::media::Rate),
+    /// The time of arrival.
+    Arrival,
+}
