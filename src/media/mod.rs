@@ -10,4 +10,4 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{Malformed, NoSource, Unsupported};
 pub use packet::{Event, Header, Packet};
 pub use time::{Rate, Timestamp, WallTime};
-pub use track::{AudioParams, Codec, Colour, Kind, Params, PixelFormat, SampleFormat, Track, VideoParams, MAX_TRACKS};
+pub use track::{AudioParams, Codec, Colour, Kind, MAX_TRACKS, Params, PixelFormat, SampleFormat, Track, VideoParams};

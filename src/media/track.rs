@@ -184,8 +184,17 @@ pub enum PixelFormat {
 
 impl PixelFormat {
     pub const ALL: [PixelFormat; 11] = [
-        PixelFormat::I420, PixelFormat::Nv12, PixelFormat::I422, PixelFormat::I444, PixelFormat::Yuy2, PixelFormat::Uyvy,
-        PixelFormat::Rgb24, PixelFormat::Bgr24, PixelFormat::Rgba, PixelFormat::Bgra, PixelFormat::Gray,
+        PixelFormat::I420,
+        PixelFormat::Nv12,
+        PixelFormat::I422,
+        PixelFormat::I444,
+        PixelFormat::Yuy2,
+        PixelFormat::Uyvy,
+        PixelFormat::Rgb24,
+        PixelFormat::Bgr24,
+        PixelFormat::Rgba,
+        PixelFormat::Bgra,
+        PixelFormat::Gray,
     ];
 
     /// Bytes of one tightly packed picture. Odd sizes round chroma up, as ffmpeg and GStreamer do.
@@ -226,10 +235,10 @@ impl std::str::FromStr for PixelFormat {
 
     fn from_str(s: &str) -> Result<PixelFormat, super::Unsupported> {
         let known = || PixelFormat::ALL.map(|p| p.to_string()).join(", ");
-        PixelFormat::ALL.into_iter().find(|p| p.to_string().eq_ignore_ascii_case(s)).ok_or_else(|| super::Unsupported {
-            what: format!("no pixel format {s:?}"),
-            advice: format!("choose one of {}", known()),
-        })
+        PixelFormat::ALL
+            .into_iter()
+            .find(|p| p.to_string().eq_ignore_ascii_case(s))
+            .ok_or_else(|| super::Unsupported { what: format!("no pixel format {s:?}"), advice: format!("choose one of {}", known()) })
     }
 }
 

@@ -1,0 +1,22 @@
+//! What can go wrong between a stage and its pipes.
+
+use crate::media::Malformed;
+use std::io;
+
+/// Prints as the input's or output's name; the cause is its [`std::error::Error::source`], so that `{:#}` of an
+/// `anyhow::Error` gives `stdin: Matroska: byte 81234: Block of a track that is not declared`.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The bytes could not be read or written. A closed next stage is [`io::ErrorKind::BrokenPipe`].
+    #[error("{name}")]
+    Io { name: String, source: io::Error },
+    /// The bytes were read, but they are not what they say, or nothing that is understood here.
+    #[error("{name}")]
+    Malformed { name: String, source: Malformed },
+    /// Binary data does not belong on a terminal, and nobody types it.
+    #[error("{name} is a terminal; {advice}")]
+    Terminal { name: &'static str, advice: &'static str },
+    /// With [`super::Late::Exit`]: the next stage did not keep up.
+    #[error("{name}: the next program is too slow: {waiting} packets wait for it")]
+    TooSlow { name: String, waiting: usize },
+}
