@@ -1,0 +1,216 @@
+/**
+ * What keeps a player at the live edge. Pure: times and the state of the media element come in, advice comes out; no browser is needed
+ * to run it. All media times are seconds, `now` is monotonic milliseconds.
+ *
+ * The measure is the **margin**: the media still in hand just before the next chunk is appended. A margin that was never used for
+ * some seconds is delay that nobody needs, and is played off by a slightly faster rate.
+ *
+ * @typedef {object} View    What the media element says.
+ * @property {number} time   currentTime
+ * @property {number} rate   playbackRate
+ * @property {boolean} paused
+ * @property {boolean} seeking
+ * @property {[number, number][]} ranges  buffered, in order
+ *
+ * @typedef {object} Advice  What to do with it; `why` is one word for the log.
+ * @property {number} [seek]
+ * @property {number} [rate]
+ * @property {boolean} [play]
+ * @property {number} [trim]     remove what is buffered before this time
+ * @property {boolean} [rebuild] the decoder does not come back: start with a new MediaSource
+ * @property {string} why
+ */
+
+/** Margins above MARGIN + RAISE are played off, until they are below MARGIN + LOWER. */
+const MARGIN = 0.03;
+const RAISE = 0.012;
+const LOWER = 0.004;
+/** Above 1.06 the speed-up can be seen in a moving picture. */
+const MAX_RATE = 1.06;
+/** Margins are judged over this time, or over four frames where those take longer. */
+const WINDOW_MS = 3000;
+/** The burst of the cached group of pictures may still be arriving when playback starts: for this long one early seek is allowed. */
+const EARLY_MS = 1500;
+/** This far behind, a speed-up would take too long. */
+const SEEK_BEHIND = 1.0;
+/** Behind by this much, the picture is not asked any more. */
+const SEEK_ALWAYS = 4.0;
+/** With sound: Chromium's audio path needs about this much in hand, and every change of rate is heard. */
+const AUDIO_AHEAD = 0.25;
+/** No picture for this long while data flows: the decoder is stuck. */
+const STUCK_MS = 1500;
+/** So many seeks in a row without a picture, and the MediaSource is given up. */
+const STUCK_SEEKS = 3;
+/** What is kept behind the playhead, and how much more may pile up before it is removed. */
+const KEEP = 10;
+/** At most this close to the end of a range, playback hangs at its edge. */
+const BRINK = 0.06;
+
+export class LiveEdge {
+  /** @param {{chunk?: number, audio?: boolean}} [options] nominal duration of a chunk (mostly one frame); whether sound is played */
+  constructor({ chunk = 1 / 30, audio = false } = {}) {
+    this.chunk = chunk;
+    this.audio = audio;
+    this.stats = { seeks: 0, gaps: 0, stalls: 0, rates: 0 };
+    this.startedAt = null;
+    this.firstData = null;
+    this.previewed = false;
+    this.early = true;
+    this.lastData = null;
+    this.lastShown = null;
+    this.shownTime = null;
+    this.stuck = 0;
+    this.margins = [];
+    this.drift = 0;
+    this.driftAt = null;
+  }
+
+  /** How far before the end of the buffer playback starts: enough that the first chunks do not underflow, which would cost delay for good. */
+  get startAhead() {
+    return this.audio ? Math.max(AUDIO_AHEAD, this.chunk + 0.15) : Math.min(2.5 * this.chunk, this.chunk + 0.15);
+  }
+
+  /** To be asked just before a chunk is appended. */
+  append(now, view) {
+    this.lastData = now;
+    this.firstData ??= now;
+    const ahead = this.#ahead(view);
+    this.#integrateRate(now, view.rate);
+    if (this.startedAt === null || view.seeking || view.paused || ahead === null) return null;
+    const end = last(view.ranges)[1];
+    const behind = this.shownTime === null ? ahead : end - this.chunk - this.shownTime;
+    if (this.#tooFar(now, ahead, behind)) return this.#toEdge(view, 'behind');
+    // At low frame rates Chromium's clock lags while the picture is live: the picture decides.
+    if (behind < ahead - 2 * this.chunk || this.audio) return null;
+    return this.#chase(now, ahead, view);
+  }
+
+  /** To be asked when the append is done. */
+  appended(now, view) {
+    if (view.ranges.length === 0) return null;
+    if (this.startedAt === null) return this.#start(now, view);
+    return this.#jumpGap(view) ?? this.#trim(view);
+  }
+
+  /** A picture was presented (requestVideoFrameCallback, or a `timeupdate` where there is none). */
+  shown(now, mediaTime) {
+    this.lastShown = now;
+    this.shownTime = mediaTime;
+    this.stuck = 0;
+  }
+
+  /** The element said `waiting`: what was learned about margins no longer holds. */
+  waiting() {
+    if (this.startedAt === null) return null;
+    this.stats.stalls++;
+    this.margins = [];
+    return { rate: 1, why: 'waiting' };
+  }
+
+  /** To be asked a few times a second. While the page is hidden nothing is presented, and that is right so. */
+  check(now, view, hidden) {
+    if (hidden || this.lastData === null) {
+      this.lastShown = now;
+      return null;
+    }
+    if (this.startedAt === null) return this.#preview(now, view);
+    const patience = Math.max(STUCK_MS, 3000 * this.chunk);
+    const flowing = now - this.lastData < Math.max(500, 2000 * this.chunk);
+    if (!flowing || now - Math.max(this.lastShown ?? 0, this.startedAt) < patience) return null;
+    this.lastShown = now;
+    if (++this.stuck > STUCK_SEEKS) return { rebuild: true, why: 'stuck' };
+    return { ...this.#toEdge(view, 'stuck'), play: true };
+  }
+
+  /** The page is visible again. */
+  foreground(now, view) {
+    this.lastShown = now;
+    const ahead = this.#ahead(view);
+    if (this.startedAt === null || ahead === null) return null;
+    if (ahead < this.startAhead + 0.1) return { play: true, why: 'foreground' };
+    return { ...this.#toEdge(view, 'foreground'), play: true };
+  }
+
+  /** Media from the playhead to the end of the buffer, holes included; null while there is none. */
+  #ahead(view) {
+    return view.ranges.length === 0 ? null : last(view.ranges)[1] - view.time;
+  }
+
+  #start(now, view) {
+    const [start, end] = last(view.ranges);
+    if (end - start < this.startAhead) return null;
+    this.startedAt = now;
+    this.lastShown = now;
+    const at = Math.max(start, end - this.startAhead);
+    return { ...(Math.abs(view.time - at) > 0.001 && { seek: at }), play: true, why: 'start' };
+  }
+
+  /** A slow stream (time-lapse) shows its first picture while the second one is awaited. */
+  #preview(now, view) {
+    if (this.previewed || view.ranges.length === 0 || now - this.firstData < 300) return null;
+    this.previewed = true;
+    return { seek: last(view.ranges)[0], why: 'preview' };
+  }
+
+  #tooFar(now, ahead, behind) {
+    const early = this.early && now - this.startedAt < EARLY_MS;
+    const limit = early ? Math.max(0.3, this.startAhead + 3 * this.chunk) : Math.max(SEEK_BEHIND, 2.5 * this.chunk);
+    if (!(ahead > limit && behind > limit) && ahead < Math.max(SEEK_ALWAYS, 4 * this.chunk)) return false;
+    this.early = false;
+    return true;
+  }
+
+  #toEdge(view, why) {
+    this.stats.seeks++;
+    this.margins = [];
+    return { seek: intoRange(view.ranges, last(view.ranges)[1] - this.startAhead), rate: 1, why };
+  }
+
+  /** Playing at 1.04 for a second uses up 40 ms of margin: `drift` puts margins measured at different rates on one scale. */
+  #integrateRate(now, rate) {
+    if (this.driftAt !== null) this.drift += ((rate - 1) * (now - this.driftAt)) / 1000;
+    this.driftAt = now;
+  }
+
+  #chase(now, ahead, view) {
+    const window = Math.max(WINDOW_MS, 4000 * this.chunk);
+    this.margins.push([now, ahead + this.drift]);
+    while (now - this.margins[0][0] > window) this.margins.shift();
+    const spare = Math.min(...this.margins.map(m => m[1])) - this.drift - MARGIN;
+    const known = now - this.margins[0][0] > window / 3;
+    let rate = 1;
+    if (known && spare > RAISE) rate = Math.min(MAX_RATE, 1.02 + Math.max(0, (spare - 0.05) * 0.4));
+    else if (view.rate > 1 && spare > LOWER) rate = 1.02;
+    rate = Math.round(rate * 50) / 50;
+    if (rate === view.rate) return null;
+    this.stats.rates++;
+    return { rate, why: 'margin' };
+  }
+
+  /** A browser waits for ever at a hole in the timeline. */
+  #jumpGap(view) {
+    const next = view.ranges.findIndex(r => r[0] > view.time);
+    const inside = view.ranges.some(r => r[0] <= view.time && view.time < r[1] - BRINK);
+    if (next < 0 || inside || view.seeking) return null;
+    const end = last(view.ranges)[1];
+    if (end - view.ranges[next][0] < this.startAhead) return null;
+    this.stats.gaps++;
+    this.margins = [];
+    return { seek: intoRange(view.ranges, Math.max(view.ranges[next][0], end - this.startAhead)), why: 'gap' };
+  }
+
+  #trim(view) {
+    if (view.ranges[0][0] > view.time - 2 * KEEP) return null;
+    return { trim: view.time - KEEP, why: 'trim' };
+  }
+}
+
+function last(list) {
+  return list[list.length - 1];
+}
+
+/** The time itself where something is buffered, else the start of the next range; a hair inside, as ranges are rounded. */
+function intoRange(ranges, time) {
+  const range = ranges.find(r => time < r[1]) ?? last(ranges);
+  return Math.max(time, range[0] + 0.001);
+}

@@ -1,0 +1,113 @@
+//! The player and the pages, embedded in the binary: `<h5-live>` as one ES module, one page for a stream and for all streams.
+//!
+//! The component is written as small ES modules beside this file. They are served as **one** file, `h5live.js`, so that one
+//! script tag is enough: the parts are joined in order of dependency, and the imports between them, which name what is
+//! then in the same file, are left out. Nothing else is changed; there is no build step.
+//!
+//! This module knows no HTTP: the server asks for a name and gets a body, its type and its entity tag.
+
+use bytes::Bytes;
+use sha1::{Digest, Sha1};
+use std::sync::LazyLock;
+
+/// The parts of `h5live.js`; each imports only from those before it.
+const PARTS: [(&str, &str); 1] = [("controller.js", include_str!("controller.js"))];
+
+/// What our own pages need, and no more: no inline script or style, no evaluation, nothing from elsewhere. Pictures and media come as
+/// `blob:` (MediaSource); `ws:` and `wss:` are named because Safari before 15.4 does not count them as `'self'`.
+pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; \
+    media-src 'self' blob:; connect-src 'self' ws: wss:; manifest-src 'self'; base-uri 'none'; form-action 'none'";
+
+/// A file of the player.
+#[derive(Debug)]
+pub struct Asset {
+    pub content_type: &'static str,
+    pub body: Bytes,
+    /// Strong entity tag with its quotes (RFC 9110, section 8.8.3).
+    pub etag: String,
+}
+
+static ASSETS: LazyLock<[(&str, Asset); 4]> = LazyLock::new(|| {
+    [
+        ("h5live.js", Asset::new("text/javascript; charset=utf-8", Bytes::from(module()))),
+        ("page.js", Asset::new("text/javascript; charset=utf-8", Bytes::from_static(include_bytes!("page.js")))),
+        ("page.css", Asset::new("text/css; charset=utf-8", Bytes::from_static(include_bytes!("page.css")))),
+        ("icon.svg", Asset::new("image/svg+xml", Bytes::from_static(include_bytes!("icon.svg")))),
+    ]
+});
+
+static PAGE: LazyLock<Asset> = LazyLock::new(|| Asset::new("text/html; charset=utf-8", Bytes::from_static(include_bytes!("page.html"))));
+
+/// The file `/{name}`, if it is one of the player's.
+pub fn asset(name: &str) -> Option<&'static Asset> {
+    ASSETS.iter().find(|(n, _)| *n == name).map(|(_, asset)| asset)
+}
+
+/// The page, the same for `/` (all streams) and for `/NAME` (that stream): its script looks at the address.
+pub fn page() -> &'static Asset {
+    &PAGE
+}
+
+impl Asset {
+    fn new(content_type: &'static str, body: Bytes) -> Asset {
+        let digest = Sha1::digest(&body);
+        let etag = digest.iter().take(8).fold(String::from("\""), |tag, byte| format!("{tag}{byte:02x}")) + "\"";
+        Asset { content_type, body, etag }
+    }
+}
+
+/// The parts as one ES module. Each part keeps its exports, so that the pieces can be used on their own.
+fn module() -> String {
+    PARTS.iter().flat_map(|(_, part)| part.lines()).filter(|line| !is_local_import(line)).fold(String::new(), |js, line| js + line + "\n")
+}
+
+fn is_local_import(line: &str) -> bool {
+    line.starts_with("import ") && line.contains(" from './")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_import_names_an_earlier_part() {
+        for (i, (name, part)) in PARTS.iter().enumerate() {
+            for line in part.lines().filter(|l| l.starts_with("import ")) {
+                let from = line.split("'./").nth(1).and_then(|l| l.strip_suffix("';")).unwrap_or_else(|| panic!("{name}: {line}"));
+                assert!(PARTS[..i].iter().any(|(n, _)| *n == from), "{name} imports {from} too early");
+            }
+        }
+    }
+
+    #[test]
+    fn joined_module_stands_alone() {
+        let module = module();
+        assert!(!module.lines().any(|l| l.starts_with("import ")));
+        let exports: Vec<_> = module.lines().filter(|l| l.starts_with("export ")).collect();
+        assert!(exports.iter().any(|l| l.contains("LiveEdge")), "{exports:?}");
+    }
+
+    #[test]
+    fn nothing_is_fetched_from_elsewhere() {
+        for (name, asset) in ASSETS.iter().map(|(n, a)| (*n, a)).chain([("page.html", page())]) {
+            let text = String::from_utf8(asset.body.to_vec()).expect("assets are text");
+            let foreign = text.lines().find(|l| l.contains("://") && !l.contains("http://www.w3.org/2000/svg"));
+            assert_eq!(foreign, None, "{name}");
+        }
+    }
+
+    #[test]
+    fn page_has_no_inline_code() {
+        let page = String::from_utf8(page().body.to_vec()).expect("assets are text");
+        for tag in page.split('<').filter(|t| t.starts_with("script")) {
+            assert!(tag.contains(" src=") && tag.ends_with('>'), "inline script: {tag}");
+        }
+        assert!(!page.contains("<style") && !page.contains(" style=") && !page.contains(" on"), "inline style or handler");
+    }
+
+    #[test]
+    fn entity_tags_differ() {
+        let tags: std::collections::HashSet<_> = ASSETS.iter().map(|(_, a)| &a.etag).collect();
+        assert_eq!(tags.len(), ASSETS.len());
+    }
+}
