@@ -1,0 +1,293 @@
+//! NAL units, which H.264 and H.265 share: the byte stream format (Annex B of both), length prefixes (ISO/IEC 14496-15, section 5.3.3),
+//! and how a byte stream falls into access units.
+
+use crate::media::Malformed;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+/// Larger access units are refused: an 8K intra picture at the highest bit rate of level 6.2 stays below it.
+pub const MAX_ACCESS_UNIT: usize = 32 << 20;
+
+/// As much of a NAL unit as the role of it can depend on; a slice header's first fields fit several times.
+const ROLE_BYTES: usize = 64;
+
+/// The NAL units of a canonical access unit (4-byte lengths). Ends at the first length that runs past the end.
+pub fn units(au: &[u8]) -> impl Iterator<Item = &[u8]> {
+    Units { rest: au, length_size: 4 }
+}
+
+/// The NAL units of an access unit with length fields of 1 to 4 bytes.
+struct Units<'a> {
+    rest: &'a [u8],
+    length_size: usize,
+}
+
+impl<'a> Iterator for Units<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (length, rest) = self.rest.split_at_checked(self.length_size)?;
+        let length = length.iter().fold(0usize, |n, b| n << 8 | usize::from(*b));
+        let (unit, rest) = rest.split_at_checked(length)?;
+        self.rest = rest;
+        Some(unit)
+    }
+}
+
+/// The NAL units between the start codes of a byte stream, without trailing zeros, none empty.
+pub fn annex_b_units(stream: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = start_code(stream, 0).map_or(&[][..], |at| &stream[at + 3..]);
+    std::iter::from_fn(move || {
+        while !rest.is_empty() {
+            let end = start_code(rest, 0);
+            let unit = trim_zeros(&rest[..end.unwrap_or(rest.len())]);
+            rest = end.map_or(&[][..], |at| &rest[at + 3..]);
+            if !unit.is_empty() {
+                return Some(unit);
+            }
+        }
+        None
+    })
+}
+
+/// A byte stream as a canonical access unit, without the NAL units that `drop` names.
+pub(super) fn from_annex_b(stream: &[u8], drop: fn(&[u8]) -> bool) -> Bytes {
+    let mut out = BytesMut::with_capacity(stream.len() + 16);
+    annex_b_units(stream).filter(|u| !drop(u)).for_each(|u| put_unit(&mut out, u));
+    out.freeze()
+}
+
+/// A canonical access unit as a byte stream (Annex B), each NAL unit after a 4-byte start code.
+pub fn to_annex_b(au: &[u8]) -> Bytes {
+    let mut out = BytesMut::with_capacity(au.len());
+    for unit in units(au) {
+        out.put_slice(&[0, 0, 0, 1]);
+        out.put_slice(unit);
+    }
+    out.freeze()
+}
+
+/// An access unit in the canonical form: 4-byte lengths, no empty NAL units, none that `drop` names. Without a copy where it
+/// has that form already.
+pub(super) fn normalize(au: Bytes, length_size: u8, drop: fn(&[u8]) -> bool, format: &'static str) -> Result<Bytes, Malformed> {
+    let mut canonical = length_size == 4;
+    let mut used = 0;
+    for unit in (Units { rest: &au, length_size: usize::from(length_size) }) {
+        used += usize::from(length_size) + unit.len();
+        canonical &= !unit.is_empty() && !drop(unit);
+    }
+    if used != au.len() {
+        return Err(Malformed::new(format, format!("NAL unit at byte {used} of a frame runs past its {} bytes", au.len())));
+    }
+    if canonical {
+        return Ok(au);
+    }
+    let mut out = BytesMut::with_capacity(au.len() + 64);
+    let keep = Units { rest: &au, length_size: usize::from(length_size) }.filter(|u| !u.is_empty() && !drop(u));
+    keep.for_each(|u| put_unit(&mut out, u));
+    Ok(out.freeze())
+}
+
+pub(super) fn put_unit(out: &mut BytesMut, unit: &[u8]) {
+    out.put_u32(u32::try_from(unit.len()).expect("units are parts of bounded access units"));
+    out.put_slice(unit);
+}
+
+/// The raw byte sequence payload of a NAL unit, after a header of `header` bytes: without emulation prevention bytes (H.264,
+/// section 7.3.1).
+pub(super) fn rbsp(unit: &[u8], header: usize) -> Vec<u8> {
+    let body = unit.get(header..).unwrap_or_default();
+    let mut out = Vec::with_capacity(body.len());
+    let mut zeros = 0;
+    for &byte in body {
+        if zeros >= 2 && byte == 3 {
+            zeros = 0;
+            continue;
+        }
+        zeros = if byte == 0 { zeros + 1 } else { 0 };
+        out.push(byte);
+    }
+    out
+}
+
+/// Position of the first `00 00 01` at or after `from`.
+fn start_code(data: &[u8], from: usize) -> Option<usize> {
+    let mut at = from + 2;
+    while let Some(&byte) = data.get(at) {
+        match byte {
+            1 if data[at - 1] == 0 && data[at - 2] == 0 => return Some(at - 2),
+            0 => at += 1,
+            // Nothing but a zero here can be inside a later start code's first two bytes.
+            _ => at += 3,
+        }
+    }
+    None
+}
+
+fn trim_zeros(unit: &[u8]) -> &[u8] {
+    let end = unit.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
+    &unit[..end]
+}
+
+/// What a NAL unit means for the access unit that it is found in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Access unit delimiter: begins an access unit; not kept.
+    Delimiter,
+    /// Parameter sets, SEI: belongs to the next picture, so begins an access unit after a picture.
+    Prefix,
+    /// First slice of a picture.
+    FirstSlice,
+    /// Another slice of the same picture.
+    Slice,
+    /// Belongs to the picture before it.
+    Other,
+    /// End of sequence or stream: the last of its access unit.
+    End,
+}
+
+/// What differs between the codecs.
+pub(super) trait Syntax {
+    const FORMAT: &'static str;
+    /// Role of a NAL unit by its first bytes (at least [`ROLE_BYTES`] or all of it).
+    fn role(&mut self, head: &[u8]) -> Role;
+    /// Sees every whole NAL unit in order.
+    fn unit(&mut self, unit: &[u8]);
+    fn is_keyframe(au: &[u8]) -> bool;
+}
+
+/// One access unit in the canonical form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessUnit {
+    pub data: Bytes,
+    /// A decoder can start here.
+    pub key: bool,
+    /// Position in the stream where it starts, in bytes.
+    pub at: u64,
+}
+
+/// Cuts a byte stream into access units, however it arrives. An access unit is given out as soon as the first bytes of the next
+/// one (delimiter, parameter sets or slice header) show that it is complete; nothing in the format says it earlier.
+pub(super) struct Splitter<S> {
+    syntax: S,
+    buf: BytesMut,
+    /// Position in the stream of the front of `buf`.
+    at: u64,
+    state: State,
+    au: BytesMut,
+    au_at: u64,
+    has_picture: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Before the first start code, or between two: `buf` begins with zeros, a start code, or garbage.
+    Between,
+    /// `buf` begins with a NAL unit whose role is not known yet.
+    Header,
+    /// `buf` begins with a NAL unit of this role; no start code begins before this offset.
+    Body(Role, usize),
+}
+
+impl<S: Syntax> Splitter<S> {
+    pub fn new(syntax: S) -> Self {
+        Splitter { syntax, buf: BytesMut::new(), at: 0, state: State::Between, au: BytesMut::new(), au_at: 0, has_picture: false }
+    }
+
+    pub fn push(&mut self, data: &[u8]) {
+        self.buf.extend_from_slice(data);
+    }
+
+    pub fn next(&mut self) -> Result<Option<AccessUnit>, Malformed> {
+        self.advance(false)
+    }
+
+    pub fn flush(&mut self) -> Result<Option<AccessUnit>, Malformed> {
+        Ok(self.advance(true)?.or_else(|| self.take()))
+    }
+
+    fn advance(&mut self, eof: bool) -> Result<Option<AccessUnit>, Malformed> {
+        loop {
+            match self.state {
+                State::Between => {
+                    let Some(code) = start_code(&self.buf, 0) else {
+                        let keep = if eof { 0 } else { 2 };
+                        self.skip(self.buf.len().saturating_sub(keep));
+                        return Ok(None);
+                    };
+                    self.skip(code + 3);
+                    self.state = State::Header;
+                }
+                State::Header => {
+                    let end = start_code(&self.buf[..self.buf.len().min(ROLE_BYTES + 3)], 0);
+                    if end.is_none() && self.buf.len() < ROLE_BYTES && !eof {
+                        return Ok(None);
+                    }
+                    let head = trim_zeros(&self.buf[..end.unwrap_or(self.buf.len().min(ROLE_BYTES))]);
+                    if head.is_empty() && end.is_none() && self.buf.len() >= ROLE_BYTES {
+                        self.state = State::Between;
+                        continue;
+                    }
+                    let role = if head.is_empty() { Role::Delimiter } else { self.syntax.role(head) };
+                    self.state = State::Body(role, 0);
+                    let begins = matches!(role, Role::Delimiter | Role::Prefix | Role::FirstSlice);
+                    if self.has_picture && begins && !head.is_empty() {
+                        return Ok(self.take());
+                    }
+                }
+                State::Body(role, from) => {
+                    let end = match start_code(&self.buf, from) {
+                        Some(end) => end,
+                        None if eof => self.buf.len(),
+                        None => {
+                            self.state = State::Body(role, self.buf.len().saturating_sub(2));
+                            return self.bounded().map(|()| None);
+                        }
+                    };
+                    self.body(role, end);
+                    self.bounded()?;
+                    self.state = State::Between;
+                    if role == Role::End && self.has_picture {
+                        return Ok(self.take());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes over the NAL unit that ends at `end`.
+    fn body(&mut self, role: Role, end: usize) {
+        let unit = trim_zeros(&self.buf[..end]);
+        if !unit.is_empty() {
+            self.syntax.unit(unit);
+            if self.au.is_empty() {
+                self.au_at = self.at.saturating_sub(3);
+            }
+            if role != Role::Delimiter {
+                put_unit(&mut self.au, unit);
+            }
+            self.has_picture |= matches!(role, Role::FirstSlice | Role::Slice);
+        }
+        self.skip(end);
+    }
+
+    fn bounded(&self) -> Result<(), Malformed> {
+        if self.au.len() + self.buf.len() <= MAX_ACCESS_UNIT {
+            return Ok(());
+        }
+        Err(Malformed::new(S::FORMAT, format!("access unit of more than {MAX_ACCESS_UNIT} bytes")).at(self.au_at))
+    }
+
+    /// The access unit so far, where it has a picture.
+    fn take(&mut self) -> Option<AccessUnit> {
+        if !std::mem::take(&mut self.has_picture) {
+            return None;
+        }
+        let data = self.au.split().freeze();
+        Some(AccessUnit { key: S::is_keyframe(&data), data, at: self.au_at })
+    }
+
+    fn skip(&mut self, n: usize) {
+        self.buf.advance(n);
+        self.at += n as u64;
+    }
+}
