@@ -1,1 +1,136 @@
-//! todo
+//! What the four programs share at their edges: arguments, exit codes, signals, the log, the status line, the
+//! control endpoint and the manual.
+//!
+//! A program is its [`Manual`], its arguments and one function:
+//!
+//! ```no_run
+//! # use h5live::cli;
+//! # const MANUAL: cli::Manual = cli::Manual::new("h5cat", "pass a stream on", "");
+//! #[derive(clap::Parser)]
+//! struct Args {
+//!     #[command(flatten)]
+//!     common: cli::Common,
+//! }
+//!
+//! impl AsRef<cli::Common> for Args {
+//!     fn as_ref(&self) -> &cli::Common {
+//!         &self.common
+//!     }
+//! }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     cli::main(&MANUAL, run)
+//! }
+//!
+//! fn run(_args: Args, cx: cli::Context) -> anyhow::Result<()> {
+//!     while !cx.stop.requested() { /* read, work, write */ }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Nothing here knows of tracks, formats or stages.
+
+mod console;
+pub mod control;
+pub mod exit;
+mod log;
+pub mod manual;
+pub mod stats;
+mod status;
+mod stop;
+
+pub use control::{Control, Reply};
+pub use exit::usage;
+pub use log::LogFormat;
+pub use manual::Manual;
+pub use stats::{Counter, Gauge, Stats};
+pub use stop::Stop;
+
+use anyhow::Context as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// Arguments that every program takes; flatten it into the program's own.
+#[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "Common options")]
+pub struct Common {
+    /// Say more on stderr: once for what goes on, twice for details, three times for everything
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+
+    /// Say nothing on stderr but errors: no status line, no warnings
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub quiet: bool,
+
+    /// How messages on stderr look
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text)]
+    pub log: LogFormat,
+
+    /// Serve /metrics, /healthz and /stats over HTTP at this port, or address and port
+    ///
+    /// A port alone means this machine only (127.0.0.1). With port 0 the system chooses one; -v prints it.
+    #[arg(long, value_name = "ADDR")]
+    pub control: Option<control::Address>,
+
+    /// Print the manual page or a shell's completions
+    #[arg(long, value_enum, value_name = "WHAT", hide = true, exclusive = true)]
+    generate: Option<manual::Generate>,
+}
+
+/// The argument `--late`; flatten it into the program's own. The default is `block`; another one is set with
+/// `#[command(mut_arg("late", |a| a.default_value("drop")))]`.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub struct LateArg {
+    /// What to do when the next program is too slow
+    #[arg(long, value_enum, value_name = "POLICY", default_value_t = Late::Block)]
+    pub late: Late,
+}
+
+/// What to do when the next program is too slow for the source.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Late {
+    /// Drop the oldest raw or MJPEG picture, or the rest of a group of pictures, and count it
+    Drop,
+    /// Wait, and let the source wait
+    Block,
+    /// End with exit code 1
+    Exit,
+}
+
+/// What a program's `run` gets besides its arguments.
+#[derive(Clone)]
+pub struct Context {
+    pub stats: Arc<Stats>,
+    pub stop: Stop,
+    pub control: Control,
+}
+
+/// Runs a program: parses the arguments, sets up log, signals, status line and control endpoint, calls `run` and turns
+/// its result into an exit code (see [`exit`]).
+pub fn main<A>(manual: &'static Manual, run: fn(A, Context) -> anyhow::Result<()>) -> ExitCode
+where
+    A: clap::Parser + AsRef<Common>,
+{
+    let matches = manual.command::<A>().get_matches();
+    if let Some(&what) = matches.get_one::<manual::Generate>("generate") {
+        return exit::report(manual.name, manual.generate::<A>(what));
+    }
+    let args = A::from_arg_matches(&matches).unwrap_or_else(|e| e.format(&mut manual.command::<A>()).exit());
+    let common = args.as_ref().clone();
+    log::init(manual.name, &common);
+    let outcome = start(manual.name, &common).and_then(|(context, _status)| run(args, context));
+    exit::report(manual.name, outcome)
+}
+
+/// The parts of a running program; the status line stands as long as the second value lives.
+fn start(program: &'static str, common: &Common) -> anyhow::Result<(Context, status::Ticker)> {
+    let stats = Arc::new(Stats::new(program));
+    let control = Control::default();
+    if let Some(address) = &common.control {
+        let bound = control.listen(address, Arc::clone(&stats)).with_context(|| format!("--control {address}"))?;
+        tracing::info!("control endpoint at http://{bound}/");
+    }
+    let stop = Stop::on_signals().context("signal handlers")?;
+    let ticker = status::Ticker::start(Arc::clone(&stats), common.quiet);
+    Ok((Context { stats, stop, control }, ticker))
+}

@@ -1,0 +1,445 @@
+//! What a program counts: one registry, shown as the status line, as /metrics, as /stats and as /healthz.
+//!
+//! A part of the program asks for a handle once ([`Stats::counter`], [`Stats::gauge`]); counting is then one atomic
+//! addition. What every stage has is there already: [`Stats::input`], [`Stats::output`], [`Stats::dropped`],
+//! [`Stats::damaged`]. Rates are computed when somebody looks, never where frames flow.
+
+use crate::media::Kind;
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Rates are means over this time: long enough to be steady at 5 frames a second, short enough to follow.
+const WINDOW: Duration = Duration::from_secs(3);
+
+/// Without a frame for this long, /healthz says 503, unless [`Stats::set_stall_limit`] says otherwise.
+const STALL_LIMIT: Duration = Duration::from_secs(5);
+
+/// A number that only grows. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Counter(Arc<AtomicU64>);
+
+impl Counter {
+    pub fn inc(&self) {
+        self.add(1);
+    }
+
+    pub fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A number that goes up and down. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Gauge(Arc<AtomicU64>);
+
+impl Gauge {
+    pub fn set(&self, value: f64) {
+        self.0.store(value.to_bits(), Ordering::Relaxed);
+    }
+
+    pub fn add(&self, by: f64) {
+        let added = |bits| Some((f64::from_bits(bits) + by).to_bits());
+        _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, added);
+    }
+
+    pub fn get(&self) -> f64 {
+        f64::from_bits(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// Frames and bytes on one side of a stage, by kind of track.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    video: (Counter, Counter),
+    audio: (Counter, Counter),
+}
+
+impl Flow {
+    /// Counts one frame of `bytes` bytes.
+    pub fn count(&self, kind: Kind, bytes: usize) {
+        let (frames, total) = match kind {
+            Kind::Video => &self.video,
+            Kind::Audio => &self.audio,
+        };
+        frames.inc();
+        total.add(bytes as u64);
+    }
+
+    /// Frames so far, of both kinds.
+    pub fn frames(&self) -> u64 {
+        self.video.0.get() + self.audio.0.get()
+    }
+
+    fn totals(&self) -> Totals {
+        Totals { pictures: self.video.0.get(), frames: self.frames(), bytes: self.video.1.get() + self.audio.1.get() }
+    }
+}
+
+/// All numbers of one program.
+pub struct Stats {
+    program: &'static str,
+    started: Instant,
+    /// What the stage has read.
+    pub input: Flow,
+    /// What the stage has written.
+    pub output: Flow,
+    /// Frames thrown away because the next program was too slow.
+    pub dropped: Counter,
+    /// Elements of the input that were damaged and skipped.
+    pub damaged: Counter,
+    metrics: Mutex<Vec<Metric>>,
+    shown: Mutex<Vec<(&'static str, Value)>>,
+    meter: Mutex<Meter>,
+    health: Mutex<Option<HealthCheck>>,
+}
+
+type HealthCheck = Box<dyn Fn() -> Result<(), String> + Send>;
+
+struct Metric {
+    name: String,
+    help: &'static str,
+    labels: Vec<(String, String)>,
+    value: Value,
+}
+
+#[derive(Clone)]
+enum Value {
+    Counter(Counter),
+    Gauge(Gauge),
+}
+
+impl Value {
+    fn get(&self) -> f64 {
+        match self {
+            Value::Counter(c) => c.get() as f64,
+            Value::Gauge(g) => g.get(),
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Value::Counter(_) => "counter",
+            Value::Gauge(_) => "gauge",
+        }
+    }
+}
+
+impl From<&Counter> for Value {
+    fn from(counter: &Counter) -> Value {
+        Value::Counter(counter.clone())
+    }
+}
+
+impl From<&Gauge> for Value {
+    fn from(gauge: &Gauge) -> Value {
+        Value::Gauge(gauge.clone())
+    }
+}
+
+impl Stats {
+    /// Numbers named `PROGRAM_…`.
+    pub fn new(program: &'static str) -> Stats {
+        let stats = Stats {
+            program,
+            started: Instant::now(),
+            input: Flow { video: Default::default(), audio: Default::default() },
+            output: Flow { video: Default::default(), audio: Default::default() },
+            dropped: Counter::default(),
+            damaged: Counter::default(),
+            metrics: Mutex::default(),
+            shown: Mutex::default(),
+            meter: Mutex::new(Meter::new(Instant::now())),
+            health: Mutex::default(),
+        };
+        stats.register_flow("input", "read", &stats.input);
+        stats.register_flow("output", "written", &stats.output);
+        stats.register("dropped_frames_total", "Frames dropped because the next program was too slow.", &[], (&stats.dropped).into());
+        stats.register("damaged_total", "Damaged elements of the input that were skipped.", &[], (&stats.damaged).into());
+        stats
+    }
+
+    /// A counter `PROGRAM_NAME`; by convention the name ends in `_total`. The same name and labels give the same counter.
+    pub fn counter(&self, name: &str, help: &'static str, labels: &[(&str, &str)]) -> Counter {
+        match self.register(name, help, labels, Value::Counter(Counter::default())) {
+            Value::Counter(counter) => counter,
+            Value::Gauge(_) => Counter::default(),
+        }
+    }
+
+    /// A gauge `PROGRAM_NAME`. The same name and labels give the same gauge.
+    pub fn gauge(&self, name: &str, help: &'static str, labels: &[(&str, &str)]) -> Gauge {
+        match self.register(name, help, labels, Value::Gauge(Gauge::default())) {
+            Value::Gauge(gauge) => gauge,
+            Value::Counter(_) => Gauge::default(),
+        }
+    }
+
+    /// Takes away every number that has this label, as when a stream is gone.
+    pub fn forget(&self, label: &str, value: &str) {
+        lock(&self.metrics).retain(|m| !m.labels.iter().any(|(l, v)| l == label && v == value));
+    }
+
+    /// Shows a gauge on the status line, as `3 viewers`.
+    pub fn show(&self, unit: &'static str, gauge: &Gauge) {
+        lock(&self.shown).push((unit, gauge.into()));
+    }
+
+    /// Decides what /healthz says, in place of "frames flow".
+    pub fn set_health(&self, check: impl Fn() -> Result<(), String> + Send + 'static) {
+        *lock(&self.health) = Some(Box::new(check));
+    }
+
+    /// How long a time without a frame is still healthy: for sources of less than a frame in five seconds.
+    pub fn set_stall_limit(&self, limit: Duration) {
+        lock(&self.meter).stall_limit = limit;
+    }
+
+    /// Whether frames flow, and if not, what is wrong.
+    ///
+    /// # Errors
+    /// The reason, for people.
+    pub fn health(&self) -> Result<(), String> {
+        match &*lock(&self.health) {
+            Some(check) => check(),
+            None => lock(&self.meter).health(Instant::now()),
+        }
+    }
+
+    /// Takes note of the totals; to be called about once a second by whoever shows rates.
+    pub(super) fn sample(&self) {
+        let totals = self.main_flow().totals();
+        lock(&self.meter).sample(Instant::now(), totals);
+    }
+
+    /// `30.0 fps, 2.10 Mbit/s, 0 dropped, 3 viewers`.
+    pub(super) fn status(&self) -> String {
+        let Rates { fps, bits_per_second } = lock(&self.meter).rates();
+        let mut line = format!("{fps:.1} fps, {}, {} dropped", bitrate(bits_per_second), self.dropped.get());
+        for (unit, value) in &*lock(&self.shown) {
+            _ = write!(line, ", {} {unit}", value.get());
+        }
+        if self.damaged.get() > 0 {
+            _ = write!(line, ", {} damaged", self.damaged.get());
+        }
+        line
+    }
+
+    /// The Prometheus text format, version 0.0.4.
+    pub fn prometheus(&self) -> String {
+        let metrics = lock(&self.metrics);
+        let mut names: Vec<&str> = metrics.iter().map(|m| m.name.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let mut out = String::new();
+        for name in names {
+            let family = || metrics.iter().filter(|m| m.name == name);
+            if let Some(first) = family().next() {
+                _ = writeln!(out, "# HELP {name} {}\n# TYPE {name} {}", first.help, first.value.kind());
+            }
+            for metric in family() {
+                _ = writeln!(out, "{name}{} {}", labels(&metric.labels), metric.value.get());
+            }
+        }
+        let gauge = |name: &str, help: &str, value: f64| {
+            let p = self.program;
+            format!("# HELP {p}_{name} {help}\n# TYPE {p}_{name} gauge\n{p}_{name} {value}\n")
+        };
+        out += &gauge("up_seconds", "Time since the program started.", self.started.elapsed().as_secs_f64());
+        out += &gauge("healthy", "1 while frames flow, else 0.", f64::from(u8::from(self.health().is_ok())));
+        out
+    }
+
+    /// Everything as one JSON object.
+    pub fn json(&self) -> serde_json::Value {
+        let Rates { fps, bits_per_second } = lock(&self.meter).rates();
+        let health = self.health();
+        let metrics: Vec<_> = lock(&self.metrics).iter().map(Metric::json).collect();
+        serde_json::json!({
+            "program": self.program,
+            "version": env!("CARGO_PKG_VERSION"),
+            "up_seconds": self.started.elapsed().as_secs_f64(),
+            "healthy": health.is_ok(),
+            "reason": health.err(),
+            "fps": fps,
+            "bits_per_second": bits_per_second,
+            "metrics": metrics,
+        })
+    }
+
+    pub(super) fn program(&self) -> &'static str {
+        self.program
+    }
+
+    /// The side that shows whether the stage works: what it writes, or what it reads if it writes no frames (h5serve).
+    fn main_flow(&self) -> &Flow {
+        if self.output.frames() > 0 { &self.output } else { &self.input }
+    }
+
+    fn register_flow(&self, side: &str, done: &str, flow: &Flow) {
+        let (frames_help, bytes_help) = match done {
+            "read" => ("Frames read.", "Bytes of frames read."),
+            _ => ("Frames written.", "Bytes of frames written."),
+        };
+        for (kind, (frames, bytes)) in [("video", &flow.video), ("audio", &flow.audio)] {
+            let labels = [("kind", kind)];
+            self.register(&format!("{side}_frames_total"), frames_help, &labels, frames.into());
+            self.register(&format!("{side}_bytes_total"), bytes_help, &labels, bytes.into());
+        }
+    }
+
+    /// Adds a number, or gives the one that stands under the same name and labels.
+    fn register(&self, name: &str, help: &'static str, labels: &[(&str, &str)], value: Value) -> Value {
+        let name = format!("{}_{name}", self.program);
+        let labels: Vec<_> = labels.iter().map(|(l, v)| (String::from(*l), String::from(*v))).collect();
+        let mut metrics = lock(&self.metrics);
+        if let Some(same) = metrics.iter().find(|m| m.name == name && m.labels == labels) {
+            return same.value.clone();
+        }
+        metrics.push(Metric { name, help, labels, value: value.clone() });
+        value
+    }
+}
+
+impl Metric {
+    fn json(&self) -> serde_json::Value {
+        let labels: serde_json::Map<_, _> = self.labels.iter().map(|(l, v)| (l.clone(), v.clone().into())).collect();
+        serde_json::json!({ "name": self.name, "labels": labels, "value": self.value.get() })
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Totals {
+    pictures: u64,
+    frames: u64,
+    bytes: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Rates {
+    fps: f64,
+    bits_per_second: f64,
+}
+
+/// Rates and stalls, from totals noted now and then.
+struct Meter {
+    samples: VecDeque<(Instant, Totals)>,
+    moved: Instant,
+    stall_limit: Duration,
+}
+
+impl Meter {
+    fn new(now: Instant) -> Meter {
+        Meter { samples: VecDeque::from([(now, Totals::default())]), moved: now, stall_limit: STALL_LIMIT }
+    }
+
+    fn sample(&mut self, now: Instant, totals: Totals) {
+        if self.samples.back().is_none_or(|(_, last)| last.frames != totals.frames) {
+            self.moved = now;
+        }
+        self.samples.push_back((now, totals));
+        while self.samples.len() > 2 && now - self.samples[1].0 >= WINDOW {
+            self.samples.pop_front();
+        }
+    }
+
+    fn rates(&self) -> Rates {
+        let (Some((from, a)), Some((to, b))) = (self.samples.front(), self.samples.back()) else { return Rates::default() };
+        let seconds = (*to - *from).as_secs_f64();
+        if seconds <= 0.0 {
+            return Rates::default();
+        }
+        // The main flow may change from input to output once, at the first frame: hence saturating.
+        let per_second = |from: u64, to: u64| to.saturating_sub(from) as f64 / seconds;
+        Rates { fps: per_second(a.pictures, b.pictures), bits_per_second: 8.0 * per_second(a.bytes, b.bytes) }
+    }
+
+    fn health(&self, now: Instant) -> Result<(), String> {
+        let still = now - self.moved;
+        match self.samples.back() {
+            Some((_, totals)) if totals.frames == 0 => Err(format!("no frame yet, {:.1} s after the start", still.as_secs_f64())),
+            _ if still > self.stall_limit => Err(format!("no frame for {:.1} s", still.as_secs_f64())),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn bitrate(bits_per_second: f64) -> String {
+    match bits_per_second {
+        b if b >= 1e6 => format!("{:.2} Mbit/s", b / 1e6),
+        b => format!("{:.0} kbit/s", b / 1e3),
+    }
+}
+
+fn labels(labels: &[(String, String)]) -> String {
+    if labels.is_empty() {
+        return String::new();
+    }
+    let escape = |v: &str| v.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    let pairs: Vec<_> = labels.iter().map(|(l, v)| format!("{l}=\"{}\"", escape(v))).collect();
+    format!("{{{}}}", pairs.join(","))
+}
+
+/// A poisoned lock only means that a counting thread died; the numbers are still numbers.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_appear_in_both_forms() {
+        let stats = Stats::new("h5enc");
+        stats.output.count(Kind::Video, 1000);
+        stats.counter("keyframes_total", "Keyframes asked for.", &[("by", "a \"b\"")]).add(2);
+        stats.counter("keyframes_total", "Keyframes asked for.", &[("by", "a \"b\"")]).inc();
+        let text = stats.prometheus();
+        assert!(text.contains("h5enc_output_bytes_total{kind=\"video\"} 1000\n"), "{text}");
+        assert!(text.contains("# TYPE h5enc_keyframes_total counter\nh5enc_keyframes_total{by=\"a \\\"b\\\"\"} 3\n"), "{text}");
+        assert_eq!(text.matches("# TYPE h5enc_output_frames_total").count(), 1);
+        let json = stats.json();
+        assert_eq!(json["program"], "h5enc");
+        assert!(json["metrics"].as_array().unwrap().iter().any(|m| m["name"] == "h5enc_output_bytes_total" && m["value"] == 1000.0));
+    }
+
+    #[test]
+    fn forgotten_labels_are_gone() {
+        let stats = Stats::new("h5serve");
+        stats.gauge("viewers", "Viewers.", &[("stream", "yard")]).add(1.0);
+        stats.forget("stream", "yard");
+        assert!(!stats.prometheus().contains("yard"));
+    }
+
+    #[test]
+    fn rates_are_means_over_the_window() {
+        let start = Instant::now();
+        let mut meter = Meter::new(start);
+        for second in 1..=10 {
+            let frames = if second <= 5 { 0 } else { (second - 5) * 30 };
+            meter.sample(start + Duration::from_secs(second), Totals { pictures: frames, frames, bytes: frames * 1000 });
+        }
+        assert_eq!(meter.rates(), Rates { fps: 30.0, bits_per_second: 240_000.0 });
+    }
+
+    #[test]
+    fn no_frames_is_not_healthy() {
+        let start = Instant::now();
+        let at = |s| start + Duration::from_secs(s);
+        let mut meter = Meter::new(start);
+        assert!(meter.health(at(1)).unwrap_err().contains("yet"));
+        meter.sample(at(2), Totals { pictures: 1, frames: 1, bytes: 1 });
+        assert_eq!(meter.health(at(3)), Ok(()));
+        meter.sample(at(8), Totals { pictures: 1, frames: 1, bytes: 1 });
+        assert_eq!(meter.health(at(8)).unwrap_err(), "no frame for 6.0 s");
+        meter.stall_limit = Duration::from_secs(60);
+        assert_eq!(meter.health(at(8)), Ok(()));
+    }
+}

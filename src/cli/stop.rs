@@ -1,0 +1,110 @@
+//! The wish to end: SIGINT and SIGTERM, seen as a flag, as a readable file descriptor and as something to wait for.
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::io::{self, PipeReader, PipeWriter, Write};
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Says when the program should finish what is in flight and end. Clones share one state.
+#[derive(Clone, Debug)]
+pub struct Stop(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    requested: Mutex<bool>,
+    changed: Condvar,
+    /// Holds one byte from the request on; nobody reads it, so the descriptor stays readable for all who poll it.
+    readable: PipeReader,
+    writer: PipeWriter,
+}
+
+impl Stop {
+    /// A stop that only [`Stop::request`] asks for: for tests and for parts of a program.
+    ///
+    /// # Errors
+    /// The process is out of file descriptors.
+    pub fn new() -> io::Result<Stop> {
+        let (readable, writer) = io::pipe()?;
+        Ok(Stop(Arc::new(Inner { requested: Mutex::new(false), changed: Condvar::new(), readable, writer })))
+    }
+
+    /// A stop that SIGINT or SIGTERM asks for. The second signal ends the process at once, as if it had never been caught.
+    ///
+    /// # Errors
+    /// The process is out of file descriptors or threads.
+    pub fn on_signals() -> io::Result<Stop> {
+        let stop = Stop::new()?;
+        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        let asked = stop.clone();
+        // The work is done in a thread, not in the signal handler.
+        std::thread::Builder::new().name("signals".into()).spawn(move || {
+            for signal in signals.forever() {
+                if asked.requested() {
+                    _ = signal_hook::low_level::emulate_default_handler(signal);
+                }
+                asked.request();
+            }
+        })?;
+        Ok(stop)
+    }
+
+    /// Asks for the end.
+    pub fn request(&self) {
+        let mut requested = self.0.requested.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*requested {
+            *requested = true;
+            // The pipe is empty and both ends are ours: one byte always fits.
+            _ = (&self.0.writer).write_all(&[0]);
+            self.0.changed.notify_all();
+        }
+    }
+
+    /// Whether the end was asked for.
+    pub fn requested(&self) -> bool {
+        *self.0.requested.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A descriptor to poll beside others: readable from the request on, and for ever. Not to be read from.
+    pub fn fd(&self) -> RawFd {
+        self.0.readable.as_raw_fd()
+    }
+
+    /// Returns when the end is asked for.
+    pub fn wait(&self) {
+        let requested = self.0.requested.lock().unwrap_or_else(PoisonError::into_inner);
+        _ = self.0.changed.wait_while(requested, |requested| !*requested);
+    }
+
+    /// As [`Stop::wait`], but for `limit` at most; says whether the end was asked for. A sleep that a signal cuts short.
+    pub fn wait_for(&self, limit: Duration) -> bool {
+        let requested = self.0.requested.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.0.changed.wait_timeout_while(requested, limit, |requested| !*requested);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    #[test]
+    fn a_request_is_seen_in_all_three_ways() {
+        let stop = Stop::new().unwrap();
+        assert!(!stop.wait_for(Duration::from_millis(1)));
+        let other = stop.clone();
+        let waiter = std::thread::spawn(move || other.wait());
+        stop.request();
+        stop.request();
+        waiter.join().unwrap();
+        assert!(stop.requested());
+        let before = Instant::now();
+        assert!(stop.wait_for(Duration::from_secs(60)));
+        assert!(before.elapsed() < Duration::from_secs(30));
+        let mut byte = [0; 2];
+        let read = io::Read::read(&mut &stop.0.readable, &mut byte).unwrap();
+        assert_eq!(read, 1, "one request, one byte");
+    }
+}

@@ -1,0 +1,10 @@
+//! The integration tests: one binary, so that it is linked once. They run the real programs in real pipes, and the
+//! outside world (ffprobe, ffmpeg, mpv, GStreamer, browsers) judges what they write.
+//!
+//! Run one part with `cargo test --test it PART::`. Index, in the order of the pipe:
+
+/// Shared helpers: the programs, pipes, deadlines, temporary directories.
+mod util;
+
+/// Imports go down the layers only.
+mod layers;
