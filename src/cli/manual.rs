@@ -185,8 +185,18 @@ mod tests {
     fn the_page_has_all_sections_in_order() {
         let page = man();
         let wanted = [
-            ".TH H5CAT 1", ".SH NAME", ".SH SYNOPSIS", ".SH DESCRIPTION", "\nSecond.", ".SH OPTIONS", "COMMON OPTIONS", ".SH INPUT",
-            ".SH \"EXIT STATUS\"", ".SH ENVIRONMENT", ".SH EXAMPLES", ".SH \"SEE ALSO\"",
+            ".TH H5CAT 1",
+            ".SH NAME",
+            ".SH SYNOPSIS",
+            ".SH DESCRIPTION",
+            "\nSecond.",
+            ".SH OPTIONS",
+            "COMMON OPTIONS",
+            ".SH INPUT",
+            ".SH \"EXIT STATUS\"",
+            ".SH ENVIRONMENT",
+            ".SH EXAMPLES",
+            ".SH \"SEE ALSO\"",
         ];
         let found: Vec<_> = wanted.iter().map(|w| page.find(w).unwrap_or_else(|| panic!("no {w} in\n{page}"))).collect();
         assert!(found.is_sorted(), "{page}");

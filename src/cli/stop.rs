@@ -74,7 +74,7 @@ impl Stop {
     /// Returns when the end is asked for.
     pub fn wait(&self) {
         let requested = self.0.requested.lock().unwrap_or_else(PoisonError::into_inner);
-        _ = self.0.changed.wait_while(requested, |requested| !*requested);
+        drop(self.0.changed.wait_while(requested, |requested| !*requested));
     }
 
     /// As [`Stop::wait`], but for `limit` at most; says whether the end was asked for. A sleep that a signal cuts short.

@@ -37,7 +37,10 @@ fn the_checker_finds_planted_violations() {
     let upward = "use crate::serve::Hub;\n";
     assert_eq!(violations("media", upward), ["line 1: media may not import serve"]);
     assert_eq!(violations("mux", "fn f() {\n    crate::pipe::sniff();\n}"), ["line 2: mux may not import pipe"], "sideways, in a path");
-    assert_eq!(violations("codec", "use crate::{\n    media::Track,\n    format::{mkv, bmff},\n};"), ["line 3: codec may not import format"]);
+    assert_eq!(
+        violations("codec", "use crate::{\n    media::Track,\n    format::{mkv, bmff},\n};"),
+        ["line 3: codec may not import format"]
+    );
     assert_eq!(violations("cli", "use crate :: encode as e;"), ["line 1: cli may not import encode"]);
     assert_eq!(violations("cli", "pub(in crate::source) fn f() {}"), ["line 1: cli may not import source"]);
     assert_eq!(violations("media", "use h5live::serve::Hub;"), ["line 1: media may not import serve"]);
