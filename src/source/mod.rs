@@ -1,1 +1,20 @@
-//! todo
+//! Where pictures and sound come from, one file per source. A source makes [`crate::media::Event`]s and refuses to know where they go.
+//!
+//! | module | source |
+//! |---|---|
+//! | [`pattern`] | the test picture with its machine-readable clock, and a beep each second |
+//! | [`pictures`] | picture files, and directories of them that may grow |
+//! | [`v4l2`] | a Linux camera |
+//!
+//! What is done to the events of a source that has no time of its own (files, a recording on stdin): [`pace`] plays them in
+//! real time, [`repeat`] plays them again without a jump in time.
+
+mod error;
+pub mod pace;
+pub mod pattern;
+pub mod pictures;
+pub mod repeat;
+#[cfg(all(target_os = "linux", feature = "v4l2"))]
+pub mod v4l2;
+
+pub use error::Error;

@@ -1,0 +1,40 @@
+//! The errors of a source: its name, and the cause in the chain of sources, so that the cause decides the exit code.
+
+use crate::media::{Malformed, NoSource, Unsupported};
+use std::io;
+
+/// Prints as the name of the source; what went wrong is its `source()`.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{name}")]
+    Io { name: String, source: io::Error },
+    #[error("{name}")]
+    NoSource { name: String, source: NoSource },
+    #[error("{name}")]
+    Malformed { name: String, source: Malformed },
+    #[error("{name}")]
+    Unsupported { name: String, source: Unsupported },
+}
+
+impl Error {
+    /// A failed call to the system; "not found" is a missing source.
+    pub fn io(name: impl Into<String>, source: io::Error) -> Error {
+        let name = name.into();
+        match source.kind() {
+            io::ErrorKind::NotFound => Error::NoSource { name, source: NoSource(source.to_string()) },
+            _ => Error::Io { name, source },
+        }
+    }
+
+    pub fn no_source(name: impl Into<String>, what: impl Into<String>) -> Error {
+        Error::NoSource { name: name.into(), source: NoSource(what.into()) }
+    }
+
+    pub fn malformed(name: impl Into<String>, source: Malformed) -> Error {
+        Error::Malformed { name: name.into(), source }
+    }
+
+    pub fn unsupported(name: impl Into<String>, what: impl Into<String>, advice: impl Into<String>) -> Error {
+        Error::Unsupported { name: name.into(), source: Unsupported { what: what.into(), advice: advice.into() } }
+    }
+}
