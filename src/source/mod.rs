@@ -12,9 +12,6 @@
 mod error;
 pub mod pace;
 pub mod pattern;
-pub mod pictures;
 pub mod repeat;
-#[cfg(all(target_os = "linux", feature = "v4l2"))]
-pub mod v4l2;
 
 pub use error::Error;

@@ -208,7 +208,9 @@ mod tests {
                 PixelFormat::Rgba => assert_eq!((rgb(3, 2, 4), c.data[3]), (red.to_rgb().to_vec(), 255)),
                 PixelFormat::Bgra => assert!(rgb(3, 2, 4)[2] > 240 && c.data[3] == 255),
                 _ => {
-                    for (x, y, expected) in [(2, 2, red), (6, 3, red), (1, 2, Yuv::grey(100)), (2, 4, Yuv::grey(50)), (6, 0, Yuv::grey(100))] {
+                    for (x, y, expected) in
+                        [(2, 2, red), (6, 3, red), (1, 2, Yuv::grey(100)), (2, 4, Yuv::grey(50)), (6, 0, Yuv::grey(100))]
+                    {
                         assert_eq!(pixel(&c, x, y), expected, "{format} {x},{y}");
                     }
                 }
