@@ -2,6 +2,8 @@
 //!
 //! Every reader of a format is a [`Demuxer`]; one format, one file.
 
+pub mod bmff;
+
 use crate::media::{Event, Malformed, Timestamp};
 use bytes::BytesMut;
 

@@ -1,1 +1,7 @@
-//! todo
+//! Muxing: packets to CMAF chunks. Frames go in in decoding order and come out whole and unchanged; no frame waits for another
+//! (unless whole GOPs are asked for).
+
+mod muxer;
+mod timing;
+
+pub use muxer::{Chunk, Fragment, MuxOptions, Muxer};
