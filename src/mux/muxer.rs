@@ -68,6 +68,10 @@ pub struct Chunk {
     pub head: Bytes,
     /// The frames, untouched.
     pub data: Vec<Bytes>,
+    pub kind: Kind,
+    /// A decoder can start at its first frame.
+    pub key: bool,
+    pub frames: u32,
 }
 
 /// A pending chunk is cut at this size or length, whatever [`Fragment`] says.
@@ -141,6 +145,16 @@ impl Muxer {
     /// The initialization segment.
     pub fn init(&self) -> Bytes {
         self.init.clone()
+    }
+
+    /// Says when stream time zero was, where no header told it.
+    pub fn set_time_zero(&mut self, wall: impl FnOnce() -> WallTime) {
+        self.time_zero.get_or_insert_with(wall);
+    }
+
+    /// Kind of the track with this index.
+    pub fn kind(&self, track: usize) -> Option<Kind> {
+        self.tracks.get(track).map(|t| t.track.kind())
     }
 
     /// A new header in the middle of the stream. Where the tracks are the same but for their video configuration (another
@@ -279,7 +293,9 @@ impl Output {
             samples: &pending.samples,
             producer_time: pending.producer_time,
         };
-        Some(Chunk { head: fragment.head(), data: pending.data })
+        let key = pending.samples.first().is_some_and(|s| s.key);
+        let frames = pending.samples.len() as u32;
+        Some(Chunk { head: fragment.head(), data: pending.data, kind: self.track.kind(), key, frames })
     }
 }
 
