@@ -67,19 +67,21 @@ export class LiveEdge {
 
   /** How far before the end of the buffer playback starts: enough that the first chunks do not underflow, which would cost delay for good. */
   get startAhead() {
-    return this.audio ? Math.max(AUDIO_AHEAD, this.chunk + 0.15) : Math.min(2.5 * this.chunk, this.chunk + 0.15);
+    const spare = Math.min(1.5 * this.chunk, 0.08);
+    return this.chunk + (this.audio ? Math.max(AUDIO_AHEAD - this.chunk, spare) : spare);
   }
 
   /** To be asked just before a chunk is appended. */
   append(now, view) {
+    const bursting = this.lastData !== null && now - this.lastData < 500 * this.chunk;
     this.lastData = now;
     this.firstData ??= now;
-    const ahead = this.#ahead(view);
     this.#integrateRate(now, view.rate);
+    const ahead = this.#ahead(view);
     if (this.startedAt === null || view.seeking || view.paused || ahead === null) return null;
     const end = last(view.ranges)[1];
     const behind = this.shownTime === null ? ahead : end - this.chunk - this.shownTime;
-    if (this.#tooFar(now, ahead, behind)) return this.#toEdge(view, 'behind');
+    if (this.#tooFar(now, ahead, behind, bursting)) return this.#toEdge(view, 'behind', this.chunk);
     // At low frame rates Chromium's clock lags while the picture is live: the picture decides.
     if (behind < ahead - 2 * this.chunk || this.audio) return null;
     return this.#chase(now, ahead, view);
@@ -114,34 +116,38 @@ export class LiveEdge {
       return null;
     }
     if (this.startedAt === null) return this.#preview(now, view);
+    if (view.paused) {
+      this.lastShown = now;
+      return null;
+    }
     const patience = Math.max(STUCK_MS, 3000 * this.chunk);
     const flowing = now - this.lastData < Math.max(500, 2000 * this.chunk);
     if (!flowing || now - Math.max(this.lastShown ?? 0, this.startedAt) < patience) return null;
     this.lastShown = now;
     if (++this.stuck > STUCK_SEEKS) return { rebuild: true, why: 'stuck' };
-    return { ...this.#toEdge(view, 'stuck'), play: true };
+    return this.#toEdge(view, 'stuck');
   }
 
   /** The page is visible again. */
   foreground(now, view) {
     this.lastShown = now;
-    const ahead = this.#ahead(view);
-    if (this.startedAt === null || ahead === null) return null;
-    if (ahead < this.startAhead + 0.1) return { play: true, why: 'foreground' };
+    if (this.startedAt === null || view.ranges.length === 0) return null;
+    if (last(view.ranges)[1] - view.time < this.startAhead + 0.1) return { play: true, why: 'foreground' };
     return { ...this.#toEdge(view, 'foreground'), play: true };
   }
 
-  /** Media from the playhead to the end of the buffer, holes included; null while there is none. */
+  /** Media from the playhead to the end of the buffer; null while there is none, and at a hole, which is to be jumped first. */
   #ahead(view) {
-    return view.ranges.length === 0 ? null : last(view.ranges)[1] - view.time;
+    const range = last(view.ranges);
+    return range && view.time >= range[0] - BRINK ? range[1] - view.time : null;
   }
 
   #start(now, view) {
-    const [start, end] = last(view.ranges);
-    if (end - start < this.startAhead) return null;
+    const end = last(view.ranges)[1];
+    if (end - view.ranges[0][0] < this.startAhead - 0.001) return null;
     this.startedAt = now;
     this.lastShown = now;
-    const at = Math.max(start, end - this.startAhead);
+    const at = intoRange(view.ranges, end - this.startAhead);
     return { ...(Math.abs(view.time - at) > 0.001 && { seek: at }), play: true, why: 'start' };
   }
 
@@ -152,18 +158,20 @@ export class LiveEdge {
     return { seek: last(view.ranges)[0], why: 'preview' };
   }
 
-  #tooFar(now, ahead, behind) {
+  #tooFar(now, ahead, behind, bursting) {
     const early = this.early && now - this.startedAt < EARLY_MS;
+    if (early && bursting) return false;
     const limit = early ? Math.max(0.3, this.startAhead + 3 * this.chunk) : Math.max(SEEK_BEHIND, 2.5 * this.chunk);
     if (!(ahead > limit && behind > limit) && ahead < Math.max(SEEK_ALWAYS, 4 * this.chunk)) return false;
     this.early = false;
     return true;
   }
 
-  #toEdge(view, why) {
+  /** @param {number} coming  what is going to be appended after the end */
+  #toEdge(view, why, coming = 0) {
     this.stats.seeks++;
     this.margins = [];
-    return { seek: intoRange(view.ranges, last(view.ranges)[1] - this.startAhead), rate: 1, why };
+    return { seek: intoRange(view.ranges, last(view.ranges)[1] + coming - this.startAhead), rate: 1, why };
   }
 
   /** Playing at 1.04 for a second uses up 40 ms of margin: `drift` puts margins measured at different rates on one scale. */
@@ -212,5 +220,5 @@ function last(list) {
 /** The time itself where something is buffered, else the start of the next range; a hair inside, as ranges are rounded. */
 function intoRange(ranges, time) {
   const range = ranges.find(r => time < r[1]) ?? last(ranges);
-  return Math.max(time, range[0] + 0.001);
+  return time >= range[0] ? time : range[0] + 0.001;
 }

@@ -1,0 +1,95 @@
+/**
+ * How late the picture is: the capture times that ride in the stream, and the difference between the server's clock and ours.
+ * Pure, as the controller is. Wall-clock times are Unix milliseconds, media times seconds.
+ */
+
+/** The server's clock, from round trips as in NTP: the answer of the shortest of the last few is the best. */
+export class ServerClock {
+  #trips = [];
+
+  /** @param {number} sent our clock when we asked @param {number} back our clock when the answer came @param {number} server the answer */
+  answer(sent, back, server) {
+    if (!Number.isFinite(server) || back < sent) return;
+    this.#trips.push({ trip: back - sent, offset: server - (sent + back) / 2 });
+    if (this.#trips.length > 8) this.#trips.shift();
+  }
+
+  /** What to add to our clock to have the server's; null before the first answer. */
+  get offset() {
+    return this.#trips.length === 0 ? null : this.#best().offset;
+  }
+
+  /** The shortest round trip of the last few, in ms. */
+  get roundTrip() {
+    return this.#trips.length === 0 ? null : this.#best().trip;
+  }
+
+  #best() {
+    return this.#trips.reduce((best, t) => (t.trip < best.trip ? t : best));
+  }
+}
+
+/**
+ * Capture time of the media: its distance to media time is constant while one writer runs, so only its changes are kept, which also holds
+ * for pictures whose own chunk told no time.
+ */
+export class CaptureTimes {
+  #offsets = [];
+
+  add(media, wall) {
+    const offset = wall - media * 1000;
+    const known = this.#offsets.at(-1);
+    if (known && Math.abs(known.offset - offset) < 2 && known.media <= media) return;
+    this.#offsets.push({ media, offset });
+    if (this.#offsets.length > 256) this.#offsets.shift();
+  }
+
+  /** Wall-clock time at which the picture of this media time was captured; null where that is not known. */
+  at(media) {
+    const known = this.#offsets.findLast(o => o.media <= media + 0.002);
+    return known ? media * 1000 + known.offset : null;
+  }
+}
+
+/** The middle one of the last `size` values. */
+export class Median {
+  #values = [];
+  #size;
+
+  constructor(size) {
+    this.#size = size;
+  }
+
+  add(value) {
+    this.#values.push(value);
+    if (this.#values.length > this.#size) this.#values.shift();
+  }
+
+  get value() {
+    if (this.#values.length === 0) return null;
+    const sorted = [...this.#values].sort((a, b) => a - b);
+    return sorted[sorted.length >> 1];
+  }
+}
+
+/** Waiting times between attempts: doubling from `first` to `most`, each times 0.5 to 1.5, so that many viewers do not come back at once. */
+export class Backoff {
+  #failures = 0;
+  #random;
+
+  constructor({ first = 250, most = 10000, random = Math.random } = {}) {
+    this.first = first;
+    this.most = most;
+    this.#random = random;
+  }
+
+  /** Milliseconds to wait before the next attempt. */
+  next() {
+    const wait = Math.min(this.most, this.first * 2 ** Math.min(this.#failures++, 16));
+    return wait * (0.5 + this.#random());
+  }
+
+  reset() {
+    this.#failures = 0;
+  }
+}

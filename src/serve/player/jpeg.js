@@ -1,0 +1,66 @@
+import { Link } from './link.js';
+
+/**
+ * JPEG pictures over WebSocket into an `<img>`, the newest only: a picture that comes while another one is being decoded replaces the one
+ * that waits. Unlike a multipart `<img>` it notices when pictures stop coming, and keeps the last one when the connection breaks.
+ */
+export class JpegTransport {
+  static label = 'MJPEG';
+  hasSound = false;
+  codecs = 'mjpeg';
+  dropped = 0;
+  #image;
+  #events;
+  #next = null;
+  #busy = false;
+  #stopped = false;
+
+  /** @param {HTMLImageElement} image @param {{ws: string, clock: object}} options @param {import('./mse.js').TransportEvents} events */
+  constructor(image, { ws, clock }, events) {
+    this.#image = image;
+    this.#events = events;
+    this.link = new Link(ws, { open: () => this.link.send({ type: 'mjpeg' }), message: m => this.#message(m), data: d => this.#data(d), closed: r => this.#fail(r, { unreachable: !this.link.opened }) }, clock);
+  }
+
+  stop() {
+    this.#stopped = true;
+    this.link.stop();
+  }
+
+  foreground() {}
+
+  capturedAt() {
+    return null;
+  }
+
+  #message({ type, value }) {
+    if (type === 'error') this.#fail(String(value), { unplayable: true });
+    else if (type === 'stream') this.#events.info(value);
+  }
+
+  #data(data) {
+    if (this.#next) this.dropped++;
+    this.#next = data;
+    if (!this.#busy) this.#show();
+  }
+
+  async #show() {
+    this.#busy = true;
+    while (this.#next && !this.#stopped) {
+      const address = URL.createObjectURL(new Blob([this.#next], { type: 'image/jpeg' }));
+      this.#next = null;
+      this.#image.src = address;
+      // A damaged picture is skipped: the next one is whole again.
+      const whole = await this.#image.decode().then(() => true, () => false);
+      URL.revokeObjectURL(address);
+      if (whole && !this.#stopped) this.#events.shown({ media: null, at: Date.now() });
+    }
+    this.#busy = false;
+  }
+
+  #fail(reason, options) {
+    if (this.#stopped) return;
+    this.stop();
+    this.#events.failed(reason, options);
+  }
+}

@@ -1,0 +1,107 @@
+import { ServerClock } from './clock.js';
+
+/** Neither data nor an answer to a ping for this long: the connection is dead, whatever the browser says. */
+const SILENCE_MS = 5000;
+/** Pings measure the server's clock; a few at once at first, then rarely, and each second when no data comes. */
+const PINGS = { first: 5, quick: 200, calm: 5000, quiet: 1000 };
+
+/**
+ * One WebSocket connection to `/api/ws?src=NAME`: messages out and in, the server's clock, and the watch over silence. It is used once;
+ * who wants another connection makes another Link.
+ *
+ * @typedef {object} LinkEvents
+ * @property {() => void} open
+ * @property {(message: {type: string, value: any}) => void} message
+ * @property {(data: ArrayBuffer) => void} data
+ * @property {(reason: string, code: number) => void} closed  once, and nothing after it
+ */
+export class Link {
+  #socket;
+  #events;
+  #timer = 0;
+  #pings = 0;
+  #pinged = -Infinity;
+  #heard = performance.now();
+
+  /** @param {string} url @param {LinkEvents} events @param {ServerClock} clock outlives the connection */
+  constructor(url, events, clock = new ServerClock()) {
+    this.clock = clock;
+    this.opened = false;
+    this.bytes = 0;
+    this.dataAt = performance.now();
+    this.#events = events;
+    this.#socket = new WebSocket(url);
+    this.#socket.binaryType = 'arraybuffer';
+    this.#socket.onopen = () => this.#onopen();
+    this.#socket.onmessage = e => this.#onmessage(e.data);
+    this.#socket.onclose = e => this.#close(closeReason(e, this.opened), e.code);
+    this.#timer = setInterval(() => this.#watch(), 100);
+  }
+
+  send(message) {
+    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+  }
+
+  /** Ends the connection without an event. */
+  stop() {
+    clearInterval(this.#timer);
+    this.#events = null;
+    this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
+    this.#socket.close();
+  }
+
+  #onopen() {
+    this.opened = true;
+    this.#heard = performance.now();
+    this.#events.open();
+  }
+
+  #onmessage(data) {
+    this.#heard = performance.now();
+    if (typeof data !== 'string') {
+      this.bytes += data.byteLength;
+      this.dataAt = this.#heard;
+      this.#events.data(data);
+      return;
+    }
+    const message = parse(data);
+    if (message?.type === 'pong') {
+      const { t, server } = message.value ?? {};
+      // The round trip by the monotonic clock, put on our wall clock of now.
+      const wall = Date.now();
+      this.clock.answer(wall - (this.#heard - t), wall, server);
+    } else if (message) {
+      this.#events.message(message);
+    }
+  }
+
+  #watch() {
+    const now = performance.now();
+    if (now - this.#heard > SILENCE_MS) return this.#close('no answer from the server', 1006);
+    const pause = this.#pings < PINGS.first ? PINGS.quick : now - this.dataAt > PINGS.quiet ? PINGS.quiet : PINGS.calm;
+    if (!this.opened || now - this.#pinged < pause) return;
+    this.#pings++;
+    this.#pinged = now;
+    this.send({ type: 'ping', value: now });
+  }
+
+  #close(reason, code) {
+    const events = this.#events;
+    this.stop();
+    events?.closed(reason, code);
+  }
+}
+
+function parse(text) {
+  try {
+    const message = JSON.parse(text);
+    return typeof message?.type === 'string' ? message : null;
+  } catch {
+    return null;
+  }
+}
+
+function closeReason(event, opened) {
+  if (event.reason) return event.reason;
+  return opened ? 'the connection was closed' : 'the server cannot be reached';
+}

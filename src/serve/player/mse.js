@@ -1,0 +1,213 @@
+import { CaptureTimes, Median } from './clock.js';
+import { LiveEdge } from './controller.js';
+import { chunkTime, isInit, timescales } from './bmff.js';
+import { Link } from './link.js';
+
+/** What is offered to the server, as far as the browser can play it. The first ones of H.264 are go2rtc's, which servers look for. */
+const VIDEO_CODECS = ['avc1.640029', 'avc1.64002A', 'avc1.640033', 'hvc1.1.6.L153.B0', 'av01.0.08M.08', 'vp09.00.40.08'];
+const AUDIO_CODECS = ['mp4a.40.2', 'mp4a.40.5', 'flac', 'opus', 'mp3'];
+/** More than this waiting for the SourceBuffer means that it hangs. */
+const MAX_QUEUED = 64 << 20;
+
+/** iPhone has only the managed kind, and it is the better one where there are both. */
+const MediaSourceKind = globalThis.ManagedMediaSource ?? globalThis.MediaSource;
+
+/**
+ * Fragmented MP4 over WebSocket into a MediaSource. One instance is one attempt: it plays until it fails or is stopped.
+ *
+ * @typedef {object} TransportEvents
+ * @property {(picture: {media: number, at: number}) => void} shown  a picture is on the screen at wall-clock time `at`
+ * @property {(info: object) => void} info       what the server said of the stream
+ * @property {() => void} blocked                the browser refuses to play before a gesture
+ * @property {(reason: string, options?: {unplayable?: boolean, soon?: boolean}) => void} failed  the end of the attempt
+ */
+export class MseTransport {
+  static label = 'MSE';
+
+  static supported() {
+    return MediaSourceKind !== undefined;
+  }
+
+  #video;
+  #events;
+  #sound;
+  #source = new MediaSourceKind();
+  #buffer = null;
+  #queue = [];
+  #queued = 0;
+  #scales = new Map();
+  #captures = new CaptureTimes();
+  #spacing = new Median(9);
+  #lastTime = null;
+  #detach = new AbortController();
+  #frameCallback = 0;
+  #timer = 0;
+  #address;
+
+  /** @param {HTMLVideoElement} video @param {{ws: string, sound: boolean, clock: object}} options @param {TransportEvents} events */
+  constructor(video, { ws, sound, clock }, events) {
+    this.#video = video;
+    this.#events = events;
+    this.#sound = sound;
+    this.edge = new LiveEdge();
+    this.dropped = 0;
+    this.appends = 0;
+    this.codecs = '';
+    this.#attach();
+    this.link = new Link(ws, { open: () => this.#request(), message: m => this.#message(m), data: d => this.#data(d), closed: (r, c) => this.#closed(r, c) }, clock);
+  }
+
+  stop() {
+    this.#detach.abort();
+    this.link.stop();
+    clearInterval(this.#timer);
+    this.#video.cancelVideoFrameCallback?.(this.#frameCallback);
+    if (this.#address) URL.revokeObjectURL(this.#address);
+    this.#queue = [];
+  }
+
+  /** The page is visible again. */
+  foreground() {
+    this.#follow(this.edge.foreground(performance.now(), this.#view()));
+  }
+
+  /** Capture time of a picture (Unix ms by the clock of whoever captured it), or null. */
+  capturedAt(media) {
+    return this.#captures.at(media);
+  }
+
+  get hasSound() {
+    return /mp4a|opus|flac|mp3/i.test(this.codecs);
+  }
+
+  #attach() {
+    const video = this.#video;
+    const on = (target, name, run) => target.addEventListener(name, run, { signal: this.#detach.signal });
+    on(this.#source, 'sourceopen', () => this.#request());
+    on(video, 'waiting', () => this.#follow(this.edge.waiting()));
+    on(video, 'error', () => this.#fail(`the browser cannot decode this: ${video.error?.message || 'media error'}`));
+    if (globalThis.ManagedMediaSource) {
+      video.disableRemotePlayback = true;
+      video.srcObject = this.#source;
+    } else {
+      this.#address = URL.createObjectURL(this.#source);
+      video.src = this.#address;
+    }
+    if (video.requestVideoFrameCallback) this.#onframe();
+    else on(video, 'timeupdate', () => this.#shown(video.currentTime, Date.now()));
+    this.#timer = setInterval(() => this.#follow(this.edge.check(performance.now(), this.#view(), document.hidden)), 250);
+  }
+
+  #onframe() {
+    this.#frameCallback = this.#video.requestVideoFrameCallback((now, frame) => {
+      this.#shown(frame.mediaTime, Date.now() + frame.expectedDisplayTime - performance.now());
+      this.#onframe();
+    });
+  }
+
+  #shown(media, at) {
+    this.edge.shown(performance.now(), media);
+    this.#events.shown({ media, at });
+  }
+
+  /** Says what the browser can play, when both ends are ready. */
+  #request() {
+    if (this.#source.readyState !== 'open' || !this.link?.opened || this.#buffer) return;
+    const codecs = this.#sound ? [...VIDEO_CODECS, ...AUDIO_CODECS] : VIDEO_CODECS;
+    const playable = codecs.filter(codec => MediaSourceKind.isTypeSupported(`video/mp4; codecs="${codec}"`));
+    this.link.send({ type: 'mse', value: playable.join() });
+  }
+
+  #message({ type, value }) {
+    if (type === 'mse') this.#open(String(value));
+    else if (type === 'error') this.#fail(String(value), { unplayable: true });
+    else if (type === 'dropped') this.dropped += Number(value?.frames ?? value) || 0;
+    else if (type === 'stream') this.#events.info(value);
+  }
+
+  #open(mime) {
+    if (!MediaSourceKind.isTypeSupported(mime)) return this.#fail(`this browser cannot play ${mime}`, { unplayable: true });
+    this.codecs = /codecs="([^"]*)"/.exec(mime)?.[1] ?? '';
+    this.edge.audio = this.hasSound;
+    this.#buffer = this.#source.addSourceBuffer(mime);
+    this.#buffer.addEventListener('updateend', () => this.#appended(), { signal: this.#detach.signal });
+    if (this.#sound && !this.hasSound) this.#events.info({ audio: null });
+  }
+
+  #data(data) {
+    if (isInit(data)) this.#scales = timescales(data);
+    else this.#learn(chunkTime(data, this.#scales));
+    this.#queue.push(data);
+    this.#queued += data.byteLength;
+    if (this.#queued > MAX_QUEUED) this.#fail('the browser takes no more data');
+    else this.#append();
+  }
+
+  /** Capture time and spacing of the chunks; those of the video track, as only it has capture times. */
+  #learn(chunk) {
+    if (!chunk) return;
+    if (chunk.captured !== null) this.#captures.add(chunk.time, chunk.captured);
+    else if (this.#scales.size > 1) return;
+    const step = chunk.time - this.#lastTime;
+    if (this.#lastTime !== null && step > 0 && step < 60) this.#spacing.add(step);
+    this.#lastTime = chunk.time;
+    this.edge.chunk = this.#spacing.value ?? this.edge.chunk;
+  }
+
+  #append() {
+    if (!this.#buffer || this.#buffer.updating || this.#queue.length === 0) return;
+    this.#follow(this.edge.append(performance.now(), this.#view()));
+    try {
+      this.#buffer.appendBuffer(this.#queue.length === 1 ? this.#queue[0] : joined(this.#queue, this.#queued));
+      this.appends++;
+      this.#queue = [];
+      this.#queued = 0;
+    } catch (error) {
+      if (error.name === 'QuotaExceededError') this.#buffer.remove(0, Math.max(0.1, this.#video.currentTime - 1));
+      else this.#fail(`the browser refused the stream: ${error.message}`);
+    }
+  }
+
+  #appended() {
+    this.#follow(this.edge.appended(performance.now(), this.#view()));
+    this.#append();
+  }
+
+  #view() {
+    const { currentTime, playbackRate, paused, seeking, buffered } = this.#video;
+    const ranges = Array.from({ length: buffered.length }, (_, i) => [buffered.start(i), buffered.end(i)]);
+    return { time: currentTime, rate: playbackRate, paused, seeking, ranges };
+  }
+
+  /** Does what the controller advises. */
+  #follow(advice) {
+    if (!advice) return;
+    const video = this.#video;
+    if (advice.rebuild) return this.#fail('the picture stands still');
+    if (advice.seek !== undefined) video.currentTime = advice.seek;
+    if (advice.rate !== undefined) video.playbackRate = advice.rate;
+    if (advice.trim !== undefined && !this.#buffer.updating) this.#buffer.remove(0, advice.trim);
+    if (advice.play && video.paused) video.play().catch(error => error.name === 'NotAllowedError' && this.#events.blocked());
+  }
+
+  #closed(reason, code) {
+    // 1012: the writer came back with other tracks. There is something to play at once.
+    this.#fail(reason, { soon: code === 1012, unreachable: !this.link.opened });
+  }
+
+  #fail(reason, options = {}) {
+    if (this.#detach.signal.aborted) return;
+    this.stop();
+    this.#events.failed(reason, options);
+  }
+}
+
+function joined(parts, size) {
+  const all = new Uint8Array(size);
+  let at = 0;
+  for (const part of parts) {
+    all.set(new Uint8Array(part), at);
+    at += part.byteLength;
+  }
+  return all;
+}

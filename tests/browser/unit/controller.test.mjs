@@ -1,0 +1,150 @@
+// The live-edge controller on a simulated clock.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { latency, random, simulate } from './simulation.mjs';
+import { LiveEdge } from '../../../src/serve/player/controller.js';
+
+const whys = sim => sim.log.map(a => a.why);
+const count = (sim, why) => whys(sim).filter(w => w === why).length;
+const jitter = (ms, seed = 1) => {
+  const next = random(seed);
+  return () => 5 + next() * ms;
+};
+
+for (const fps of [10, 15, 25, 30, 60]) {
+  test(`${fps} fps: plays at once, close to the edge, without a stall`, () => {
+    const sim = simulate({ fps, delay: jitter(5) });
+    assert.equal(count(sim, 'start'), 1);
+    assert.ok(sim.log.find(a => a.why === 'start').at < 3000 / fps + 100);
+    assert.deepEqual(sim.waits.filter(t => t > 1000), []);
+    // 42 ms of margin, one frame, and what it takes to come here.
+    const allowed = 42 + 1000 / fps + 12;
+    assert.ok(latency(sim, 6000) < allowed, `${latency(sim, 6000)} ms, allowed ${allowed}`);
+  });
+}
+
+test('a viewer who gets a second of cached pictures starts at their end, not at their beginning', () => {
+  const sim = simulate({ fps: 30, gop: 2, phase: 0.9 });
+  assert.ok(sim.latencies[0][1] < 120, `${sim.latencies[0][1]}`);
+});
+
+test('cached pictures that are still arriving when playback starts are left behind by one early seek', () => {
+  // The first 60 frames come 5 ms apart: a slow link, not a burst.
+  const sim = simulate({ fps: 30, gop: 2, phase: 1, delay: (n, t) => (n < 0 ? Math.max(5, (n + 60) * 5 - t) : 300 - Math.min(295, n * 20)) });
+  assert.ok(count(sim, 'behind') <= 1);
+  assert.ok(latency(sim, 3000, 5000) < 150, `${latency(sim, 3000, 5000)}`);
+});
+
+test('delay that is not needed is played off by at most 6 %, and the rate is 1 again', () => {
+  // Everything comes 250 ms late for two seconds, and in time from then on.
+  const sim = simulate({ fps: 30, seconds: 30, delay: n => (n < 60 ? 250 : 5) });
+  assert.ok(latency(sim, 2000, 3000) > 200);
+  assert.ok(latency(sim, 20000) < 100, `${latency(sim, 20000)}`);
+  assert.ok(Math.max(...sim.rates) <= 1.06 && Math.max(...sim.rates) > 1);
+  assert.equal(sim.rate, 1);
+  assert.deepEqual(sim.waits.filter(t => t > 4000), []);
+});
+
+test('a jittery network keeps the margin it needs', () => {
+  const sim = simulate({ fps: 30, seconds: 30, delay: jitter(80) });
+  assert.ok(sim.waits.filter(t => t > 8000).length <= 3, `${sim.waits}`);
+  assert.ok(latency(sim, 8000) < 5 + 80 + 42 + 34, `${latency(sim, 8000)}`);
+});
+
+for (const fps of [10, 30]) {
+  test(`after a network freeze of 10 s it is live again within 3 s, at ${fps} fps`, () => {
+    const sim = simulate({ fps, seconds: 30, delay: (n, t) => (t > 8000 && t < 18000 ? 18000 - t : 5) });
+    const usual = latency(sim, 5000, 8000);
+    assert.ok(latency(sim, 20500, 21500) < usual + 1000 / fps + 20, `${latency(sim, 20500, 21500)} against ${usual}`);
+  });
+}
+
+test('a hole in the timeline is jumped', () => {
+  // Two seconds were dropped for this viewer: what follows is the newest group of pictures.
+  const sim = simulate({ fps: 30, seconds: 15, delay: (n, t) => (t >= 6000 && t < 8000 ? null : 5) });
+  assert.equal(count(sim, 'gap'), 1);
+  assert.equal(count(sim, 'behind'), 0);
+  assert.ok(latency(sim, 9000, 11000) < 100, `${latency(sim, 9000, 11000)}`);
+});
+
+test('small holes all along, as a writer with too short durations makes them, do not freeze it', () => {
+  const edge = new LiveEdge({ chunk: 0.04 });
+  const ranges = [];
+  const view = { time: 100, rate: 1, paused: true, seeking: false, ranges };
+  let now = 0;
+  let seeks = 0;
+  for (let n = 0; n < 50; n++, now += 40) {
+    ranges.push([100 + n * 0.04, 100 + n * 0.04 + 0.033]);
+    for (const advice of [edge.append(now, view), edge.appended(now, view)]) {
+      if (advice?.seek !== undefined) {
+        view.time = advice.seek;
+        seeks++;
+      }
+      if (advice?.play) view.paused = false;
+    }
+    const range = ranges.find(r => r[0] <= view.time && view.time < r[1]);
+    if (range) view.time = Math.min(view.time + 0.04, range[1]);
+  }
+  assert.ok(seeks > 5, `${seeks} seeks`);
+});
+
+test('with sound: 250 ms in hand, and the rate is left alone', () => {
+  const sim = simulate({ fps: 30, seconds: 15, audio: true, delay: jitter(20) });
+  assert.deepEqual([...sim.rates], [1]);
+  assert.ok(latency(sim, 3000) > 180 && latency(sim, 3000) < 320, `${latency(sim, 3000)}`);
+  assert.deepEqual(sim.waits.filter(t => t > 1000), []);
+});
+
+test('with sound: more than a second behind is left by a seek', () => {
+  const sim = simulate({ fps: 30, seconds: 20, audio: true, delay: (n, t) => (t > 5000 && t < 8000 ? 8000 - t : 5) });
+  assert.ok(latency(sim, 11000) < 320, `${latency(sim, 11000)}`);
+});
+
+test('one picture a second: the newest is on the screen', () => {
+  const sim = simulate({ fps: 1, gop: 1, phase: 1, seconds: 30 });
+  assert.ok(latency(sim, 8000) < 250, `${latency(sim, 8000)}`);
+});
+
+test('one picture in ten seconds: the first one is shown while the second is awaited', () => {
+  const sim = simulate({ fps: 0.1, gop: 10, phase: 0.4, seconds: 60 });
+  assert.ok(sim.log[0].why === 'preview' && sim.log[0].at < 1000, JSON.stringify(sim.log[0]));
+  assert.equal(sim.log.filter(a => a.rebuild).length, 0);
+});
+
+test('a chunk a second plays smoothly, one or two chunks behind', () => {
+  const edge = simulate({ fps: 1, gop: 1, phase: 1, seconds: 40, delay: () => 1000 });
+  assert.ok(edge.waits.filter(t => t > 10000).length <= 2, `${edge.waits}`);
+  assert.ok(count(edge, 'behind') <= 1);
+});
+
+test('hidden: nothing is presented, and nothing is done about it', () => {
+  const sim = simulate({ fps: 30, seconds: 20, each: s => (s.hidden = s.now > 5000 && s.now < 15000) });
+  assert.equal(count(sim, 'stuck'), 0);
+});
+
+test('back from a hidden tab it seeks to the edge and plays', () => {
+  const edge = new LiveEdge({ chunk: 1 / 30 });
+  const view = { time: 100, rate: 1, paused: true, seeking: false, ranges: [[100, 101]] };
+  edge.append(0, { ...view, ranges: [] });
+  assert.equal(edge.appended(0, view).why, 'start');
+  const advice = edge.foreground(20000, { ...view, ranges: [[100, 120]] });
+  assert.ok(advice.play && Math.abs(advice.seek - 120) < 0.1, JSON.stringify(advice));
+});
+
+test('a stuck decoder gets seeks, then a new MediaSource', () => {
+  const sim = simulate({ fps: 30, seconds: 15, each: s => (s.frozen = s.now > 4000) });
+  const stuck = sim.log.filter(a => a.why === 'stuck');
+  assert.ok(stuck[0].at - 4000 < 2000 && stuck[0].seek !== undefined, JSON.stringify(stuck[0]));
+  assert.ok(stuck.slice(0, 3).every(a => !a.rebuild) && stuck[3].rebuild, JSON.stringify(stuck));
+});
+
+test('a pause is respected', () => {
+  const sim = simulate({ fps: 30, seconds: 12, each: s => s.now === 5000 && (s.paused = true) });
+  assert.deepEqual(sim.log.filter(a => a.at > 5000 && (a.play || a.seek !== undefined)), []);
+});
+
+test('what was played is removed', () => {
+  const sim = simulate({ fps: 30, seconds: 60 });
+  assert.ok(sim.view().time - sim.ranges[0][0] <= 20.1, `${sim.view().time - sim.ranges[0][0]}`);
+  assert.ok(count(sim, 'trim') >= 3);
+});
