@@ -1,0 +1,108 @@
+//! What is written down agrees with the code: man pages, completions, exit codes, dependencies.
+
+use crate::util::{h5, repository, run, shell};
+use std::collections::BTreeSet;
+use std::fs;
+
+const PROGRAMS: [&str; 4] = ["h5cap", "h5enc", "h5mux", "h5serve"];
+
+fn generate(program: &str, what: &str) -> String {
+    run(&mut h5(program, &["--generate", what]), b"").success().text()
+}
+
+#[test]
+fn man_pages_are_those_that_the_programs_generate() {
+    for program in PROGRAMS {
+        let page = fs::read_to_string(repository(&format!("man/{program}.1"))).unwrap_or_default();
+        assert!(page == generate(program, "man"), "man/{program}.1 is out of date: run scripts/man");
+    }
+}
+
+#[test]
+fn man_pages_are_clean_roff() {
+    for entry in fs::read_dir(repository("man")).unwrap() {
+        let path = entry.unwrap().path();
+        let line = format!("MANWIDTH=80 man --warnings=w -l '{}' >/dev/null", path.display());
+        let done = run(&mut shell(&line), b"").success();
+        assert_eq!(done.stderr, "", "{}", path.display());
+    }
+}
+
+#[test]
+fn completions_know_every_option() {
+    for program in PROGRAMS {
+        let options = long_options(&run(&mut h5(program, &["--help"]), b"").success().text());
+        assert!(options.contains("--control"), "{options:?}");
+        for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+            let script = generate(program, shell);
+            let missing: Vec<_> = options.iter().filter(|o| !script.contains(o.trim_start_matches('-'))).collect();
+            assert!(missing.is_empty(), "{program}, {shell}: {missing:?}");
+        }
+    }
+}
+
+#[test]
+fn bash_takes_the_completions() {
+    for program in PROGRAMS {
+        let ask = format!(
+            "source <({program} --generate bash); COMP_WORDS=({program} --contr); COMP_CWORD=1; \
+             _{program} {program} --contr {program}; echo \"${{COMPREPLY[*]}}\""
+        );
+        assert_eq!(run(&mut shell(&ask), b"").success().text().trim(), "--control");
+    }
+}
+
+#[test]
+fn help_and_version_go_to_stdout_and_mistakes_to_stderr() {
+    for program in PROGRAMS {
+        let help = run(&mut h5(program, &["--help"]), b"").success();
+        assert!(help.text().contains("Examples:\n"), "{program}: {}", help.text());
+        assert_eq!(help.stderr, "");
+        let version = run(&mut h5(program, &["--version"]), b"").success();
+        assert_eq!(version.text(), format!("{program} {}\n", env!("CARGO_PKG_VERSION")));
+        let mistake = run(&mut h5(program, &["--no-such-option"]), b"");
+        assert_eq!((mistake.code(), mistake.stdout.len()), (2, 0));
+        assert!(mistake.stderr.contains("--no-such-option"), "{}", mistake.stderr);
+    }
+}
+
+#[test]
+fn the_overview_agrees_with_the_programs() {
+    let overview = fs::read_to_string(repository("man/h5live.7")).unwrap().replace("\\-", "-");
+    for program in PROGRAMS {
+        let help = run(&mut h5(program, &["-h"]), b"").success().text();
+        let summary = help.lines().next().unwrap().to_lowercase();
+        assert!(overview.to_lowercase().contains(&summary), "man/h5live.7 does not say of {program}: {summary}");
+    }
+    for (code, _) in h5live::cli::exit::TABLE {
+        assert!(overview.contains(&format!(".B {code}\n")), "exit code {code}");
+    }
+}
+
+#[test]
+fn the_list_of_dependencies_is_complete() {
+    let manifest = fs::read_to_string(repository("Cargo.toml")).unwrap();
+    let list = fs::read_to_string(repository("docs/dependencies.md")).unwrap();
+    let rows = list.lines().filter(|l| l.starts_with("| ")).skip(1);
+    let listed: BTreeSet<_> = rows.map(|l| l.split('|').nth(1).unwrap().trim().to_owned()).collect();
+    assert_eq!(listed, dependencies(&manifest));
+}
+
+/// The names under every `[…dependencies]` heading.
+fn dependencies(manifest: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let mut inside = false;
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            inside = line.trim_end_matches(']').ends_with("dependencies");
+        } else if let (true, Some((name, _))) = (inside && !line.starts_with('#'), line.split_once('=')) {
+            names.insert(name.trim().to_owned());
+        }
+    }
+    names
+}
+
+fn long_options(help: &str) -> BTreeSet<String> {
+    let words = help.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+    words.filter(|w| w.starts_with("--") && w.len() > 2).map(str::to_owned).collect()
+}
