@@ -50,30 +50,32 @@ use anyhow::Context as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+/// Said of each argument, because a heading set for all of them would stay for those of the program that follow.
+const HEADING: &str = "Common options";
+
 /// Arguments that every program takes; flatten it into the program's own.
 #[derive(clap::Args, Clone, Debug)]
-#[command(next_help_heading = "Common options")]
 pub struct Common {
     /// Say more on stderr: once for what goes on, twice for details, three times for everything
-    #[arg(short, long, action = clap::ArgAction::Count)]
+    #[arg(short, long, help_heading = HEADING, action = clap::ArgAction::Count)]
     pub verbose: u8,
 
     /// Say nothing on stderr but errors: no status line, no warnings
-    #[arg(short, long, conflicts_with = "verbose")]
+    #[arg(short, long, help_heading = HEADING, conflicts_with = "verbose")]
     pub quiet: bool,
 
     /// How messages on stderr look
-    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text)]
+    #[arg(long, help_heading = HEADING, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text)]
     pub log: LogFormat,
 
     /// Serve /metrics, /healthz and /stats over HTTP at this port, or address and port
     ///
     /// A port alone means this machine only (127.0.0.1). With port 0 the system chooses one; -v prints it.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, help_heading = HEADING, value_name = "ADDR")]
     pub control: Option<control::Address>,
 
     /// Print the manual page or a shell's completions
-    #[arg(long, value_enum, value_name = "WHAT", hide = true, exclusive = true)]
+    #[arg(long, help_heading = HEADING, value_enum, value_name = "WHAT", hide = true, exclusive = true)]
     generate: Option<manual::Generate>,
 }
 
