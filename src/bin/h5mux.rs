@@ -1,1 +1,213 @@
-fn main() {}
+//! h5mux: coded video and audio in, CMAF (fragmented MP4) out, one chunk per frame.
+
+use anyhow::Context as _;
+use h5live::cli;
+use h5live::format::Timing;
+use h5live::media::{Event, Header, NoSource, Packet, Rate, SystemClock, WallTime};
+use h5live::mux::{Chunk, Fragment, Late, MuxOptions, Muxer, Outlet};
+use h5live::pipe::{InputFormat, Reader, ReaderOptions, stdio};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+const MANUAL: cli::Manual = cli::Manual {
+    examples: &[
+        ("Put a camera on a web page", "h5cap test | h5enc | h5mux | h5serve"),
+        ("Record while serving; the file plays even if everything is killed", "h5cap test | h5enc | h5mux | tee show.mp4 | h5serve"),
+        ("A file or stream that is coded already: nothing is encoded again", "ffmpeg -i clip.mp4 -c copy -f matroska - | h5mux > show.mp4"),
+        ("Raw H.264 from a camera program, timed by arrival", "rpicam-vid -t 0 -o - | h5mux --live | h5serve"),
+    ],
+    sections: &[
+        (
+            "OUTPUT",
+            "An initialization segment, then chunks of one track each: the wall-clock time of capture (before video), the \
+             movie fragment header with its exact decode time, and the frames, byte for byte as they came in. Video has \
+             H.264, H.265 or AV1; sound has AAC, Opus, FLAC or MP3. What browsers do not play from MP4 is refused with advice.\n\n\
+             When the resolution changes, the stream goes on: the new parameter sets are put before the first picture that \
+             needs them. When the tracks themselves change, another initialization segment follows.",
+        ),
+        (
+            "TIME",
+            "The input gives presentation times; decode times follow from the depth of reordering that the stream itself \
+             declares, so B-frames cost no delay. A video frame's duration is nominal: it is declared before the next \
+             frame is known, and is never shorter than frames have lately been apart.",
+        ),
+    ],
+    see_also: &["ffmpeg(1)", "mpv(1)"],
+    ..cli::Manual::new(
+        "h5mux",
+        "turn coded video and sound into fragmented MP4, one chunk per frame",
+        "Reads coded video and audio from stdin, in any format of h5pipe(5): Matroska, MP4, H.264 or H.265 byte streams, ADTS. \
+         Writes CMAF, which is fragmented MP4, to stdout: for h5serve(1), for players, or for a file that plays even when h5mux was killed.",
+    )
+};
+
+/// Arguments as typed.
+#[derive(clap::Parser)]
+struct Args {
+    /// File to read; - or nothing: stdin
+    #[arg(value_name = "FILE")]
+    input: Option<PathBuf>,
+
+    /// File to write in place of stdout
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// What goes into a chunk: one frame (no delay), a group of pictures, or as many milliseconds
+    #[arg(long, value_name = "frame|gop|MS", default_value_t)]
+    fragment: Fragment,
+
+    /// Format of the input, where it shall not be found out by looking: matroska, mp4, h264, h265, adts, …
+    #[arg(long, value_name = "FORMAT")]
+    input_format: Option<InputFormat>,
+
+    /// Frames a second of an input without times
+    #[arg(long, value_name = "FPS", conflicts_with = "live")]
+    rate: Option<Rate>,
+
+    /// Time an input without times by its arrival
+    #[arg(long)]
+    live: bool,
+
+    /// Leave out the wall-clock times
+    #[arg(long)]
+    no_clock: bool,
+
+    #[command(flatten)]
+    late: cli::LateArg,
+
+    #[command(flatten)]
+    common: cli::Common,
+}
+
+impl AsRef<cli::Common> for Args {
+    fn as_ref(&self) -> &cli::Common {
+        &self.common
+    }
+}
+
+fn main() -> ExitCode {
+    cli::main(&MANUAL, run)
+}
+
+fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
+    let (name, input) = open_input(args.input.as_deref(), &cx.stop)?;
+    let (out_name, output) = open_output(args.output.as_deref())?;
+    let timing = match args.rate {
+        Some(rate) => Timing::Rate(rate),
+        None if args.live => Timing::Arrival,
+        None => Timing::Stream,
+    };
+    let clock = Arc::new(SystemClock::default());
+    let mut reader = Reader::new(input, ReaderOptions { name, format: args.input_format, timing, clock });
+    let late = match args.late.late {
+        cli::Late::Block => Late::Block,
+        cli::Late::Drop => Late::Drop,
+        cli::Late::Exit => Late::Exit,
+    };
+    let options = MuxOptions { fragment: args.fragment, prft: !args.no_clock };
+    let mut stage = Stage { options, muxer: None, outlet: Outlet::new(output, late), out_name, stats: cx.stats.clone() };
+    let outcome = stage.pump(&mut reader, &cx);
+    // What came in before an error is whole and goes out all the same.
+    let finished = stage.finish();
+    outcome.and(finished)
+}
+
+type Input = Box<dyn Read + Send>;
+type Output = Box<dyn Write + Send>;
+
+fn open_input(path: Option<&Path>, stop: &cli::Stop) -> anyhow::Result<(String, Input)> {
+    match path.filter(|p| *p != Path::new("-")) {
+        None => Ok(("stdin".into(), Box::new(stdio::Stdin::open(Some(stop))?))),
+        Some(path) => {
+            let name = path.display().to_string();
+            let file = File::open(path).map_err(|e| no_source(e).context(name.clone()))?;
+            Ok((name, Box::new(file)))
+        }
+    }
+}
+
+/// A file that is not there has an exit code of its own.
+fn no_source(error: io::Error) -> anyhow::Error {
+    if error.kind() == io::ErrorKind::NotFound { NoSource(error.to_string()).into() } else { error.into() }
+}
+
+fn open_output(path: Option<&Path>) -> anyhow::Result<(String, Output)> {
+    match path.filter(|p| *p != Path::new("-")) {
+        None => Ok(("stdout".into(), Box::new(stdio::Stdout::open()?))),
+        Some(path) => {
+            let name = path.display().to_string();
+            let file = File::create(path).with_context(|| name.clone())?;
+            Ok((name, Box::new(file)))
+        }
+    }
+}
+
+/// From events to chunks.
+struct Stage {
+    options: MuxOptions,
+    /// From the first header on.
+    muxer: Option<Muxer>,
+    outlet: Outlet<Output>,
+    out_name: String,
+    stats: Arc<cli::Stats>,
+}
+
+impl Stage {
+    /// Until the input ends or a stop is asked for.
+    fn pump(&mut self, reader: &mut Reader, cx: &cli::Context) -> anyhow::Result<()> {
+        while !cx.stop.requested()
+            && let Some(event) = reader.next()?
+        {
+            match event {
+                Event::Header(header) => self.header(&header)?,
+                Event::Packet(packet) => self.packet(packet)?,
+            }
+            self.stats.damaged.add(reader.damage().saturating_sub(self.stats.damaged.get()));
+        }
+        Ok(())
+    }
+
+    fn header(&mut self, header: &Header) -> anyhow::Result<()> {
+        self.flush()?;
+        let init = match &mut self.muxer {
+            Some(muxer) => muxer.header(header)?,
+            None => Some(self.muxer.insert(Muxer::new(header, self.options)?).init()),
+        };
+        init.map_or(Ok(()), |init| self.outlet.init(init)).with_context(|| self.out_name.clone())
+    }
+
+    fn packet(&mut self, packet: Packet) -> anyhow::Result<()> {
+        let muxer = self.muxer.as_mut().expect("readers give a header before any packet");
+        // An input that does not tell its wall clock is taken to be live from here on.
+        muxer.set_time_zero(|| WallTime(WallTime::now().0.saturating_sub(packet.pts.0)));
+        if let Some(kind) = muxer.kind(packet.track) {
+            self.stats.input.count(kind, packet.data.len());
+        }
+        match muxer.push(packet)? {
+            Some(chunk) => self.send(chunk),
+            None => Ok(()),
+        }
+    }
+
+    fn flush(&mut self) -> anyhow::Result<()> {
+        let chunks = self.muxer.as_mut().map(Muxer::flush).unwrap_or_default();
+        chunks.into_iter().try_for_each(|chunk| self.send(chunk))
+    }
+
+    fn send(&mut self, chunk: Chunk) -> anyhow::Result<()> {
+        if self.outlet.send(&chunk).with_context(|| self.out_name.clone())? {
+            chunk.data.iter().for_each(|frame| self.stats.output.count(chunk.kind, frame.len()));
+        } else {
+            self.stats.dropped.add(chunk.frames.into());
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> anyhow::Result<()> {
+        self.flush()?;
+        self.outlet.finish().with_context(|| self.out_name)
+    }
+}

@@ -3,7 +3,7 @@
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io::{self, PipeReader, PipeWriter, Write};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -82,6 +82,13 @@ impl Stop {
         let requested = self.0.requested.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.0.changed.wait_timeout_while(requested, limit, |requested| !*requested);
         *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+/// The descriptor of [`Stop::fd`].
+impl AsFd for Stop {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.readable.as_fd()
     }
 }
 

@@ -168,7 +168,7 @@ struct BitWriter {
 impl BitWriter {
     fn put(&mut self, value: u32, bits: u32) {
         for n in (0..bits).rev() {
-            if self.used % 8 == 0 {
+            if self.used.is_multiple_of(8) {
                 self.out.push(0);
             }
             let last = self.out.last_mut().expect("pushed above");
@@ -183,6 +183,7 @@ impl BitWriter {
 }
 
 #[cfg(test)]
+#[allow(clippy::unusual_byte_groupings, reason = "bits are grouped by field")]
 mod tests {
     use super::*;
 

@@ -67,6 +67,7 @@ pub fn packet_duration(track: &Track, packet: &[u8]) -> Option<Duration> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unusual_byte_groupings, reason = "bits are grouped by field")]
 mod tests {
     use super::*;
     use crate::media::{AudioParams, SampleFormat};

@@ -98,6 +98,7 @@ pub fn packet_samples(packet: &[u8]) -> Option<u32> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unusual_byte_groupings, reason = "bits are grouped by field")]
 mod tests {
     use super::*;
 

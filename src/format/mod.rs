@@ -2,6 +2,12 @@
 //!
 //! Every reader of a format is a [`Demuxer`]; one format, one file.
 
+pub mod bmff;
+pub mod ebml;
+pub mod mkv;
+#[cfg(test)]
+pub mod testing;
+
 use crate::media::{Event, Malformed, Timestamp};
 use bytes::BytesMut;
 

@@ -12,6 +12,7 @@
 mod error;
 pub mod pace;
 pub mod pattern;
+pub mod pictures;
 pub mod repeat;
 
 pub use error::Error;

@@ -1,0 +1,218 @@
+//! MP4 to events: fragmented, or with the movie header first (a pipe cannot seek).
+
+use super::boxes::{self, Head, MAX_FRAGMENT, MAX_HEADER_BOX, Peek, boxes, malformed};
+use super::moof;
+use super::movie::Movie;
+use super::samples::{self, Place};
+use super::splitter::decode_time;
+use crate::codec::{av1, h264, h265};
+use crate::format::Step;
+use crate::media::{Codec, Event, Header, Kind, Malformed, Packet, Timestamp, WallTime};
+use bytes::{Bytes, BytesMut};
+use mp4_atom::Prft;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Reads a movie from its front to its end. Times are those of the presentation (edit lists are applied); packets come in the
+/// order in which they stand in the file.
+#[derive(Default)]
+pub struct Demuxer {
+    /// Position in the stream of the front of `buf`.
+    at: u64,
+    movie: Option<Movie>,
+    /// The header, until the first media data: a `prft` before it tells the wall clock.
+    header: Option<Header>,
+    /// Samples of the media data to come, by place.
+    places: VecDeque<Place>,
+    /// Where the media data ends that the front of `buf` is in; not after it: outside of any.
+    data_end: u64,
+    next_times: Vec<(u32, u64)>,
+    damage: u64,
+}
+
+impl crate::format::Demuxer for Demuxer {
+    fn next(&mut self, buf: &mut BytesMut, eof: bool, _now: Timestamp) -> Result<Step, Malformed> {
+        self.step(buf, eof).map_err(|e| if e.at.is_some() { e } else { e.at(self.at) })
+    }
+
+    fn damage(&self) -> u64 {
+        self.damage
+    }
+}
+
+impl Demuxer {
+    fn step(&mut self, buf: &mut BytesMut, eof: bool) -> Result<Step, Malformed> {
+        loop {
+            let taken = if self.at < self.data_end { self.media_data(buf)? } else { self.next_box(buf)? };
+            match taken {
+                Taken::Passed => {}
+                Taken::Step(step) => return Ok(step),
+                Taken::Need(n) if !eof => return Ok(Step::Need(n)),
+                Taken::Need(_) => {
+                    if let Some(header) = self.header.take() {
+                        return Ok(Step::Event(Event::Header(header)));
+                    }
+                    self.damage += u64::from(!buf.is_empty() || !self.places.is_empty());
+                    self.at += buf.len() as u64;
+                    buf.clear();
+                    self.places.clear();
+                    return Ok(Step::End);
+                }
+            }
+        }
+    }
+
+    fn next_box(&mut self, buf: &mut BytesMut) -> Result<Taken, Malformed> {
+        let head = match boxes::peek(buf)? {
+            Peek::Need(n) => return Ok(Taken::Need(n)),
+            Peek::Box(head) => head,
+        };
+        match &head.kind {
+            b"moov" | b"moof" | b"prft" => {
+                let Some(size) = head.size.filter(|s| *s <= MAX_HEADER_BOX) else {
+                    return Err(malformed(format!("box {} is larger than {MAX_HEADER_BOX} bytes", boxes::name(head.kind))));
+                };
+                if (buf.len() as u64) < size {
+                    return Ok(Taken::Need(size as usize));
+                }
+                let at = self.at;
+                let whole = self.consume(buf, size as usize);
+                self.header_box(&whole, head, at).map_err(|e| e.at(at))?;
+                Ok(Taken::Passed)
+            }
+            b"mdat" => self.begin_media_data(buf, head),
+            _ => Ok(self.skip(buf, head.size.unwrap_or(u64::MAX))),
+        }
+    }
+
+    fn header_box(&mut self, whole: &Bytes, head: Head, at: u64) -> Result<(), Malformed> {
+        let body = whole.slice(head.len..);
+        match &head.kind {
+            b"moov" => self.movie_header(Movie::parse(&body)?),
+            b"moof" => self.fragment(&body, at),
+            _ => {
+                if let Some(prft) = boxes(whole).next().and_then(|b| b.decode().ok()) {
+                    self.producer_time(&prft);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn movie_header(&mut self, movie: Movie) -> Result<(), Malformed> {
+        let mut places = Vec::new();
+        if !movie.fragmented {
+            for (index, track) in movie.tracks.iter().enumerate() {
+                samples::places(track, index, &mut places)?;
+            }
+            places.sort_by_key(|p| p.offset);
+        }
+        self.places = places.into();
+        self.next_times.clear();
+        let tracks: Arc<[_]> = movie.tracks.iter().map(|t| t.track.clone()).collect();
+        self.header = Some(Header { tracks, time_zero: None });
+        self.movie = Some(movie);
+        Ok(())
+    }
+
+    fn producer_time(&mut self, prft: &Prft) {
+        let Some(track) = self.movie.as_ref().and_then(|m| m.track(prft.reference_track_id)) else { return };
+        let Some(header) = self.header.as_mut().filter(|h| h.time_zero.is_none()) else { return };
+        let ticks = i64::try_from(prft.media_time).unwrap_or(i64::MAX).saturating_sub(track.origin);
+        let since_zero = Timestamp::from_ticks(ticks, track.timescale);
+        header.time_zero = Some(WallTime(WallTime::from_ntp(prft.ntp_timestamp).0.saturating_sub(since_zero.0)));
+    }
+
+    fn fragment(&mut self, body: &[u8], at: u64) -> Result<(), Malformed> {
+        let movie = self.movie.as_ref().ok_or_else(|| malformed("a fragment comes before the movie header"))?;
+        let mut places = Vec::new();
+        for mut fragment in moof::parse(body, at, |id| movie.track(id).map(|t| t.defaults))? {
+            decode_time(&mut self.next_times, &mut fragment);
+            let track = movie.tracks.iter().position(|t| t.id == fragment.track_id).expect("parsed for known tracks only");
+            let mut dts = fragment.decode_time.and_then(|t| i64::try_from(t).ok()).unwrap_or(i64::MAX);
+            for sample in &fragment.samples {
+                let offset = at.checked_add_signed(sample.offset).ok_or_else(|| malformed("sample offset out of range"))?;
+                let pts = dts.saturating_add(sample.composition_offset);
+                places.push(Place { offset, size: sample.size, track, pts, sync: sample.sync });
+                dts = dts.saturating_add(i64::from(sample.duration));
+            }
+        }
+        places.sort_by_key(|p| p.offset);
+        self.damage += self.places.len() as u64;
+        self.places = places.into();
+        Ok(())
+    }
+
+    fn begin_media_data(&mut self, buf: &mut BytesMut, head: Head) -> Result<Taken, Malformed> {
+        let Some(movie) = &self.movie else {
+            let advice = "ffmpeg -i FILE -c copy -f matroska - | …";
+            return Err(malformed(format!("the movie header stands behind the media data, which a pipe cannot read; {advice}")));
+        };
+        if movie.fragmented && !self.places.is_empty() && head.size.is_none_or(|s| s > MAX_FRAGMENT) {
+            return Err(malformed(format!("fragment is larger than {MAX_FRAGMENT} bytes")));
+        }
+        self.data_end = head.size.map_or(u64::MAX, |size| self.at.saturating_add(size));
+        drop(self.consume(buf, head.len));
+        Ok(self.header.take().map_or(Taken::Passed, |header| Taken::Step(Step::Event(Event::Header(header)))))
+    }
+
+    /// Inside an `mdat`: its samples follow one by one; what no sample names is passed over.
+    fn media_data(&mut self, buf: &mut BytesMut) -> Result<Taken, Malformed> {
+        let next = self.places.front().copied().filter(|p| p.offset < self.data_end);
+        let Some(place) = next else { return Ok(self.skip(buf, self.data_end - self.at)) };
+        if place.offset > self.at {
+            return Ok(self.skip(buf, place.offset - self.at));
+        }
+        let end = place.offset.saturating_add(u64::from(place.size));
+        if place.offset < self.at || end > self.data_end || u64::from(place.size) > MAX_FRAGMENT {
+            return Err(malformed(format!("sample of {} bytes at byte {} does not fit there", place.size, place.offset)));
+        }
+        let size = place.size as usize;
+        if buf.len() < size {
+            return Ok(Taken::Need(size));
+        }
+        self.places.pop_front();
+        let at = self.at;
+        let data = self.consume(buf, size);
+        Ok(self.packet(place, data).map_err(|e| e.at(at).track(place.track as u64 + 1))?.map_or(Taken::Passed, Taken::event))
+    }
+
+    /// The packet in its canonical form; an empty one (a gap) is no packet.
+    fn packet(&self, place: Place, data: Bytes) -> Result<Option<Packet>, Malformed> {
+        let Some(track) = self.movie.as_ref().and_then(|m| m.tracks.get(place.track)) else { return Ok(None) };
+        let data = match track.track.codec {
+            Codec::H264 => h264::normalize(data, track.length_size)?,
+            Codec::H265 => h265::normalize(data, track.length_size)?,
+            Codec::Av1 => av1::normalize(data),
+            _ => data,
+        };
+        let pts = Timestamp::from_ticks(place.pts.saturating_sub(track.origin), track.timescale);
+        let key = place.sync || track.track.kind() == Kind::Audio;
+        Ok((!data.is_empty()).then_some(Packet { track: place.track, pts, key, data }))
+    }
+
+    fn skip(&mut self, buf: &mut BytesMut, size: u64) -> Taken {
+        let here = size.min(buf.len() as u64);
+        drop(self.consume(buf, here as usize));
+        let rest = size - here;
+        self.at = self.at.saturating_add(rest);
+        if rest == 0 { Taken::Passed } else { Taken::Step(Step::Skip(rest)) }
+    }
+
+    fn consume(&mut self, buf: &mut BytesMut, n: usize) -> Bytes {
+        self.at += n as u64;
+        buf.split_to(n).freeze()
+    }
+}
+
+enum Taken {
+    Need(usize),
+    Step(Step),
+    Passed,
+}
+
+impl Taken {
+    fn event(packet: Packet) -> Taken {
+        Taken::Step(Step::Event(Event::Packet(packet)))
+    }
+}

@@ -1,0 +1,23 @@
+//! ISO base media file format, "MP4" (ISO/IEC 14496-12), as fragmented, live CMAF (ISO/IEC 23000-19): writing it, cutting it into
+//! pieces for viewers, and reading it. Boxes are encoded and decoded by the crate mp4-atom, except for the head of each fragment,
+//! which is written for every frame and has one fixed shape.
+//!
+//! ```text
+//!   ftyp moov | prft moof mdat | prft moof mdat | …
+//!   [`init`]    [`Fragment::head`] + frame
+//! ```
+
+mod boxes;
+mod demuxer;
+mod fragment;
+mod init;
+mod moof;
+mod movie;
+mod samples;
+mod shift;
+mod splitter;
+
+pub use demuxer::Demuxer;
+pub use fragment::{Fragment, ProducerTime, Sample};
+pub use init::{Timeline, init, reorder_depth, track_id};
+pub use splitter::{Chunk, Init, InitTrack, Split, Splitter};

@@ -1,0 +1,515 @@
+//! TrackEntry -> [`Track`], and what must be done to its frames so that they are canonical ([`crate::media::Packet`]).
+
+use super::blocks::Encoding;
+use super::pictures::Pictures;
+use super::schema::{self, ChromaOrder, id};
+use crate::codec::{self, aac, av1, flac, h264, h265, nal, opus};
+use crate::format::ebml;
+use crate::media::{AudioParams, Codec, Colour, Malformed, Params, PixelFormat, Rate, SampleFormat, Track, VideoParams};
+use bytes::Bytes;
+use std::time::Duration;
+
+/// No raw picture is larger: 8K with four bytes a pixel takes half of it.
+pub const MAX_PICTURE: usize = 256 << 20;
+
+/// A track that is understood.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    pub number: u64,
+    /// For [`Form::AnnexB`] without `config` until parameter sets came by.
+    pub track: Track,
+    pub form: Form,
+    /// In the order in which they are undone.
+    pub encodings: Vec<Encoding>,
+    /// CodecDelay in microseconds: to be subtracted from stored times.
+    pub delay: i64,
+}
+
+/// How frames are stored.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Form {
+    Canonical,
+    /// NAL units after lengths of so many bytes.
+    Lengths(NalCodec, u8),
+    /// NAL units after start codes, without parameter sets in the header: Chromium's MediaRecorder, some cameras.
+    AnnexB(NalCodec),
+    /// Temporal units, perhaps with delimiters.
+    Av1,
+    Raw(Pictures),
+    /// Big-endian samples of so many bytes.
+    BigEndian(usize),
+    /// 64-bit floats.
+    Doubles,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NalCodec {
+    H264,
+    H265,
+}
+
+/// Reads one TrackEntry. `Err`: not for us; the words say why.
+pub fn entry(data: &[u8]) -> Result<Entry, Refused> {
+    let fields = Fields::read(data);
+    let refuse = |why: &str| Refused { number: fields.number, what: format!("{} ({why})", fields.codec_id) };
+    let Some(encodings) = &fields.encodings else { return Err(refuse("encrypted or compressed in a way that is not supported")) };
+    let config = fields.config().ok_or_else(|| refuse("damaged CodecPrivate"))?;
+    let (mut track, form) = match fields.track_type {
+        schema::VIDEO_TRACK => fields.video(config).map_err(refuse)?,
+        schema::AUDIO_TRACK => fields.audio(config).map_err(refuse)?,
+        _ => return Err(refuse("neither video nor audio")),
+    };
+    fields.describe(&mut track);
+    let encodings = encodings.iter().filter(|(scope, _)| scope & ALL_FRAMES != 0).map(|(_, e)| e.clone()).collect();
+    let delay = i64::try_from(fields.codec_delay / 1000).unwrap_or(0);
+    Ok(Entry { number: fields.number, track, form, encodings, delay })
+}
+
+/// A track that is passed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    pub number: u64,
+    pub what: String,
+}
+
+/// Bits of ContentEncodingScope (RFC 9559, section 5.1.4.1.31.1.2).
+const ALL_FRAMES: u64 = 1;
+const CODEC_PRIVATE: u64 = 2;
+
+/// The elements of a TrackEntry as they stand there.
+#[derive(Default)]
+struct Fields<'a> {
+    number: u64,
+    track_type: u64,
+    codec_id: String,
+    codec_private: &'a [u8],
+    default_duration: u64,
+    codec_delay: u64,
+    name: Option<String>,
+    language: Option<String>,
+    video: VideoFields<'a>,
+    audio: AudioFields,
+    /// With their scopes, in the order in which they are undone; `None`: one that cannot be undone.
+    encodings: Option<Vec<(u64, Encoding)>>,
+}
+
+#[derive(Default)]
+struct VideoFields<'a> {
+    width: u64,
+    height: u64,
+    fourcc: &'a [u8],
+    colour: Colour,
+}
+
+struct AudioFields {
+    rate: f64,
+    channels: u64,
+    bit_depth: u64,
+}
+
+impl Default for AudioFields {
+    /// Sections 5.1.4.1.29.1 and 5.1.4.1.29.3.
+    fn default() -> Self {
+        AudioFields { rate: 8000.0, channels: 1, bit_depth: 0 }
+    }
+}
+
+impl<'a> Fields<'a> {
+    fn read(data: &'a [u8]) -> Self {
+        let mut f = Fields { encodings: Some(Vec::new()), ..Fields::default() };
+        let mut language = None;
+        for (id, data) in ebml::children(data) {
+            match id {
+                id::TRACK_NUMBER => f.number = ebml::uint(data),
+                id::TRACK_TYPE => f.track_type = ebml::uint(data),
+                id::CODEC_ID => f.codec_id = ebml::text(&data[..data.len().min(64)]),
+                id::CODEC_PRIVATE => f.codec_private = data,
+                id::DEFAULT_DURATION => f.default_duration = ebml::uint(data),
+                id::CODEC_DELAY => f.codec_delay = ebml::uint(data),
+                id::NAME => f.name = words(data),
+                id::LANGUAGE => language = words(data).filter(|l| l != "und"),
+                id::LANGUAGE_BCP47 => f.language = words(data).filter(|l| l != "und"),
+                id::VIDEO => f.video = video_fields(data),
+                id::AUDIO => f.audio = audio_fields(data),
+                id::CONTENT_ENCODINGS => f.encodings = content_encodings(data),
+                _ => {}
+            }
+        }
+        f.language = f.language.or(language);
+        f
+    }
+
+    /// CodecPrivate with its encodings undone.
+    fn config(&self) -> Option<Bytes> {
+        const MAX: usize = 1 << 20;
+        let encodings = self.encodings.iter().flatten().filter(|(scope, _)| scope & CODEC_PRIVATE != 0);
+        encodings.map(|(_, e)| e).try_fold(Bytes::copy_from_slice(self.codec_private), |data, e| e.undo(data, MAX))
+    }
+
+    fn video(&self, config: Bytes) -> Result<(Track, Form), &'static str> {
+        match self.codec_id.as_str() {
+            "V_MPEG4/ISO/AVC" => self.nal(NalCodec::H264, config),
+            "V_MPEGH/ISO/HEVC" => self.nal(NalCodec::H265, config),
+            "V_AV1" => match av1::track(config.clone()) {
+                Ok(track) => Ok((track, Form::Av1)),
+                Err(_) => Ok((self.plain_video(Codec::Av1)?.with(config), Form::Av1)),
+            },
+            "V_VP8" => Ok((self.plain_video(Codec::Vp8)?, Form::Canonical)),
+            "V_VP9" => Ok((self.plain_video(Codec::Vp9)?.with(config), Form::Canonical)),
+            "V_MJPEG" => Ok((self.plain_video(Codec::Jpeg)?, Form::Canonical)),
+            "V_UNCOMPRESSED" => match schema::pixel_format(self.video.fourcc) {
+                Some(layout) => self.raw(layout),
+                None => Err("of a layout that is not known here: use I420, NV12, YUY2 or another of h5pipe(5)"),
+            },
+            // What AVI's BITMAPINFOHEADER says; its biCompression is a fourcc. mkvmerge makes it of AVI files.
+            "V_MS/VFW/FOURCC" => match config.get(16..20).unwrap_or_default() {
+                b"MJPG" | b"mjpg" => Ok((self.plain_video(Codec::Jpeg)?, Form::Canonical)),
+                b"H264" | b"h264" | b"avc1" | b"X264" | b"x264" => self.nal(NalCodec::H264, Bytes::new()),
+                fourcc => self.raw(schema::pixel_format(fourcc).ok_or("of a fourcc that is not known here")?),
+            },
+            _ => Err("no codec of ours"),
+        }
+    }
+
+    fn nal(&self, codec: NalCodec, config: Bytes) -> Result<(Track, Form), &'static str> {
+        if config.is_empty() || config.starts_with(&[0, 0, 0, 1]) || config.starts_with(&[0, 0, 1]) {
+            let sets = codec.config_of(&codec.from_annex_b(&config));
+            let track = sets.and_then(|config| codec.track(config).ok()).map_or_else(|| self.plain_video(codec.codec()), Ok)?;
+            return Ok((track, Form::AnnexB(codec)));
+        }
+        let length_size = codec.length_size(&config).ok_or("damaged CodecPrivate")?;
+        let config = codec.four_byte_lengths(config);
+        let track = match codec.track(config.clone()) {
+            Ok(track) => track,
+            // Parameter sets in band only, or beyond our reading: the container knows the size.
+            Err(_) => self.plain_video(codec.codec())?.with(config),
+        };
+        Ok((track, Form::Lengths(codec, length_size)))
+    }
+
+    fn raw(&self, (format, order): (PixelFormat, ChromaOrder)) -> Result<(Track, Form), &'static str> {
+        let track = self.plain_video(Codec::Raw(format))?;
+        let video = track.as_video().expect("plain_video makes a video track");
+        let pictures = Pictures::new(format, order, video.width, video.height);
+        if pictures.max_len() > MAX_PICTURE {
+            return Err("pictures of over 256 MiB");
+        }
+        Ok((track, Form::Raw(pictures)))
+    }
+
+    fn plain_video(&self, codec: Codec) -> Result<Track, &'static str> {
+        let side = |n: u64| u32::try_from(n).ok().filter(|n| (1..=16384).contains(n)).ok_or("picture size not from 1 to 16384");
+        let (width, height) = (side(self.video.width)?, side(self.video.height)?);
+        Ok(Track::video(codec, VideoParams { width, height, rate: None, colour: Colour::default() }))
+    }
+
+    fn audio(&self, config: Bytes) -> Result<(Track, Form), &'static str> {
+        let damaged = |_| "damaged CodecPrivate";
+        let plain = |codec| self.plain_audio(codec);
+        match self.codec_id.as_str() {
+            // The IDs with a profile in them are from before CodecPrivate was used.
+            id if id == "A_AAC" || id.starts_with("A_AAC/") => {
+                let audio = self.audio_params()?;
+                let config = if config.is_empty() { aac::AudioSpecificConfig::lc(audio.rate, audio.channels).build() } else { config };
+                Ok((aac::track(config).map_err(damaged)?, Form::Canonical))
+            }
+            "A_OPUS" => Ok((opus::track(config).map_err(damaged)?, Form::Canonical)),
+            "A_FLAC" => {
+                // Pictures and seek tables in CodecPrivate are left behind.
+                let stream_info = flac::metadata_block(&config).map_err(damaged)?;
+                Ok((flac::track(flac::config(&stream_info)).map_err(damaged)?, Form::Canonical))
+            }
+            "A_MPEG/L3" => Ok((plain(Codec::Mp3)?, Form::Canonical)),
+            "A_PCM/INT/LIT" => Ok((plain(Codec::Pcm(self.integers()?))?, Form::Canonical)),
+            "A_PCM/INT/BIG" => {
+                let format = self.integers()?;
+                Ok((plain(Codec::Pcm(format))?, Form::BigEndian(format.bytes())))
+            }
+            "A_PCM/FLOAT/IEEE" => match self.audio.bit_depth {
+                64 => Ok((plain(Codec::Pcm(SampleFormat::F32))?, Form::Doubles)),
+                0 | 32 => Ok((plain(Codec::Pcm(SampleFormat::F32))?, Form::Canonical)),
+                _ => Err("of a depth that is not known here"),
+            },
+            _ => Err("no codec of ours"),
+        }
+    }
+
+    fn integers(&self) -> Result<SampleFormat, &'static str> {
+        match self.audio.bit_depth {
+            8 => Ok(SampleFormat::U8),
+            16 => Ok(SampleFormat::S16),
+            24 => Ok(SampleFormat::S24),
+            32 => Ok(SampleFormat::S32),
+            _ => Err("of a depth that is not known here"),
+        }
+    }
+
+    fn plain_audio(&self, codec: Codec) -> Result<Track, &'static str> {
+        Ok(Track::audio(codec, self.audio_params()?))
+    }
+
+    fn audio_params(&self) -> Result<AudioParams, &'static str> {
+        let rate = self.audio.rate.round();
+        if !(1.0..=768_000.0).contains(&rate) {
+            return Err("sample rate not from 1 to 768000 Hz");
+        }
+        let channels = u16::try_from(self.audio.channels).ok().filter(|n| (1..=64).contains(n)).ok_or("channels not from 1 to 64")?;
+        Ok(AudioParams { rate: rate as u32, channels, delay: Duration::ZERO })
+    }
+
+    /// What the container adds to, and knows better than, the codec's own configuration.
+    fn describe(&self, track: &mut Track) {
+        track.name.clone_from(&self.name);
+        track.language.clone_from(&self.language);
+        let duration = Some(self.default_duration).filter(|ns| (1..=MAX_DURATION).contains(ns));
+        if let Some(ns) = duration {
+            track.frame_duration = Some(Duration::from_nanos(ns));
+        }
+        match &mut track.params {
+            Params::Video(video) => {
+                video.rate = duration.and_then(rate_of).or(video.rate);
+                let (ours, theirs) = (&mut video.colour, &self.video.colour);
+                ours.primaries = theirs.primaries.or(ours.primaries);
+                ours.transfer = theirs.transfer.or(ours.transfer);
+                ours.matrix = theirs.matrix.or(ours.matrix);
+                ours.full_range = theirs.full_range.or(ours.full_range);
+            }
+            Params::Audio(audio) => {
+                if self.codec_delay > 0 {
+                    audio.delay = Duration::from_nanos(self.codec_delay.min(MAX_DURATION));
+                }
+            }
+        }
+    }
+}
+
+/// Nominal durations and delays over 1000 s are none, in nanoseconds.
+const MAX_DURATION: u64 = 1_000_000_000_000;
+
+/// The frame rate of frames that last `ns` nanoseconds, rounded up or down: whole, whole by 1001, or just as it is.
+fn rate_of(ns: u64) -> Option<Rate> {
+    let second = 1_000_000_000;
+    let close = |num: u64, den: u64| num > 0 && (den * second / num).abs_diff(ns) <= 1;
+    let whole = (second + ns / 2) / ns;
+    if close(whole, 1) {
+        return Rate::new(whole as u32, 1);
+    }
+    let ntsc = (second * 1001 / 1000 + ns / 2) / ns;
+    if close(ntsc * 1000, 1001) {
+        return Rate::new(ntsc as u32 * 1000, 1001);
+    }
+    let divisor = gcd(second, ns);
+    Rate::new((second / divisor) as u32, u32::try_from(ns / divisor).ok()?)
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+trait WithConfig {
+    fn with(self, config: Bytes) -> Track;
+}
+
+impl WithConfig for Track {
+    fn with(mut self, config: Bytes) -> Track {
+        self.config = config;
+        self
+    }
+}
+
+/// Text of up to 256 bytes, unless empty.
+fn words(data: &[u8]) -> Option<String> {
+    Some(ebml::text(&data[..data.len().min(256)])).filter(|text| !text.is_empty())
+}
+
+fn video_fields(data: &[u8]) -> VideoFields<'_> {
+    let mut v = VideoFields::default();
+    for (id, data) in ebml::children(data) {
+        match id {
+            id::PIXEL_WIDTH => v.width = ebml::uint(data),
+            id::PIXEL_HEIGHT => v.height = ebml::uint(data),
+            id::UNCOMPRESSED_FOURCC => v.fourcc = data,
+            id::COLOUR => v.colour = colour(data),
+            _ => {}
+        }
+    }
+    v
+}
+
+/// Code points of H.273, where 2 is "unspecified"; ranges 1 and 2 are "TV" and "PC" (section 5.1.4.1.28.16).
+fn colour(data: &[u8]) -> Colour {
+    let mut c = Colour::default();
+    let code = |data| u8::try_from(ebml::uint(data)).ok().filter(|&code| code != 2);
+    for (id, data) in ebml::children(data) {
+        match id {
+            id::MATRIX_COEFFICIENTS => c.matrix = code(data),
+            id::TRANSFER_CHARACTERISTICS => c.transfer = code(data),
+            id::PRIMARIES => c.primaries = code(data),
+            id::RANGE => {
+                c.full_range = match ebml::uint(data) {
+                    1 => Some(false),
+                    2 => Some(true),
+                    _ => None,
+                }
+            }
+            _ => {}
+        }
+    }
+    c
+}
+
+fn audio_fields(data: &[u8]) -> AudioFields {
+    let mut a = AudioFields::default();
+    for (id, data) in ebml::children(data) {
+        match id {
+            id::SAMPLING_FREQUENCY => a.rate = ebml::float(data),
+            id::CHANNELS => a.channels = ebml::uint(data),
+            id::BIT_DEPTH => a.bit_depth = ebml::uint(data),
+            _ => {}
+        }
+    }
+    a
+}
+
+/// Section 5.1.4.1.31: the last in ContentEncodingOrder is undone first.
+fn content_encodings(data: &[u8]) -> Option<Vec<(u64, Encoding)>> {
+    /// More are not of this world.
+    const MAX: usize = 8;
+    let encodings = ebml::children(data).filter(|(id, _)| *id == id::CONTENT_ENCODING).take(MAX);
+    let mut all: Vec<_> = encodings.map(|(_, data)| content_encoding(data)).collect::<Option<_>>()?;
+    all.sort_by_key(|(order, ..)| std::cmp::Reverse(*order));
+    Some(all.into_iter().map(|(_, scope, encoding)| (scope, encoding)).collect())
+}
+
+/// Order, scope and what was done; `None` for encryption, bzip2 and LZO.
+fn content_encoding(data: &[u8]) -> Option<(u64, u64, Encoding)> {
+    const COMPRESSION: u64 = 0;
+    let (mut order, mut scope, mut kind, mut algorithm, mut settings) = (0, ALL_FRAMES, COMPRESSION, 0, &[][..]);
+    for (id, data) in ebml::children(data) {
+        match id {
+            id::CONTENT_ENCODING_ORDER => order = ebml::uint(data),
+            id::CONTENT_ENCODING_SCOPE => scope = ebml::uint(data),
+            id::CONTENT_ENCODING_TYPE => kind = ebml::uint(data),
+            id::CONTENT_COMPRESSION => {
+                for (id, data) in ebml::children(data) {
+                    match id {
+                        id::CONTENT_COMP_ALGO => algorithm = ebml::uint(data),
+                        id::CONTENT_COMP_SETTINGS => settings = data,
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    let encoding = match (kind, algorithm) {
+        (COMPRESSION, 0) => Encoding::Zlib,
+        (COMPRESSION, 3) => Encoding::HeaderStripping(Bytes::copy_from_slice(settings)),
+        _ => return None,
+    };
+    Some((order, scope, encoding))
+}
+
+impl Entry {
+    /// Whether a [`crate::media::Header`] can describe the track yet.
+    pub fn is_ready(&self) -> bool {
+        !matches!(self.form, Form::AnnexB(_)) || !self.track.config.is_empty()
+    }
+
+    /// No frame of the track takes more bytes.
+    pub fn max_len(&self) -> usize {
+        match &self.form {
+            Form::Raw(pictures) => pictures.max_len(),
+            _ => nal::MAX_ACCESS_UNIT,
+        }
+    }
+
+    /// Makes a stored frame canonical; without a copy where it is already.
+    pub fn canonical(&self, data: Bytes) -> Result<Bytes, Malformed> {
+        let too_long = || Malformed::new(super::FORMAT, "damaged compressed frame");
+        let data = self.encodings.iter().try_fold(data, |data, e| e.undo(data, self.max_len())).ok_or_else(too_long)?;
+        match &self.form {
+            Form::Canonical => Ok(data),
+            Form::Lengths(codec, length_size) => codec.normalize(data, *length_size),
+            Form::AnnexB(codec) => Ok(codec.from_annex_b(&data)),
+            Form::Av1 => Ok(av1::normalize(data)),
+            Form::Raw(pictures) => pictures.canonical(data),
+            Form::BigEndian(size) => Ok(data.chunks_exact(*size).flat_map(|sample| sample.iter().rev()).copied().collect()),
+            Form::Doubles => Ok(data.as_chunks().0.iter().flat_map(|sample| (f64::from_le_bytes(*sample) as f32).to_le_bytes()).collect()),
+        }
+    }
+
+    /// How long a canonical frame plays, from its bytes or the track's nominal value.
+    pub fn duration(&self, frame: &[u8]) -> Option<Duration> {
+        codec::packet_duration(&self.track, frame).or(self.track.frame_duration)
+    }
+
+    /// Looks for the parameter sets that the header lacked in a canonical frame.
+    pub fn learn(&mut self, frame: &[u8]) {
+        let Form::AnnexB(codec) = self.form else { return };
+        let Some(track) = codec.config_of(frame).and_then(|config| codec.track(config).ok()) else { return };
+        let (Some(new), Params::Video(old)) = (track.as_video(), &self.track.params) else { return };
+        let rate = old.rate.or(new.rate);
+        let frame_duration = self.track.frame_duration.or(track.frame_duration);
+        self.track = Track {
+            params: Params::Video(VideoParams { rate, ..new.clone() }),
+            frame_duration,
+            name: self.track.name.take(),
+            language: self.track.language.take(),
+            ..track
+        };
+    }
+}
+
+/// The same functions for both codecs.
+impl NalCodec {
+    fn codec(self) -> Codec {
+        match self {
+            NalCodec::H264 => Codec::H264,
+            NalCodec::H265 => Codec::H265,
+        }
+    }
+
+    fn track(self, config: Bytes) -> Result<Track, Malformed> {
+        match self {
+            NalCodec::H264 => h264::track(config),
+            NalCodec::H265 => h265::track(config),
+        }
+    }
+
+    fn length_size(self, config: &[u8]) -> Option<u8> {
+        match self {
+            NalCodec::H264 => h264::AvcC::parse(config).ok().map(|c| c.length_size),
+            NalCodec::H265 => h265::HvcC::parse(config).ok().map(|c| c.length_size),
+        }
+    }
+
+    fn four_byte_lengths(self, config: Bytes) -> Bytes {
+        match self {
+            NalCodec::H264 => h264::four_byte_lengths(config),
+            NalCodec::H265 => h265::four_byte_lengths(config),
+        }
+    }
+
+    fn config_of(self, au: &[u8]) -> Option<Bytes> {
+        match self {
+            NalCodec::H264 => h264::config_of(au),
+            NalCodec::H265 => h265::config_of(au),
+        }
+    }
+
+    #[expect(clippy::wrong_self_convention, reason = "the codec is a parameter")]
+    fn from_annex_b(self, stream: &[u8]) -> Bytes {
+        match self {
+            NalCodec::H264 => h264::to_length_prefixed(stream),
+            NalCodec::H265 => h265::to_length_prefixed(stream),
+        }
+    }
+
+    fn normalize(self, au: Bytes, length_size: u8) -> Result<Bytes, Malformed> {
+        match self {
+            NalCodec::H264 => h264::normalize(au, length_size),
+            NalCodec::H265 => h265::normalize(au, length_size),
+        }
+    }
+}

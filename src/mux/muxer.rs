@@ -1,0 +1,380 @@
+//! Packets to chunks.
+
+use super::timing::{DecodeTimes, FrameDuration, SampleTimes};
+use crate::codec::{self, h264, h265};
+use crate::format::bmff::{self, ProducerTime, Sample, Timeline};
+use crate::media::{Codec, Header, Kind, Malformed, Packet, Track, Unsupported, WallTime};
+use bytes::{BufMut, Bytes, BytesMut};
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// How much goes into a chunk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fragment {
+    /// One frame: no delay.
+    #[default]
+    Frame,
+    /// From a keyframe to the next; without video, a second.
+    Gop,
+    /// As much as lasts this long, never more than from a keyframe to the next.
+    Every(Duration),
+}
+
+impl FromStr for Fragment {
+    type Err = Unsupported;
+
+    /// `frame`, `gop`, or milliseconds from 1 to 60000.
+    fn from_str(s: &str) -> Result<Fragment, Unsupported> {
+        let millis = |s: &str| s.parse().ok().filter(|ms| (1..=60_000).contains(ms)).map(Duration::from_millis);
+        match s {
+            "frame" => Ok(Fragment::Frame),
+            "gop" => Ok(Fragment::Gop),
+            _ => millis(s).map(Fragment::Every).ok_or_else(|| Unsupported {
+                what: format!("no fragment {s:?}"),
+                advice: "choose frame, gop, or milliseconds from 1 to 60000".into(),
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Fragment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fragment::Frame => f.write_str("frame"),
+            Fragment::Gop => f.write_str("gop"),
+            Fragment::Every(d) => write!(f, "{}", d.as_millis()),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MuxOptions {
+    pub fragment: Fragment,
+    /// Tell the wall-clock time of capture before each video chunk (audio chunk where there is no video).
+    pub prft: bool,
+}
+
+impl Default for MuxOptions {
+    fn default() -> Self {
+        MuxOptions { fragment: Fragment::Frame, prft: true }
+    }
+}
+
+/// One chunk: write `head`, then every piece of `data`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// `prft`, `moof` and the header of the `mdat`.
+    pub head: Bytes,
+    /// The frames, untouched.
+    pub data: Vec<Bytes>,
+    pub kind: Kind,
+    /// A decoder can start at its first frame.
+    pub key: bool,
+    pub frames: u32,
+}
+
+/// A pending chunk is cut at this size or length, whatever [`Fragment`] says.
+const MAX_CHUNK_BYTES: u64 = 64 << 20;
+const MAX_CHUNK_MICROS: i64 = 60_000_000;
+
+/// Muxes packets of one stream.
+///
+/// Write [`init`](Muxer::init) first, then every chunk that [`push`](Muxer::push) gives. When a new header comes: `flush`, then
+/// `header`, which may give another initialization segment. At the end: `flush`.
+pub struct Muxer {
+    options: MuxOptions,
+    init: Bytes,
+    tracks: Vec<Output>,
+    time_zero: Option<WallTime>,
+    sequence: u32,
+    /// Added to every time: keeps one time line across headers. In microseconds.
+    offset: i64,
+    /// The next packet decides `offset`: a new header came.
+    rejoin: bool,
+    /// End of the latest frame, in microseconds.
+    end: i64,
+    /// The track whose chunks tell the wall clock and whose keyframes begin GOPs: the first video track, else the first.
+    main: usize,
+    /// Keyframes of the main track so far, where it is video.
+    gop: u64,
+}
+
+/// What is kept for a track.
+struct Output {
+    track: Track,
+    timeline: Timeline,
+    times: Times,
+    /// Parameter sets to put before keyframes that do not bring their own: they are not those of the initialization segment.
+    sets: Option<Bytes>,
+    init_config: Bytes,
+    pending: Pending,
+}
+
+enum Times {
+    Video { decode: DecodeTimes, duration: FrameDuration },
+    Audio(SampleTimes),
+}
+
+/// A frame with its times, in ticks with the origin.
+struct Frame {
+    decode_time: u64,
+    presentation_time: u64,
+    duration: u32,
+    key: bool,
+}
+
+impl Muxer {
+    /// # Errors
+    /// A codec that browsers do not play from MP4.
+    pub fn new(header: &Header, options: MuxOptions) -> Result<Muxer, Unsupported> {
+        Ok(Muxer {
+            options,
+            init: bmff::init(header)?,
+            tracks: header.tracks.iter().map(Output::new).collect(),
+            time_zero: header.time_zero,
+            sequence: 0,
+            offset: 0,
+            rejoin: false,
+            end: 0,
+            main: main_track(header),
+            gop: 0,
+        })
+    }
+
+    /// The initialization segment.
+    pub fn init(&self) -> Bytes {
+        self.init.clone()
+    }
+
+    /// Says when stream time zero was, where no header told it.
+    pub fn set_time_zero(&mut self, wall: impl FnOnce() -> WallTime) {
+        self.time_zero.get_or_insert_with(wall);
+    }
+
+    /// Kind of the track with this index.
+    pub fn kind(&self, track: usize) -> Option<Kind> {
+        self.tracks.get(track).map(|t| t.track.kind())
+    }
+
+    /// A new header in the middle of the stream. Where the tracks are the same but for their video configuration (another
+    /// resolution), that goes in band; else the answer is a new initialization segment, to be written at once. Time goes on: by
+    /// the wall clock where both headers know it, else from the last frame's end.
+    ///
+    /// # Errors
+    /// A codec that browsers do not play from MP4.
+    pub fn header(&mut self, header: &Header) -> Result<Option<Bytes>, Unsupported> {
+        let in_band = header.tracks.len() == self.tracks.len()
+            && header.tracks.iter().zip(&self.tracks).all(|(new, old)| goes_in_band(new, &old.track));
+        if in_band {
+            header.tracks.iter().zip(&mut self.tracks).for_each(|(track, output)| output.reconfigure(track));
+        } else {
+            self.init = bmff::init(header)?;
+            self.tracks = header.tracks.iter().map(Output::new).collect();
+            self.main = main_track(header);
+        }
+        match self.time_zero.zip(header.time_zero) {
+            Some((old, new)) => self.offset = self.offset.saturating_add(new.0.saturating_sub(old.0)),
+            None => self.rejoin = true,
+        }
+        self.time_zero = header.time_zero;
+        Ok((!in_band).then(|| self.init()))
+    }
+
+    /// Takes one packet in; gives out a chunk where one is full.
+    ///
+    /// # Errors
+    /// A packet of a track that was not declared, or of 4 GiB.
+    pub fn push(&mut self, packet: Packet) -> Result<Option<Chunk>, Malformed> {
+        let bad = |what: &str| Malformed::new("packet", what).track(packet.track as u64 + 1);
+        if std::mem::take(&mut self.rejoin) {
+            self.offset = self.end.saturating_sub(packet.pts.0);
+        }
+        let pts = packet.pts.0.saturating_add(self.offset);
+        let output = self.tracks.get_mut(packet.track).ok_or_else(|| bad("its track is not declared"))?;
+        let is_main = packet.track == self.main;
+        let kind = output.track.kind();
+        let sets = output.sets.clone().filter(|_| packet.key && !brings_sets(output.track.codec, &packet.data));
+        let size = packet.data.len() + sets.as_ref().map_or(0, Bytes::len);
+        let size = u32::try_from(size).map_err(|_| bad("4 GiB or more in one frame"))?;
+        let frame = output.frame(&packet, pts);
+        self.gop += u64::from(is_main && kind == Kind::Video && frame.key);
+        self.end = self.end.max(output.timeline.micros(frame.decode_time.saturating_add(frame.duration.into())));
+
+        let full = output.pending.is_full(&frame, kind, self.options.fragment, self.gop, output.timeline);
+        let before = if full { output.cut(packet.track, &mut self.sequence) } else { None };
+        if output.pending.samples.is_empty() {
+            let wall = self.time_zero.filter(|_| self.options.prft && is_main).map(|zero| zero.at(packet.pts));
+            output.pending.begin(&frame, wall, self.gop);
+        }
+        output.pending.add(&frame, size, sets, packet.data);
+        match self.options.fragment {
+            Fragment::Frame => Ok(output.cut(packet.track, &mut self.sequence)),
+            _ => Ok(before),
+        }
+    }
+
+    /// What has not been given out yet: at most one chunk a track.
+    pub fn flush(&mut self) -> Vec<Chunk> {
+        let tracks = self.tracks.iter_mut().enumerate();
+        tracks.filter_map(|(index, output)| output.cut(index, &mut self.sequence)).collect()
+    }
+}
+
+fn main_track(header: &Header) -> usize {
+    header.tracks.iter().position(|t| t.kind() == Kind::Video).unwrap_or(0)
+}
+
+/// `new` can follow `old` without a new initialization segment.
+fn goes_in_band(new: &Track, old: &Track) -> bool {
+    let video = matches!(new.codec, Codec::H264 | Codec::H265 | Codec::Av1);
+    new.codec == old.codec && (video || (new.config == old.config && new.params == old.params))
+}
+
+impl Output {
+    fn new(track: &Track) -> Output {
+        let timeline = Timeline::of(track);
+        let times = match track.kind() {
+            Kind::Video => {
+                let nominal = track.frame_duration.map(|d| d.as_nanos().div_ceil(1000) as i64);
+                let decode = DecodeTimes::new(bmff::reorder_depth(track), nominal.unwrap_or(0));
+                Times::Video { decode, duration: FrameDuration::new(nominal) }
+            }
+            Kind::Audio => Times::Audio(SampleTimes::new(timeline.timescale)),
+        };
+        Output { track: track.clone(), timeline, times, sets: None, init_config: track.config.clone(), pending: Pending::default() }
+    }
+
+    /// Goes on with another configuration under the same initialization segment.
+    fn reconfigure(&mut self, track: &Track) {
+        let new = Output::new(track);
+        let sets = if track.config == self.init_config { Bytes::new() } else { parameter_sets(track) };
+        self.sets = Some(sets).filter(|sets| !sets.is_empty());
+        self.times = match (new.times, &self.times) {
+            (Times::Video { decode, duration }, Times::Video { decode: old, .. }) => Times::Video { decode: decode.after(old), duration },
+            (new, _) => new,
+        };
+        self.track = new.track;
+    }
+
+    fn frame(&mut self, packet: &Packet, pts: i64) -> Frame {
+        let origin = self.timeline.origin;
+        let from_zero = |ticks: i64| u64::try_from(ticks.saturating_add_unsigned(origin)).unwrap_or(0);
+        match &mut self.times {
+            Times::Video { decode, duration } => {
+                let before = decode.last();
+                let dts = decode.next(pts);
+                let duration = duration.next(before.map(|before| dts.saturating_sub(before)));
+                let duration = u32::try_from(duration).unwrap_or(u32::MAX);
+                Frame { decode_time: from_zero(dts), presentation_time: from_zero(pts), duration, key: packet.key }
+            }
+            Times::Audio(times) => {
+                let samples = codec::packet_samples(&self.track, &packet.data).unwrap_or_else(|| {
+                    let nominal = self.track.frame_duration.unwrap_or_default().as_micros().min(60_000_000) as u64;
+                    (nominal * u64::from(self.timeline.timescale) / 1_000_000) as u32
+                });
+                let time = from_zero(times.next(pts, samples));
+                Frame { decode_time: time, presentation_time: time, duration: samples, key: true }
+            }
+        }
+    }
+
+    /// The pending frames as a chunk, where there are any.
+    fn cut(&mut self, index: usize, sequence: &mut u32) -> Option<Chunk> {
+        if self.pending.samples.is_empty() {
+            return None;
+        }
+        let pending = std::mem::take(&mut self.pending);
+        *sequence = sequence.wrapping_add(1);
+        let fragment = bmff::Fragment {
+            sequence: *sequence,
+            track_id: bmff::track_id(index),
+            decode_time: pending.start,
+            samples: &pending.samples,
+            producer_time: pending.producer_time,
+        };
+        let key = pending.samples.first().is_some_and(|s| s.key);
+        let frames = pending.samples.len() as u32;
+        Some(Chunk { head: fragment.head(), data: pending.data, kind: self.track.kind(), key, frames })
+    }
+}
+
+/// Frames of a chunk that is not full.
+#[derive(Default)]
+struct Pending {
+    /// Decode time of the first frame and of the last, in ticks with the origin.
+    start: u64,
+    last: u64,
+    producer_time: Option<ProducerTime>,
+    samples: Vec<Sample>,
+    data: Vec<Bytes>,
+    bytes: u64,
+    gop: u64,
+}
+
+impl Pending {
+    /// `frame` belongs to the next chunk.
+    fn is_full(&self, frame: &Frame, kind: Kind, fragment: Fragment, gop: u64, timeline: Timeline) -> bool {
+        if self.samples.is_empty() {
+            return false;
+        }
+        let micros = timeline.micros(frame.decode_time).saturating_sub(timeline.micros(self.start));
+        let limit = match fragment {
+            Fragment::Frame => 0,
+            Fragment::Gop if gop == 0 => 1_000_000,
+            Fragment::Gop => MAX_CHUNK_MICROS,
+            Fragment::Every(d) => i64::try_from(d.as_micros()).unwrap_or(i64::MAX),
+        };
+        let next_gop = match kind {
+            Kind::Video => frame.key,
+            Kind::Audio => fragment == Fragment::Gop && gop != self.gop,
+        };
+        // Inside a chunk times only add up: a step back begins another.
+        next_gop || micros >= limit || frame.decode_time < self.last || self.bytes > MAX_CHUNK_BYTES
+    }
+
+    fn begin(&mut self, frame: &Frame, wall: Option<WallTime>, gop: u64) {
+        self.start = frame.decode_time;
+        self.gop = gop;
+        self.producer_time = wall.map(|wall| ProducerTime { wall, media_time: frame.presentation_time });
+    }
+
+    fn add(&mut self, frame: &Frame, size: u32, sets: Option<Bytes>, data: Bytes) {
+        if let Some(before) = self.samples.last_mut() {
+            // Inside a chunk the next frame's time is the sum of the durations before it.
+            before.duration = u32::try_from(frame.decode_time - self.last).unwrap_or(u32::MAX);
+        }
+        self.last = frame.decode_time;
+        let offset = i128::from(frame.presentation_time) - i128::from(frame.decode_time);
+        let composition_offset = offset.clamp(i128::from(i32::MIN), i128::from(i32::MAX)) as i32;
+        self.samples.push(Sample { size, duration: frame.duration, composition_offset, key: frame.key });
+        self.bytes += u64::from(size);
+        self.data.extend(sets);
+        self.data.push(data);
+    }
+}
+
+/// Parameter sets of a track's configuration, as NAL units to put before a frame.
+fn parameter_sets(track: &Track) -> Bytes {
+    let units = match track.codec {
+        Codec::H264 => h264::AvcC::parse(&track.config).map(|c| [c.sps, c.pps].concat()),
+        Codec::H265 => h265::HvcC::parse(&track.config).map(|c| [c.vps, c.sps, c.pps].concat()),
+        // AV1 repeats its sequence header before every key frame.
+        _ => Ok(Vec::new()),
+    };
+    let mut out = BytesMut::new();
+    for unit in units.unwrap_or_default() {
+        out.put_u32(u32::try_from(unit.len()).expect("a configuration record holds at most 65535 bytes of each"));
+        out.put_slice(&unit);
+    }
+    out.freeze()
+}
+
+/// The access unit has a sequence parameter set of its own.
+fn brings_sets(codec: Codec, au: &[u8]) -> bool {
+    match codec {
+        Codec::H264 => h264::units(au).any(|u| h264::type_of(u) == h264::unit_type::SPS),
+        Codec::H265 => h265::units(au).any(|u| h265::type_of(u) == h265::unit_type::SPS),
+        _ => true,
+    }
+}

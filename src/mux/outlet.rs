@@ -1,0 +1,269 @@
+//! Where chunks leave: one `writev` each, at once; and what happens when the next program is slower than the camera.
+
+use super::{Chunk, Late};
+use crate::media::Kind;
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::io::{self, IoSlice, Write};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+/// What may wait for the next program, beyond what the pipe itself holds: two seconds at 16 Mbit/s.
+const MAX_WAITING: usize = 4 << 20;
+
+/// The next program did not keep up, and [`Late::Exit`] was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the next program is too slow: {0} bytes wait for it")]
+pub struct TooSlow(pub usize);
+
+/// The end of the stage.
+pub struct Outlet<W: Write + Send + 'static> {
+    late: Late,
+    end: End<W>,
+    /// Video is dropped until the next chunk that a decoder can start at.
+    dropping: bool,
+    dropped: u64,
+}
+
+enum End<W> {
+    Direct(W),
+    Queued { queue: Arc<Queue>, writer: Option<JoinHandle<io::Result<()>>> },
+}
+
+impl<W: Write + Send + 'static> Outlet<W> {
+    /// With [`Late::Block`], `out` is written in place; else by a thread of its own behind a bounded queue. `out` should not buffer.
+    pub fn new(mut out: W, late: Late) -> Outlet<W> {
+        let end = if late == Late::Block {
+            End::Direct(out)
+        } else {
+            let queue = Arc::new(Queue::default());
+            let taken = Arc::clone(&queue);
+            End::Queued { queue, writer: Some(std::thread::spawn(move || taken.drain(&mut out))) }
+        };
+        Outlet { late, end, dropping: false, dropped: 0 }
+    }
+
+    /// Writes an initialization segment. It is never dropped.
+    ///
+    /// # Errors
+    /// Of the output, possibly of an earlier write.
+    pub fn init(&mut self, init: Bytes) -> io::Result<()> {
+        self.write(std::iter::once(&init))
+    }
+
+    /// Takes one chunk; says whether it goes out, or is dropped.
+    ///
+    /// # Errors
+    /// Of the output, possibly of an earlier write; [`TooSlow`] inside, with [`Late::Exit`].
+    pub fn send(&mut self, chunk: &Chunk) -> io::Result<bool> {
+        if let End::Queued { queue, .. } = &self.end {
+            let waiting = queue.lock().bytes;
+            let full = waiting > MAX_WAITING;
+            if full && self.late == Late::Exit {
+                return Err(io::Error::other(TooSlow(waiting)));
+            }
+            // Of video, the rest of the group of pictures goes: what comes after a lost frame cannot be decoded.
+            let video = chunk.kind == Kind::Video;
+            if video {
+                self.dropping = full || (self.dropping && !chunk.key);
+            }
+            if if video { self.dropping } else { full } {
+                self.dropped += u64::from(chunk.frames);
+                return Ok(false);
+            }
+        }
+        self.write(std::iter::once(&chunk.head).chain(&chunk.data)).map(|()| true)
+    }
+
+    /// Frames dropped so far.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Writes what still waits.
+    ///
+    /// # Errors
+    /// Of the output.
+    pub fn finish(mut self) -> io::Result<()> {
+        match &mut self.end {
+            End::Direct(out) => out.flush(),
+            End::Queued { queue, writer } => {
+                queue.lock().closed = true;
+                queue.changed.notify_all();
+                writer.take().map_or(Ok(()), join)
+            }
+        }
+    }
+
+    fn write<'a>(&mut self, pieces: impl Iterator<Item = &'a Bytes>) -> io::Result<()> {
+        match &mut self.end {
+            End::Direct(out) => write_all(out, pieces),
+            End::Queued { queue, writer } => {
+                if queue.put(pieces.cloned().collect()) {
+                    return Ok(());
+                }
+                // The writer has gone, so it has an error to tell.
+                writer.take().map_or(Ok(()), join)?;
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+        }
+    }
+}
+
+fn join(writer: JoinHandle<io::Result<()>>) -> io::Result<()> {
+    writer.join().unwrap_or_else(|_| Err(io::Error::other("the writing thread ended unexpectedly")))
+}
+
+/// Writes all pieces with as few system calls as the system takes.
+fn write_all<'a>(out: &mut impl Write, pieces: impl Iterator<Item = &'a Bytes>) -> io::Result<()> {
+    let mut slices: Vec<IoSlice> = pieces.map(|p| IoSlice::new(p)).collect();
+    let mut rest = &mut slices[..];
+    IoSlice::advance_slices(&mut rest, 0);
+    while !rest.is_empty() {
+        match out.write_vectored(rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => IoSlice::advance_slices(&mut rest, n),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    out.flush()
+}
+
+/// Chunks that wait for a writer.
+#[derive(Default)]
+struct Queue {
+    state: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    chunks: VecDeque<Vec<Bytes>>,
+    bytes: usize,
+    /// No more will come.
+    closed: bool,
+    /// Nobody takes any more.
+    abandoned: bool,
+}
+
+impl Queue {
+    /// A poisoned lock only means that the other thread died, which its result tells.
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `false`: nobody takes any more.
+    fn put(&self, pieces: Vec<Bytes>) -> bool {
+        let mut waiting = self.lock();
+        waiting.bytes += pieces.iter().map(Bytes::len).sum::<usize>();
+        waiting.chunks.push_back(pieces);
+        self.changed.notify_all();
+        !waiting.abandoned
+    }
+
+    /// The writer's thread: writes what comes until the queue is closed and empty.
+    fn drain(&self, out: &mut impl Write) -> io::Result<()> {
+        let outcome = self.write_chunks(out);
+        self.lock().abandoned = true;
+        outcome
+    }
+
+    fn write_chunks(&self, out: &mut impl Write) -> io::Result<()> {
+        loop {
+            let nothing_to_do = |waiting: &mut Waiting| waiting.chunks.is_empty() && !waiting.closed;
+            let mut waiting = self.changed.wait_while(self.lock(), nothing_to_do).unwrap_or_else(PoisonError::into_inner);
+            let Some(pieces) = waiting.chunks.pop_front() else { return Ok(()) };
+            drop(waiting);
+            write_all(out, pieces.iter())?;
+            self.lock().bytes -= pieces.iter().map(Bytes::len).sum::<usize>();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    fn chunk(kind: Kind, key: bool, size: usize) -> Chunk {
+        Chunk { head: Bytes::from_static(b"head"), data: vec![vec![0; size].into()], kind, key, frames: 1 }
+    }
+
+    /// Writes when it is told to.
+    struct Slow(Receiver<()>, Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Slow {
+        fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+            _ = self.0.recv();
+            self.1.lock().unwrap().extend_from_slice(buf);
+            Ok(buf.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn slow(late: Late) -> (Outlet<Slow>, Sender<()>, Arc<Mutex<Vec<u8>>>) {
+        let (go, wait) = channel();
+        let written = Arc::new(Mutex::new(Vec::new()));
+        (Outlet::new(Slow(wait, Arc::clone(&written)), late), go, written)
+    }
+
+    #[test]
+    fn the_rest_of_the_group_of_pictures_is_dropped() {
+        let (mut outlet, go, written) = slow(Late::Drop);
+        let half = MAX_WAITING / 2;
+        let sent: Vec<bool> = [true, false, false, false]
+            .map(|key| outlet.send(&chunk(Kind::Video, key, half + 1)).unwrap())
+            .into_iter()
+            .chain([outlet.send(&chunk(Kind::Audio, true, 10)).unwrap()])
+            .collect();
+        assert_eq!(sent, [true, true, false, false, false]);
+        assert_eq!(outlet.dropped(), 3);
+        drop(go);
+        while outlet.end_bytes() > 0 {
+            std::thread::yield_now();
+        }
+        assert!(!outlet.send(&chunk(Kind::Video, false, 10)).unwrap(), "the queue is empty, but the picture lacks its reference");
+        assert!(outlet.send(&chunk(Kind::Audio, true, 10)).unwrap());
+        assert!(outlet.send(&chunk(Kind::Video, true, 10)).unwrap());
+        outlet.finish().unwrap();
+        assert_eq!(written.lock().unwrap().len(), 2 * (half + 1) + 2 * 10 + 4 * 4);
+    }
+
+    #[test]
+    fn exit_tells_why() {
+        let (mut outlet, _go, _) = slow(Late::Exit);
+        outlet.send(&chunk(Kind::Video, true, MAX_WAITING + 1)).unwrap();
+        let error = outlet.send(&chunk(Kind::Video, false, 1)).unwrap_err();
+        assert!(error.get_ref().unwrap().is::<TooSlow>());
+    }
+
+    #[test]
+    fn an_error_of_the_output_comes_back() {
+        struct Full;
+        impl Write for Full {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        assert_eq!(Outlet::new(Full, Late::Block).send(&chunk(Kind::Video, true, 1)).unwrap_err().kind(), io::ErrorKind::StorageFull);
+        let mut outlet = Outlet::new(Full, Late::Drop);
+        let error = (0..1_000_000).find_map(|_| outlet.send(&chunk(Kind::Audio, true, 1)).err());
+        assert_eq!(error.unwrap().kind(), io::ErrorKind::StorageFull);
+    }
+
+    impl<W: Write + Send + 'static> Outlet<W> {
+        fn end_bytes(&self) -> usize {
+            match &self.end {
+                End::Direct(_) => 0,
+                End::Queued { queue, .. } => queue.lock().bytes,
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! One picture file: read within bounds, JPEG as it is, anything else decoded.
+
+use super::name;
+use crate::codec::jpeg;
+use crate::media::{Codec, Malformed, PixelFormat};
+use crate::source::Error;
+use bytes::Bytes;
+use image::{DynamicImage, ImageError, ImageReader, Limits};
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::path::Path;
+
+/// Larger files are refused: no camera writes them, and they are held in memory whole.
+const MAX_FILE: u64 = 256 << 20;
+/// Pictures wider or higher are refused, as everywhere (see [`crate::media::VideoParams`]).
+const MAX_SIDE: u32 = 16384;
+/// What a decoder may allocate.
+const MAX_ALLOC: u64 = 1 << 30;
+
+/// File name extensions of what can be read.
+const EXTENSIONS: [&str; 12] = ["jpg", "jpeg", "png", "gif", "bmp", "webp", "tif", "tiff", "ppm", "pgm", "pbm", "pnm"];
+
+/// A picture as a packet carries it.
+pub struct Picture {
+    pub codec: Codec,
+    pub width: u32,
+    pub height: u32,
+    pub data: Bytes,
+}
+
+/// What is in a file.
+pub enum Loaded {
+    Whole(Picture),
+    /// It ends too soon: empty, or a JPEG without its end, as when somebody is still writing it.
+    Cut,
+}
+
+/// Whether the file's name says that it is a picture. Hidden files are none: programs write them and rename them when they are whole.
+pub fn is_picture(path: &Path) -> bool {
+    let hidden = path.file_name().is_some_and(|n| n.as_encoded_bytes().starts_with(b"."));
+    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
+    !hidden && EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
+}
+
+/// Reads a picture.
+///
+/// # Errors
+/// The file cannot be read, is too large, or is no picture.
+pub fn load(path: &Path) -> Result<Loaded, Error> {
+    let mut data = Vec::new();
+    let file = File::open(path).map_err(|e| Error::io(name(path), e))?;
+    file.take(MAX_FILE + 1).read_to_end(&mut data).map_err(|e| Error::io(name(path), e))?;
+    if data.len() as u64 > MAX_FILE {
+        return Err(Error::unsupported(name(path), format!("a picture of more than {} MB", MAX_FILE >> 20), "make it smaller"));
+    }
+    match &data[..] {
+        [] | [0xff] => Ok(Loaded::Cut),
+        [0xff, 0xd8, ..] => whole_jpeg(data.into()).map_err(|e| Error::malformed(name(path), e)),
+        _ => decode(&data).map(Loaded::Whole).map_err(|e| decode_error(path, e)),
+    }
+}
+
+/// The image up to its end; what a camera appended after it is left out.
+fn whole_jpeg(data: Bytes) -> Result<Loaded, Malformed> {
+    let Some(end) = jpeg::EndFinder::default().find(&data)? else { return Ok(Loaded::Cut) };
+    let info = jpeg::parse(&data)?;
+    Ok(Loaded::Whole(Picture { codec: Codec::Jpeg, width: info.width, height: info.height, data: data.slice(..end) }))
+}
+
+fn decode(data: &[u8]) -> Result<Picture, ImageError> {
+    let mut limits = Limits::default();
+    (limits.max_image_width, limits.max_image_height, limits.max_alloc) = (Some(MAX_SIDE), Some(MAX_SIDE), Some(MAX_ALLOC));
+    let mut reader = ImageReader::new(Cursor::new(data)).with_guessed_format()?;
+    reader.limits(limits);
+    let rgb = on_black(reader.decode()?);
+    let (width, height) = rgb.dimensions();
+    Ok(Picture { codec: Codec::Raw(PixelFormat::Rgb24), width, height, data: rgb.into_raw().into() })
+}
+
+/// Transparent parts become black: video has nothing behind it.
+fn on_black(image: DynamicImage) -> image::RgbImage {
+    if !image.color().has_alpha() {
+        return image.into_rgb8();
+    }
+    let rgba = image.into_rgba8();
+    image::RgbImage::from_fn(rgba.width(), rgba.height(), |x, y| {
+        let [r, g, b, a] = rgba.get_pixel(x, y).0.map(u16::from);
+        image::Rgb([r, g, b].map(|c| ((c * a + 127) / 255) as u8))
+    })
+}
+
+fn decode_error(path: &Path, error: ImageError) -> Error {
+    match error {
+        ImageError::Unsupported(e) => Error::unsupported(name(path), e.to_string(), "convert it to JPEG or PNG"),
+        ImageError::Limits(e) => Error::unsupported(name(path), e.to_string(), "make it smaller"),
+        ImageError::IoError(e) if e.kind() != std::io::ErrorKind::UnexpectedEof => Error::io(name(path), e),
+        e => Error::malformed(name(path), Malformed::new("picture", e.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{jpeg, tempdir};
+    use super::*;
+
+    #[test]
+    fn names_of_pictures() {
+        for (path, expected) in [("a/1.JPG", true), ("x.tiff", true), (".x.jpg", false), ("jpg", false), ("x.jpg.part", false), ("", false)]
+        {
+            assert_eq!(is_picture(Path::new(path)), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_jpeg_goes_out_as_it_is_and_ends_at_its_end() {
+        let mut file = jpeg(20, 10, 7);
+        let whole = file.len();
+        file.extend_from_slice(b"camera data");
+        let Loaded::Whole(picture) = whole_jpeg(file.clone().into()).unwrap() else { panic!("whole") };
+        assert_eq!((picture.width, picture.height, &picture.data[..]), (20, 10, &file[..whole]));
+        for cut in 2..whole {
+            assert!(matches!(whole_jpeg(Bytes::copy_from_slice(&file[..cut])), Ok(Loaded::Cut)), "{cut} bytes");
+        }
+    }
+
+    #[test]
+    fn transparency_is_black() {
+        let half = image::RgbaImage::from_pixel(1, 1, image::Rgba([200, 100, 0, 128]));
+        assert_eq!(on_black(half.into()).get_pixel(0, 0).0, [100, 50, 0]);
+    }
+
+    #[test]
+    fn a_header_that_promises_too_much_is_refused() {
+        let dir = tempdir("huge");
+        let path = dir.join("huge.ppm");
+        std::fs::write(&path, "P6 65000 65000 255 ").unwrap();
+        let error = load(&path).err().unwrap();
+        assert!(matches!(error, Error::Unsupported { .. }), "{error:?}");
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}

@@ -1,0 +1,21 @@
+#!/bin/bash
+# Runs the `guest` function of each scenario, in the virtual machine. Arguments are in the file `environment` beside it:
+# repo, bin, scenarios.
+. /mnt/out/environment
+mkdir /mnt/work
+for scenario in $scenarios; do
+    mkdir -p "/mnt/out/$scenario"
+    (
+        set -euo pipefail
+        out=/mnt/out/$scenario
+        cd /mnt/work
+        . "$repo/tests/devices/lib/guest.sh"
+        . "$repo/tests/devices/scenarios/$scenario.sh"
+        set -x
+        guest
+    ) > "/mnt/out/$scenario/log" 2>&1
+    status=$?
+    dmesg -c > "/mnt/out/$scenario/dmesg"
+    rm -rf /mnt/work/*
+    echo $status > "/mnt/out/$scenario/status"
+done
