@@ -1,0 +1,286 @@
+//! `h5serve`: streams in, viewers out. Arguments -> inputs -> publishers | the server.
+
+mod cutter;
+mod input;
+mod program;
+mod report;
+
+use anyhow::Context as _;
+use h5live::cli;
+use h5live::serve::{Listen, Options, Patience, Policy, Server};
+use input::{Input, OnEof, Place};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+const MANUAL: cli::Manual = cli::Manual {
+    examples: &[
+        ("The test picture, live at http://127.0.0.1:8080/:", "h5cap test | h5enc | h5mux | h5serve"),
+        ("What ffmpeg sends, without encoding it again:", "ffmpeg -re -i FILE -c copy -f matroska - | h5serve"),
+        (
+            "Two cameras by FIFO; each writer may come and go:",
+            "mkfifo door.mp4 yard.mp4; h5serve --on-eof reopen door=door.mp4 yard=yard.mp4",
+        ),
+        ("A file in an endless loop, for everybody in the house:", "h5serve --listen 0.0.0.0:8080 --on-eof reopen demo=show.mp4"),
+        ("Watch it without a browser:", "mpv --profile=low-latency http://127.0.0.1:8080/live.mp4"),
+    ],
+    sections: &[
+        (
+            "ROUTES",
+            "NAME is the name of a stream, as given on the command line.\n\n    \
+             /                 the page: the stream, or all of them\n    \
+             /NAME             the page of one stream\n    \
+             /NAME.mp4         endless fragmented MP4, from the newest keyframe on; ?codecs=avc1 for the video alone\n    \
+             /NAME.mjpg        MJPEG streams: multipart/x-mixed-replace, the newest picture whenever there is room for one\n    \
+             /NAME.jpg         MJPEG streams: the newest picture\n    \
+             /h5live.js        the player, a web component: <h5-live src=\"/api/ws?src=NAME\">\n    \
+             /api/ws?src=NAME  WebSocket: the messages of go2rtc's MSE and MJPEG modes\n    \
+             /api/streams      JSON: name, state, codecs, size, frame rate, bit rate and viewers of every stream",
+        ),
+        (
+            "VIEWERS",
+            "All viewers read from one ring of chunks per stream; nothing is copied or queued for each. A new viewer starts at the newest \
+             keyframe. One that falls behind by more than --lag goes on at the newest keyframe and is told how many frames it lost. One that \
+             takes nothing at all for --stall is closed. A slow viewer costs the others nothing.\n\n\
+             Memory is the ring of each stream and at most 8 KiB for each viewer, besides what the kernel keeps of its socket.",
+        ),
+        (
+            "ACCESS",
+            "By default h5serve listens on this machine only. It has no passwords: who can reach its address can watch. Pages of other \
+             origins may use the streams only where --cors says so. Requests that name a host other than localhost, an address, this \
+             machine's own name or one given with --host are refused, so that no web page can reach the streams through a name of its own.",
+        ),
+    ],
+    files: &[],
+    environment: &[],
+    see_also: &["ffmpeg(1)", "mpv(1)"],
+    ..cli::Manual::new(
+        "h5serve",
+        "serve live streams to browsers and players over HTTP and WebSocket",
+        "h5serve reads live streams, each from stdin, a file or a FIFO, and serves them to any number of viewers. Fragmented MP4, as h5mux \
+         writes it, goes out as it comes in; of other formats, coded video and audio are put into fragmented MP4 first, and MJPEG is served \
+         as it is. It decodes and encodes nothing.\n\n\
+         Without INPUT it reads stdin. A file is served in its own time, as if it were live.",
+    )
+};
+
+#[derive(clap::Parser)]
+struct Args {
+    /// What to serve, and under which name: a file, a FIFO, or - for stdin
+    ///
+    /// Names are made of letters, digits, - and _. Without NAME= the name is that of the file, without its extension.
+    #[arg(value_name = "[NAME=]INPUT")]
+    inputs: Vec<String>,
+
+    /// The name of the stream on stdin
+    #[arg(long, default_value = "live")]
+    name: String,
+
+    /// Where to listen: HOST:PORT, [IPv6]:PORT, PORT or unix:PATH; may be given several times
+    #[arg(short, long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    listen: Vec<Listen>,
+
+    /// When an input ends: end with the last one, keep its viewers and its last picture, or open it again
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = OnEof::Exit)]
+    on_eof: OnEof,
+
+    #[command(flatten)]
+    reading: input::Reading,
+
+    /// A viewer further behind than this goes on at the newest keyframe
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
+    lag: Duration,
+
+    /// A viewer that takes nothing for so long is closed
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    stall: Duration,
+
+    /// At most this much of each stream is kept in memory
+    #[arg(long, value_name = "MIB", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=16384))]
+    ring: u32,
+
+    /// More viewers than this, of all streams together, are sent away with status 503
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    max_viewers: u32,
+
+    /// Threads that serve viewers [default: one per core, at most 8]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: Option<u16>,
+
+    /// Another origin whose pages may use the streams, such as https://example.org, or * for all; may be given several times
+    #[arg(long, value_name = "ORIGIN")]
+    cors: Vec<String>,
+
+    /// Another name under which this machine is known, or * for any; may be given several times
+    #[arg(long, value_name = "NAME")]
+    host: Vec<String>,
+
+    #[command(flatten)]
+    common: cli::Common,
+}
+
+impl AsRef<cli::Common> for Args {
+    fn as_ref(&self) -> &cli::Common {
+        &self.common
+    }
+}
+
+/// More would not be served faster: each thread is good for several Gbit/s.
+const MOST_THREADS: usize = 8;
+/// How long viewers may take over the last frames when all inputs have ended.
+const LAST_FRAMES: Duration = Duration::from_secs(2);
+
+fn main() -> ExitCode {
+    cli::main(&MANUAL, run)
+}
+
+fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
+    let inputs = args.inputs()?;
+    allow_many_files();
+    let names: Vec<String> = inputs.iter().map(|i| i.name.clone()).collect();
+    let server = Server::bind(&args.options(), &names)?;
+    if !args.common.quiet {
+        server.addresses().iter().for_each(|address| eprintln!("{address}"));
+    }
+    report::start(&server, &cx);
+    let stopper = server.stopper();
+    let readers = start_readers(&server, inputs, &args, &cx)?;
+    let stop = cx.stop.clone();
+    let streams = server.streams().to_vec();
+    let last = std::thread::Builder::new().name("inputs".into()).spawn(move || {
+        let outcome = join(readers, &stop);
+        let watched = || streams.iter().any(|s| s.viewers() > 0);
+        let until = Instant::now() + LAST_FRAMES;
+        while watched() && Instant::now() < until && !stop.wait_for(Duration::from_millis(10)) {}
+        stopper.stop();
+        outcome
+    })?;
+    server.run();
+    cx.stop.request();
+    last.join().unwrap_or_else(|_| anyhow::bail!("an input thread panicked"))
+}
+
+type Reader = std::thread::JoinHandle<anyhow::Result<()>>;
+
+fn start_readers(server: &Server, inputs: Vec<Input>, args: &Args, cx: &cli::Context) -> anyhow::Result<Vec<Reader>> {
+    let start = |(index, input): (usize, Input)| {
+        let (publisher, reading, on_eof, cx) = (server.publisher(index), args.reading.clone(), args.on_eof, cx.clone());
+        let thread = std::thread::Builder::new().name(format!("input {}", input.name));
+        thread.spawn(move || input::serve(&input, publisher, &reading, on_eof, &cx)).context("thread")
+    };
+    inputs.into_iter().enumerate().map(start).collect()
+}
+
+/// Waits for all inputs to end, or for the wish to stop. One that fails is reported at once if there are others; the first failure is the
+/// program's.
+fn join(readers: Vec<Reader>, stop: &cli::Stop) -> anyhow::Result<()> {
+    let alone = readers.len() == 1;
+    let mut outcome = Ok(());
+    for reader in readers {
+        while !reader.is_finished() && !stop.wait_for(Duration::from_millis(20)) {}
+        if !reader.is_finished() {
+            return outcome;
+        }
+        let ended = reader.join().unwrap_or_else(|_| anyhow::bail!("an input thread panicked"));
+        if let Err(error) = ended {
+            if !alone {
+                tracing::error!("{error:#}");
+            }
+            outcome = outcome.and(Err(error));
+        }
+    }
+    outcome
+}
+
+impl Args {
+    fn inputs(&self) -> anyhow::Result<Vec<Input>> {
+        let mut inputs = Vec::new();
+        if self.inputs.is_empty() {
+            inputs.push(Input { name: self.name.clone(), place: Place::Stdin });
+        }
+        for given in &self.inputs {
+            inputs.push(Input::parse(given, &self.name));
+        }
+        for (i, input) in inputs.iter().enumerate() {
+            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+            if input.name.is_empty() || input.name.len() > 64 || !input.name.chars().all(plain) || input.name == "api" {
+                return Err(cli::usage(format!(
+                    "{:?} cannot be the name of a stream: use letters, digits, - and _, as in NAME=INPUT",
+                    input.name
+                )));
+            }
+            if inputs[..i].iter().any(|other| other.name == input.name) {
+                return Err(cli::usage(format!("two streams named {:?}: use NAME=INPUT", input.name)));
+            }
+            if input.place == Place::Stdin && inputs[..i].iter().any(|other| other.place == Place::Stdin) {
+                return Err(cli::usage("stdin can be only one stream".to_string()));
+            }
+        }
+        Ok(inputs)
+    }
+
+    fn options(&self) -> Options {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Options {
+            listen: self.listen.clone(),
+            ring: self.ring as usize * 1024 * 1024,
+            patience: Patience { lag: self.lag, stall: self.stall },
+            max_viewers: self.max_viewers as usize,
+            threads: self.threads.map_or(cores.min(MOST_THREADS), usize::from),
+            policy: Policy { cors: self.cors.clone(), hosts: self.host.iter().cloned().chain(own_names()).collect() },
+        }
+    }
+}
+
+/// `--lag` and the like: 0.1 s to an hour.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.strip_suffix('s').unwrap_or(text).parse::<f64>().ok();
+    seconds.filter(|s| (0.1..=3600.0).contains(s)).map(Duration::from_secs_f64).ok_or_else(|| "expected 0.1 to 3600 seconds".into())
+}
+
+/// This machine's own name, alone and as mDNS and home routers give it out.
+fn own_names() -> Vec<String> {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    if name.is_empty() {
+        return vec![];
+    }
+    [".local", ".lan", ".home.arpa"].iter().map(|domain| format!("{name}{domain}")).chain([name.clone()]).collect()
+}
+
+/// A viewer is a file descriptor: as many as the system lets us have.
+fn allow_many_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }) {
+        tracing::warn!("open files stay limited to {:?}: {error}", limit.current);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    fn inputs(args: &[&str]) -> Result<Vec<String>, String> {
+        let args = Args::try_parse_from(["h5serve"].iter().chain(args)).map_err(|e| e.to_string())?;
+        Ok(args.inputs().map_err(|e| e.to_string())?.into_iter().map(|i| i.name).collect())
+    }
+
+    #[test]
+    fn names() {
+        assert_eq!(inputs(&[]).unwrap(), ["live"]);
+        assert_eq!(inputs(&["--name", "a"]).unwrap(), ["a"]);
+        assert_eq!(inputs(&["a=b=c", "/tmp/door.mp4", "-"]).unwrap(), ["a", "door", "live"]);
+        for wrong in [&["a=x", "a=y"][..], &["=x"], &["api=x"], &["a.b=x"], &["a/b=x"], &["a=-", "b=-"], &["a b=x"]] {
+            assert!(inputs(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn durations() {
+        assert_eq!(seconds("2"), Ok(Duration::from_secs(2)));
+        assert_eq!(seconds("0.5s"), Ok(Duration::from_millis(500)));
+        for wrong in ["", "0", "-1", "nan", "1e9", "2m"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! What an input carries, on its way to the viewers: fMP4 and JPEG as they are, other coded media put into fMP4. Over all writers
+//! of an input it keeps one timeline.
+
+use crate::cutter::Cutter;
+use crate::input::{Reading, UntilStopped};
+use h5live::cli;
+use h5live::format::bmff::{Chunk, Init, Split};
+use h5live::media::{Codec, Event, Header, Kind, Malformed, Packet, SystemClock, Timestamp};
+use h5live::mux::{Fragment, MuxOptions, Muxer};
+use h5live::pipe::{InputFormat, Reader, ReaderOptions};
+use h5live::serve::{Closed, Publisher};
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// One read from an input.
+const READ: usize = 64 * 1024;
+/// An input whose fragments have not begun after so many bytes is none of ours.
+const MAX_LEAD: usize = 16 * 1024 * 1024;
+/// A file whose times jump further than this is not waited for.
+const MAX_WAIT: Duration = Duration::from_secs(10);
+
+pub struct Program {
+    publisher: Publisher,
+    cx: cli::Context,
+    /// Name of the input in errors.
+    input: String,
+    kinds: Vec<(u32, Kind)>,
+    /// End of all that was published, on the viewers' timeline.
+    end: Option<Timestamp>,
+    pace: Option<Pace>,
+}
+
+impl Program {
+    pub fn new(publisher: Publisher, cx: &cli::Context) -> Program {
+        Program { publisher, cx: cx.clone(), input: String::new(), kinds: vec![], end: None, pace: None }
+    }
+
+    /// Plays one writer's output to its end. `paced`: in its own time and not as it comes.
+    pub fn play(&mut self, name: String, mut input: UntilStopped, reading: &Reading, paced: bool) -> anyhow::Result<()> {
+        self.input = name;
+        self.pace = if paced { self.pace.take().or_else(|| Some(Pace::default())) } else { None };
+        let mut head = Vec::new();
+        (&mut input).take(8).read_to_end(&mut head).map_err(|e| self.refused(e))?;
+        match reading.input_format {
+            None | Some(InputFormat::Mp4) if is_mp4(&head) => self.fragments(head, input, reading),
+            _ if head.is_empty() => Ok(()),
+            _ => self.packets(head, input, reading),
+        }
+    }
+
+    /// The writer has gone; another may come.
+    pub fn away(&mut self) {
+        self.publisher.away();
+    }
+
+    /// Anything was ever published.
+    pub fn began(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// Fragmented MP4. An ordinary MP4 file is noticed by its header, and then read as packets.
+    fn fragments(&mut self, head: Vec<u8>, mut input: UntilStopped, reading: &Reading) -> anyhow::Result<()> {
+        let mut cutter = Cutter::new(self.end);
+        let mut lead = Some(Vec::new());
+        let mut bytes = head;
+        loop {
+            if let Some(lead) = lead.as_mut().filter(|lead| lead.len() < MAX_LEAD) {
+                lead.extend_from_slice(&bytes);
+            }
+            let outcome = self.cut(&mut cutter, &bytes, bytes.is_empty());
+            match (outcome, &mut lead) {
+                (Ok(0), _) => {}
+                (Ok(_), lead) => *lead = None,
+                (Err(error), Some(lead)) if error.is::<Malformed>() => {
+                    return self.packets(std::mem::take(lead), input, reading);
+                }
+                (Err(error), _) => return Err(error.context(self.input.clone())),
+            }
+            if bytes.is_empty() {
+                return Ok(());
+            }
+            bytes.resize(READ, 0);
+            let n = input.read(&mut bytes).map_err(|e| self.refused(e))?;
+            bytes.truncate(n);
+        }
+    }
+
+    /// Publishes what `bytes` complete; gives the number of pieces.
+    fn cut(&mut self, cutter: &mut Cutter, bytes: &[u8], eof: bool) -> anyhow::Result<usize> {
+        cutter.push(bytes);
+        let mut pieces = 0;
+        while let Some(split) = cutter.next(eof)? {
+            pieces += 1;
+            match split {
+                Split::Init(init) => self.init(init)?,
+                Split::Chunk(chunk) => self.chunk(&chunk)?,
+                Split::Need(_) | Split::Skip(_) | Split::End => {}
+            }
+        }
+        Ok(pieces)
+    }
+
+    fn init(&mut self, init: Init) -> Result<(), Closed> {
+        self.kinds = init.tracks.iter().map(|t| (t.id, t.track.kind())).collect();
+        self.publisher.init(init)
+    }
+
+    fn chunk(&mut self, chunk: &Chunk) -> Result<(), Closed> {
+        if let Some(pace) = &mut self.pace {
+            pace.wait(chunk.start, &self.cx.stop);
+        }
+        let kind = self.kinds.iter().find(|(id, _)| Some(*id) == chunk.track).map_or(Kind::Video, |(_, kind)| *kind);
+        self.cx.stats.input.count(kind, chunk.bytes.len());
+        let end = chunk.start.saturating_add(chunk.duration);
+        self.end = self.end.max(Some(end));
+        self.publisher.chunk(chunk)
+    }
+
+    /// Any other format: JPEG pictures are published as they are, what MP4 can carry is put into fragments.
+    fn packets(&mut self, head: Vec<u8>, input: UntilStopped, reading: &Reading) -> anyhow::Result<()> {
+        let options = ReaderOptions {
+            name: self.input.clone(),
+            format: reading.input_format,
+            timing: reading.timing(),
+            clock: Arc::new(SystemClock::default()),
+        };
+        let mut reader = Reader::new(io::Cursor::new(head).chain(input), options);
+        let mut route = None;
+        while let Some(event) = reader.next()? {
+            match (event, &mut route) {
+                (Event::Header(header), route) => self.header(&header, route)?,
+                (Event::Packet(packet), Some(route)) => self.packet(packet, route)?,
+                (Event::Packet(_), None) => {}
+            }
+            if self.cx.stop.requested() {
+                break;
+            }
+        }
+        if let Some(Route::Muxed { muxer, cutter }) = &mut route {
+            for rest in muxer.flush() {
+                self.cut_all(cutter, [rest.head].into_iter().chain(rest.data))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Chooses the route for a writer's tracks, or takes it on from there when they change in the middle.
+    fn header(&mut self, header: &Header, route: &mut Option<Route>) -> anyhow::Result<()> {
+        if let Some(track) = header.tracks.iter().position(|t| t.codec == Codec::Jpeg) {
+            *route = Some(Route::Pictures { track, pace: self.pace.as_ref().map(|_| Pace::default()) });
+            return Ok(());
+        }
+        if let Some(Route::Muxed { muxer, cutter }) = route {
+            let init = muxer.header(header).map_err(|e| self.refused(e))?;
+            return self.cut_all(cutter, init);
+        }
+        let options = MuxOptions { fragment: Fragment::Frame, prft: true };
+        let muxer = Muxer::new(header, options).map_err(|e| self.refused(e))?;
+        let mut cutter = Cutter::new(self.end);
+        self.cut_all(&mut cutter, [muxer.init()])?;
+        *route = Some(Route::Muxed { muxer: Box::new(muxer), cutter });
+        Ok(())
+    }
+
+    fn packet(&mut self, packet: Packet, route: &mut Route) -> anyhow::Result<()> {
+        match route {
+            Route::Pictures { track, pace } if packet.track == *track => {
+                if let Some(pace) = pace {
+                    pace.wait(packet.pts, &self.cx.stop);
+                }
+                self.cx.stats.input.count(Kind::Video, packet.data.len());
+                self.end = self.end.max(Some(packet.pts));
+                Ok(self.publisher.jpeg(&packet.data)?)
+            }
+            Route::Pictures { .. } => Ok(()),
+            Route::Muxed { muxer, cutter } => match muxer.push(packet).map_err(|e| self.refused(e))? {
+                Some(chunk) => self.cut_all(cutter, [chunk.head].into_iter().chain(chunk.data)),
+                None => Ok(()),
+            },
+        }
+    }
+
+    fn cut_all(&mut self, cutter: &mut Cutter, pieces: impl IntoIterator<Item = bytes::Bytes>) -> anyhow::Result<()> {
+        pieces.into_iter().try_for_each(|piece| self.cut(cutter, &piece, false).map(drop))
+    }
+
+    fn refused(&self, error: impl std::error::Error + Send + Sync + 'static) -> anyhow::Error {
+        anyhow::Error::new(error).context(self.input.clone())
+    }
+}
+
+/// How packets go on.
+enum Route {
+    Pictures { track: usize, pace: Option<Pace> },
+    Muxed { muxer: Box<Muxer>, cutter: Cutter },
+}
+
+/// The boxes that a stream may begin with.
+fn is_mp4(head: &[u8]) -> bool {
+    matches!(head.get(4..8), Some(b"ftyp" | b"styp" | b"moov" | b"moof" | b"prft" | b"emsg" | b"sidx" | b"free" | b"skip"))
+}
+
+/// Keeps a file to its own time.
+#[derive(Debug, Default)]
+struct Pace {
+    origin: Option<(Instant, Timestamp)>,
+}
+
+impl Pace {
+    /// Returns when it is time for `t`, or at the stop.
+    fn wait(&mut self, t: Timestamp, stop: &cli::Stop) {
+        let now = Instant::now();
+        let (began, first) = *self.origin.get_or_insert((now, t));
+        let due = began + t.since(first);
+        let ahead = due.saturating_duration_since(now);
+        if ahead > MAX_WAIT {
+            self.origin = Some((now, t));
+        } else if !ahead.is_zero() {
+            stop.wait_for(ahead);
+        }
+    }
+}

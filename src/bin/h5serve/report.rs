@@ -1,0 +1,96 @@
+//! The server's numbers, for the status line and the control endpoint.
+
+use h5live::cli::{self, Counter, Gauge, Reply};
+use h5live::serve::{Server, State, Stream};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+/// How often the numbers are taken over.
+const EVERY: Duration = Duration::from_millis(500);
+/// A live stream without a frame for longer is not healthy.
+const STILL: Duration = Duration::from_secs(5);
+
+/// Takes over the numbers in a thread of its own, until the stop.
+pub fn start(server: &Server, cx: &cli::Context) {
+    let total = cx.stats.gauge("viewers", "Viewers now.", &[]);
+    cx.stats.show("viewers", &total);
+    let mut rows: Vec<Row> = server.streams().iter().map(|s| Row::new(s, cx)).collect();
+    let streams = server.streams().to_vec();
+    cx.stats.set_health(move || health(&streams));
+    let streams = server.streams().to_vec();
+    cx.control.route("GET", "/streams", move |_| {
+        let now = Instant::now();
+        Reply::json(&serde_json::json!(streams.iter().map(|s| s.summary(now)).collect::<Vec<_>>()))
+    });
+    let cx = cx.clone();
+    let take_over = move || loop {
+        total.set(rows.iter_mut().map(|row| row.take_over(&cx)).sum::<usize>() as f64);
+        if cx.stop.wait_for(EVERY) {
+            return;
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("numbers".into()).spawn(take_over) {
+        tracing::warn!("no statistics: {error}");
+    }
+}
+
+/// Healthy while every stream that has a writer has frames.
+fn health(streams: &[Arc<Stream>]) -> Result<(), String> {
+    for stream in streams {
+        match (stream.state(), stream.since_last(Instant::now())) {
+            (State::Waiting, _) => return Err(format!("{}: no writer", stream.name)),
+            (State::Ended, _) => return Err(format!("{}: has ended", stream.name)),
+            (State::Live, Some(still)) if still > STILL => {
+                return Err(format!("{}: no frame for {:.1} s", stream.name, still.as_secs_f64()));
+            }
+            (State::Live, _) => {}
+        }
+    }
+    Ok(())
+}
+
+type Total = fn(&Stream) -> &AtomicU64;
+
+/// One stream's numbers, here and there.
+struct Row {
+    stream: Arc<Stream>,
+    viewers: Gauge,
+    lag: Gauge,
+    totals: [(Counter, Total); 5],
+    dropped: u64,
+}
+
+impl Row {
+    fn new(stream: &Arc<Stream>, cx: &cli::Context) -> Row {
+        let label = [("stream", stream.name.as_str())];
+        let counter = |name, help| cx.stats.counter(name, help, &label);
+        Row {
+            viewers: cx.stats.gauge("stream_viewers", "Viewers of the stream now.", &label),
+            lag: cx.stats.gauge("lag_seconds", "How far the last viewer is behind the newest frame.", &label),
+            totals: [
+                (counter("stream_joined_total", "Viewers that have come so far."), |s| &s.numbers.joined),
+                (counter("stream_frames_total", "Frames of the main track so far."), |s| &s.numbers.frames),
+                (counter("stream_sent_bytes_total", "Bytes sent to viewers so far."), |s| &s.numbers.bytes_out),
+                (counter("stream_dropped_frames_total", "Frames that late viewers skipped so far."), |s| &s.numbers.dropped),
+                (counter("stream_stalled_total", "Viewers closed so far because they took nothing."), |s| &s.numbers.stalled),
+            ],
+            stream: stream.clone(),
+            dropped: 0,
+        }
+    }
+
+    /// Gives the number of viewers.
+    fn take_over(&mut self, cx: &cli::Context) -> usize {
+        let viewers = self.stream.viewers();
+        self.viewers.set(viewers as f64);
+        self.lag.set(self.stream.numbers.lag_ms.load(Relaxed) as f64 / 1000.0);
+        for (counter, value) in &self.totals {
+            counter.add(value(&self.stream).load(Relaxed).saturating_sub(counter.get()));
+        }
+        let dropped = self.stream.numbers.dropped.load(Relaxed);
+        cx.stats.dropped.add(dropped - std::mem::replace(&mut self.dropped, dropped));
+        viewers
+    }
+}

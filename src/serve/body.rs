@@ -1,0 +1,197 @@
+//! Response bodies: whole ones, and the two that never end, fragmented MP4 and multipart JPEG. An endless body is a cursor,
+//! like a WebSocket viewer; hyper asks it for more when the connection takes more.
+
+use super::cursor::Cursor;
+use super::hub::Hub;
+use super::movie::{Choice, Movie};
+use super::seat::Seat;
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+pub enum Reply {
+    /// `None` when it has been given out.
+    Whole(Option<Bytes>),
+    Endless(Box<Endless>),
+}
+
+/// An endless body of the stream `feed`.
+pub struct Endless {
+    hub: Rc<RefCell<Hub>>,
+    feed: usize,
+    seat: Seat,
+    cursor: Cursor,
+    form: Form,
+}
+
+enum Form {
+    /// The init segment it has.
+    Movie {
+        init: Option<Arc<Movie>>,
+    },
+    Multipart {
+        early: bool,
+        place: Part,
+    },
+}
+
+/// Where a multipart body is.
+#[derive(Clone)]
+enum Part {
+    Boundary,
+    Head,
+    Picture(Bytes),
+    Tail,
+    Over,
+}
+
+pub const BOUNDARY: &str = "h5live";
+const NEXT_HEAD: &[u8] = b"--h5live\r\nContent-Type: image/jpeg\r\n\r\n";
+const NEXT_HEAD_AFTER: &[u8] = b"\r\n--h5live\r\nContent-Type: image/jpeg\r\n\r\n";
+const LAST: &[u8] = b"\r\n--h5live--\r\n";
+
+impl Reply {
+    pub fn whole(body: impl Into<Bytes>) -> Reply {
+        Reply::Whole(Some(body.into()))
+    }
+
+    pub fn empty() -> Reply {
+        Reply::Whole(None)
+    }
+
+    /// Fragmented MP4 from the newest keyframe on.
+    pub fn movie(hub: &Rc<RefCell<Hub>>, feed: usize, choice: &Choice, seat: Seat) -> Reply {
+        let cursor = Cursor::start(&hub.borrow().feed(feed).ring, choice, Instant::now(), hub.borrow().patience().lag);
+        Reply::Endless(Box::new(Endless { hub: hub.clone(), feed, seat, cursor, form: Form::Movie { init: None } }))
+    }
+
+    /// JPEG pictures, the newest whenever there is room for one. `early`: the head of each part is sent right after the picture
+    /// before it, since browsers show a picture only when the next part begins; its length is then not known.
+    pub fn multipart(hub: &Rc<RefCell<Hub>>, feed: usize, early: bool, seat: Seat) -> Reply {
+        let cursor = Cursor::newest(&hub.borrow().feed(feed).ring, Instant::now());
+        let place = if early { Part::Boundary } else { Part::Head };
+        Reply::Endless(Box::new(Endless { hub: hub.clone(), feed, seat, cursor, form: Form::Multipart { early, place } }))
+    }
+}
+
+impl Body for Reply {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let next = match self.get_mut() {
+            Reply::Whole(body) => Poll::Ready(body.take()),
+            Reply::Endless(body) => body.next(cx),
+        };
+        next.map(|data| data.map(|data| Ok(Frame::data(data))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Reply::Whole(None))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Reply::Whole(body) => SizeHint::with_exact(body.as_ref().map_or(0, |b| b.len() as u64)),
+            Reply::Endless(_) => SizeHint::default(),
+        }
+    }
+}
+
+impl Endless {
+    fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let next = match self.form {
+            Form::Movie { .. } => self.next_movie(),
+            Form::Multipart { .. } => self.next_part(),
+        };
+        match next {
+            Next::Data(data) => {
+                self.seat.numbers().bytes_out.fetch_add(data.len() as u64, Relaxed);
+                Poll::Ready(Some(data))
+            }
+            Next::Over => Poll::Ready(None),
+            Next::Wait => {
+                self.hub.borrow_mut().feed_mut(self.feed).wait(cx.waker());
+                Poll::Pending
+            }
+        }
+    }
+
+    fn next_movie(&mut self) -> Next {
+        let hub = self.hub.borrow();
+        let (feed, Form::Movie { init }) = (hub.feed(self.feed), &mut self.form) else { return Next::Over };
+        if hub.stopping() {
+            return Next::Over;
+        }
+        if let Some(lost) = self.cursor.catch_up(&feed.ring, Instant::now(), hub.patience().lag) {
+            self.seat.numbers().dropped.fetch_add(lost, Relaxed);
+        }
+        let Some(chunk) = self.cursor.pending(&feed.ring).next() else { return Next::when_idle(feed.ended) };
+        let Some(movie) = &chunk.movie else { return Next::Over };
+        match init {
+            Some(have) if Arc::ptr_eq(have, movie) => {
+                self.cursor.sent(chunk);
+                Next::Data(chunk.payload())
+            }
+            Some(have) if !have.continues_in(movie) => Next::Over,
+            _ => {
+                *init = Some(movie.clone());
+                Next::Data(movie.init_of(self.cursor.tracks()))
+            }
+        }
+    }
+
+    fn next_part(&mut self) -> Next {
+        let hub = self.hub.borrow();
+        let (feed, Form::Multipart { early, place }) = (hub.feed(self.feed), &mut self.form) else { return Next::Over };
+        let (data, next) = match place {
+            Part::Over => return Next::Over,
+            Part::Boundary => (Bytes::from_static(NEXT_HEAD), Part::Head),
+            Part::Picture(picture) => (std::mem::take(picture), Part::Tail),
+            Part::Tail if *early => (Bytes::from_static(NEXT_HEAD_AFTER), Part::Head),
+            Part::Head | Part::Tail => {
+                self.cursor.skip_to_newest(&feed.ring);
+                let chunk = self.cursor.pending(&feed.ring).next().filter(|_| !hub.stopping());
+                match chunk {
+                    Some(chunk) if chunk.movie.is_none() => {
+                        let picture = chunk.payload();
+                        self.cursor.sent(chunk);
+                        if *early {
+                            (picture, Part::Tail)
+                        } else {
+                            (part_head(matches!(place, Part::Tail), picture.len()), Part::Picture(picture))
+                        }
+                    }
+                    None if !feed.ended && !hub.stopping() => return Next::Wait,
+                    _ => (Bytes::from_static(LAST), Part::Over),
+                }
+            }
+        };
+        *place = next;
+        Next::Data(data)
+    }
+}
+
+fn part_head(follows: bool, length: usize) -> Bytes {
+    let newline = if follows { "\r\n" } else { "" };
+    format!("{newline}--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {length}\r\n\r\n").into()
+}
+
+enum Next {
+    Data(Bytes),
+    Wait,
+    Over,
+}
+
+impl Next {
+    fn when_idle(ended: bool) -> Next {
+        if ended { Next::Over } else { Next::Wait }
+    }
+}

@@ -1,0 +1,250 @@
+//! A viewer's place in a ring, and the rule for those who fall behind. Pure: times are arguments.
+
+use super::movie::{ALL, Choice, Mask};
+use super::ring::{Chunk, Ring};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Which chunk goes next.
+#[derive(Debug)]
+pub struct Cursor {
+    next: u64,
+    tracks: Mask,
+    lead: Mask,
+    place: Place,
+    /// Main-track frames of the stream that are behind it, sent or skipped.
+    passed: u64,
+    /// Until then it may be further behind than the limit: it started at a keyframe older than that.
+    grace: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Between chunks that it gets one after the other.
+    Following,
+    /// Skipping to the next keyframe that comes; `count`: what it skips is a loss.
+    AwaitingKey { count: bool },
+}
+
+impl Cursor {
+    /// At the newest keyframe, or before the next one that comes.
+    pub fn start(ring: &Ring, choice: &Choice, now: Instant, limit: Duration) -> Cursor {
+        let Choice { tracks, lead, .. } = *choice;
+        let mut cursor =
+            Cursor { next: ring.end(), tracks, lead, place: Place::AwaitingKey { count: false }, passed: 0, grace: now + limit };
+        if let Some(key) = ring.newest_key(lead) {
+            cursor.go(key);
+        }
+        cursor
+    }
+
+    /// For pictures that stand alone: always the newest.
+    pub fn newest(ring: &Ring, now: Instant) -> Cursor {
+        let next = ring.newest().map_or(ring.end(), |c| c.seq);
+        Cursor { next, tracks: ALL, lead: ALL, place: Place::Following, passed: 0, grace: now }
+    }
+
+    fn go(&mut self, key: &Chunk) {
+        *self = Cursor { next: key.seq, place: Place::Following, passed: key.frames.saturating_sub(1), ..*self };
+    }
+
+    pub fn tracks(&self) -> Mask {
+        self.tracks
+    }
+
+    /// How far behind the newest chunk the next one is; `None` if it has left the ring.
+    pub fn behind(&self, ring: &Ring) -> Option<Duration> {
+        let newest = match ring.newest() {
+            Some(newest) if self.next <= newest.seq => newest,
+            _ => return Some(Duration::ZERO),
+        };
+        ring.get(self.next).map(|c| newest.arrived.saturating_duration_since(c.arrived))
+    }
+
+    /// Moves a viewer that is behind more than `limit` to the newest keyframe within the limit, or makes it wait for the next.
+    /// Gives the number of frames lost when it goes on after a loss. To be called only between whole chunks.
+    pub fn catch_up(&mut self, ring: &Ring, now: Instant, limit: Duration) -> Option<u64> {
+        if self.place == Place::Following {
+            self.pass_over(ring);
+            let late = self.behind(ring).is_none_or(|behind| behind > limit && now >= self.grace);
+            if !late {
+                return None;
+            }
+            self.place = Place::AwaitingKey { count: true };
+        }
+        let newest = ring.newest()?;
+        let fresh = |c: &&Arc<Chunk>| c.seq >= self.next && newest.arrived.saturating_duration_since(c.arrived) <= limit;
+        let (Some(key), Place::AwaitingKey { count }) = (ring.newest_key(self.lead).filter(fresh), self.place) else {
+            self.next = self.next.max(ring.end());
+            return None;
+        };
+        let lost = key.frames.saturating_sub(1).saturating_sub(self.passed);
+        self.go(key);
+        count.then_some(lost)
+    }
+
+    /// Passes over chunks of other tracks, so that a track that pauses does not look like a viewer that is late.
+    fn pass_over(&mut self, ring: &Ring) {
+        if ring.get(self.next).is_some() {
+            self.next = ring.from(self.next).find(|c| c.tracks & self.tracks != 0).map_or(ring.end(), |c| c.seq);
+        }
+    }
+
+    /// For pictures that stand alone: on to the newest. Gives the number skipped.
+    pub fn skip_to_newest(&mut self, ring: &Ring) -> u64 {
+        let newest = ring.newest().map_or(self.next, |c| c.seq.max(self.next));
+        newest - std::mem::replace(&mut self.next, newest)
+    }
+
+    /// The chunks it gets from here on, as far as they are there. None while it waits for a keyframe.
+    pub fn pending<'r>(&self, ring: &'r Ring) -> impl Iterator<Item = &'r Arc<Chunk>> + use<'r> {
+        let (tracks, next) = (self.tracks, self.next);
+        let following = self.place == Place::Following && ring.get(next).is_some();
+        following.then(|| ring.from(next).filter(move |c| c.tracks & tracks != 0)).into_iter().flatten()
+    }
+
+    /// `chunk` is on its way.
+    pub fn sent(&mut self, chunk: &Chunk) {
+        self.next = chunk.seq + 1;
+        self.passed = chunk.frames;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ring::Keep;
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(2);
+    const FRAME: Duration = Duration::from_millis(100);
+
+    /// Ten frames a second, a keyframe every `gop`.
+    fn ring(frames: std::ops::Range<u64>, gop: u64, t: Instant) -> Ring {
+        let mut ring = Ring::new(Keep { bytes: usize::MAX, age: LIMIT });
+        for seq in frames {
+            push(&mut ring, seq, gop, t);
+        }
+        ring
+    }
+
+    fn push(ring: &mut Ring, seq: u64, gop: u64, t: Instant) {
+        ring.push(Arc::new(Chunk { key: seq.is_multiple_of(gop), ..Chunk::new(b"x", seq, t + FRAME * seq as u32) }));
+    }
+
+    fn choice() -> Choice {
+        Choice { tracks: 1, lead: 1, codecs: String::new() }
+    }
+
+    fn drain(cursor: &mut Cursor, ring: &Ring) -> Vec<u64> {
+        let chunks: Vec<_> = cursor.pending(ring).cloned().collect();
+        chunks.iter().for_each(|c| cursor.sent(c));
+        chunks.iter().map(|c| c.seq).collect()
+    }
+
+    #[test]
+    fn starts_at_the_newest_keyframe() {
+        let t = Instant::now();
+        let ring = ring(0..25, 10, t);
+        let mut cursor = Cursor::start(&ring, &choice(), t, LIMIT);
+        assert_eq!(drain(&mut cursor, &ring), [20, 21, 22, 23, 24]);
+        assert_eq!(cursor.behind(&ring), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn waits_for_the_first_keyframe_without_a_loss() {
+        let t = Instant::now();
+        let mut ring = ring(0..0, 10, t);
+        let mut cursor = Cursor::start(&ring, &choice(), t, LIMIT);
+        assert_eq!(cursor.catch_up(&ring, t, LIMIT), None);
+        push(&mut ring, 7, 10, t);
+        assert_eq!((cursor.catch_up(&ring, t, LIMIT), drain(&mut cursor, &ring)), (None, vec![]));
+        push(&mut ring, 8, 8, t);
+        push(&mut ring, 9, 8, t);
+        assert_eq!((cursor.catch_up(&ring, t, LIMIT), drain(&mut cursor, &ring)), (None, vec![8, 9]));
+    }
+
+    #[test]
+    fn a_late_one_jumps_to_the_newest_keyframe_and_is_told() {
+        let t = Instant::now();
+        let mut ring = ring(0..5, 10, t);
+        let mut cursor = Cursor::start(&ring, &choice(), t, LIMIT);
+        assert_eq!(drain(&mut cursor, &ring), [0, 1, 2, 3, 4]);
+        for seq in 5..26 {
+            push(&mut ring, seq, 10, t);
+            assert_eq!(cursor.catch_up(&ring, t + LIMIT, LIMIT), None, "{seq}: 2.0 s behind is within the limit");
+        }
+        push(&mut ring, 26, 10, t);
+        assert_eq!(cursor.catch_up(&ring, t + LIMIT, LIMIT), Some(15), "5 to 19 are lost");
+        assert_eq!(drain(&mut cursor, &ring), [20, 21, 22, 23, 24, 25, 26]);
+    }
+
+    #[test]
+    fn without_a_fresh_keyframe_it_waits_for_the_next() {
+        let t = Instant::now();
+        let mut ring = ring(0..1, 50, t);
+        let mut cursor = Cursor::start(&ring, &choice(), t, LIMIT);
+        assert_eq!(drain(&mut cursor, &ring), [0]);
+        for seq in 1..50 {
+            push(&mut ring, seq, 50, t);
+            assert_eq!(cursor.catch_up(&ring, t + LIMIT, LIMIT), None);
+            if seq > 22 {
+                assert_eq!(cursor.pending(&ring).count(), 0, "{seq}");
+            }
+        }
+        push(&mut ring, 50, 50, t);
+        assert_eq!(cursor.catch_up(&ring, t + LIMIT, LIMIT), Some(49));
+        assert_eq!(drain(&mut cursor, &ring), [50]);
+    }
+
+    #[test]
+    fn an_old_start_has_time_to_catch_up() {
+        let t = Instant::now();
+        let mut ring = ring(0..60, 100, t);
+        let now = t + FRAME * 60;
+        let mut cursor = Cursor::start(&ring, &choice(), now, LIMIT);
+        push(&mut ring, 60, 100, t);
+        assert_eq!((cursor.catch_up(&ring, now, LIMIT), cursor.pending(&ring).count()), (None, 61));
+        let late = now + LIMIT;
+        assert_eq!((cursor.catch_up(&ring, late, LIMIT), cursor.pending(&ring).count()), (None, 0), "time is up");
+    }
+
+    #[test]
+    fn one_that_left_the_ring_jumps() {
+        let t = Instant::now();
+        let mut ring = ring(0..1, 10, t);
+        let mut cursor = Cursor::start(&ring, &choice(), t, LIMIT);
+        for seq in 1..95 {
+            push(&mut ring, seq, 10, t);
+        }
+        assert_eq!(cursor.behind(&ring), None);
+        assert_eq!(cursor.catch_up(&ring, t, LIMIT), Some(90));
+        assert_eq!(drain(&mut cursor, &ring), [90, 91, 92, 93, 94]);
+    }
+
+    #[test]
+    fn a_track_that_pauses_is_no_lag() {
+        let t = Instant::now();
+        let mut ring = ring(0..1, 10, t);
+        let mut cursor = Cursor::start(&ring, &choice(), t, LIMIT);
+        assert_eq!(drain(&mut cursor, &ring), [0]);
+        for seq in 1..50 {
+            ring.push(Arc::new(Chunk { tracks: 2, ..Chunk::new(b"x", seq, t + FRAME * seq as u32) }));
+            assert_eq!(cursor.catch_up(&ring, t + LIMIT, LIMIT), None);
+        }
+        push(&mut ring, 50, 7, t);
+        assert_eq!((cursor.catch_up(&ring, t + LIMIT, LIMIT), drain(&mut cursor, &ring)), (None, vec![50]));
+    }
+
+    #[test]
+    fn other_tracks_are_passed_over() {
+        let t = Instant::now();
+        let mut ring = Ring::new(Keep { bytes: usize::MAX, age: LIMIT });
+        for seq in 0..6u64 {
+            ring.push(Arc::new(Chunk { tracks: 1 << (seq % 2), ..Chunk::new(b"x", seq, t) }));
+        }
+        let mut cursor = Cursor::start(&ring, &choice(), t, LIMIT);
+        assert_eq!(drain(&mut cursor, &ring), [4]);
+        let mut both = Cursor::start(&ring, &Choice { tracks: 3, ..choice() }, t, LIMIT);
+        assert_eq!(drain(&mut both, &ring), [4, 5]);
+    }
+}

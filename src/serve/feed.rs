@@ -1,0 +1,74 @@
+//! A shard's view of a stream: its ring, its newest init segment, and the bodies that wait for more.
+
+use super::movie::Movie;
+use super::publish::News;
+use super::ring::{Keep, Ring};
+use super::stream::Stream;
+use std::sync::Arc;
+use std::task::Waker;
+
+pub struct Feed {
+    pub stream: Arc<Stream>,
+    pub ring: Ring,
+    /// `None` before the first init segment, and for JPEG.
+    pub movie: Option<Arc<Movie>>,
+    pub ended: bool,
+    /// News since the last pass over the viewers.
+    pub fresh: bool,
+    waiting: Vec<Waker>,
+}
+
+/// What news means for those who are watching.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    None,
+    /// Other tracks: who plays the old ones must begin anew.
+    Restarted,
+}
+
+impl Feed {
+    pub fn new(stream: Arc<Stream>, keep: Keep) -> Feed {
+        Feed { stream, ring: Ring::new(keep), movie: None, ended: false, fresh: false, waiting: vec![] }
+    }
+
+    pub fn take(&mut self, news: News) -> Change {
+        self.fresh = true;
+        self.waiting.drain(..).for_each(Waker::wake);
+        match news {
+            News::End => self.ended = true,
+            News::Chunk(chunk) if self.movie.is_some() && chunk.movie.is_none() => {
+                self.movie = None;
+                self.ring.clear();
+                self.ring.push(chunk);
+                return Change::Restarted;
+            }
+            News::Chunk(chunk) => self.ring.push(chunk),
+            News::Movie(movie) => {
+                let restarted = match &self.movie {
+                    Some(old) => !old.continues_in(&movie),
+                    None => self.is_jpeg(),
+                };
+                self.movie = Some(movie);
+                if restarted {
+                    self.ring.clear();
+                    return Change::Restarted;
+                }
+            }
+        }
+        Change::None
+    }
+
+    pub fn is_jpeg(&self) -> bool {
+        self.ring.newest().is_some_and(|c| c.movie.is_none())
+    }
+
+    /// Wakes `waker` at the next news.
+    pub fn wait(&mut self, waker: &Waker) {
+        self.waiting.push(waker.clone());
+    }
+
+    /// Wakes all who wait, as when the server stops.
+    pub fn wake(&mut self) {
+        self.waiting.drain(..).for_each(Waker::wake);
+    }
+}

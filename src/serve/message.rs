@@ -1,0 +1,79 @@
+//! The text messages on `/api/ws`, the protocol of go2rtc's MSE mode: JSON objects with `type` and `value`. Pure.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// What a client asks.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Fragmented MP4; the value lists the codecs that it can play.
+    Mse(String),
+    /// JPEG pictures, the newest only.
+    Mjpeg,
+    /// Clock offset; the value comes back.
+    Ping(f64),
+    /// Something this server does not do, such as `webrtc/offer`.
+    Other(String),
+}
+
+impl Command {
+    /// `None` if the text is no such object.
+    pub fn parse(text: &str) -> Option<Command> {
+        #[derive(Deserialize)]
+        struct Envelope {
+            r#type: String,
+            #[serde(default)]
+            value: Value,
+        }
+        let Envelope { r#type, value } = serde_json::from_str(text).ok()?;
+        Some(match r#type.as_str() {
+            "mse" => Command::Mse(value.as_str().unwrap_or_default().to_string()),
+            "mjpeg" => Command::Mjpeg,
+            "ping" => Command::Ping(value.as_f64().unwrap_or_default()),
+            _ => Command::Other(r#type.chars().take(40).collect()),
+        })
+    }
+}
+
+/// The stream follows: `content_type` is for `addSourceBuffer`.
+pub fn mse(content_type: &str) -> String {
+    json!({ "type": "mse", "value": content_type }).to_string()
+}
+
+pub fn mjpeg() -> String {
+    json!({ "type": "mjpeg" }).to_string()
+}
+
+/// `what` begins with the command that failed: go2rtc's page tells errors apart by that.
+pub fn error(what: &str) -> String {
+    json!({ "type": "error", "value": what }).to_string()
+}
+
+/// So many frames were skipped, because this viewer was too late.
+pub fn dropped(frames: u64) -> String {
+    json!({ "type": "dropped", "value": frames }).to_string()
+}
+
+pub fn pong(t: f64) -> String {
+    let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64() * 1000.0;
+    json!({ "type": "pong", "value": { "t": t, "server": unix_ms } }).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands() {
+        let parse = Command::parse;
+        assert_eq!(parse(r#"{"type":"mse","value":"avc1.640029,opus"}"#), Some(Command::Mse("avc1.640029,opus".into())));
+        assert_eq!(parse(r#"{"value":7,"type":"mse"}"#), Some(Command::Mse(String::new())));
+        assert_eq!(parse(r#"{"type":"mjpeg"}"#), Some(Command::Mjpeg));
+        assert_eq!(parse(r#"{"type":"ping","value":12.5}"#), Some(Command::Ping(12.5)));
+        assert_eq!(parse(r#"{"type":"webrtc/offer","value":"v=0"}"#), Some(Command::Other("webrtc/offer".into())));
+        for bad in ["", "mse", "[]", r#"{"value":""}"#, &"[".repeat(10_000)] {
+            assert_eq!(parse(bad), None);
+        }
+    }
+}

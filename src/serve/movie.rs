@@ -1,0 +1,138 @@
+//! What a viewer may choose from an init segment: which tracks it can play, and what to call them. Pure.
+
+use super::ws;
+use crate::codec;
+use crate::format::bmff::Init;
+use crate::media::{Codec, Kind, VideoParams};
+use bytes::Bytes;
+
+/// An init segment (ftyp + moov) and its tracks.
+#[derive(Debug)]
+pub struct Movie {
+    init: Init,
+    lanes: Vec<Lane>,
+}
+
+#[derive(Debug)]
+struct Lane {
+    id: u32,
+    codec: Codec,
+    /// RFC 6381; `None` for what browsers have no name for.
+    name: Option<String>,
+}
+
+/// A set of tracks, one bit each, in the order of the moov.
+pub type Mask = u32;
+/// Every track, as for a chunk whose fragment holds several.
+pub const ALL: Mask = Mask::MAX;
+
+/// What one viewer gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    pub tracks: Mask,
+    /// The track whose keyframes it starts at.
+    pub lead: Mask,
+    /// RFC 6381 names, as in `avc1.42C01F,opus`.
+    pub codecs: String,
+}
+
+impl Choice {
+    pub fn content_type(&self) -> String {
+        format!("video/mp4; codecs=\"{}\"", self.codecs)
+    }
+}
+
+impl Movie {
+    pub fn new(init: Init) -> Movie {
+        let lane = |t: &crate::format::bmff::InitTrack| Lane { id: t.id, codec: t.track.codec, name: codec::mime(&t.track) };
+        let lanes = init.tracks.iter().take(crate::media::MAX_TRACKS).map(lane).collect();
+        Movie { init, lanes }
+    }
+
+    pub fn init(&self) -> &Init {
+        &self.init
+    }
+
+    /// Names of all tracks, for people and for `/api/streams`.
+    pub fn codecs(&self) -> Vec<String> {
+        self.lanes.iter().map(|l| l.name.clone().unwrap_or_else(|| l.codec.to_string())).collect()
+    }
+
+    /// The first video track.
+    pub fn video(&self) -> Option<&VideoParams> {
+        self.init.tracks.iter().find_map(|t| t.track.as_video())
+    }
+
+    /// The bit of the track with this id; all of them for `None`, nothing for a track that is not declared.
+    pub fn mask(&self, id: Option<u32>) -> Mask {
+        match id {
+            None => ALL,
+            Some(id) => self.lanes.iter().position(|l| l.id == id).map_or(0, |i| 1 << i),
+        }
+    }
+
+    /// The track that frames are counted by: the first video, or else the first.
+    pub fn main(&self) -> Mask {
+        self.first(|l| l.codec.kind() == Kind::Video).or_else(|| self.first(|_| true)).unwrap_or(ALL)
+    }
+
+    fn first(&self, wanted: impl Fn(&Lane) -> bool) -> Option<Mask> {
+        self.lanes.iter().position(wanted).map(|i| 1 << i)
+    }
+
+    /// The first video and the first audio track that `wanted`, a comma-separated list of RFC 6381 names, covers. Empty: any.
+    /// With `whole`, chunks hold several tracks and cannot be taken apart: all or nothing.
+    pub fn choose(&self, wanted: &str, whole: bool) -> Option<Choice> {
+        let families: Vec<Codec> = wanted.split(',').filter_map(family).collect();
+        let plays = |l: &Lane| l.name.is_some() && (wanted.trim().is_empty() || families.contains(&l.codec));
+        let of = |kind| self.first(|l: &Lane| l.codec.kind() == kind && plays(l));
+        let (video, audio) = (of(Kind::Video), of(Kind::Audio));
+        let lead = video.or(audio)?;
+        if whole && !self.lanes.iter().all(plays) {
+            return None;
+        }
+        let tracks = if whole { ALL } else { video.unwrap_or(0) | audio.unwrap_or(0) };
+        let names = self.each(tracks).filter_map(|l| l.name.as_deref()).collect::<Vec<_>>();
+        Some(Choice { tracks, lead, codecs: names.join(",") })
+    }
+
+    fn each(&self, tracks: Mask) -> impl Iterator<Item = &Lane> {
+        self.lanes.iter().enumerate().filter(move |(i, _)| tracks & 1 << i != 0).map(|(_, l)| l)
+    }
+
+    /// ftyp + moov with these tracks only.
+    pub fn init_of(&self, tracks: Mask) -> Bytes {
+        let ids: Vec<u32> = self.each(tracks).map(|l| l.id).collect();
+        if ids.len() == self.init.tracks.len() { self.init.bytes.clone() } else { self.init.select(&ids) }
+    }
+
+    /// [`Movie::init_of`] as a WebSocket message.
+    pub fn init_message(&self, tracks: Mask) -> Bytes {
+        ws::binary(&self.init_of(tracks)).0
+    }
+
+    /// A player of `self` can play on with `next`: same tracks, same codecs.
+    pub fn continues_in(&self, next: &Movie) -> bool {
+        let key = |m: &Movie| m.lanes.iter().map(|l| (l.id, l.codec)).collect::<Vec<_>>();
+        key(self) == key(next)
+    }
+}
+
+/// The codec that an RFC 6381 name is about; profile and level do not matter (a player that has H.264 has all of it that
+/// cameras send), as in go2rtc.
+fn family(name: &str) -> Option<Codec> {
+    let name = name.trim();
+    Some(match name.split('.').next()?.to_ascii_lowercase().as_str() {
+        "avc1" | "avc3" => Codec::H264,
+        "hvc1" | "hev1" => Codec::H265,
+        "av01" => Codec::Av1,
+        "vp8" | "vp08" => Codec::Vp8,
+        "vp9" | "vp09" => Codec::Vp9,
+        "opus" => Codec::Opus,
+        "flac" => Codec::Flac,
+        "mp3" => Codec::Mp3,
+        "mp4a" if name.get(4..7).is_some_and(|o| o.eq_ignore_ascii_case(".69") || o.eq_ignore_ascii_case(".6b")) => Codec::Mp3,
+        "mp4a" => Codec::Aac,
+        _ => return None,
+    })
+}

@@ -1,0 +1,119 @@
+//! The way in: one publisher per stream, owned by the thread that reads the input.
+
+use super::movie::Movie;
+use super::ring::Chunk;
+use super::stream::{self, Content, State, Stream};
+use crate::format::bmff;
+use crossbeam_channel::Sender;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::Notify;
+
+/// So many chunks may wait for a shard; then the input waits, and its own writer sees it.
+pub(super) const INBOX: usize = 256;
+
+/// What a publisher tells every shard.
+#[derive(Clone, Debug)]
+pub struct Publication {
+    pub stream: usize,
+    pub news: News,
+}
+
+#[derive(Clone, Debug)]
+pub enum News {
+    Movie(Arc<Movie>),
+    Chunk(Arc<Chunk>),
+    /// No more chunks will come.
+    End,
+}
+
+/// A shard, as seen by publishers: its inbox, and its bell.
+#[derive(Clone, Debug)]
+pub struct Outlet {
+    pub inbox: Sender<Publication>,
+    pub wake: Arc<Notify>,
+}
+
+/// The server has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the server has stopped")]
+pub struct Closed;
+
+/// Publishes one stream. Dropped, it ends the stream: viewers get what is left and are let go.
+pub struct Publisher {
+    index: usize,
+    stream: Arc<Stream>,
+    shards: Vec<Outlet>,
+    movie: Option<Arc<Movie>>,
+    seq: u64,
+    frames: u64,
+}
+
+impl Publisher {
+    pub(super) fn new(index: usize, stream: Arc<Stream>, shards: Vec<Outlet>) -> Publisher {
+        Publisher { index, stream, shards, movie: None, seq: 0, frames: 0 }
+    }
+
+    pub fn stream(&self) -> &Arc<Stream> {
+        &self.stream
+    }
+
+    /// A new init segment. Viewers of the one before get it and play on if its tracks are the same, and are sent away to come back if not.
+    ///
+    /// # Errors
+    /// Only when the server has stopped; likewise below.
+    pub fn init(&mut self, init: bmff::Init) -> Result<(), Closed> {
+        let movie = Arc::new(Movie::new(init));
+        self.movie = Some(movie.clone());
+        self.stream.set_content(Content::Movie(movie.clone()));
+        self.tell(News::Movie(movie))
+    }
+
+    /// A chunk that belongs to the newest init segment; one of a track that is not declared there is left out.
+    pub fn chunk(&mut self, chunk: &bmff::Chunk) -> Result<(), Closed> {
+        let Some(movie) = self.movie.clone() else { return Ok(()) };
+        let tracks = movie.mask(chunk.track);
+        if tracks == 0 {
+            return Ok(());
+        }
+        let main = if tracks & movie.main() != 0 { u64::from(chunk.frames) } else { 0 };
+        self.publish(&chunk.bytes, main, |c| Chunk { tracks, key: chunk.key, movie: Some(movie), ..c })
+    }
+
+    /// One whole JPEG picture.
+    pub fn jpeg(&mut self, picture: &[u8]) -> Result<(), Closed> {
+        if self.movie.take().is_some() || self.seq == 0 || self.seq.is_multiple_of(64) {
+            self.stream.set_content(stream::jpeg_content(picture));
+        }
+        self.publish(picture, 1, |c| c)
+    }
+
+    fn publish(&mut self, payload: &[u8], frames: u64, complete: impl FnOnce(Chunk) -> Chunk) -> Result<(), Closed> {
+        let now = Instant::now();
+        self.frames += frames;
+        self.stream.count(frames, payload.len(), now);
+        let chunk = complete(Chunk { frames: self.frames, ..Chunk::new(payload, self.seq, now) });
+        self.seq += 1;
+        self.tell(News::Chunk(Arc::new(chunk)))
+    }
+
+    /// The writer has gone; another may come.
+    pub fn away(&mut self) {
+        self.stream.set_state(State::Waiting);
+    }
+
+    fn tell(&self, news: News) -> Result<(), Closed> {
+        for shard in &self.shards {
+            shard.inbox.send(Publication { stream: self.index, news: news.clone() }).map_err(|_| Closed)?;
+            shard.wake.notify_one();
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.stream.set_state(State::Ended);
+        _ = self.tell(News::End);
+    }
+}

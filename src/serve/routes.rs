@@ -1,0 +1,323 @@
+//! From a request to a response. Everything is answered at once, from memory.
+
+use super::body::{self, Reply};
+use super::hub::Hub;
+use super::movie::ALL;
+use super::player::{self, Asset};
+use super::policy::Origin;
+use super::seat::Seat;
+use super::site::Site;
+use super::stream::{Content, Stream, Summary};
+use super::ws;
+use bytes::Bytes;
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode, Version};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A WebSocket whose handshake was accepted with this response.
+pub struct Accepted {
+    /// `None`: the stream asked for is not there; the viewer is told so in its own protocol.
+    pub feed: Option<usize>,
+    pub seat: Seat,
+}
+
+/// One request on its way.
+pub struct Router<'a, B> {
+    pub site: &'a Arc<Site>,
+    pub hub: &'a Rc<RefCell<Hub>>,
+    pub request: &'a Request<B>,
+    /// The connection came over a Unix socket, whose Host means nothing.
+    pub local: bool,
+}
+
+type Answer = Response<Reply>;
+
+const METHODS: &str = "GET, HEAD, OPTIONS";
+const NO_STORE: &str = "no-store";
+const REVALIDATE: &str = "no-cache";
+
+impl<B> Router<'_, B> {
+    /// The response, and what follows if it is a 101.
+    pub fn answer(&self) -> (Answer, Option<Accepted>) {
+        let host = match self.host() {
+            Ok(host) => host,
+            Err(refusal) => return (refusal.into(), None),
+        };
+        let origin = self.site.policy.judge(self.header(header::ORIGIN), &host);
+        let (mut response, accepted) = self.route(&origin);
+        self.add_common_headers(&mut response, &origin);
+        (response, accepted)
+    }
+
+    /// The name that the client used (RFC 9112, section 3.2).
+    fn host(&self) -> Result<String, Refusal> {
+        let mut given = self.request.headers().get_all(header::HOST).iter();
+        let (first, second) = (given.next(), given.next());
+        let named = self.request.uri().authority().map(|a| a.as_str().to_string());
+        let host = match (named, first, second) {
+            (_, _, Some(_)) => return Err(Refusal(StatusCode::BAD_REQUEST, "more than one Host header")),
+            (Some(named), ..) => named,
+            (None, Some(host), None) => host.to_str().unwrap_or_default().to_string(),
+            (None, None, None) if self.request.version() < Version::HTTP_11 => return Ok(String::new()),
+            (None, None, None) => return Err(Refusal(StatusCode::BAD_REQUEST, "no Host header")),
+        };
+        if self.local || self.site.policy.knows_host(&host) {
+            return Ok(host);
+        }
+        Err(Refusal(StatusCode::MISDIRECTED_REQUEST, "this name is not known here; start h5serve with --host NAME to allow it"))
+    }
+
+    fn route(&self, origin: &Origin) -> (Answer, Option<Accepted>) {
+        let path = self.request.uri().path();
+        let known = |response| (response, None);
+        match *self.request.method() {
+            Method::GET | Method::HEAD => {}
+            Method::OPTIONS => return known(self.options(origin)),
+            _ if self.exists(path) => return known(not_allowed()),
+            _ => return known(not_found()),
+        }
+        if path == "/api/ws" {
+            return self.websocket(origin);
+        }
+        known(match path {
+            "/" => self.file(player::page()),
+            "/api/streams" => self.list(),
+            _ => self.named(path.strip_prefix('/').unwrap_or(path)),
+        })
+    }
+
+    fn exists(&self, path: &str) -> bool {
+        let name = path.strip_prefix('/').unwrap_or(path);
+        matches!(path, "/" | "*" | "/api/ws" | "/api/streams") || player::asset(name).is_some() || self.stream(name).is_some()
+    }
+
+    /// The stream and the form asked for: `NAME`, `NAME.mp4`, `NAME.mjpg`, `NAME.jpg`.
+    fn stream<'n>(&self, name: &'n str) -> Option<(usize, &'n str)> {
+        let (name, form) = name.rsplit_once('.').unwrap_or((name, ""));
+        let known = matches!(form, "" | "mp4" | "mjpg" | "jpg");
+        self.site.find(name).filter(|_| known).map(|index| (index, form))
+    }
+
+    fn named(&self, name: &str) -> Answer {
+        if let Some(asset) = player::asset(name) {
+            return self.file(asset);
+        }
+        let Some((index, form)) = self.stream(name) else { return not_found() };
+        match (form, self.site.streams[index].content()) {
+            ("", _) => self.file(player::page()),
+            (_, None) => text(StatusCode::SERVICE_UNAVAILABLE, "the stream has not begun yet"),
+            ("mp4", Some(Content::Movie(_))) => self.movie(index),
+            ("mjpg", Some(Content::Jpeg { .. })) => self.multipart(index),
+            ("jpg", Some(Content::Jpeg { .. })) => self.picture(index),
+            (_, Some(Content::Movie(_))) => text(StatusCode::NOT_FOUND, "the stream is not MJPEG; see NAME.mp4"),
+            (_, Some(Content::Jpeg { .. })) => text(StatusCode::NOT_FOUND, "the stream is MJPEG; see NAME.mjpg and NAME.jpg"),
+        }
+    }
+
+    /// Endless fMP4; `?codecs=avc1,mp4a` chooses tracks as on the WebSocket.
+    fn movie(&self, index: usize) -> Answer {
+        let newest = self.hub.borrow().feed(index).ring.newest().cloned();
+        let Some((newest, movie)) = newest.and_then(|n| n.movie.clone().map(|m| (n, m))) else {
+            return text(StatusCode::SERVICE_UNAVAILABLE, "the stream has not begun yet");
+        };
+        let Some(choice) = movie.choose(self.query("codecs").unwrap_or_default(), newest.tracks == ALL) else {
+            return text(StatusCode::NOT_FOUND, "the stream has no such tracks");
+        };
+        self.endless(index, &choice.content_type(), |seat| Reply::movie(self.hub, index, &choice, seat))
+    }
+
+    fn multipart(&self, index: usize) -> Answer {
+        // Browsers all say Mozilla; everybody else wants the length of each part.
+        let early = self.header(header::USER_AGENT).is_some_and(|agent| agent.contains("Mozilla/"));
+        let content_type = format!("multipart/x-mixed-replace; boundary={}", body::BOUNDARY);
+        self.endless(index, &content_type, |seat| Reply::multipart(self.hub, index, early, seat))
+    }
+
+    fn endless(&self, index: usize, content_type: &str, body: impl FnOnce(Seat) -> Reply) -> Answer {
+        let content_type = HeaderValue::from_str(content_type).unwrap_or(HeaderValue::from_static("video/mp4"));
+        if self.request.method() == Method::HEAD {
+            return respond(StatusCode::OK, Reply::empty(), content_type, NO_STORE);
+        }
+        match self.seat(Some(&self.site.streams[index])) {
+            Ok(seat) => respond(StatusCode::OK, body(seat), content_type, NO_STORE),
+            Err(refusal) => refusal.into(),
+        }
+    }
+
+    fn picture(&self, index: usize) -> Answer {
+        match self.hub.borrow().feed(index).ring.newest() {
+            Some(chunk) => respond(StatusCode::OK, Reply::whole(chunk.payload()), HeaderValue::from_static("image/jpeg"), NO_STORE),
+            None => text(StatusCode::SERVICE_UNAVAILABLE, "the stream has not begun yet"),
+        }
+    }
+
+    fn list(&self) -> Answer {
+        let now = Instant::now();
+        let streams: Vec<Summary> = self.site.streams.iter().map(|s| s.summary(now)).collect();
+        let json = serde_json::to_vec(&streams).unwrap_or_default();
+        respond(StatusCode::OK, Reply::whole(json), HeaderValue::from_static("application/json"), NO_STORE)
+    }
+
+    fn file(&self, asset: &'static Asset) -> Answer {
+        let etag = HeaderValue::from_str(&asset.etag).unwrap_or(HeaderValue::from_static("\"\""));
+        let same = |given: &str| given.split(',').any(|tag| tag.trim().trim_start_matches("W/") == asset.etag || tag.trim() == "*");
+        let content_type = HeaderValue::from_static(asset.content_type);
+        let mut response = if self.header(header::IF_NONE_MATCH).is_some_and(same) {
+            let mut response = Response::new(Reply::empty());
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(REVALIDATE));
+            response
+        } else {
+            respond(StatusCode::OK, Reply::whole(asset.body.clone()), content_type, REVALIDATE)
+        };
+        let headers = response.headers_mut();
+        headers.insert(header::ETAG, etag);
+        if asset.content_type.starts_with("text/html") {
+            headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(player::CONTENT_SECURITY_POLICY));
+        } else {
+            // The player is for everybody's page; only the streams are not.
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+            headers.insert(CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
+        }
+        response
+    }
+
+    /// The opening handshake (RFC 6455, section 4.2).
+    fn websocket(&self, origin: &Origin) -> (Answer, Option<Accepted>) {
+        let refuse = |response| (response, None);
+        let has = |name, token: &str| self.header(name).is_some_and(|v| v.split(',').any(|t| t.trim().eq_ignore_ascii_case(token)));
+        if self.request.method() != Method::GET || self.request.version() != Version::HTTP_11 || !has(header::UPGRADE, "websocket") {
+            return refuse(upgrade_required());
+        }
+        if self.header(header::SEC_WEBSOCKET_VERSION) != Some("13") {
+            return refuse(upgrade_required());
+        }
+        let accept = self.header(header::SEC_WEBSOCKET_KEY).and_then(ws::accept_key);
+        let (Some(accept), true) = (accept, has(header::CONNECTION, "upgrade")) else {
+            return refuse(text(StatusCode::BAD_REQUEST, "not a WebSocket handshake"));
+        };
+        if *origin == Origin::Foreign {
+            return refuse(text(StatusCode::FORBIDDEN, "not from this origin; start h5serve with --cors ORIGIN to allow it"));
+        }
+        let feed = match (self.query("src"), &self.site.streams[..]) {
+            (Some(name), _) => self.site.find(name),
+            (None, [_]) => Some(0),
+            (None, _) => return refuse(text(StatusCode::BAD_REQUEST, "which stream? /api/ws?src=NAME")),
+        };
+        let seat = match self.seat(feed.map(|f| &self.site.streams[f])) {
+            Ok(seat) => seat,
+            Err(refusal) => return refuse(refusal.into()),
+        };
+        (switching(&accept), Some(Accepted { feed, seat }))
+    }
+
+    fn seat(&self, stream: Option<&Arc<Stream>>) -> Result<Seat, Refusal> {
+        let full = Refusal(StatusCode::SERVICE_UNAVAILABLE, "all places are taken");
+        self.site.seats.take(stream.cloned()).ok_or(full)
+    }
+
+    fn options(&self, origin: &Origin) -> Answer {
+        let mut response = Response::new(Reply::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        let headers = response.headers_mut();
+        headers.insert(header::ALLOW, HeaderValue::from_static(METHODS));
+        if matches!(origin, Origin::Welcome(_)) {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(METHODS));
+            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*"));
+            headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+        }
+        response
+    }
+
+    fn add_common_headers(&self, response: &mut Answer, origin: &Origin) {
+        let headers = response.headers_mut();
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.append(header::VARY, HeaderValue::from_static("Origin"));
+        set_default(headers, header::REFERRER_POLICY, "no-referrer");
+        let embed = if self.site.policy.cors.is_empty() { "same-origin" } else { "cross-origin" };
+        set_default(headers, CROSS_ORIGIN_RESOURCE_POLICY, embed);
+        if let Origin::Welcome(origin) = origin
+            && let Ok(origin) = HeaderValue::from_str(origin)
+        {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        }
+    }
+
+    /// A header's value, if it is there once and is text.
+    fn header(&self, name: HeaderName) -> Option<&str> {
+        self.request.headers().get(name)?.to_str().ok()
+    }
+
+    /// A query parameter; names of streams need no escapes.
+    fn query(&self, name: &str) -> Option<&str> {
+        let pairs = self.request.uri().query()?.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.into_iter().find(|(n, _)| *n == name).map(|(_, value)| value)
+    }
+}
+
+/// A request that cannot be granted, and why.
+struct Refusal(StatusCode, &'static str);
+
+impl From<Refusal> for Answer {
+    fn from(Refusal(status, what): Refusal) -> Answer {
+        text(status, what)
+    }
+}
+
+const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
+fn set_default(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
+    headers.entry(name).or_insert(HeaderValue::from_static(value));
+}
+
+fn respond(status: StatusCode, body: Reply, content_type: HeaderValue, cache: &'static str) -> Answer {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    response
+}
+
+/// A short answer for people; 503 says when to try again.
+fn text(status: StatusCode, what: &str) -> Answer {
+    let body = Bytes::from(format!("{what}\n"));
+    let mut response = respond(status, Reply::whole(body), HeaderValue::from_static("text/plain; charset=utf-8"), NO_STORE);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}
+
+fn not_found() -> Answer {
+    text(StatusCode::NOT_FOUND, "there is nothing here; see /api/streams")
+}
+
+fn not_allowed() -> Answer {
+    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET, HEAD and OPTIONS");
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(METHODS));
+    response
+}
+
+fn upgrade_required() -> Answer {
+    let mut response = text(StatusCode::UPGRADE_REQUIRED, "this is a WebSocket, version 13");
+    let headers = response.headers_mut();
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    response
+}
+
+fn switching(accept: &str) -> Answer {
+    let mut response = Response::new(Reply::empty());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    if let Ok(accept) = HeaderValue::from_str(accept) {
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    }
+    response
+}

@@ -1,0 +1,165 @@
+//! One thread, one runtime, one hub: serves the connections that it is given from the first byte to the last.
+
+use super::hub::{self, Hub};
+use super::publish::{INBOX, Outlet, Publication};
+use super::routes::{Accepted, Router};
+use super::server::Ticket;
+use super::site::Site;
+use super::socket::{self, Patient, Socket};
+use crossbeam_channel::Receiver;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::cell::{Cell, RefCell};
+use std::future::ready;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::LocalSet;
+
+/// The longest request head, in bytes, and no more buffered of a response than this: see [`super::body`].
+const HEAD: usize = 16 * 1024;
+const MAX_HEADERS: usize = 64;
+/// Time for a request head, and for the next one on a connection kept alive.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// What a client may still send after its last answer, so that the answer is not lost to a reset.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 256 * 1024;
+/// After so long, a stop no longer waits for viewers.
+const STOP_LIMIT: Duration = Duration::from_secs(2);
+
+/// What a shard is told.
+pub enum Order {
+    Serve(socket::Accepted, Ticket),
+    Stop,
+}
+
+/// A running shard.
+pub struct Shard {
+    pub outlet: Outlet,
+    pub orders: mpsc::UnboundedSender<Order>,
+    pub thread: std::thread::JoinHandle<()>,
+}
+
+struct Inside {
+    site: Arc<Site>,
+    hub: Rc<RefCell<Hub>>,
+    stall: Duration,
+    stop: watch::Receiver<bool>,
+    open: Cell<usize>,
+}
+
+impl Shard {
+    /// Starts a thread. `make` is called in it.
+    ///
+    /// # Errors
+    /// No thread, or no file descriptors for its runtime.
+    pub fn start(
+        number: usize,
+        site: Arc<Site>,
+        stall: Duration,
+        make: impl FnOnce(Arc<Notify>) -> Hub + Send + 'static,
+    ) -> std::io::Result<Shard> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (inbox, published) = crossbeam_channel::bounded(INBOX);
+        let (orders, ordered) = mpsc::unbounded_channel();
+        let wake = Arc::new(Notify::new());
+        let outlet = Outlet { inbox, wake: wake.clone() };
+        let thread = std::thread::Builder::new().name(format!("shard {number}")).spawn(move || {
+            let hub = Rc::new(RefCell::new(make(wake.clone())));
+            let local = LocalSet::new();
+            local.block_on(&runtime, run(site, hub, stall, ordered, published, wake));
+        })?;
+        Ok(Shard { outlet, orders, thread })
+    }
+}
+
+async fn run(
+    site: Arc<Site>,
+    hub: Rc<RefCell<Hub>>,
+    stall: Duration,
+    mut orders: mpsc::UnboundedReceiver<Order>,
+    published: Receiver<Publication>,
+    wake: Arc<Notify>,
+) {
+    // Viewers' sockets are polled with their own wakers; tokio's budget for one task would only send them round again.
+    tokio::task::spawn_local(tokio::task::unconstrained(hub::run(hub.clone(), published, wake)));
+    let (stopping, stop) = watch::channel(false);
+    let inside = Rc::new(Inside { site, hub, stall, stop, open: Cell::new(0) });
+    while let Some(Order::Serve(socket, ticket)) = orders.recv().await {
+        match socket.into_socket() {
+            Ok(socket) => drop(tokio::task::spawn_local(connection(inside.clone(), socket, ticket))),
+            Err(error) => tracing::warn!("connection: {error}"),
+        }
+    }
+    inside.hub.borrow_mut().stop();
+    stopping.send_replace(true);
+    let all_gone = async {
+        while inside.open.get() > 0 || !inside.hub.borrow().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    // Who has not gone by then is cut off: that is what the limit is for.
+    _ = tokio::time::timeout(STOP_LIMIT, all_gone).await;
+}
+
+/// HTTP until the end, or until the WebSocket handshake is done.
+async fn connection(inside: Rc<Inside>, socket: Socket, ticket: Ticket) {
+    inside.open.set(inside.open.get() + 1);
+    let local = matches!(socket, Socket::Unix(_));
+    let accepted = Cell::new(None::<Accepted>);
+    let service = hyper::service::service_fn(|request| {
+        let router = Router { site: &inside.site, hub: &inside.hub, request: &request, local };
+        let (response, upgrade) = router.answer();
+        accepted.set(upgrade);
+        ready(Ok::<_, std::convert::Infallible>(response))
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD).max_headers(MAX_HEADERS).half_close(true);
+    let mut serving = http.serve_connection(TokioIo::new(Patient::new(socket, inside.stall)), service);
+    let mut stop = inside.stop.clone();
+    {
+        let mut stopped = pin!(stop.wait_for(|stop| *stop));
+        let mut told = false;
+        let served = std::future::poll_fn(|cx| {
+            if !told && stopped.as_mut().poll(cx).is_ready() {
+                told = true;
+                std::pin::Pin::new(&mut serving).graceful_shutdown();
+            }
+            serving.poll_without_shutdown(cx)
+        });
+        if let Err(error) = served.await {
+            tracing::debug!("connection: {error}");
+        }
+    }
+    let parts = serving.into_parts();
+    let socket = parts.io.into_inner().into_socket();
+    match accepted.take() {
+        Some(Accepted { feed, seat }) => inside.hub.borrow_mut().join(socket, &parts.read_buf, feed, seat, ticket),
+        None => linger(&socket).await,
+    }
+    inside.open.set(inside.open.get() - 1);
+}
+
+/// Ends our side and waits a little for the other: closing a socket that still has unread input resets the connection, and the
+/// last answer, such as a 431, may never be seen.
+async fn linger(socket: &Socket) {
+    socket.shutdown_write();
+    let drained = async {
+        let mut scratch = [0; 4096];
+        let mut left = LINGER_BYTES;
+        while left > 0 {
+            if std::future::poll_fn(|cx| socket.poll_read_ready(cx)).await.is_err() {
+                return;
+            }
+            match socket.try_read(&mut scratch) {
+                Ok(0) => return,
+                Ok(n) => left = left.saturating_sub(n),
+                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(_) => return,
+            }
+        }
+    };
+    _ = tokio::time::timeout(LINGER, drained).await;
+}

@@ -1,0 +1,18 @@
+//! What all shards share: the streams, the rules, the places for viewers.
+
+use super::policy::Policy;
+use super::seat::Seats;
+use super::stream::Stream;
+use std::sync::Arc;
+
+pub struct Site {
+    pub streams: Vec<Arc<Stream>>,
+    pub policy: Policy,
+    pub seats: Arc<Seats>,
+}
+
+impl Site {
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.streams.iter().position(|s| s.name == name)
+    }
+}

@@ -1,0 +1,163 @@
+//! A connection, TCP or Unix, and how it is tuned for live pictures.
+
+use socket2::{SockRef, TcpKeepalive};
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// A stalled viewer then pins 0.66 MB of kernel memory and not 4 MB.
+const SEND_BUFFER: usize = 256 * 1024;
+/// What TCP has not sent yet waits here, where it can still be skipped, and not in the kernel.
+const NOT_SENT: u32 = 64 * 1024;
+/// A peer that has vanished without a word is noticed in this time, also on a stream that stands still.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// A socket before it belongs to a runtime.
+#[derive(Debug)]
+pub enum Accepted {
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
+}
+
+impl Accepted {
+    /// Sets the options. `stall`: how long sent data may remain unacknowledged; the server's own clock, which can still say why,
+    /// is to be first.
+    pub fn tune(&self, stall: Duration) -> io::Result<()> {
+        match self {
+            Accepted::Unix(s) => SockRef::from(s).set_send_buffer_size(SEND_BUFFER),
+            Accepted::Tcp(s) => {
+                let s = SockRef::from(s);
+                s.set_tcp_nodelay(true)?;
+                s.set_send_buffer_size(SEND_BUFFER)?;
+                s.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3))?;
+                #[cfg(target_os = "linux")]
+                {
+                    s.set_tcp_notsent_lowat(NOT_SENT)?;
+                    s.set_tcp_user_timeout(Some(stall * 3))?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// To be called inside the runtime that is to own it.
+    pub fn into_socket(self) -> io::Result<Socket> {
+        Ok(match self {
+            Accepted::Tcp(s) => Socket::Tcp(TcpStream::from_std(s)?),
+            Accepted::Unix(s) => Socket::Unix(UnixStream::from_std(s)?),
+        })
+    }
+}
+
+/// A connection of this runtime.
+#[derive(Debug)]
+pub enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// The same call on either kind.
+macro_rules! either {
+    ($self:expr, $s:ident => $call:expr) => {
+        match $self {
+            Socket::Tcp($s) => $call,
+            Socket::Unix($s) => $call,
+        }
+    };
+}
+
+impl Socket {
+    pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        either!(self, s => s.try_read(buf))
+    }
+
+    pub fn try_write(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        match bufs {
+            [one] => either!(self, s => s.try_write(one)),
+            _ => either!(self, s => s.try_write_vectored(bufs)),
+        }
+    }
+
+    pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(self, s => s.poll_read_ready(cx))
+    }
+
+    pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(self, s => s.poll_write_ready(cx))
+    }
+
+    /// Closed at once, and what the kernel still holds is thrown away.
+    pub fn abort(self) {
+        // A failure means that there is nothing left to abort.
+        _ = either!(&self, s => SockRef::from(s).set_linger(Some(Duration::ZERO)));
+    }
+
+    /// No more will be sent.
+    pub fn shutdown_write(&self) {
+        // A failure means that the peer has gone already.
+        _ = either!(self, s => SockRef::from(s).shutdown(std::net::Shutdown::Write));
+    }
+}
+
+/// A socket for hyper. A write that gets nothing through for `stall` fails: hyper has no such limit itself.
+#[derive(Debug)]
+pub struct Patient {
+    socket: Socket,
+    stall: Duration,
+    stuck: Option<Pin<Box<Sleep>>>,
+}
+
+impl Patient {
+    pub fn new(socket: Socket, stall: Duration) -> Patient {
+        Patient { socket, stall, stuck: None }
+    }
+
+    pub fn into_socket(self) -> Socket {
+        self.socket
+    }
+
+    fn watch<T>(&mut self, written: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stuck = None;
+            return written;
+        }
+        let stall = self.stall;
+        let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + stall)));
+        ready!(stuck.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncRead for Patient {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        either!(&mut self.socket, s => Pin::new(s).poll_read(cx, buf))
+    }
+}
+
+impl AsyncWrite for Patient {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let written = either!(&mut self.socket, s => Pin::new(s).poll_write(cx, buf));
+        self.watch(written, cx)
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let written = either!(&mut self.socket, s => Pin::new(s).poll_write_vectored(cx, bufs));
+        self.watch(written, cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(&mut self.socket, s => Pin::new(s).poll_flush(cx))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(&mut self.socket, s => Pin::new(s).poll_shutdown(cx))
+    }
+}

@@ -1,0 +1,201 @@
+//! What everybody may know about a stream: its name, what it carries, its numbers. Shared by all threads.
+
+use super::movie::Movie;
+use crate::codec::jpeg;
+use crate::media::VideoParams;
+use serde::Serialize;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Rates are means over this time.
+const WINDOW: Duration = Duration::from_secs(2);
+/// Without a chunk for so long a stream has no rate.
+const STILL: Duration = Duration::from_secs(5);
+
+/// One stream, under one name.
+#[derive(Debug)]
+pub struct Stream {
+    pub name: String,
+    pub numbers: Numbers,
+    info: Mutex<Info>,
+}
+
+/// Totals since the start, and viewers now. `dropped` counts frames that late viewers skipped; MJPEG pictures skipped are not a loss.
+#[derive(Debug, Default)]
+pub struct Numbers {
+    pub viewers: AtomicUsize,
+    pub joined: AtomicU64,
+    pub frames: AtomicU64,
+    pub bytes_in: AtomicU64,
+    pub bytes_out: AtomicU64,
+    pub dropped: AtomicU64,
+    pub stalled: AtomicU64,
+    /// How far the viewer furthest behind is behind, in milliseconds, at the last look.
+    pub lag_ms: AtomicU64,
+}
+
+/// What a stream carries.
+#[derive(Clone, Debug)]
+pub enum Content {
+    Movie(Arc<Movie>),
+    Jpeg { width: u32, height: u32 },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// No writer yet, or between writers.
+    Waiting,
+    Live,
+    Ended,
+}
+
+#[derive(Debug)]
+struct Info {
+    content: Option<Content>,
+    state: State,
+    meter: Meter,
+}
+
+/// One row of `/api/streams`.
+#[derive(Debug, Serialize)]
+pub struct Summary {
+    name: String,
+    state: State,
+    /// `mse` or `mjpeg`: what to ask for on the WebSocket; null before the first picture.
+    r#type: Option<&'static str>,
+    /// RFC 6381 names.
+    codecs: Vec<String>,
+    width: Option<u32>,
+    height: Option<u32>,
+    /// Measured, frames a second.
+    fps: f64,
+    /// Measured, bits a second.
+    bitrate: u64,
+    viewers: usize,
+}
+
+impl Stream {
+    pub fn new(name: String) -> Stream {
+        let info = Info { content: None, state: State::Waiting, meter: Meter::default() };
+        Stream { name, numbers: Numbers::default(), info: Mutex::new(info) }
+    }
+
+    pub fn content(&self) -> Option<Content> {
+        self.info().content.clone()
+    }
+
+    pub fn state(&self) -> State {
+        self.info().state
+    }
+
+    pub fn viewers(&self) -> usize {
+        self.numbers.viewers.load(Relaxed)
+    }
+
+    /// Time since the newest chunk; `None` before the first.
+    pub fn since_last(&self, now: Instant) -> Option<Duration> {
+        self.info().meter.last.map(|last| now.saturating_duration_since(last))
+    }
+
+    pub(super) fn set_content(&self, content: Content) {
+        self.info().content = Some(content);
+    }
+
+    pub(super) fn set_state(&self, state: State) {
+        self.info().state = state;
+    }
+
+    pub(super) fn count(&self, frames: u64, bytes: usize, now: Instant) {
+        self.numbers.frames.fetch_add(frames, Relaxed);
+        self.numbers.bytes_in.fetch_add(bytes as u64, Relaxed);
+        let mut info = self.info();
+        info.state = State::Live;
+        info.meter.count(frames, bytes, now);
+    }
+
+    pub fn summary(&self, now: Instant) -> Summary {
+        let info = self.info();
+        let (fps, bitrate) = info.meter.rates(now);
+        let (kind, codecs, size) = match &info.content {
+            None => (None, vec![], None),
+            Some(Content::Jpeg { width, height }) => (Some("mjpeg"), vec!["jpeg".into()], Some((*width, *height))),
+            Some(Content::Movie(movie)) => (Some("mse"), movie.codecs(), movie.video().map(|v: &VideoParams| (v.width, v.height))),
+        };
+        Summary {
+            name: self.name.clone(),
+            state: info.state,
+            r#type: kind,
+            codecs,
+            width: size.map(|s| s.0),
+            height: size.map(|s| s.1),
+            fps: (fps * 100.0).round() / 100.0,
+            bitrate: bitrate as u64,
+            viewers: self.viewers(),
+        }
+    }
+
+    /// A poisoned lock only means that another thread died while it counted.
+    fn info(&self) -> MutexGuard<'_, Info> {
+        self.info.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The size of a JPEG picture, as far as its header says.
+pub fn jpeg_content(picture: &[u8]) -> Content {
+    let (width, height) = jpeg::parse(picture).map_or((0, 0), |info| (info.width, info.height));
+    Content::Jpeg { width, height }
+}
+
+/// A mean over the last window.
+#[derive(Debug, Default)]
+struct Meter {
+    began: Option<Instant>,
+    frames: u64,
+    bytes: usize,
+    last: Option<Instant>,
+    rates: (f64, f64),
+}
+
+impl Meter {
+    /// A window begins with a chunk and ends with the first chunk after its time: the last one opens the next.
+    fn count(&mut self, frames: u64, bytes: usize, now: Instant) {
+        let began = *self.began.get_or_insert(now);
+        let elapsed = now.duration_since(began);
+        self.last = Some(now);
+        if elapsed >= WINDOW || (self.rates == (0.0, 0.0) && elapsed >= WINDOW / 4) {
+            self.rates = (self.frames as f64 / elapsed.as_secs_f64(), 8.0 * self.bytes as f64 / elapsed.as_secs_f64());
+        }
+        if elapsed >= WINDOW {
+            (self.began, self.frames, self.bytes) = (Some(now), 0, 0);
+        }
+        self.frames += frames;
+        self.bytes += bytes;
+    }
+
+    /// Frames and bits a second.
+    fn rates(&self, now: Instant) -> (f64, f64) {
+        match self.last {
+            Some(last) if now.saturating_duration_since(last) < STILL => self.rates,
+            _ => (0.0, 0.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_measured() {
+        let (t, mut meter) = (Instant::now(), Meter::default());
+        for i in 0..200u32 {
+            meter.count(1, 1000, t + Duration::from_millis(40) * i);
+        }
+        let now = t + Duration::from_millis(40) * 200;
+        let (fps, bits) = meter.rates(now);
+        assert!((fps - 25.0).abs() < 0.01 && (bits - 200_000.0).abs() < 100.0, "{fps} {bits}");
+        assert_eq!(meter.rates(now + STILL), (0.0, 0.0));
+    }
+}

@@ -1,0 +1,382 @@
+//! One WebSocket viewer: a socket, a cursor, and the little that is said besides the stream.
+
+use super::cursor::Cursor;
+use super::feed::Feed;
+use super::message::{self, Command};
+use super::movie::{ALL, Choice, Movie};
+use super::ring::Chunk;
+use super::seat::Seat;
+use super::socket::Socket;
+use super::ws::{self, Decoder, Message, code};
+use bytes::{Buf, Bytes};
+use std::collections::VecDeque;
+use std::io::{ErrorKind, IoSlice};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+/// Chunks in one `writev`: a viewer that is behind gets fewer, larger writes.
+const BATCH: usize = 8;
+/// Reads in one turn; then the others have theirs.
+const READS: usize = 4;
+/// With so many answers waiting to be sent, no more questions are read: whoever floods us waits for himself.
+const MAX_ANSWERS: usize = 16;
+/// How long a viewer may take over the closing handshake.
+const GOODBYE: Duration = Duration::from_secs(5);
+/// A ping after so long without a frame keeps proxies from closing a stream that stands still.
+const QUIET: Duration = Duration::from_secs(25);
+/// Who connects and asks for nothing is not waited for longer.
+const UNDECIDED: Duration = Duration::from_secs(30);
+
+/// The limits for late viewers.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Further behind than this, it jumps to a newer keyframe.
+    pub lag: Duration,
+    /// Having taken nothing for so long, it is closed.
+    pub stall: Duration,
+}
+
+pub struct Viewer {
+    socket: Socket,
+    waker: Waker,
+    seat: Seat,
+    decoder: Decoder,
+    phase: Phase,
+    wish: Wish,
+    /// What goes before the next chunk: whole messages, but for the front one, which may have been `begun`.
+    out: VecDeque<Bytes>,
+    begun: bool,
+    /// Since when the socket has taken nothing, though there is something to take.
+    stuck: Option<Instant>,
+    /// Its questions are not read until it takes the answers.
+    unheard: bool,
+    /// When something was last sent.
+    active: Instant,
+}
+
+#[derive(Clone, Copy)]
+enum Phase {
+    Open,
+    /// Our close frame is sent, or in `out`. `heard`: so is the client's, or nothing it says matters any more.
+    Closing {
+        since: Instant,
+        heard: bool,
+    },
+}
+
+enum Wish {
+    Nothing,
+    /// fMP4, as soon as there is a stream; the codecs it can play.
+    Movie(String),
+    Jpeg,
+    Playing(Play),
+}
+
+struct Play {
+    cursor: Cursor,
+    /// The init segment it has; JPEG has none.
+    init: Option<Arc<Movie>>,
+}
+
+/// Whether the viewer stays, after a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Stays,
+    Goes,
+}
+
+enum Written {
+    Nothing,
+    Some,
+    Full,
+    Failed,
+}
+
+impl Viewer {
+    pub fn new(socket: Socket, waker: Waker, seat: Seat, now: Instant) -> Viewer {
+        Viewer {
+            socket,
+            waker,
+            seat,
+            decoder: Decoder::default(),
+            phase: Phase::Open,
+            wish: Wish::Nothing,
+            out: VecDeque::new(),
+            begun: false,
+            stuck: None,
+            unheard: false,
+            active: now,
+        }
+    }
+
+    /// The socket may have become readable or writable: reads what there is, then sends what there is.
+    pub fn ready(&mut self, feed: Option<&Feed>, now: Instant, patience: Patience, scratch: &mut [u8]) -> Fate {
+        match self.read(now, scratch) {
+            Fate::Goes => Fate::Goes,
+            Fate::Stays => self.pump(feed, now, patience),
+        }
+    }
+
+    fn read(&mut self, now: Instant, scratch: &mut [u8]) -> Fate {
+        for _ in 0..READS {
+            self.unheard = self.out.len() >= MAX_ANSWERS;
+            if self.unheard {
+                return Fate::Stays;
+            }
+            match self.socket.try_read(scratch) {
+                Ok(0) => return Fate::Goes,
+                Ok(n) => self.hear(&scratch[..n], now),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                    if self.socket.poll_read_ready(&mut Context::from_waker(&self.waker)).is_pending() {
+                        return Fate::Stays;
+                    }
+                }
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return Fate::Goes,
+            }
+        }
+        self.waker.wake_by_ref();
+        Fate::Stays
+    }
+
+    /// Bytes from the client.
+    pub fn hear(&mut self, mut bytes: &[u8], now: Instant) {
+        while !matches!(self.phase, Phase::Closing { heard: true, .. }) {
+            match self.decoder.next(&mut bytes) {
+                Ok(None) => return,
+                Ok(Some(Message::Close(code))) => self.close_as(code, "", now, true),
+                Ok(Some(message)) => self.answer(message),
+                Err(violation) => self.close_as(violation.code, violation.reason, now, true),
+            }
+        }
+    }
+
+    fn answer(&mut self, message: Message) {
+        match message {
+            _ if !self.is_open() => {}
+            Message::Ping(payload) => self.out.push_back(ws::pong(&payload)),
+            Message::Pong | Message::Close(_) => {}
+            Message::Text(text) => match Command::parse(&text) {
+                Some(Command::Mse(codecs)) => self.wish = Wish::Movie(codecs),
+                Some(Command::Mjpeg) => self.wish = Wish::Jpeg,
+                Some(Command::Ping(t)) => self.say(&message::pong(t)),
+                Some(Command::Other(what)) => self.say(&message::error(&format!("{what}: not supported"))),
+                None => self.say(&message::error("not a JSON object with type and value")),
+            },
+        }
+    }
+
+    fn say(&mut self, text: &str) {
+        self.out.push_back(ws::text(text));
+    }
+
+    fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open)
+    }
+
+    /// Says goodbye; a message already begun is finished first.
+    pub fn close(&mut self, code: u16, reason: &str, now: Instant) {
+        self.close_as(code, reason, now, false);
+    }
+
+    fn close_as(&mut self, code: u16, reason: &str, now: Instant, heard: bool) {
+        self.phase = match self.phase {
+            Phase::Closing { since, .. } => Phase::Closing { since, heard },
+            Phase::Open => {
+                self.wish = Wish::Nothing;
+                self.out.truncate(usize::from(self.begun));
+                self.out.push_back(ws::close(code, reason));
+                Phase::Closing { since: now, heard }
+            }
+        }
+    }
+
+    /// Sends all that the socket takes.
+    pub fn pump(&mut self, feed: Option<&Feed>, now: Instant, patience: Patience) -> Fate {
+        loop {
+            self.prepare(feed, now, patience);
+            if self.stuck.is_some() && self.socket.poll_write_ready(&mut Context::from_waker(&self.waker)).is_pending() {
+                return Fate::Stays;
+            }
+            match self.write(feed) {
+                Written::Some => (self.stuck, self.active) = (None, now),
+                Written::Full => _ = self.stuck.get_or_insert(now),
+                Written::Failed => return Fate::Goes,
+                Written::Nothing => break,
+            }
+        }
+        self.stuck = None;
+        if matches!(self.phase, Phase::Closing { heard: true, .. }) {
+            self.socket.shutdown_write();
+        }
+        if self.unheard {
+            self.waker.wake_by_ref();
+        }
+        Fate::Stays
+    }
+
+    /// Between two chunks: grants a wish, applies the lag rule, puts a new init segment before the chunks that need it.
+    fn prepare(&mut self, feed: Option<&Feed>, now: Instant, patience: Patience) {
+        match (&mut self.wish, feed) {
+            (Wish::Nothing, _) => {}
+            (_, None) => {
+                self.say(&message::error("mse: there is no such stream"));
+                self.wish = Wish::Nothing;
+            }
+            (Wish::Movie(_) | Wish::Jpeg, Some(feed)) => self.grant(feed, now, patience),
+            (Wish::Playing(_), Some(_)) => {}
+        }
+        let (Wish::Playing(play), Some(feed)) = (&mut self.wish, feed) else { return };
+        if let Some(lost) = play.keep_up(feed, now, patience) {
+            self.seat.numbers().dropped.fetch_add(lost, Relaxed);
+            self.out.push_back(ws::text(&message::dropped(lost)));
+        }
+        if let Some(init) = play.next_init(feed) {
+            self.out.push_back(init);
+        }
+        if feed.ended && self.out.is_empty() && play.chunks(feed).next().is_none() {
+            self.close(code::NORMAL, "the stream has ended", now);
+        }
+    }
+
+    /// Answers a wish as soon as the stream has begun.
+    fn grant(&mut self, feed: &Feed, now: Instant, patience: Patience) {
+        let Some(newest) = feed.ring.newest() else {
+            if feed.ended {
+                self.close(code::NORMAL, "the stream has ended", now);
+            }
+            return;
+        };
+        let (answer, wish) = match (&self.wish, &newest.movie) {
+            (Wish::Movie(codecs), Some(movie)) => match movie.choose(codecs, newest.tracks == ALL) {
+                Some(choice) => (message::mse(&choice.content_type()), Play::movie(feed, &choice, now, patience)),
+                None => (message::error(&format!("mse: codecs not matched: {}", movie.codecs().join(","))), Wish::Nothing),
+            },
+            (Wish::Movie(_), None) => (message::error("mse: codecs not matched: jpeg"), Wish::Nothing),
+            (_, Some(_)) => (message::error("mjpeg: the stream is not MJPEG"), Wish::Nothing),
+            (_, None) => (message::mjpeg(), Wish::Playing(Play { cursor: Cursor::newest(&feed.ring, now), init: None })),
+        };
+        self.wish = wish;
+        self.say(&answer);
+    }
+
+    /// One `writev` of what comes next.
+    fn write(&mut self, feed: Option<&Feed>) -> Written {
+        let mut bufs = [IoSlice::new(&[]); BATCH];
+        let mut n = 0;
+        for next in self.out.iter().chain(self.chunks(feed).map(|c| &c.frame)).take(BATCH) {
+            bufs[n] = IoSlice::new(next);
+            n += 1;
+        }
+        if n == 0 {
+            return Written::Nothing;
+        }
+        match self.socket.try_write(&bufs[..n]) {
+            Ok(bytes) => {
+                self.sent(bytes, feed);
+                Written::Some
+            }
+            Err(e) if e.kind() == ErrorKind::WouldBlock => Written::Full,
+            Err(e) if e.kind() == ErrorKind::Interrupted => Written::Some,
+            Err(_) => Written::Failed,
+        }
+    }
+
+    /// The chunks that follow what is in `out`.
+    fn chunks<'f>(&self, feed: Option<&'f Feed>) -> impl Iterator<Item = &'f Arc<Chunk>> + use<'f> {
+        let play = if let Wish::Playing(play) = &self.wish { Some(play) } else { None };
+        play.zip(feed).map(|(play, feed)| play.chunks(feed)).into_iter().flatten()
+    }
+
+    /// Takes note of `bytes` sent, in the order of [`Viewer::write`].
+    fn sent(&mut self, mut bytes: usize, feed: Option<&Feed>) {
+        self.seat.numbers().bytes_out.fetch_add(bytes as u64, Relaxed);
+        while let Some(front) = self.out.front_mut().filter(|_| bytes > 0) {
+            let part = front.len().min(bytes);
+            front.advance(part);
+            bytes -= part;
+            self.begun = front.has_remaining();
+            if !self.begun {
+                self.out.pop_front();
+            }
+        }
+        for chunk in self.chunks(feed) {
+            let (true, Wish::Playing(play)) = (bytes > 0, &mut self.wish) else { return };
+            play.cursor.sent(chunk);
+            let part = chunk.frame.len().min(bytes);
+            bytes -= part;
+            if part < chunk.frame.len() {
+                self.out.push_back(chunk.frame.slice(part..));
+                self.begun = true;
+            }
+        }
+    }
+
+    /// Now and then: who takes nothing is closed, who says nothing is let go, and a quiet line is kept open.
+    pub fn tick(&mut self, feed: Option<&Feed>, now: Instant, patience: Patience) -> Fate {
+        if let Phase::Closing { since, .. } = self.phase {
+            return if now - since > GOODBYE { Fate::Goes } else { self.pump(feed, now, patience) };
+        }
+        if self.stuck.is_some_and(|since| now - since > patience.stall) {
+            self.seat.numbers().stalled.fetch_add(1, Relaxed);
+            self.close(code::POLICY, "too slow: nothing was taken within the stall limit", now);
+        } else if matches!(self.wish, Wish::Nothing) && now - self.active > UNDECIDED {
+            self.close(code::POLICY, "nothing was asked for", now);
+        } else if self.stuck.is_none() && now - self.active > QUIET {
+            self.out.push_back(ws::ping());
+        }
+        self.pump(feed, now, patience)
+    }
+
+    /// How far it is behind the newest chunk.
+    pub fn behind(&self, feed: &Feed) -> Duration {
+        match &self.wish {
+            Wish::Playing(play) => play.cursor.behind(&feed.ring).unwrap_or_default(),
+            _ => Duration::ZERO,
+        }
+    }
+
+    pub fn plays(&self) -> bool {
+        matches!(self.wish, Wish::Playing(_))
+    }
+
+    /// The end of it. What a dead viewer has not taken is thrown away with its socket.
+    pub fn leave(self) {
+        if !self.out.is_empty() {
+            self.socket.abort();
+        }
+    }
+}
+
+impl Play {
+    fn movie(feed: &Feed, choice: &Choice, now: Instant, patience: Patience) -> Wish {
+        Wish::Playing(Play { cursor: Cursor::start(&feed.ring, choice, now, patience.lag), init: None })
+    }
+
+    /// The lag rule; gives the number of frames lost. JPEG viewers get the newest picture and lose nothing by it.
+    fn keep_up(&mut self, feed: &Feed, now: Instant, patience: Patience) -> Option<u64> {
+        if feed.movie.is_some() {
+            return self.cursor.catch_up(&feed.ring, now, patience.lag);
+        }
+        self.cursor.skip_to_newest(&feed.ring);
+        None
+    }
+
+    /// The init segment of the next chunk, if it is another than the last.
+    fn next_init(&mut self, feed: &Feed) -> Option<Bytes> {
+        let movie = self.cursor.pending(&feed.ring).next()?.movie.as_ref()?;
+        if self.init.as_ref().is_some_and(|init| Arc::ptr_eq(init, movie)) {
+            return None;
+        }
+        self.init = Some(movie.clone());
+        Some(movie.init_message(self.cursor.tracks()))
+    }
+
+    /// The chunks that can follow now: those of the init segment it has.
+    fn chunks<'f>(&self, feed: &'f Feed) -> impl Iterator<Item = &'f Arc<Chunk>> + use<'f> {
+        let init = self.init.as_ref().map(Arc::as_ptr);
+        self.cursor.pending(&feed.ring).take_while(move |c| c.movie.as_ref().map(Arc::as_ptr) == init)
+    }
+}
