@@ -16,6 +16,8 @@ mod movie;
 mod samples;
 mod shift;
 mod splitter;
+#[cfg(test)]
+mod tests;
 
 pub use demuxer::Demuxer;
 pub use fragment::{Fragment, ProducerTime, Sample};
