@@ -1,6 +1,6 @@
 //! What can go wrong between a stage and its pipes.
 
-use crate::media::Malformed;
+use crate::media::{Malformed, Unsupported};
 use std::io;
 
 /// Prints as the input's or output's name; the cause is its [`std::error::Error::source`], so that `{:#}` of an
@@ -10,9 +10,12 @@ pub enum Error {
     /// The bytes could not be read or written. A closed next stage is [`io::ErrorKind::BrokenPipe`].
     #[error("{name}")]
     Io { name: String, source: io::Error },
-    /// The bytes were read, but they are not what they say, or nothing that is understood here.
+    /// The bytes were read, but they are not what they say.
     #[error("{name}")]
     Malformed { name: String, source: Malformed },
+    /// The bytes are in no format that is read here.
+    #[error("{name}")]
+    Unsupported { name: String, source: Unsupported },
     /// Binary data does not belong on a terminal, and nobody types it.
     #[error("{name} is a terminal; {advice}")]
     Terminal { name: &'static str, advice: &'static str },

@@ -9,6 +9,7 @@
 //! It opens no files and knows no protocol of the network: that is `source`'s job.
 
 mod error;
+mod feed;
 mod outlet;
 mod reader;
 mod sniff;
@@ -18,5 +19,5 @@ mod writer;
 pub use error::Error;
 pub use outlet::{Late, Outlet};
 pub use reader::{Reader, ReaderOptions};
-pub use sniff::{InputFormat, Sniffed};
+pub use sniff::{InputFormat, Sniffed, sniff};
 pub use writer::Writer;

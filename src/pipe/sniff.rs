@@ -1,8 +1,12 @@
-//! Which format is it? Decided from the first bytes, at most 64 KiB.
+//! Which format is it? Decided from the first bytes, at most 64 KiB of them.
 
+use crate::codec::{aac::AdtsHeader, h264, h265};
 use crate::media::Unsupported;
 use std::fmt;
 use std::str::FromStr;
+
+/// No more is looked at: the header block of a multipart part and two ADTS frames fit several times.
+const MAX_SNIFF: usize = 64 << 10;
 
 /// The formats that every program takes on stdin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,6 +43,11 @@ impl InputFormat {
         InputFormat::Adts,
         InputFormat::Wav,
     ];
+
+    /// Whether its packets have times of their own, so that [`crate::format::Timing`] does not matter.
+    pub fn has_times(self) -> bool {
+        matches!(self, InputFormat::Matroska | InputFormat::Mp4)
+    }
 }
 
 /// The names of `--input-format`.
@@ -78,4 +87,302 @@ pub enum Sniffed {
     Need(usize),
     /// None of ours.
     Unknown(Unsupported),
+}
+
+/// Looks at the first bytes of an input; `eof`: they are all. The answer does not depend on how many more than asked for are there.
+pub fn sniff(bytes: &[u8], eof: bool) -> Sniffed {
+    let bytes = &bytes[..bytes.len().min(MAX_SNIFF)];
+    let eof = eof || bytes.len() == MAX_SNIFF;
+    // The recognisers exclude each other; the first that cannot say yet is waited for.
+    for recognise in [matroska, mp4, annex_b, y4m, jpeg, multipart, adts, wav] {
+        match recognise(bytes) {
+            Verdict::Is(format) => return Sniffed::Format(format),
+            Verdict::Need(n) if !eof => return Sniffed::Need(n),
+            Verdict::No | Verdict::Need(_) => {}
+        }
+    }
+    if !eof && bytes.len() < FOREIGN_NEED {
+        return Sniffed::Need(FOREIGN_NEED);
+    }
+    Sniffed::Unknown(unknown(bytes))
+}
+
+enum Verdict {
+    Is(InputFormat),
+    No,
+    /// To be said when there are so many bytes.
+    Need(usize),
+}
+
+/// Whether `bytes` begin with `magic`.
+fn magic(bytes: &[u8], magic: &[u8], format: InputFormat) -> Verdict {
+    let n = bytes.len().min(magic.len());
+    match bytes[..n] == magic[..n] {
+        true if n == magic.len() => Verdict::Is(format),
+        true => Verdict::Need(magic.len()),
+        false => Verdict::No,
+    }
+}
+
+fn matroska(bytes: &[u8]) -> Verdict {
+    magic(bytes, b"\x1A\x45\xDF\xA3", InputFormat::Matroska)
+}
+
+fn y4m(bytes: &[u8]) -> Verdict {
+    magic(bytes, b"YUV4MPEG2", InputFormat::Y4m)
+}
+
+fn jpeg(bytes: &[u8]) -> Verdict {
+    magic(bytes, b"\xff\xd8\xff", InputFormat::Jpeg)
+}
+
+/// By the type of the first box.
+fn mp4(bytes: &[u8]) -> Verdict {
+    const FIRST: [&[u8]; 10] = [b"ftyp", b"styp", b"moov", b"moof", b"sidx", b"emsg", b"prft", b"mdat", b"free", b"skip"];
+    match bytes.get(4..8) {
+        Some(kind) if FIRST.contains(&kind) => Verdict::Is(InputFormat::Mp4),
+        Some(_) => Verdict::No,
+        None => Verdict::Need(8),
+    }
+}
+
+fn wav(bytes: &[u8]) -> Verdict {
+    if bytes.len() < 12 {
+        return Verdict::Need(12);
+    }
+    let riff = matches!(&bytes[..4], b"RIFF" | b"RF64");
+    if riff && &bytes[8..12] == b"WAVE" { Verdict::Is(InputFormat::Wav) } else { Verdict::No }
+}
+
+/// By the first NAL unit whose header is possible in only one of both codecs.
+fn annex_b(bytes: &[u8]) -> Verdict {
+    let zeros = bytes.iter().take_while(|&&b| b == 0).count();
+    match bytes.get(zeros) {
+        Some(1) if zeros >= 2 => {}
+        None => return Verdict::Need(bytes.len() + 1),
+        Some(_) => return Verdict::No,
+    }
+    let mut starts = bytes.windows(3).enumerate().filter(|(_, w)| *w == [0, 0, 1]).map(|(at, _)| at + 3);
+    starts.find_map(|at| nal_unit(&bytes[at..])).unwrap_or(Verdict::Need(bytes.len() + 1))
+}
+
+/// Decides by one NAL unit; `None`: it could be either, or is cut off.
+fn nal_unit(unit: &[u8]) -> Option<Verdict> {
+    const FORBIDDEN: u8 = 0x80;
+    let &[first, second, ..] = unit else { return None };
+    if first & FORBIDDEN != 0 {
+        // Start codes of MPEG-1, -2 and -4 part 2.
+        return Some(Verdict::No);
+    }
+    // H.265 (section 7.3.1.2): layer 0, temporal layer 0; parameter sets, delimiter, SEI and the pictures that a stream begins with.
+    let h265_type = matches!(h265::type_of(unit), 16..=21 | h265::unit_type::VPS..=h265::unit_type::AUD | h265::unit_type::PREFIX_SEI);
+    if h265_type && first & 1 == 0 && second == 1 {
+        return Some(Verdict::Is(InputFormat::H265));
+    }
+    // H.264 (section 7.4.1): nal_ref_idc is zero for SEI and delimiters, and not zero for parameter sets and IDR pictures.
+    let referenced = first & 0x60 != 0;
+    let h264_unit = match h264::type_of(unit) {
+        h264::unit_type::SPS | h264::unit_type::PPS | h264::unit_type::IDR => referenced,
+        h264::unit_type::SEI | h264::unit_type::AUD => !referenced,
+        kind => kind == h264::unit_type::SLICE,
+    };
+    h264_unit.then_some(Verdict::Is(InputFormat::H264))
+}
+
+/// A delimiter line and header lines after it.
+fn multipart(bytes: &[u8]) -> Verdict {
+    const MAX_HEAD: usize = 4096;
+    let start = bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n')).take(16).count();
+    let head = &bytes[start..];
+    if !b"--".starts_with(&head[..head.len().min(2)]) {
+        return Verdict::No;
+    }
+    let lines: Vec<&[u8]> = head.split(|&b| b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line)).take(32).collect();
+    match lines[..] {
+        [_, header, _, ..] if header.contains(&b':') => Verdict::Is(InputFormat::Multipart),
+        [_, _, _, ..] => Verdict::No,
+        _ if head.len() > MAX_HEAD || head.contains(&0) => Verdict::No,
+        _ => Verdict::Need(bytes.len() + 1),
+    }
+}
+
+/// Two headers, one frame length apart.
+fn adts(bytes: &[u8]) -> Verdict {
+    if !bytes.is_empty() && bytes[0] != 0xff {
+        return Verdict::No;
+    }
+    if bytes.len() < AdtsHeader::LEN {
+        return Verdict::Need(AdtsHeader::LEN);
+    }
+    let Some(first) = AdtsHeader::parse(bytes) else { return Verdict::No };
+    let next = first.frame_len;
+    match bytes.get(next..next + AdtsHeader::LEN) {
+        Some(second) if AdtsHeader::parse(second).is_some() => Verdict::Is(InputFormat::Adts),
+        Some(_) => Verdict::No,
+        None if bytes.len() == next => Verdict::Is(InputFormat::Adts),
+        None => Verdict::Need(next + AdtsHeader::LEN),
+    }
+}
+
+/// What is seen often and not read here: where its mark stands, the mark, its name, and what to do.
+const FOREIGN: [(usize, &[u8], &str, Advice); 26] = [
+    (0, b"FLV\x01", "FLV", Advice::Remux),
+    (0, b"nut/multimedia container\0", "NUT", Advice::Remux),
+    (0, b"OggS", "Ogg", Advice::Remux),
+    (8, b"AVI ", "AVI", Advice::Remux),
+    (0, b"DKIF", "IVF", Advice::Remux),
+    (0, b"\x30\x26\xB2\x75", "ASF", Advice::Remux),
+    (0, b"\0\0\x01\xBA", "an MPEG program stream", Advice::Remux),
+    (0, b"\0\0\x01\xB3", "MPEG-1 or MPEG-2 video", Advice::Reencode),
+    (0, b"\0\0\x01\xB0", "MPEG-4 part 2 video", Advice::Reencode),
+    (0, b"ID3", "MP3", Advice::Remux),
+    (0, b"\xFF\xFB", "MP3", Advice::Remux),
+    (0, b"\xFF\xF3", "MP3", Advice::Remux),
+    (0, b"fLaC", "FLAC", Advice::Remux),
+    (0, b".RMF", "RealMedia", Advice::Reencode),
+    (0, b"RIFX", "big-endian WAVE", Advice::Remux),
+    (0, b"#EXTM3U", "a playlist", Advice::Address),
+    (0, b"HTTP/1.", "an HTTP answer with its head", Advice::Body),
+    (0, b"<", "a web page", Advice::Address),
+    (0, b"{", "JSON", Advice::Address),
+    (0, b"\x89PNG", "a PNG picture", Advice::Pictures),
+    (0, b"GIF8", "a GIF picture", Advice::Pictures),
+    (8, b"WEBP", "a WebP picture", Advice::Pictures),
+    (0, b"II*\0", "a TIFF picture", Advice::Pictures),
+    (0, b"MM\0*", "a TIFF picture", Advice::Pictures),
+    (0, b"\x1F\x8B", "gzip", Advice::Unpack),
+    (0, b"\x28\xB5\x2F\xFD", "zstd", Advice::Unpack),
+];
+
+/// Enough for every mark, and for two packets of a transport stream.
+const FOREIGN_NEED: usize = 2 * TS_PACKET;
+const TS_PACKET: usize = 188;
+
+#[derive(Clone, Copy)]
+enum Advice {
+    Remux,
+    Reencode,
+    Address,
+    Body,
+    Pictures,
+    Unpack,
+}
+
+impl Advice {
+    fn text(self) -> &'static str {
+        match self {
+            Advice::Remux => "`ffmpeg -i - -c copy -f matroska -` before this program makes Matroska of it",
+            Advice::Reencode => "`ffmpeg -i - -f matroska -c:v mjpeg -` before this program makes MJPEG of it",
+            Advice::Address => "is the address the right one?",
+            Advice::Body => "give the body alone, as curl does",
+            Advice::Pictures => "h5cap makes a stream of pictures",
+            Advice::Unpack => "unpack it first",
+        }
+    }
+}
+
+fn unknown(bytes: &[u8]) -> Unsupported {
+    let transport_stream = bytes.first() == Some(&0x47) && bytes.get(TS_PACKET).is_none_or(|&b| b == 0x47) && bytes.len() >= TS_PACKET;
+    let known = FOREIGN.iter().find(|(at, mark, ..)| bytes.get(*at..).is_some_and(|rest| rest.starts_with(mark)));
+    if let Some((_, _, name, advice)) = known.filter(|_| !transport_stream) {
+        return Unsupported { what: format!("the input is {name}, which is not read here"), advice: advice.text().into() };
+    }
+    if transport_stream {
+        let what = "the input is an MPEG transport stream, which is not read here".into();
+        return Unsupported { what, advice: Advice::Remux.text().into() };
+    }
+    let formats = "Matroska, WebM, MP4, Annex B of H.264 and H.265, YUV4MPEG2, JPEG, multipart JPEG, ADTS and WAVE are read";
+    Unsupported {
+        what: format!("not understood: the input begins with {}", first_bytes(bytes)),
+        advice: format!("{formats} (--input-format says which, where the start does not)"),
+    }
+}
+
+/// The first bytes, as text where they are.
+fn first_bytes(bytes: &[u8]) -> String {
+    let start = &bytes[..bytes.len().min(16)];
+    if start.iter().all(|b| b.is_ascii_graphic() || matches!(b, b' ' | b'\t' | b'\r' | b'\n')) {
+        return format!("{:?}", String::from_utf8_lossy(start));
+    }
+    start.iter().map(|b| format!("{b:02X}")).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The answer to `bytes` as they arrive one at a time.
+    fn sniffed(bytes: &[u8]) -> Sniffed {
+        let mut have = 0;
+        loop {
+            match sniff(&bytes[..have], have == bytes.len()) {
+                Sniffed::Need(n) => {
+                    assert!(n > have, "needs {n} of {have}");
+                    have = n.min(bytes.len());
+                }
+                decided => {
+                    assert_eq!(sniff(bytes, true), decided, "depends on how much is there");
+                    return decided;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn formats_are_told_by_their_first_bytes() {
+        let adts = AdtsHeader::build(&crate::codec::aac::AudioSpecificConfig::lc(48_000, 2), 3).unwrap();
+        let two_frames = [&adts[..], b"abc", &adts, b"abc"].concat();
+        let cases: &[(&[u8], InputFormat)] = &[
+            (b"\x1A\x45\xDF\xA3\x9F", InputFormat::Matroska),
+            (b"\0\0\0\x18ftypisom", InputFormat::Mp4),
+            (b"\0\0\0\x01mdat\0\0\0\0", InputFormat::Mp4),
+            (b"\0\0\0\x01\x67\x42\xC0\x1F", InputFormat::H264),
+            (b"\0\0\x01\x09\xF0\0\0\x01\x67\x64", InputFormat::H264),
+            (b"\0\0\0\0\0\0\x01\x06\x05\xFF", InputFormat::H264),
+            (b"\0\0\0\x01\x40\x01\x0C\x01", InputFormat::H265),
+            (b"\0\0\0\x01\x46\x01\x50\0\0\0\x01\x40\x01", InputFormat::H265),
+            (b"\0\0\0\x01\x4E\x01\x05", InputFormat::H265),
+            (b"YUV4MPEG2 W2 H2\nFRAME\n", InputFormat::Y4m),
+            (b"\xff\xd8\xff\xe0", InputFormat::Jpeg),
+            (b"--boundary\r\nContent-Type: image/jpeg\r\n\r\n\xff\xd8", InputFormat::Multipart),
+            (b"\r\n--b\nContent-Length: 5\n\n", InputFormat::Multipart),
+            (&two_frames, InputFormat::Adts),
+            (b"RIFF\xff\xff\xff\xffWAVEfmt ", InputFormat::Wav),
+        ];
+        for (bytes, format) in cases {
+            assert_eq!(sniffed(bytes), Sniffed::Format(*format), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_read_is_named_with_advice() {
+        let text = |bytes: &[u8]| match sniffed(bytes) {
+            Sniffed::Unknown(unsupported) => unsupported.to_string(),
+            other => panic!("{other:?}"),
+        };
+        assert!(text(b"FLV\x01\x05\0\0\0\x09").contains("FLV, which is not read here; `ffmpeg"));
+        assert!(text(&[&[0x47; 1], &[0; 187][..], &[0x47; 1], &[0; 187]].concat()).contains("transport stream"));
+        assert!(text(b"\x89PNG\r\n\x1a\n").contains("h5cap"));
+        assert!(text(b"hello, world").contains("begins with \"hello, world\"; Matroska, WebM, MP4"));
+        assert!(text(b"\x01\x02\x03").contains("begins with 01 02 03; "));
+        assert!(text(b"\xff\xf1\x50\x80\x02\x1f\xfc garbage, not a second header").contains("FF F1"));
+    }
+
+    #[test]
+    fn no_input_keeps_it_looking_for_ever() {
+        for byte in 0..=255 {
+            let endless = vec![byte; MAX_SNIFF + 1];
+            assert!(!matches!(sniff(&endless, false), Sniffed::Need(_)), "{byte}");
+        }
+        let delimiters = b"--".repeat(MAX_SNIFF);
+        assert!(matches!(sniff(&delimiters, false), Sniffed::Unknown(_)));
+    }
+
+    #[test]
+    fn names_round_trip() {
+        for format in InputFormat::ALL {
+            assert_eq!(format.to_string().parse(), Ok(format));
+        }
+        assert!("mov".parse::<InputFormat>().unwrap_err().to_string().contains("matroska, mp4"));
+    }
 }

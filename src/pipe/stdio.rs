@@ -1,15 +1,31 @@
 //! Stdin and stdout of a filter: unbuffered, never a terminal; a requested stop reads as the end of the input.
 
 use super::Error;
+use rustix::event::{PollFd, PollFlags, poll};
 use std::fs::File;
 use std::io::{self, IoSlice, IsTerminal, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// Reads of this size are raw pictures: for them the pipe is made larger.
+const LARGE_READ: usize = 512 << 10;
+
+/// Size of a pipe for raw pictures, in bytes: the most that an unprivileged process may ask for. A coded stream never gets
+/// one, as seconds of it would fit.
+const LARGE_PIPE: usize = 1 << 20;
 
 /// File descriptor 0.
 #[derive(Debug)]
 pub struct Stdin {
     file: File,
     stop: Option<OwnedFd>,
+    pipe: PipeSize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PipeSize {
+    AsFound,
+    /// Asked for; whether it was granted does not matter.
+    Large,
 }
 
 impl Stdin {
@@ -22,15 +38,31 @@ impl Stdin {
         if stdin.is_terminal() {
             return Err(Error::Terminal { name: "stdin", advice: "pipe a stream into it, such as `h5cap test |`" });
         }
-        let dup = |fd: &dyn AsFd| fd.as_fd().try_clone_to_owned().map_err(|source| Error::Io { name: "stdin".into(), source });
-        Ok(Stdin { file: dup(&stdin)?.into(), stop: stop.map(dup).transpose()? })
+        let file = duplicate(&stdin, "stdin")?.into();
+        let stop = stop.map(|stop| duplicate(stop, "stdin")).transpose()?;
+        Ok(Stdin { file, stop, pipe: PipeSize::AsFound })
     }
 }
 
 impl Read for Stdin {
+    /// Waits for input, or for the stop, which reads as the end.
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let _ = &self.stop;
-        self.file.read(buf)
+        if buf.len() >= LARGE_READ && self.pipe == PipeSize::AsFound {
+            self.pipe = PipeSize::Large;
+            let _ = rustix::pipe::fcntl_setpipe_size(&self.file, LARGE_PIPE);
+        }
+        loop {
+            let mut fds = vec![PollFd::new(&self.file, PollFlags::IN)];
+            fds.extend(self.stop.as_ref().map(|stop| PollFd::new(stop, PollFlags::IN)));
+            wait(&mut fds)?;
+            if fds.get(1).is_some_and(|stop| !stop.revents().is_empty()) {
+                return Ok(0);
+            }
+            match self.file.read(buf) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                read => return read,
+            }
+        }
     }
 }
 
@@ -48,21 +80,113 @@ impl Stdout {
         if stdout.is_terminal() {
             return Err(Error::Terminal { name: "stdout", advice: "pipe it into another program or a file, such as `| mpv -`" });
         }
-        let file = stdout.as_fd().try_clone_to_owned().map_err(|source| Error::Io { name: "stdout".into(), source })?.into();
-        Ok(Stdout { file })
+        Ok(Stdout { file: duplicate(&stdout, "stdout")?.into() })
+    }
+
+    /// Some programs (ssh, node) leave their pipes non-blocking for those who share them.
+    fn patiently(&mut self, mut write: impl FnMut(&mut File) -> io::Result<usize>) -> io::Result<usize> {
+        loop {
+            match write(&mut self.file) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => wait(&mut [PollFd::new(&self.file, PollFlags::OUT)])?,
+                written => return written,
+            }
+        }
     }
 }
 
 impl Write for Stdout {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.file.write(buf)
+        self.patiently(|file| file.write(buf))
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.file.write_vectored(bufs)
+        self.patiently(|file| file.write_vectored(bufs))
     }
 
+    /// Nothing is buffered.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl AsFd for Stdout {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+/// A descriptor of our own for the same file, past the standard library's buffers and locks.
+fn duplicate(fd: &dyn AsFd, name: &str) -> Result<OwnedFd, Error> {
+    fd.as_fd().try_clone_to_owned().map_err(|source| Error::Io { name: name.into(), source })
+}
+
+fn wait(fds: &mut [PollFd<'_>]) -> io::Result<()> {
+    loop {
+        match poll(fds, None) {
+            Ok(_) => return Ok(()),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn over(file: io::PipeReader, stop: Option<io::PipeReader>) -> Stdin {
+        Stdin { file: OwnedFd::from(file).into(), stop: stop.map(Into::into), pipe: PipeSize::AsFound }
+    }
+
+    #[test]
+    fn a_stop_reads_as_the_end_though_the_input_hangs() {
+        let (input, mut feed) = io::pipe().unwrap();
+        let (stop, mut stopper) = io::pipe().unwrap();
+        let mut stdin = over(input, Some(stop));
+        feed.write_all(b"ab").unwrap();
+        let mut buf = [0; 8];
+        assert_eq!(stdin.read(&mut buf).unwrap(), 2);
+        let reading = std::thread::spawn(move || stdin.read(&mut [0; 8]).map(|n| (n, stdin)));
+        stopper.write_all(b"!").unwrap();
+        let (n, mut stdin) = reading.join().unwrap().unwrap();
+        assert_eq!(n, 0);
+        feed.write_all(b"cd").unwrap();
+        assert_eq!(stdin.read(&mut buf).unwrap(), 0, "a stop stays");
+    }
+
+    #[test]
+    fn the_end_of_the_input_is_the_end() {
+        let (input, feed) = io::pipe().unwrap();
+        drop(feed);
+        let (stop, _stopper) = io::pipe().unwrap();
+        assert_eq!(over(input, Some(stop)).read(&mut [0; 8]).unwrap(), 0);
+    }
+
+    #[test]
+    fn only_large_reads_enlarge_the_pipe() {
+        let (input, mut feed) = io::pipe().unwrap();
+        let size = |fd: &io::PipeWriter| rustix::pipe::fcntl_getpipe_size(fd).unwrap();
+        let before = size(&feed);
+        let mut stdin = over(input, None);
+        feed.write_all(b"ab").unwrap();
+        stdin.read(&mut [0; 4096]).unwrap();
+        assert_eq!(size(&feed), before);
+        feed.write_all(b"ab").unwrap();
+        stdin.read(&mut vec![0; LARGE_READ]).unwrap();
+        assert!(size(&feed) > before);
+    }
+
+    #[test]
+    fn a_non_blocking_output_is_waited_for() {
+        let (mut drain, output) = io::pipe().unwrap();
+        rustix::io::ioctl_fionbio(&output, true).unwrap();
+        let mut stdout = Stdout { file: OwnedFd::from(output).into() };
+        let reading = std::thread::spawn(move || {
+            let mut all = Vec::new();
+            drain.read_to_end(&mut all).map(|_| all.len())
+        });
+        stdout.write_all(&vec![7; 1 << 20]).unwrap();
+        drop(stdout);
+        assert_eq!(reading.join().unwrap().unwrap(), 1 << 20);
     }
 }

@@ -1,20 +1,23 @@
 //! Events in, live Matroska out: one `writev` a frame.
 
 use super::Error;
-use crate::media::Event;
-use std::io::Write;
+use crate::format::mkv;
+use crate::media::{Event, Header, Packet};
+use std::io::{self, IoSlice, Write};
 
 /// Writes events as the live Matroska of `h5pipe(5)`.
 #[derive(Debug)]
 pub struct Writer<W: Write> {
     out: W,
     name: String,
+    header: Option<Header>,
+    written: u64,
 }
 
 impl<W: Write> Writer<W> {
     /// `out` should not buffer: every frame is written at once and flushed.
     pub fn new(out: W) -> Writer<W> {
-        Writer { out, name: "stdout".into() }
+        Writer { out, name: "stdout".into(), header: None, written: 0 }
     }
 
     /// Names the output in errors; `stdout` unless said otherwise.
@@ -29,11 +32,137 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// [`Error::Io`] of the output; `InvalidInput` if a packet comes before its header or names a track that the header
     /// does not have.
-    pub fn write(&mut self, _event: &Event) -> Result<(), Error> {
-        self.out.flush().map_err(|source| Error::Io { name: self.name.clone(), source })
+    pub fn write(&mut self, event: &Event) -> Result<(), Error> {
+        let written = match event {
+            Event::Header(header) => self.header(header),
+            Event::Packet(packet) => self.packet(packet),
+        };
+        written.map_err(|source| Error::Io { name: self.name.clone(), source })
+    }
+
+    /// Bytes written so far.
+    pub fn written(&self) -> u64 {
+        self.written
     }
 
     pub fn into_inner(self) -> W {
         self.out
+    }
+
+    fn header(&mut self, header: &Header) -> io::Result<()> {
+        self.header = Some(header.clone());
+        self.all([&mkv::write_header(header), &[]])
+    }
+
+    fn packet(&mut self, packet: &Packet) -> io::Result<()> {
+        let track = self.header.as_ref().and_then(|header| header.tracks.get(packet.track));
+        let missing = || io::Error::new(io::ErrorKind::InvalidInput, format!("packet of track {}, which no header declares", packet.track));
+        let stored = mkv::stored_time(track.ok_or_else(missing)?, packet.pts);
+        let prefix = mkv::cluster_prefix(packet.track, stored, packet.key, packet.data.len());
+        self.all([&prefix, &packet.data])
+    }
+
+    /// Writes both parts with as few calls as the output allows, then flushes.
+    fn all(&mut self, parts: [&[u8]; 2]) -> io::Result<()> {
+        let mut slices = parts.map(IoSlice::new);
+        let mut left = &mut slices[..];
+        IoSlice::advance_slices(&mut left, 0);
+        while !left.is_empty() {
+            match self.out.write_vectored(left) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => {
+                    self.written += n as u64;
+                    IoSlice::advance_slices(&mut left, n);
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        self.out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::{Codec, PixelFormat, Timestamp, Track, VideoParams};
+    use bytes::Bytes;
+
+    fn header() -> Event {
+        let video = VideoParams { width: 4, height: 2, rate: None, colour: Default::default() };
+        Event::Header(Header { tracks: [Track::video(Codec::Raw(PixelFormat::Gray), video)].into(), time_zero: None })
+    }
+
+    fn packet(track: usize) -> Event {
+        Event::Packet(Packet { track, pts: Timestamp(40_000), key: true, data: Bytes::from_static(b"pictures") })
+    }
+
+    /// Takes at most so many bytes at a time, and counts calls; every other call is interrupted.
+    struct Slow {
+        most: usize,
+        calls: usize,
+        taken: Vec<u8>,
+    }
+
+    impl Write for Slow {
+        fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+            self.write_vectored(&[IoSlice::new(buf)])
+        }
+
+        fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+            self.calls += 1;
+            if self.most < 100 && self.calls % 2 == 1 {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            let before = self.taken.len();
+            let all = bufs.iter().flat_map(|b| b.iter()).copied();
+            self.taken.extend(all.take(self.most));
+            Ok(self.taken.len() - before)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn written(most: usize) -> (Vec<u8>, usize) {
+        let mut writer = Writer::new(Slow { most, calls: 0, taken: Vec::new() });
+        writer.write(&header()).unwrap();
+        let before = writer.out.calls;
+        writer.write(&packet(0)).unwrap();
+        assert_eq!(writer.written(), writer.out.taken.len() as u64);
+        (writer.out.taken, writer.out.calls - before)
+    }
+
+    #[test]
+    fn a_frame_is_one_call() {
+        let (bytes, calls) = written(usize::MAX);
+        assert_eq!(calls, 1);
+        assert!(bytes.ends_with(b"\x80pictures"));
+    }
+
+    #[test]
+    fn partial_writes_are_continued() {
+        let whole = written(usize::MAX).0;
+        for most in 1..30 {
+            assert_eq!(written(most).0, whole, "{most} bytes at a time");
+        }
+    }
+
+    #[test]
+    fn an_output_that_takes_nothing_is_an_error() {
+        let mut full = [0; 8];
+        let error = Writer::new(&mut full[..]).named("tape").write(&header()).unwrap_err();
+        assert_eq!(error.to_string(), "tape");
+        assert!(matches!(error, Error::Io { source, .. } if source.kind() == io::ErrorKind::WriteZero));
+    }
+
+    #[test]
+    fn packets_without_a_track_are_refused() {
+        let mut writer = Writer::new(Vec::new());
+        assert!(writer.write(&packet(0)).is_err());
+        writer.write(&header()).unwrap();
+        assert!(writer.write(&packet(1)).is_err());
+        assert!(writer.write(&packet(0)).is_ok());
     }
 }
