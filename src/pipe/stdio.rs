@@ -169,10 +169,10 @@ mod tests {
         let before = size(&feed);
         let mut stdin = over(input, None);
         feed.write_all(b"ab").unwrap();
-        stdin.read(&mut [0; 4096]).unwrap();
+        assert_eq!(stdin.read(&mut [0; 4096]).unwrap(), 2);
         assert_eq!(size(&feed), before);
         feed.write_all(b"ab").unwrap();
-        stdin.read(&mut vec![0; LARGE_READ]).unwrap();
+        assert_eq!(stdin.read(&mut vec![0; LARGE_READ]).unwrap(), 2);
         assert!(size(&feed) > before);
     }
 
