@@ -1,0 +1,140 @@
+//! Every example of the README and the manual pages is run, in a folder and a network of its own, with the real programs and
+//! real players. Nothing is left out; what cannot run as it stands is in the table [`CHANGED`], with the reason.
+//!
+//! An example passes if it does what it is there for: what it serves can be fetched and has frames in it, what it writes is
+//! a media file, and nothing fails before it is stopped.
+
+use crate::util::{PATIENCE, Running, TempDir, data, path_with_programs, repository, run, shell};
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+
+/// What stands there, what is run in its place, and why.
+const CHANGED: [(&str, &str, &str); 5] = [
+    ("/dev/video0", "test", "test machines have no camera; scripts/test-devices drives real ones"),
+    ("rpicam-vid -t 0 -o -", "ffmpeg -v error -re -f lavfi -i testsrc -c:v libx264 -tune zerolatency -f h264 -", "only a Raspberry Pi has it"),
+    ("ssh camera-host", "ssh camera-host", "the ssh on PATH is a stand-in that runs the command here"),
+    ("mpv ", "mpv ", "plays to nowhere: a configuration with vo=null, ao=null and 50 frames"),
+    ("scripts/", "true scripts/", "run by the tests of the scripts, or running these tests"),
+];
+
+#[test]
+fn readme() {
+    run_all("README.md", markdown_examples(&text("README.md")));
+}
+
+#[test]
+fn h5cap() {
+    run_all("man/h5cap.1", man_examples(&text("man/h5cap.1")));
+}
+
+#[test]
+fn h5enc() {
+    run_all("man/h5enc.1", man_examples(&text("man/h5enc.1")));
+}
+
+#[test]
+fn h5mux() {
+    run_all("man/h5mux.1", man_examples(&text("man/h5mux.1")));
+}
+
+#[test]
+fn h5serve() {
+    run_all("man/h5serve.1", man_examples(&text("man/h5serve.1")));
+}
+
+#[test]
+fn h5pipe() {
+    run_all("man/h5pipe.5", man_examples(&text("man/h5pipe.5")));
+}
+
+#[test]
+fn overview() {
+    run_all("man/h5live.7", man_examples(&text("man/h5live.7")));
+}
+
+#[test]
+fn every_change_has_an_example() {
+    let pages = ["README.md", "man/h5cap.1", "man/h5enc.1", "man/h5mux.1", "man/h5serve.1", "man/h5pipe.5", "man/h5live.7"];
+    let all = pages.map(text).concat().replace("\\-", "-");
+    for (what, _, why) in CHANGED {
+        assert!(all.contains(what), "no example has {what:?} any more ({why})");
+    }
+}
+
+#[test]
+fn a_broken_example_is_noticed() {
+    let examples = [
+        ("serves nothing", "sleep 100 | h5serve"),
+        ("writes no media", "h5cap test --size 160x120 | sleep 100 > show.mp4"),
+        ("fails", "h5cap no-such-file | h5enc > x.mkv"),
+        ("is no command", "h5nothing"),
+    ];
+    for (what, script) in examples {
+        let outcome = std::panic::catch_unwind(|| run_example("planted", script));
+        assert!(outcome.is_err(), "an example that {what} passed");
+    }
+}
+
+fn text(path: &str) -> String {
+    fs::read_to_string(repository(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
+/// The ```sh blocks, each one example.
+fn markdown_examples(text: &str) -> Vec<String> {
+    text.split("\n```sh\n").skip(1).map(|rest| rest.split("\n```").next().unwrap_or_default().to_owned()).collect()
+}
+
+/// The blocks between .nf and .fi under EXAMPLES, each one example.
+fn man_examples(roff: &str) -> Vec<String> {
+    let Some((_, section)) = roff.split_once(".SH EXAMPLES\n") else { return vec![] };
+    let section = section.split("\n.SH ").next().unwrap_or_default();
+    let plain = |block: &str| block.replace("\\-", "-").replace("\\*(Aq", "'").replace("\\(aq", "'").replace("\\&", "").replace("\\e", "\\");
+    section.split("\n.nf\n").skip(1).map(|rest| plain(rest.split("\n.fi").next().unwrap_or_default())).collect()
+}
+
+#[track_caller]
+fn run_all(place: &str, examples: Vec<String>) {
+    assert!(!examples.is_empty(), "{place} has no examples");
+    for example in examples {
+        run_example(place, &example);
+    }
+}
+
+#[track_caller]
+fn run_example(place: &str, example: &str) {
+    let folder = TempDir::new();
+    furnish(&folder);
+    let script = CHANGED.iter().fold(example.to_owned(), |script, (from, to, _)| script.replace(from, to));
+    // Root makes a network of its own; others become root in a namespace first.
+    let mut command = shell("exec unshare --net $([ $(id -u) = 0 ] || echo --map-root-user) bash -c \"$RUNNER\"");
+    command.env("RUNNER", include_str!("runner.sh")).current_dir(&*folder).env("EXAMPLE", &script).env("HOME", &*folder).env("MPV_HOME", folder.join("mpv"));
+    command.env("PATH", format!("{}:{}", folder.join("bin").display(), path_with_programs()));
+    let done = Running::start(&mut command).finish(2 * PATIENCE);
+    assert!(done.code() == 0 && !done.stderr.contains("panicked"), "{place}:\n{script}\n--\n{}{}", done.text(), done.stderr);
+}
+
+/// Puts into the folder what the examples speak of: recordings, pictures, a stand-in for ssh, a player's configuration.
+fn furnish(folder: &Path) {
+    let clip = data("bigbuckbunny-3s.mp4");
+    for name in ["FILE", "film.mp4", "clip.mp4"] {
+        symlink(&clip, folder.join(name)).unwrap();
+    }
+    for name in ["examples", "scripts", "tests"] {
+        symlink(repository(name), folder.join(name)).unwrap();
+    }
+    run(shell("ffmpeg -v error -i film.mp4 -frames:v 3 %d.jpg").current_dir(folder), b"").success();
+    fs::create_dir(folder.join("bin")).unwrap();
+    fs::create_dir(folder.join("mpv")).unwrap();
+    fs::write(folder.join("mpv/mpv.conf"), "vo=null\nao=null\nframes=50\n").unwrap();
+    executable(&folder.join("bin/ssh"), "#!/bin/sh\n# Stand-in: runs the command of `ssh HOST COMMAND` here.\nshift\nexec sh -c \"$*\"\n");
+    let python = repository("target/python/bin/python");
+    if python.exists() {
+        executable(&folder.join("bin/python3"), &format!("#!/bin/sh\nexec '{}' \"$@\"\n", python.display()));
+    }
+}
+
+fn executable(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
