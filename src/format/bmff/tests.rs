@@ -101,7 +101,8 @@ fn mux(header: &Header, packets: &[Packet]) -> Vec<u8> {
         let duration = if packet.track == 0 { 40_000 } else { 960 };
         let samples = [Sample { size: packet.data.len() as u32, duration, composition_offset: 0, key: packet.key }];
         let producer_time = (packet.track == 0).then(|| ProducerTime { wall: ZERO.at(packet.pts), media_time: time });
-        let fragment = Fragment { sequence: n as u32, track_id: track_id(packet.track), decode_time: time, samples: &samples, producer_time };
+        let fragment =
+            Fragment { sequence: n as u32, track_id: track_id(packet.track), decode_time: time, samples: &samples, producer_time };
         out.extend_from_slice(&fragment.head());
         out.extend_from_slice(&packet.data);
     }
