@@ -1,1 +1,83 @@
-//! todo
+//! Video and sound to smaller video and sound: the inside of h5enc.
+//!
+//! ```text
+//!  Event -> Stage -+- video: thin -> Prepare (jpeg | convert, scale, colour) -> H264 (rate, openh264) | jpeg -+-> Ordered -> Event
+//!                  +- audio: timeline -> pcm -> resample -> opus | aac -----------------------------------------+
+//!                  +- copy ------------------------------------------------------------------------------------+
+//! ```
+//!
+//! What always holds: a packet that goes in is out, encoded, before the next one goes in (or, on several threads, as soon as
+//! it and those before it are done); the times of pictures pass through untouched; the times of sound count its samples.
+//! It opens nothing and knows no pipe: events come in by [`Stage::push`] and go out to a function.
+
+mod aac;
+mod audio;
+mod colour;
+mod convert;
+mod h264;
+pub mod jpeg;
+mod openh264;
+mod options;
+mod opus;
+mod ordered;
+mod pcm;
+mod picture;
+mod prepare;
+mod rate;
+mod resample;
+mod scale;
+mod stage;
+mod timeline;
+mod video;
+
+pub use options::{AudioCodec, Gop, Live, Options, VideoCodec, parse_bitrate};
+pub use ordered::SinkError;
+pub use picture::{Picture, Planes};
+pub use scale::Size;
+pub use stage::Stage;
+
+use crate::media::{Codec, Malformed, Unsupported};
+
+/// What ends a stage. A damaged picture does not: it is left out and counted.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the input")]
+    Malformed(#[from] Malformed),
+    #[error("nothing that h5enc can do")]
+    Unsupported(#[from] Unsupported),
+    #[error("the H.264 encoder")]
+    H264(#[from] openh264::Error),
+    #[error("the JPEG encoder")]
+    Jpeg(#[from] turbojpeg::Error),
+    #[error("the Opus encoder")]
+    Opus(#[from] ::opus::Error),
+    #[error("the AAC encoder")]
+    Aac(#[from] aac::Error),
+    #[error(transparent)]
+    Resample(#[from] resample::Error),
+    #[error("no thread for the encoder")]
+    Thread(#[source] std::io::Error),
+    #[error("the threads of the JPEG encoder are gone")]
+    NoThreads,
+    #[error("a track whose codec and parameters are not of one kind")]
+    NoParams,
+    /// An event could not be written; prints as the cause does.
+    #[error(transparent)]
+    Output(SinkError),
+}
+
+impl From<jpeg::Error> for Error {
+    fn from(error: jpeg::Error) -> Error {
+        match error {
+            jpeg::Error::Malformed(error) => error.into(),
+            jpeg::Error::Unsupported(error) => error.into(),
+        }
+    }
+}
+
+const DECODE_VIDEO: &str = "-c:v rawvideo -c:a copy";
+
+fn cannot_decode(codec: Codec, flags: &str) -> Error {
+    let advice = format!("copy it, or decode it first: ffmpeg -i - {flags} -f matroska -");
+    Unsupported { what: format!("h5enc does not decode {codec}"), advice }.into()
+}

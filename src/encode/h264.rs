@@ -1,0 +1,141 @@
+//! One H.264 stream: encoder, rate control and key pictures brought together.
+
+use super::Error;
+use super::openh264::{Coded, Config, Encoder, MAX_SIDES, MIN_SIDE};
+use super::options::{Gop, Options};
+use super::picture::Planes;
+use super::rate::{FINEST, RateControl};
+use crate::codec::h264::AvcC;
+use crate::media::{Colour, Rate, Timestamp, Unsupported};
+use bytes::{BufMut, Bytes, BytesMut};
+
+/// One thread codes so many pixels a second with half of a core to spare.
+const PIXELS_PER_THREAD: f64 = 100e6;
+/// Frames a second where nothing is known.
+const USUAL_RATE: f64 = 25.0;
+/// A time between pictures says something about the rate if it is shorter than this, in seconds.
+const LONGEST_SPACING: f64 = 2.0;
+
+pub struct H264 {
+    encoder: Encoder,
+    control: RateControl,
+    config: Bytes,
+    gop: Gop,
+    /// The last picture, and the last key and the pictures since.
+    last: Option<Timestamp>,
+    key: Option<Timestamp>,
+    since_key: u64,
+    /// Seconds from picture to picture, smoothed.
+    spacing: f64,
+}
+
+/// The size in which a picture of this size is coded: even, because 4:2:0 crops by whole chroma samples only (H.264,
+/// section 7.4.2.1.1, CropUnitX). A last odd column or row is left out.
+///
+/// # Errors
+/// [`Error::Unsupported`] for sizes that the encoder does not take, with what to do.
+pub fn coded_size(width: u32, height: u32) -> Result<(u32, u32), Error> {
+    let (width, height) = (width & !1, height & !1);
+    let (long, short) = (width.max(height), width.min(height));
+    let advice = match () {
+        () if long > MAX_SIDES.0 || short > MAX_SIDES.1 => {
+            format!("scale it down with --size {}", if width >= height { "1920x" } else { "x1920" })
+        }
+        () if short < MIN_SIDE => "scale it up with --size 320x".to_owned(),
+        () => return Ok((width, height)),
+    };
+    Err(Unsupported { what: format!("the H.264 encoder takes no pictures of {width}x{height}"), advice }.into())
+}
+
+/// Bits a second that look decent at this size and rate.
+fn usual_bitrate(width: u32, height: u32, rate: f64) -> u32 {
+    // 2 Mbit/s at 1280x720, 30 a second; larger pictures need less for each pixel.
+    let pixels = f64::from(width) * f64::from(height) * rate / (1280.0 * 720.0 * 30.0);
+    (2e6 * pixels.powf(0.75)).clamp(100e3, 50e6) as u32
+}
+
+impl H264 {
+    /// For pictures of an even size of limited range; `colour` is what they mean.
+    ///
+    /// # Errors
+    /// If the encoder refuses.
+    pub fn new(width: u32, height: u32, rate: Option<Rate>, colour: Colour, options: &Options) -> Result<H264, Error> {
+        let fps = rate.map_or(USUAL_RATE, Rate::fps);
+        let pixels = u64::from(width) * u64::from(height);
+        let threads = options.threads.unwrap_or_else(|| threads_for(pixels as f64 * fps));
+        let code = |code: Option<u8>| code.unwrap_or(2);
+        let colour = [code(colour.primaries), code(colour.transfer), code(colour.matrix)];
+        // Slices are rows of macroblocks; OpenH264 has 35 of them at most.
+        let threads = threads.clamp(1, (height / 16).clamp(1, 8) as u16);
+        let mut encoder = Encoder::new(&Config { width, height, rate: fps as f32, threads, colour })?;
+        let sets = encoder.parameter_sets()?;
+        let of_type = |kind: u8| sets.iter().filter(move |nal| nal.first().is_some_and(|byte| byte & 0x1f == kind)).collect::<Vec<_>>();
+        let config = AvcC::build(&of_type(7), &of_type(8));
+        let finest = options.quality.map_or(FINEST, |quality| 50 - quality.clamp(1, 100) * 2 / 5);
+        let bitrate = options.bitrate.unwrap_or_else(|| usual_bitrate(width, height, fps));
+        let control = RateControl::new(bitrate, finest, pixels);
+        Ok(H264 { encoder, control, config, gop: options.gop, last: None, key: None, since_key: 0, spacing: 1.0 / fps })
+    }
+
+    /// avcC.
+    pub fn config(&self) -> &Bytes {
+        &self.config
+    }
+
+    /// Bits a second from the next picture on.
+    pub fn set_bitrate(&mut self, bitrate: u32) {
+        self.control.set_bitrate(bitrate);
+    }
+
+    /// Codes one picture; gives the access unit in canonical form (see [`crate::media::Packet`]) and whether it is a key.
+    ///
+    /// # Errors
+    /// If the encoder fails.
+    pub fn encode(&mut self, picture: &Planes<'_>, pts: Timestamp, want_key: bool) -> Result<(Bytes, bool), Error> {
+        let elapsed = self.elapsed(pts);
+        let over = |key| self.gop.is_over(key, pts, self.since_key, self.spacing);
+        let key = want_key || self.key.is_none_or(over);
+        let qp = self.control.quantiser(key, elapsed, self.spacing, self.gop.seconds(self.spacing));
+        let mut coded = self.encoder.encode(picture, key, qp)?;
+        let mut used = qp;
+        if self.key.is_none()
+            && let Some(better) = self.control.again(qp, bits(&coded))
+        {
+            coded = self.encoder.encode(picture, true, better)?;
+            used = better;
+        }
+        self.control.coded(coded.key, used, bits(&coded));
+        self.last = Some(pts);
+        if coded.key {
+            (self.key, self.since_key) = (Some(pts), 0);
+        }
+        self.since_key += 1;
+        Ok((length_prefixed(&coded), coded.key))
+    }
+
+    /// Seconds since the last picture; what is usual for the first one and where time makes no sense.
+    fn elapsed(&mut self, pts: Timestamp) -> f64 {
+        let since = self.last.map(|last| (pts - last) as f64 / 1e6);
+        let Some(since) = since.filter(|since| (0.0005..LONGEST_SPACING).contains(since)) else { return self.spacing };
+        self.spacing += (since - self.spacing) * 0.1;
+        since
+    }
+}
+
+fn threads_for(pixels_per_second: f64) -> u16 {
+    let cores = std::thread::available_parallelism().map_or(1, |n| n.get()) as f64;
+    (pixels_per_second / PIXELS_PER_THREAD).ceil().clamp(1.0, cores) as u16
+}
+
+fn bits(coded: &Coded) -> u64 {
+    coded.nals.iter().map(|nal| 8 * (nal.len() as u64 + 4)).sum()
+}
+
+fn length_prefixed(coded: &Coded) -> Bytes {
+    let mut out = BytesMut::with_capacity(coded.nals.iter().map(|nal| nal.len() + 4).sum());
+    for nal in coded.nals.iter().filter(|nal| !nal.is_empty()) {
+        out.put_u32(nal.len() as u32);
+        out.put_slice(nal);
+    }
+    out.freeze()
+}

@@ -1,0 +1,150 @@
+//! From a packet of video to the picture that an encoder takes: decoded, converted, scaled, recoloured. One per thread.
+
+use super::colour::{Recolour, Space, is_rgb};
+use super::convert::to_i420;
+use super::jpeg;
+use super::picture::{Picture, Planes};
+use super::scale::Scaler;
+use super::{Error, h264};
+use crate::media::{Codec, Malformed, VideoParams};
+
+/// What the encoder takes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Target {
+    pub width: u32,
+    pub height: u32,
+    pub space: Space,
+}
+
+impl Target {
+    /// Of an H.264 encoder: even sides, limited range, the input's matrix.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if the size is not one that H.264 is coded in here.
+    pub fn h264(codec: Codec, params: &VideoParams, size: Option<super::Size>) -> Result<Target, Error> {
+        let (width, height) = scaled(params, size);
+        let (width, height) = h264::coded_size(width, height)?;
+        let space = if is_rgb(codec) { Space::usual(width, height) } else { Space::of(codec, params).limited() };
+        Ok(Target { width, height, space })
+    }
+
+    /// Of a JPEG encoder.
+    pub fn jpeg(params: &VideoParams, size: Option<super::Size>) -> Target {
+        let (width, height) = scaled(params, size);
+        Target { width, height, space: Space::JPEG }
+    }
+}
+
+fn scaled(params: &VideoParams, size: Option<super::Size>) -> (u32, u32) {
+    size.map_or((params.width, params.height), |size| size.of(params.width, params.height))
+}
+
+/// The way from one track's packets to pictures of a [`Target`]; its memory is used again for each.
+pub struct Prepare {
+    codec: Codec,
+    width: usize,
+    height: usize,
+    target: Target,
+    recolour: Option<Recolour>,
+    decoder: Option<jpeg::Decoder>,
+    scaler: Scaler,
+    source: Picture,
+    scaled: Picture,
+}
+
+/// Where the picture is after a step.
+enum Place {
+    Packet,
+    Source,
+    Scaled,
+}
+
+impl Prepare {
+    /// For raw video or JPEG.
+    ///
+    /// # Errors
+    /// If the JPEG decoder has no memory.
+    pub fn new(codec: Codec, params: &VideoParams, target: Target) -> Result<Prepare, Error> {
+        let decoder = if codec == Codec::Jpeg { Some(jpeg::Decoder::new()?) } else { None };
+        let recolour = if is_rgb(codec) { None } else { Recolour::new(Space::of(codec, params), target.space) };
+        Ok(Prepare {
+            codec,
+            width: params.width as usize,
+            height: params.height as usize,
+            target,
+            recolour,
+            decoder,
+            scaler: Scaler::default(),
+            source: Picture::default(),
+            scaled: Picture::default(),
+        })
+    }
+
+    /// One packet's picture, in the size and space of the target.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] if the packet is not one picture of the track.
+    pub fn run<'a>(&'a mut self, data: &'a [u8]) -> Result<Planes<'a>, Error> {
+        let mut place = self.unpack(data)?;
+        let planes = self.at(&place, data)?;
+        if !self.fits(&planes) {
+            self.scaled.resize(self.target.width as usize, self.target.height as usize);
+            let planes = match place {
+                Place::Packet => packed(self.width, self.height, data)?,
+                _ => self.source.planes(),
+            };
+            self.scaler.scale(&planes, &mut self.scaled);
+            place = Place::Scaled;
+        }
+        if let Some(recolour) = self.recolour {
+            if matches!(place, Place::Packet) {
+                self.source.copy_from(&packed(self.width, self.height, data)?);
+                place = Place::Source;
+            }
+            recolour.apply(if matches!(place, Place::Scaled) { &mut self.scaled } else { &mut self.source });
+        }
+        let (width, height) = (self.target.width as usize, self.target.height as usize);
+        // A last odd column or row that H.264 cannot have.
+        self.at(&place, data).map(|planes| if (planes.width, planes.height) == (width, height) { planes } else { planes.even() })
+    }
+
+    /// To planar 4:2:0, of the size and in the space of the input.
+    fn unpack(&mut self, data: &[u8]) -> Result<Place, Error> {
+        match (self.codec, &mut self.decoder) {
+            (Codec::Raw(crate::media::PixelFormat::I420), _) => {
+                packed(self.width, self.height, data)?;
+                return Ok(Place::Packet);
+            }
+            (Codec::Raw(format), _) => to_i420(format, self.width, self.height, data, self.target.space, &mut self.source)?,
+            (_, Some(decoder)) => {
+                decoder.decode(data, &mut self.source)?;
+                (self.width, self.height) = (self.source.width(), self.source.height());
+            }
+            _ => return Err(super::cannot_decode(self.codec, super::DECODE_VIDEO)),
+        }
+        Ok(Place::Source)
+    }
+
+    fn at<'a>(&'a self, place: &Place, data: &'a [u8]) -> Result<Planes<'a>, Error> {
+        match place {
+            Place::Packet => packed(self.width, self.height, data),
+            Place::Source => Ok(self.source.planes()),
+            Place::Scaled => Ok(self.scaled.planes()),
+        }
+    }
+
+    /// Nothing to scale: the size is right, or right but for a last odd column or row.
+    fn fits(&self, planes: &Planes<'_>) -> bool {
+        let (width, height) = (self.target.width as usize, self.target.height as usize);
+        (planes.width, planes.height) == (width, height) || (planes.width & !1, planes.height & !1) == (width, height)
+    }
+}
+
+fn packed(width: usize, height: usize, data: &[u8]) -> Result<Planes<'_>, Error> {
+    let size = crate::media::PixelFormat::I420.picture_size(width as u32, height as u32);
+    let planes = Planes::packed(width, height, data).filter(|_| data.len() == size);
+    planes.ok_or_else(|| {
+        let what = format!("a picture of {} bytes, where i420 of {width}x{height} has {size}", data.len());
+        Malformed::new("raw video", what).into()
+    })
+}

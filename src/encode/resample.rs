@@ -1,0 +1,146 @@
+//! From the input's sample rate to the encoder's, at a speed that can be nudged to follow the input's clock.
+
+use rubato::audioadapter_buffers::direct::InterleavedSlice;
+use rubato::{Async, FixedAsync, SincInterpolationParameters, Slip, WindowFunction};
+
+/// Input is worked on in pieces of this many seconds: the most that is held back.
+const CHUNK: f64 = 0.0025;
+/// Enough for 90 dB; half of it is the delay of a real conversion, in samples of the lower rate.
+const SINC_LEN: usize = 96;
+
+/// An error of the resampler; none is expected once it is made.
+#[derive(Debug, thiserror::Error)]
+#[error("resampling: {0}")]
+pub struct Error(String);
+
+/// A resampler of interleaved sound. Equal rates pass through, but for a sample now and then that is slipped in or out.
+pub struct Resampler {
+    inner: Box<dyn rubato::Resampler<f32>>,
+    channels: usize,
+    chunk: usize,
+    input: Vec<f32>,
+    output: Vec<f32>,
+    /// Sample frames at the start that are the filter's and not the sound's.
+    skip: usize,
+}
+
+impl Resampler {
+    /// # Errors
+    /// If one of the rates is 0.
+    pub fn new(from: u32, to: u32, channels: usize) -> Result<Resampler, Error> {
+        let chunk = ((f64::from(from) * CHUNK) as usize).max(8);
+        let inner: Box<dyn rubato::Resampler<f32>> = if from == to {
+            Box::new(Slip::new(chunk, channels, FixedAsync::Input).map_err(|e| Error(e.to_string()))?)
+        } else {
+            let ratio = f64::from(to) / f64::from(from);
+            let parameters = SincInterpolationParameters::new(SINC_LEN, WindowFunction::BlackmanHarris2);
+            let made = Async::new_sinc(ratio, 1.02, &parameters, chunk, channels, FixedAsync::Input);
+            Box::new(made.map_err(|e| Error(e.to_string()))?)
+        };
+        let output = vec![0.0; inner.output_frames_max() * channels];
+        let skip = inner.output_delay();
+        Ok(Resampler { inner, channels, chunk, input: Vec::new(), output, skip })
+    }
+
+    /// Makes sound `stretch` times as long from now on; out-of-range values do the most they can.
+    pub fn set_stretch(&mut self, stretch: f64) {
+        if let Some(adjustable) = self.inner.as_adjustable() {
+            // The error only says that the value was clamped.
+            _ = adjustable.set_resample_ratio_relative(stretch, true);
+        }
+    }
+
+    /// Where sound is put in.
+    pub fn input(&mut self) -> &mut Vec<f32> {
+        &mut self.input
+    }
+
+    /// Converts all whole pieces of what was put in, onto the end of `out`; gives the sample frames that the sound became,
+    /// those of the filter's start included.
+    pub fn run(&mut self, out: &mut Vec<f32>) -> Result<usize, Error> {
+        let (whole, mut used, mut made) = (self.chunk * self.channels, 0, 0);
+        while self.input.len() - used >= whole {
+            made += self.piece(used, out)?;
+            used += whole;
+        }
+        self.input.drain(..used);
+        Ok(made)
+    }
+
+    /// Converts what is left, and what the filter still holds.
+    pub fn finish(&mut self, out: &mut Vec<f32>) -> Result<(), Error> {
+        let tail = self.inner.output_delay() as f64 / self.inner.resample_ratio();
+        let silence = self.input.len() + tail.ceil() as usize * self.channels;
+        let left = (self.input.len() / self.channels) as f64 + tail.ceil();
+        self.input.resize(silence.next_multiple_of(self.chunk * self.channels), 0.0);
+        let before = out.len();
+        self.run(out)?;
+        let sound = (left * self.inner.resample_ratio()).round() as usize * self.channels;
+        out.truncate(before + sound.min(out.len() - before));
+        Ok(())
+    }
+
+    fn piece(&mut self, at: usize, out: &mut Vec<f32>) -> Result<usize, Error> {
+        let error = |e: &dyn std::fmt::Display| Error(e.to_string());
+        let piece = &self.input[at..at + self.chunk * self.channels];
+        let from = InterleavedSlice::new(piece, self.channels, self.chunk).map_err(|e| error(&e))?;
+        let room = self.output.len() / self.channels;
+        let mut to = InterleavedSlice::new_mut(&mut self.output, self.channels, room).map_err(|e| error(&e))?;
+        let (_, made) = self.inner.process_into_buffer(&from, &mut to, None).map_err(|e| error(&e))?;
+        let skipped = self.skip.min(made);
+        self.skip -= skipped;
+        out.extend_from_slice(&self.output[skipped * self.channels..made * self.channels]);
+        Ok(made)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::f32::consts::TAU;
+
+    fn tone(rate: u32, seconds: f32) -> Vec<f32> {
+        (0..(rate as f32 * seconds) as usize).flat_map(|n| [(n as f32 * 440.0 * TAU / rate as f32).sin() * 0.5; 2]).collect()
+    }
+
+    #[test]
+    fn every_rate_gives_the_same_tone_at_the_same_time() {
+        for from in [8_000, 11_025, 16_000, 22_050, 32_000, 44_100, 48_000, 96_000, 192_000] {
+            let mut resampler = Resampler::new(from, 48_000, 2).unwrap();
+            let mut out = Vec::new();
+            for piece in tone(from, 1.0).chunks(2 * 333) {
+                resampler.input().extend_from_slice(piece);
+                resampler.run(&mut out).unwrap();
+            }
+            resampler.finish(&mut out).unwrap();
+            assert!(out.len().abs_diff(96_000) <= 64, "{from} Hz: {} samples", out.len());
+            let expected = tone(48_000, 1.0);
+            let off = out[4_800..90_000].iter().zip(&expected[4_800..]).map(|(a, b)| (a - b).abs()).fold(0f32, f32::max);
+            assert!(off < 0.04, "{from} Hz: off by {off}");
+        }
+    }
+
+    #[test]
+    fn equal_rates_pass_at_once() {
+        let mut resampler = Resampler::new(48_000, 48_000, 2).unwrap();
+        let (sound, mut out) = (tone(48_000, 0.02), Vec::new());
+        resampler.input().extend_from_slice(&sound);
+        assert_eq!(resampler.run(&mut out).unwrap(), 960);
+        assert_eq!(out, sound);
+    }
+
+    #[test]
+    fn stretching_makes_more_samples_and_keeps_the_sound_whole() {
+        for from in [44_100, 48_000] {
+            let mut resampler = Resampler::new(from, 48_000, 2).unwrap();
+            resampler.set_stretch(1.005);
+            let mut out = Vec::new();
+            resampler.input().extend_from_slice(&tone(from, 4.0));
+            resampler.run(&mut out).unwrap();
+            let seconds = out.len() as f64 / 96_000.0;
+            assert!((4.015..4.025).contains(&seconds), "{from} Hz: {seconds} s");
+            let steepest = out.chunks(2).map(|s| s[0]).collect::<Vec<_>>().windows(2).map(|w| (w[1] - w[0]).abs()).fold(0f32, f32::max);
+            assert!(steepest < 0.04, "a click of {steepest}");
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The stage itself: which track becomes what, and each packet to its encoder.
+
+use super::Error;
+use super::audio::{self, AudioEncoder};
+use super::options::{Live, Options};
+use super::ordered::{Ordered, SinkError};
+use super::video::{self, Pushed, Thinner, VideoEncoder};
+use crate::media::{Event, Header, Kind, Malformed, Packet, Rate, Timestamp, Track, Unsupported, WallTime};
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// Turns events into events.
+pub struct Stage {
+    options: Options,
+    live: Arc<Live>,
+    lanes: Vec<Lane>,
+    /// The tracks of the output, and time zero.
+    tracks: Vec<Track>,
+    time_zero: Option<WallTime>,
+    out: Ordered,
+}
+
+/// One track of the input.
+struct Lane {
+    input: Track,
+    /// Number of the output's track.
+    output: usize,
+    thinner: Option<Thinner>,
+    work: Work,
+}
+
+enum Work {
+    Leave,
+    Copy,
+    Video(Box<VideoEncoder>),
+    Audio(Box<AudioEncoder>),
+}
+
+impl Stage {
+    /// Events go to `sink`, possibly from other threads, one at a time and in order.
+    pub fn new(options: Options, live: Arc<Live>, sink: impl FnMut(Event) -> Result<(), SinkError> + Send + 'static) -> Stage {
+        Stage { options, live, lanes: Vec::new(), tracks: Vec::new(), time_zero: None, out: Ordered::new(Box::new(sink)) }
+    }
+
+    /// Takes one event; all that it brings about is written before the next one is taken, but for pictures that other
+    /// threads still encode.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where a track cannot become what was asked for; [`Error::Output`] when the sink failed.
+    pub fn push(&mut self, event: Event) -> Result<(), Error> {
+        match event {
+            Event::Header(header) => self.header(&header),
+            Event::Packet(packet) => self.packet(packet),
+        }
+    }
+
+    /// Writes what the encoders still hold.
+    ///
+    /// # Errors
+    /// As [`Stage::push`].
+    pub fn finish(mut self) -> Result<(), Error> {
+        let mut lanes = std::mem::take(&mut self.lanes);
+        for lane in &mut lanes {
+            lane.finish(&self.out)?;
+        }
+        // Threads of JPEG encoders end here, when they are done.
+        drop(lanes);
+        self.out.check()
+    }
+
+    /// New tracks. Sound whose track stays as it was goes on without a seam.
+    fn header(&mut self, header: &Header) -> Result<(), Error> {
+        let mut old = std::mem::take(&mut self.lanes);
+        let mut tracks = Vec::new();
+        for input in header.tracks.iter() {
+            let kept = old.iter().position(|lane| lane.input == *input && matches!(lane.work, Work::Audio(_)));
+            let mut lane = match kept {
+                Some(at) => old.swap_remove(at),
+                None => self.lane(input, tracks.len())?,
+            };
+            lane.output = tracks.len();
+            tracks.extend(lane.track());
+            self.lanes.push(lane);
+        }
+        for lane in &mut old {
+            lane.finish(&self.out)?;
+        }
+        drop(old);
+        if tracks.is_empty() {
+            let what = format!("none of the {} tracks is wanted", header.tracks.len());
+            return Err(Unsupported { what, advice: "leave out --video none or --audio none".to_owned() }.into());
+        }
+        (self.tracks, self.time_zero) = (tracks, header.time_zero);
+        self.announce()
+    }
+
+    fn announce(&self) -> Result<(), Error> {
+        self.out.send(Event::Header(Header { tracks: self.tracks.clone().into(), time_zero: self.time_zero }))
+    }
+
+    fn lane(&self, input: &Track, output: usize) -> Result<Lane, Error> {
+        let work = match input.kind() {
+            Kind::Video => match video::plan(input, &self.options)? {
+                video::Plan::Leave => Work::Leave,
+                video::Plan::Copy => Work::Copy,
+                plan => Work::Video(Box::new(VideoEncoder::new(input, plan, output, &self.options, &self.live)?)),
+            },
+            Kind::Audio => match audio::plan(input, self.options.audio)? {
+                audio::Plan::Leave => Work::Leave,
+                audio::Plan::Copy => Work::Copy,
+                audio::Plan::Encode(format, codec) => Work::Audio(Box::new(AudioEncoder::new(input, format, codec, &self.options)?)),
+            },
+        };
+        // What is predicted from a picture that was left out cannot be shown.
+        let droppable = input.kind() == Kind::Video && input.codec.intra_only();
+        let nominal = input.as_video().and_then(|video| video.rate);
+        let faster = |rate: &Rate| nominal.is_none_or(|nominal| nominal.fps() > rate.fps());
+        let thinner = self.options.rate.filter(|rate| droppable && faster(rate)).map(Thinner::new);
+        Ok(Lane { input: input.clone(), output, thinner, work })
+    }
+
+    fn packet(&mut self, packet: Packet) -> Result<(), Error> {
+        let Some(lane) = self.lanes.get_mut(packet.track) else {
+            return Err(Malformed::new("stream", "a packet of a track that was not announced").track(packet.track as u64).into());
+        };
+        if lane.thinner.as_mut().is_some_and(|thinner| !thinner.keeps(packet.pts)) {
+            self.live.count_thinned();
+            return Ok(());
+        }
+        match &mut lane.work {
+            Work::Leave => Ok(()),
+            Work::Copy => self.out.send(Event::Packet(Packet { track: lane.output, ..packet })),
+            Work::Audio(encoder) => {
+                let mut coded = Vec::new();
+                encoder.push(&packet, &mut coded)?;
+                send_sound(&self.out, lane.output, coded)
+            }
+            Work::Video(encoder) => {
+                let want_key = self.live.take_keyframe();
+                let Pushed::Changed(track) = encoder.push(&packet, want_key, &self.out)? else { return Ok(()) };
+                if std::mem::replace(&mut self.tracks[lane.output], track.clone()) != track {
+                    self.announce()?;
+                }
+                // The encoder is new and takes it now: the size is that of this very packet.
+                self.packet_again(&packet)
+            }
+        }
+    }
+
+    fn packet_again(&mut self, packet: &Packet) -> Result<(), Error> {
+        if let Some(Lane { work: Work::Video(encoder), .. }) = self.lanes.get_mut(packet.track) {
+            encoder.push(packet, true, &self.out)?;
+        }
+        Ok(())
+    }
+}
+
+impl Lane {
+    /// The track of the output.
+    fn track(&self) -> Option<Track> {
+        match &self.work {
+            Work::Leave => None,
+            Work::Copy => Some(self.input.clone()),
+            Work::Video(encoder) => Some(encoder.track().clone()),
+            Work::Audio(encoder) => Some(encoder.track().clone()),
+        }
+    }
+
+    fn finish(&mut self, out: &Ordered) -> Result<(), Error> {
+        let mut coded = Vec::new();
+        if let Work::Audio(encoder) = &mut self.work {
+            encoder.finish(&mut coded)?;
+        }
+        send_sound(out, self.output, coded)
+    }
+}
+
+fn send_sound(out: &Ordered, track: usize, coded: Vec<(Timestamp, Bytes)>) -> Result<(), Error> {
+    coded.into_iter().try_for_each(|(pts, data)| out.send(Event::Packet(Packet { track, pts, key: true, data })))
+}

@@ -1,0 +1,147 @@
+//! Where sound stands in time: decides, for each packet that comes in, whether it follows on, leaves a gap or overlaps, and
+//! how fast the sender's clock runs. Pure arithmetic; the sound itself is in [`super::audio`].
+
+use crate::media::Timestamp;
+
+/// More than this off, in microseconds, is a hole or an overlap and no jitter; capture devices wake up every 10 to 40 ms.
+const JUMP: i64 = 80_000;
+/// A longer hole or overlap is a new beginning: nobody waits for minutes of silence.
+const RESTART: i64 = 10_000_000;
+/// Deviations are averaged over this many seconds.
+const SMOOTHING: f64 = 4.0;
+/// Within this many microseconds of where it should be, sound is left alone.
+const CALM: f64 = 3_000.0;
+/// A deviation is made good in this many seconds, at no more than [`MAX_SPEED`].
+const RECOVERY: f64 = 10.0;
+/// Largest change of speed; half a per cent of pitch is not heard.
+const MAX_SPEED: f64 = 0.005;
+
+/// What to do with a packet before it is used.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Arrival {
+    /// It follows on.
+    Follows,
+    /// Sound is missing: so many microseconds of silence come first.
+    Gap(i64),
+    /// It was heard already: leave out so many microseconds of its beginning.
+    Overlap(i64),
+    /// Count from this packet's time anew.
+    Restart,
+}
+
+/// The input's clock, as seen from the samples that came.
+#[derive(Clone, Debug, Default)]
+pub struct Timeline {
+    start: Option<Timestamp>,
+    /// Microseconds of sound since `start`, at the output's pace.
+    length: f64,
+    /// Smoothed deviation of the input's times from that, in microseconds.
+    drift: f64,
+}
+
+impl Timeline {
+    /// Time of the first sample after the last [`Arrival::Restart`].
+    pub fn start(&self) -> Option<Timestamp> {
+        self.start
+    }
+
+    /// A packet of time `pts` and `duration` seconds arrives. After [`Arrival::Restart`] comes [`Timeline::restart`].
+    pub fn arrive(&mut self, pts: Timestamp, duration: f64) -> Arrival {
+        let Some(start) = self.start else { return Arrival::Restart };
+        let off = (pts - start).saturating_sub(self.length.round() as i64);
+        if off.saturating_abs() > RESTART {
+            return Arrival::Restart;
+        }
+        if off.abs() > JUMP {
+            self.drift = 0.0;
+            return if off > 0 { Arrival::Gap(off) } else { Arrival::Overlap(-off) };
+        }
+        let weight = (duration / SMOOTHING).clamp(0.0, 1.0);
+        self.drift += (off as f64 - self.drift) * weight;
+        Arrival::Follows
+    }
+
+    /// Counts from `pts` on.
+    pub fn restart(&mut self, pts: Timestamp) {
+        *self = Timeline { start: Some(pts), ..Timeline::default() };
+    }
+
+    /// So many microseconds of sound were made of the input since the start.
+    pub fn set_length(&mut self, micros: f64) {
+        self.length = micros;
+    }
+
+    /// How much longer than it came sound should be made, to stay where the input's times are: about 1.
+    pub fn stretch(&self) -> f64 {
+        if self.drift.abs() <= CALM {
+            return 1.0;
+        }
+        1.0 + (self.drift / (RECOVERY * 1e6)).clamp(-MAX_SPEED, MAX_SPEED)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PACKET: f64 = 0.02;
+
+    /// Feeds packets of 20 ms whose times run `speed` times as fast, for `seconds`; gives the worst deviation seen after
+    /// the first half.
+    fn run(timeline: &mut Timeline, speed: f64, seconds: f64) -> f64 {
+        let mut worst = 0f64;
+        let packets = (seconds / PACKET) as i64;
+        let first = timeline.length;
+        for n in 0..packets {
+            let pts = Timestamp((first + n as f64 * PACKET * speed * 1e6) as i64);
+            if n == 0 && timeline.start().is_none() {
+                timeline.restart(pts);
+            }
+            assert_eq!(timeline.arrive(pts, PACKET), Arrival::Follows, "packet {n}");
+            if n > packets / 2 {
+                worst = worst.max((pts.0 as f64 - timeline.length).abs());
+            }
+            timeline.length += PACKET * 1e6 * timeline.stretch();
+        }
+        worst
+    }
+
+    #[test]
+    fn a_clock_that_is_off_never_drifts_away() {
+        for ppm in [-300.0, -50.0, 50.0, 300.0, 1000.0] {
+            let mut timeline = Timeline::default();
+            let worst = run(&mut timeline, 1.0 + ppm / 1e6, 600.0);
+            assert!(worst < 15_000.0, "{ppm} ppm: {worst} µs off");
+        }
+    }
+
+    #[test]
+    fn an_exact_clock_is_left_alone() {
+        let mut timeline = Timeline::default();
+        run(&mut timeline, 1.0, 60.0);
+        assert_eq!(timeline.stretch(), 1.0);
+        // Jitter of 20 ms either way changes nothing for good.
+        for n in 0..500 {
+            let jitter = if n % 2 == 0 { 20_000 } else { -20_000 };
+            assert_eq!(timeline.arrive(Timestamp(timeline.length as i64 + jitter), PACKET), Arrival::Follows);
+            timeline.length += PACKET * 1e6;
+        }
+        assert_eq!(timeline.stretch(), 1.0);
+    }
+
+    #[test]
+    fn holes_overlaps_and_new_beginnings() {
+        let mut timeline = Timeline::default();
+        assert_eq!(timeline.arrive(Timestamp(5_000_000), PACKET), Arrival::Restart);
+        timeline.restart(Timestamp(5_000_000));
+        timeline.set_length(20_000.0);
+        assert_eq!(timeline.arrive(Timestamp(5_120_000), PACKET), Arrival::Gap(100_000));
+        timeline.set_length(140_000.0);
+        assert_eq!(timeline.arrive(Timestamp(5_040_000), PACKET), Arrival::Overlap(100_000));
+        for pts in [60_000_000, -6_000_000, i64::MAX, i64::MIN] {
+            assert_eq!(timeline.arrive(Timestamp(pts), PACKET), Arrival::Restart, "{pts}");
+        }
+        timeline.restart(Timestamp(i64::MIN));
+        assert_eq!(timeline.arrive(Timestamp(i64::MAX), PACKET), Arrival::Restart);
+    }
+}
