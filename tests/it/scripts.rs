@@ -1,0 +1,180 @@
+//! The scripts do what the README says, on a machine of any package manager: the managers are stand-ins that write down what
+//! they are asked.
+
+use crate::util::{Finished, Running, TempDir, eventually, free_port, h5, http, repository, run, shell};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// How each manager is asked whether a package is there, and to install some.
+const MANAGERS: [(&str, &str, &str); 5] = [
+    ("apt-get", "dpkg-query", "env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends gcc nasm"),
+    ("dnf", "rpm", "dnf install -y gcc nasm"),
+    ("pacman", "pacman", "pacman -S --needed --noconfirm gcc nasm"),
+    ("apk", "apk", "apk add gcc nasm"),
+    ("brew", "brew", "brew install gcc nasm"),
+];
+
+/// A machine with one package manager, on which only `present` is installed, for the user with this id.
+struct Machine {
+    folder: TempDir,
+}
+
+impl Machine {
+    fn new(manager: &str, asks: &str, user: u32, present: &str) -> Machine {
+        let machine = Machine { folder: TempDir::new() };
+        let log = machine.folder.join("log");
+        let bin = machine.folder.join("bin");
+        fs::create_dir(&bin).unwrap();
+        for tool in ["bash", "cat", "cut", "env", "grep", "head", "sed", "sort", "sleep"] {
+            let path = run(&mut shell(&format!("command -v {tool}")), b"").success().text();
+            std::os::unix::fs::symlink(path.trim(), bin.join(tool)).unwrap();
+        }
+        // What is asked about is the last word; only installing is written down.
+        let answer = format!(
+            "#!/bin/bash\ncase \"$1 $*\" in\n*' install '*|*' add '*|*' -S '*|*update*) echo \"${{0##*/}} $*\" >>'{}' ;;\n\
+             *) for last; do :; done; [ \"$last\" = '{present}' ] && echo ii ;;\nesac\n",
+            log.display()
+        );
+        for name in [manager, asks] {
+            machine.program(name, &answer);
+        }
+        machine.program("apt-cache", "#!/bin/bash\necho Package: x\n");
+        machine.program("id", &format!("#!/bin/bash\necho {user}\n"));
+        machine.program("sudo", &format!("#!/bin/bash\necho \"sudo $*\" >>'{}'\n\"$@\"\n", log.display()));
+        machine
+    }
+
+    fn program(&self, name: &str, text: &str) {
+        let path = self.folder.join("bin").join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// Runs a line with the functions of scripts/packages.sh; with an answer, on a terminal.
+    fn run(&self, line: &str, answer: Option<&str>) -> Finished {
+        let script = format!(". '{}'; {line}", repository("scripts/packages.sh").display());
+        let mut command = match answer {
+            None => shell(&script),
+            Some(answer) => {
+                let path = self.folder.join("line");
+                fs::write(&path, &script).unwrap();
+                shell(&format!("(/bin/sleep 1; echo {answer}) | /usr/bin/script -qec \"bash '{}'\" /dev/null", path.display()))
+            }
+        };
+        run(command.env("PATH", self.folder.join("bin")).current_dir(repository("")), b"")
+    }
+
+    /// What the package manager was asked to do.
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+}
+
+#[test]
+fn root_is_not_asked() {
+    for (manager, asks, command) in MANAGERS {
+        let machine = Machine::new(manager, asks, 0, "make");
+        machine.run("install_packages ask gcc make nasm", None).success();
+        assert!(machine.log().contains(command.trim_start_matches("env DEBIAN_FRONTEND=noninteractive ")), "{manager}: {}", machine.log());
+        assert!(!machine.log().contains("sudo"), "{manager}: {}", machine.log());
+    }
+}
+
+#[test]
+fn others_are_asked_first() {
+    for (manager, asks, command) in MANAGERS {
+        let machine = Machine::new(manager, asks, 1000, "make");
+        let refused = machine.run("install_packages ask gcc make nasm", None);
+        assert_ne!(refused.code(), 0);
+        assert!(refused.stderr.contains(command), "{manager}: says what it would do: {}", refused.stderr);
+        assert_eq!(machine.log(), "", "{manager}: without an answer nothing happens");
+
+        let no = machine.run("install_packages ask gcc make nasm", Some("n"));
+        assert_ne!(no.code(), 0, "{manager}: {}", no.text());
+        assert_eq!(machine.log(), "");
+
+        machine.run("install_packages ask gcc make nasm", Some("y")).success();
+        assert!(machine.log().contains(command.trim_start_matches("env ")), "{manager}: {}", machine.log());
+    }
+}
+
+#[test]
+fn nothing_missing_nothing_done() {
+    for (manager, asks, _) in MANAGERS {
+        let machine = Machine::new(manager, asks, 1000, "gcc");
+        let done = machine.run("install_packages ask gcc gcc", None).success();
+        assert_eq!((machine.log().as_str(), done.stderr.as_str()), ("", ""));
+    }
+}
+
+#[test]
+fn alternatives_are_one_package() {
+    let machine = Machine::new("apt-get", "dpkg-query", 0, "firefox");
+    machine.run("install_packages always 'firefox-esr|firefox' 'chromium|chromium-browser'", None).success();
+    assert!(!machine.log().contains("firefox") && machine.log().contains("chromium"), "{}", machine.log());
+    assert!(!machine.log().contains("chromium-browser"), "{}", machine.log());
+}
+
+#[test]
+fn an_old_rust_is_named() {
+    let machine = Machine::new("apt-get", "dpkg-query", 0, "gcc");
+    let none = machine.run("require_rust", None);
+    assert!(none.code() == 1 && none.stderr.contains("no Rust toolchain"), "{}", none.stderr);
+    machine.program("cargo", "#!/bin/bash\n");
+    for (version, good) in [("1.9.0", false), ("1.88.0", false), ("1.89.0", true), ("1.100.0-nightly", true), ("2.0.0", true)] {
+        machine.program("rustc", &format!("#!/bin/bash\necho rustc {version}\n"));
+        assert_eq!(machine.run("require_rust", None).code(), i32::from(!good), "{version}");
+    }
+}
+
+#[test]
+fn scripts_live_shows_a_page() {
+    let folder = TempDir::new();
+    for source in ["test", "tests/data/bigbuckbunny-3s.mp4"] {
+        let port = free_port();
+        let line = format!("PROFILE=dev exec '{}' --listen 127.0.0.1:{port} {source}", repository("scripts/live").display());
+        let mut live = Running::start(shell(&line).current_dir(repository("")));
+        live.wait_for(&format!("http://127.0.0.1:{port}/"));
+        let playing = || (http(port, "GET", "/api/streams", b"").1.contains("avc1")).then_some(());
+        eventually(&format!("{source} is on the air"), playing);
+        let group = format!("-{}", live.id());
+        // Ctrl-C: SIGINT to the whole group.
+        run(shell(&format!("kill -INT -- {group}")).current_dir(&*folder), b"").success();
+        let done = live.finish(crate::util::PATIENCE);
+        assert_eq!(done.code(), 0, "{source}: {}", done.stderr);
+    }
+}
+
+#[test]
+fn scripts_live_wants_known_arguments() {
+    for (arguments, code) in [("--help", 0), ("--bogus", 2), ("one two", 2)] {
+        let done = run(shell(&format!("'{}' {arguments}", repository("scripts/live").display())).current_dir("/"), b"");
+        assert_eq!(done.code(), code, "{arguments}: {}", done.stderr);
+        assert!(done.text().contains("scripts/live [--listen ADDR]"), "{arguments}: {}", done.text());
+    }
+}
+
+#[test]
+fn scripts_install_makes_a_complete_tree() {
+    let folder = TempDir::new();
+    run(&mut shell(&format!("PROFILE=dev '{}' '{}'", repository("scripts/install").display(), folder.display())), b"").success();
+    let there = |path: &str| assert!(folder.join(path).exists(), "{path}");
+    for name in ["h5cap", "h5enc", "h5mux", "h5serve"] {
+        there(&format!("bin/{name}"));
+        there(&format!("share/man/man1/{name}.1"));
+        there(&format!("share/bash-completion/completions/{name}"));
+        there(&format!("share/zsh/site-functions/_{name}"));
+        there(&format!("share/fish/vendor_completions.d/{name}.fish"));
+        let installed = run(&mut h5_at(&folder.join("bin"), name), b"").success();
+        assert_eq!(installed.stdout, run(&mut h5(name, &["--version"]), b"").stdout);
+    }
+    there("share/man/man5/h5pipe.5");
+    there("share/man/man7/h5live.7");
+}
+
+fn h5_at(folder: &Path, name: &str) -> std::process::Command {
+    let mut command = std::process::Command::new(folder.join(name));
+    command.arg("--version");
+    command
+}
