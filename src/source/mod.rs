@@ -14,5 +14,7 @@ pub mod pace;
 pub mod pattern;
 pub mod pictures;
 pub mod repeat;
+#[cfg(all(target_os = "linux", feature = "v4l2"))]
+pub mod v4l2;
 
 pub use error::Error;
