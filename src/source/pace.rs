@@ -10,8 +10,8 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A playback this far behind is resumed where it is; one less far behind catches up. A stage that was stopped for minutes shall not
-/// be followed by minutes of hurry.
+/// A recording this far behind is resumed where it is; one less far behind catches up. Minutes of a stopped pipe shall not be
+/// followed by minutes of hurry.
 const SLACK: Duration = Duration::from_secs(1);
 /// How far one track is read ahead while another has nothing yet. Writers of MP4 interleave by up to a second.
 const AHEAD: Duration = Duration::from_secs(2);
@@ -31,19 +31,22 @@ pub struct Pace {
     anchor: Option<(Timestamp, Duration)>,
     /// What was due last.
     last: Timestamp,
+    /// More delay than this is not caught up with.
+    slack: Duration,
     /// A step in stream time longer than this is not waited for.
     longest: Duration,
 }
 
 impl Pace {
-    /// Waits for every stream time, however far ahead.
-    pub fn new(clock: Arc<dyn Clock>) -> Pace {
-        Pace { clock, anchor: None, last: Timestamp::ZERO, longest: Duration::MAX }
+    /// Keeps to the clock: after any delay it catches up.
+    pub fn live(clock: Arc<dyn Clock>) -> Pace {
+        Pace { clock, anchor: None, last: Timestamp::ZERO, slack: Duration::MAX, longest: Duration::MAX }
     }
 
-    /// Plays on at once where a recording has a hole of more than ten seconds.
-    pub fn recording(clock: Arc<dyn Clock>) -> Pace {
-        Pace { longest: HOLE, ..Pace::new(clock) }
+    /// Plays on in its own time after a delay of more than a second, and at once where the recording has a hole: where times
+    /// are further apart than `longest`, or than ten seconds if that is longer.
+    pub fn recording(clock: Arc<dyn Clock>, longest: Duration) -> Pace {
+        Pace { slack: SLACK, longest: longest.max(HOLE), ..Pace::live(clock) }
     }
 
     /// Starts now with stream time `first`; gives the wall-clock time of stream time zero.
@@ -60,7 +63,7 @@ impl Pace {
 
     /// Returns when `due` has come; starts with the first call, if [`Pace::start`] was not called.
     pub fn wait(&mut self, due: Timestamp) {
-        if self.anchor.is_none() || self.behind(due) > SLACK || due.since(self.last) > self.longest {
+        if self.anchor.is_none() || self.behind(due) > self.slack || due.since(self.last) > self.longest {
             self.start(due);
         }
         self.last = due;
@@ -213,7 +216,7 @@ mod tests {
     fn time_passes_as_the_stream_says() {
         let clock = Arc::new(ManualClock::default());
         clock.advance(Duration::from_secs(100));
-        let mut pace = Pace::new(clock.clone());
+        let mut pace = Pace::recording(clock.clone(), Duration::ZERO);
         for (stream, expected) in [(5000, 100_000), (5040, 100_040), (4990, 100_040), (6000, 101_000)] {
             pace.wait(Timestamp(stream * 1000));
             assert_eq!(clock.now(), Duration::from_millis(expected));
@@ -226,12 +229,19 @@ mod tests {
         pace.wait(Timestamp(6_440_000));
         pace.wait(Timestamp(6_480_000));
         assert_eq!(clock.now(), Duration::from_millis(161_440), "a long one is not");
+        let mut live = Pace::live(clock.clone());
+        live.wait(Timestamp::ZERO);
+        clock.advance(Duration::from_secs(60));
+        live.wait(Timestamp(30_000_000));
+        assert_eq!(live.behind(Timestamp(30_000_000)), Duration::from_secs(30));
+        live.wait(Timestamp(61_000_000));
+        assert_eq!(clock.now(), Duration::from_millis(222_440), "what is live stays on the clock");
     }
 
     #[test]
     fn a_hole_in_a_recording_is_not_waited_for() {
         let clock = Arc::new(ManualClock::default());
-        let mut pace = Pace::recording(clock.clone());
+        let mut pace = Pace::recording(clock.clone(), Duration::ZERO);
         for seconds in [0, 1, 3600, 3601] {
             pace.wait(Timestamp(seconds * 1_000_000));
         }
@@ -241,7 +251,7 @@ mod tests {
     #[test]
     fn time_zero_is_when_the_stream_would_have_started() {
         let clock = Arc::new(ManualClock::default());
-        let zero = Pace::new(clock.clone()).start(Timestamp(-80_000));
+        let zero = Pace::live(clock.clone()).start(Timestamp(-80_000));
         assert_eq!(zero.at(Timestamp(-80_000)), clock.wall());
     }
 
