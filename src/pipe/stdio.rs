@@ -38,9 +38,16 @@ impl Stdin {
         if stdin.is_terminal() {
             return Err(Error::Terminal { name: "stdin", advice: "pipe a stream into it, such as `h5cap test |`" });
         }
-        let file = duplicate(&stdin, "stdin")?.into();
+        Stdin::over(duplicate(&stdin, "stdin")?, stop)
+    }
+
+    /// The same for a file or FIFO that stands in for stdin. One that was opened without blocking is waited for all the same.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if this process is out of file descriptors.
+    pub fn over(file: impl Into<OwnedFd>, stop: Option<&dyn AsFd>) -> Result<Stdin, Error> {
         let stop = stop.map(|stop| duplicate(stop, "stdin")).transpose()?;
-        Ok(Stdin { file, stop, pipe: PipeSize::AsFound })
+        Ok(Stdin { file: file.into().into(), stop, pipe: PipeSize::AsFound })
     }
 }
 

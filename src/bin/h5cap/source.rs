@@ -1,0 +1,135 @@
+//! What a SOURCE on the command line means.
+
+use crate::args::Args;
+use anyhow::Context as _;
+use h5live::cli;
+use h5live::media::{NoSource, Unsupported};
+use h5live::pipe::stdio;
+use h5live::source::pictures::is_picture;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Where the frames come from.
+pub enum Source {
+    Test,
+    Camera(Option<PathBuf>),
+    Pictures(Vec<PathBuf>),
+    Stream(Input),
+}
+
+/// A stream of bytes.
+pub enum Input {
+    Stdin,
+    File(PathBuf),
+}
+
+impl Source {
+    pub fn of(args: &Args) -> anyhow::Result<Source> {
+        let mut pictures = Vec::new();
+        for text in &args.sources {
+            match Source::named(text, args.follow)? {
+                Source::Pictures(mut more) => pictures.append(&mut more),
+                source if args.sources.len() == 1 => return source.usable(args),
+                _ => return Err(cli::usage(format!("{text}: only pictures can be several; take one source at a time"))),
+            }
+        }
+        let source = if args.sources.is_empty() { Source::Camera(None) } else { Source::Pictures(pictures) };
+        source.usable(args)
+    }
+
+    /// The source that a word on the command line means.
+    fn named(text: &str, follow: bool) -> anyhow::Result<Source> {
+        let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
+        match (kind, rest) {
+            ("test", "") => Ok(Source::Test),
+            ("-", "") => Ok(Source::Stream(Input::Stdin)),
+            ("camera", path) => Ok(Source::Camera(Some(PathBuf::from(path)).filter(|p| !p.as_os_str().is_empty()))),
+            ("file", path) => Source::at(Path::new(path), follow),
+            (scheme, rest) if rest.starts_with("//") => Err(Unsupported {
+                what: format!("{scheme}: addresses are not a source of their own"),
+                advice: format!("let ffmpeg fetch it: ffmpeg -i {scheme}://… -c copy -f matroska - | h5cap -"),
+            }
+            .into()),
+            _ => Source::at(Path::new(text), follow),
+        }
+    }
+
+    /// The source at a path: what it is says the file system, and for pictures the name.
+    fn at(path: &Path, follow: bool) -> anyhow::Result<Source> {
+        let kind = match fs::metadata(path) {
+            Ok(meta) => meta.file_type(),
+            Err(e) => return Err(missing(e)).with_context(|| path.display().to_string()),
+        };
+        let path = path.to_owned();
+        Ok(match kind {
+            kind if kind.is_char_device() => Source::Camera(Some(path)),
+            kind if kind.is_dir() || follow || is_picture(&path) => Source::Pictures(vec![path]),
+            _ => Source::Stream(Input::File(path)),
+        })
+    }
+
+    /// Refuses arguments that mean nothing for this source.
+    fn usable(self, args: &Args) -> anyhow::Result<Source> {
+        let refuse = |what: &str| Err(cli::usage(what));
+        match &self {
+            Source::Stream(Input::Stdin) if args.repeat => refuse("stdin cannot be looped: it is gone once it is read"),
+            Source::Stream(Input::File(path)) if args.repeat && !is_regular(path) => refuse("only regular files can be looped"),
+            Source::Test | Source::Camera(_) if args.repeat => refuse("--loop is for files and pictures"),
+            Source::Test | Source::Camera(_) | Source::Stream(Input::Stdin) if args.follow => {
+                refuse("--follow is for directories and files of pictures")
+            }
+            Source::Pictures(_) | Source::Stream(_) if args.size.is_some() => {
+                refuse("--size is for the test picture and cameras; h5enc --size scales")
+            }
+            _ => Ok(self),
+        }
+    }
+
+    /// Live sources do not wait for a slow reader.
+    pub fn is_live(&self, args: &Args) -> bool {
+        match self {
+            Source::Test => !args.no_pace,
+            Source::Camera(_) => true,
+            Source::Pictures(_) => args.follow,
+            Source::Stream(_) => false,
+        }
+    }
+}
+
+impl Input {
+    /// As it is called in errors.
+    pub fn name(&self) -> String {
+        match self {
+            Input::Stdin => "stdin".into(),
+            Input::File(path) => path.display().to_string(),
+        }
+    }
+
+    /// A file that can be read again, and is not live.
+    pub fn is_regular(&self) -> bool {
+        match self {
+            Input::Stdin => is_regular(Path::new("/dev/stdin")),
+            Input::File(path) => is_regular(path),
+        }
+    }
+
+    /// A requested stop reads as the end.
+    pub fn open(&self, stop: &cli::Stop) -> anyhow::Result<Box<dyn Read + Send>> {
+        let Input::File(path) = self else { return Ok(Box::new(stdio::Stdin::open(Some(stop))?)) };
+        // A FIFO that nobody writes to yet is waited for when it is read, not here.
+        let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+        let file = file.map_err(missing).with_context(|| self.name())?;
+        Ok(Box::new(stdio::Stdin::over(file, Some(stop)).with_context(|| self.name())?))
+    }
+}
+
+fn is_regular(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|m| m.is_file())
+}
+
+/// A file that is not there has an exit code of its own.
+fn missing(error: io::Error) -> anyhow::Error {
+    if error.kind() == io::ErrorKind::NotFound { NoSource(error.to_string()).into() } else { error.into() }
+}
