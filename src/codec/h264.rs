@@ -85,7 +85,7 @@ pub fn parse_sps(unit: &[u8]) -> Result<SpsInfo, Malformed> {
     })
 }
 
-fn read_sps(unit: &[u8]) -> Result<SeqParameterSet, Malformed> {
+pub(super) fn read_sps(unit: &[u8]) -> Result<SeqParameterSet, Malformed> {
     if unit.len() < 4 || type_of(unit) != unit_type::SPS {
         return Err(Malformed::new(FORMAT, "not a sequence parameter set"));
     }

@@ -56,6 +56,28 @@ pub fn parse_sps(unit: &[u8]) -> Result<SpsInfo, Malformed> {
     Ok(info)
 }
 
+/// What [`super::order`] needs of a sequence parameter set: bits of slice_pic_order_cnt_lsb, and separate_colour_plane_flag.
+pub(super) fn order_fields(unit: &[u8]) -> Option<(u32, bool)> {
+    let rbsp = nal::rbsp(unit, 2);
+    let mut r = BitReader::new(&rbsp);
+    r.skip(4)?;
+    let sub_layers_minus1 = r.bits(3)?;
+    r.skip(1)?;
+    profile_tier_level(&mut r, sub_layers_minus1)?;
+    r.ue()?;
+    let separate_planes = r.ue()? == 3 && r.flag()?;
+    r.ue()?;
+    r.ue()?;
+    if r.flag()? {
+        for _ in 0..4 {
+            r.ue()?;
+        }
+    }
+    r.ue()?;
+    r.ue()?;
+    Some((r.ue().filter(|n| *n <= 12)? + 4, separate_planes))
+}
+
 /// seq_parameter_set_rbsp() (section 7.3.2.2.1), up to the parts of the VUI that matter.
 fn sps(rbsp: &[u8]) -> Option<SpsInfo> {
     let mut r = BitReader::new(rbsp);

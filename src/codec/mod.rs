@@ -13,6 +13,7 @@ pub mod jpeg;
 pub mod mp3;
 pub mod nal;
 pub mod opus;
+pub mod order;
 
 use crate::media::{Codec, Track};
 use std::time::Duration;

@@ -2,11 +2,19 @@
 //!
 //! Every reader of a format is a [`Demuxer`]; one format, one file.
 
+pub mod adts;
+pub mod annexb;
 pub mod bmff;
 pub mod ebml;
+pub mod mjpeg;
 pub mod mkv;
 #[cfg(test)]
 pub mod testing;
+mod timing;
+pub mod wav;
+pub mod y4m;
+
+pub use timing::{FrameTimes, SampleTimes, Timing};
 
 use crate::media::{Event, Malformed, Timestamp};
 use bytes::BytesMut;
@@ -32,6 +40,9 @@ pub trait Demuxer: Send {
     }
 }
 
+/// No raw picture is larger, in bytes: 8K with four bytes a pixel takes half of it.
+pub const MAX_PICTURE: usize = 256 << 20;
+
 /// What a [`Demuxer`] says.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
@@ -39,15 +50,4 @@ pub enum Step {
     Need(usize),
     Skip(u64),
     End,
-}
-
-/// Where the times of a format without times come from.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Timing {
-    /// From the stream itself where it says so (VUI, y4m header, sample rate), else 25 frames a second.
-    Stream,
-    /// This frame rate, whatever the stream says.
-    Rate(crate::media::Rate),
-    /// The time of arrival.
-    Arrival,
 }

@@ -88,7 +88,8 @@ impl Feed {
         if self.room.len() >= MIN_READ.max(want.saturating_sub(self.buf.len())) {
             return;
         }
-        let mut chunk = BytesMut::zeroed(CHUNK.max(want));
+        // What grows without saying how far (an image without a length) is moved only each time it has doubled.
+        let mut chunk = BytesMut::zeroed(CHUNK.max(2 * self.buf.len()).max(want));
         chunk[..self.buf.len()].copy_from_slice(&self.buf);
         self.buf = chunk.split_to(self.buf.len());
         self.room = chunk;

@@ -3,7 +3,7 @@
 use super::feed::Feed;
 use super::sniff::{self, Sniffed};
 use super::{Error, InputFormat};
-use crate::format::{Demuxer, Step, Timing, bmff, mkv};
+use crate::format::{Demuxer, Step, Timing, adts, annexb, bmff, mjpeg, mkv, wav, y4m};
 use crate::media::{Clock, Event, Header, Timestamp, WallTime};
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -156,10 +156,15 @@ impl Reader {
 }
 
 fn demuxer(format: InputFormat, timing: Timing) -> Box<dyn Demuxer> {
-    let _ = timing;
     match format {
         InputFormat::Matroska => Box::new(mkv::Demuxer::default()),
         InputFormat::Mp4 => Box::new(bmff::Demuxer::default()),
-        _ => Box::new(mkv::Demuxer::default()),
+        InputFormat::H264 => Box::new(annexb::Demuxer::h264(timing)),
+        InputFormat::H265 => Box::new(annexb::Demuxer::h265(timing)),
+        InputFormat::Y4m => Box::new(y4m::Demuxer::new(timing)),
+        InputFormat::Jpeg => Box::new(mjpeg::Concatenated::new(timing)),
+        InputFormat::Multipart => Box::new(mjpeg::Multipart::new(timing)),
+        InputFormat::Adts => Box::new(adts::Demuxer::new(timing)),
+        InputFormat::Wav => Box::new(wav::Demuxer::new(timing)),
     }
 }

@@ -7,7 +7,7 @@ use super::FORMAT;
 use super::blocks::{self, BlockHeader, Frames, Lacing};
 use super::schema::{self, id};
 use super::segment::{Block, Held, Phase, Segment};
-use super::tracks::{self, Entry, Refused};
+use super::tracks::{Entry, Refused};
 use crate::format::{self, Step, ebml};
 use crate::media::{Event, Header, MAX_TRACKS, Malformed, Packet, Timestamp, Track};
 use bytes::{Bytes, BytesMut};
@@ -27,7 +27,7 @@ const MAX_SKIPPED_UNKNOWN: u64 = 1 << 20;
 const MAX_EBML_HEADER: u64 = 4096;
 
 /// How far the next Cluster is looked for after damage: the longest frame.
-const MAX_RESYNC: u64 = tracks::MAX_PICTURE as u64;
+const MAX_RESYNC: u64 = format::MAX_PICTURE as u64;
 
 /// What may wait for the parameter sets of a track that has none in its header.
 const MAX_HELD_PACKETS: usize = 512;

@@ -4,13 +4,10 @@ use super::blocks::Encoding;
 use super::pictures::Pictures;
 use super::schema::{self, ChromaOrder, id};
 use crate::codec::{self, aac, av1, flac, h264, h265, nal, opus};
-use crate::format::ebml;
+use crate::format::{MAX_PICTURE, ebml};
 use crate::media::{AudioParams, Codec, Colour, Malformed, Params, PixelFormat, Rate, SampleFormat, Track, VideoParams};
 use bytes::Bytes;
 use std::time::Duration;
-
-/// No raw picture is larger: 8K with four bytes a pixel takes half of it.
-pub const MAX_PICTURE: usize = 256 << 20;
 
 /// A track that is understood.
 #[derive(Clone, Debug, PartialEq)]

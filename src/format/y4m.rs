@@ -1,0 +1,214 @@
+//! YUV4MPEG2 (yuv4mpeg(5) of the mjpegtools): raw pictures, each after a line `FRAME`.
+
+use super::timing::{FrameTimes, Timing};
+use super::{MAX_PICTURE, Step};
+use crate::media::{Codec, Colour, Event, Header, Malformed, Packet, PixelFormat, Rate, Timestamp, Track, VideoParams};
+use bytes::{Bytes, BytesMut};
+
+const FORMAT: &str = "YUV4MPEG2";
+const STREAM: &[u8] = b"YUV4MPEG2";
+const FRAME: &[u8] = b"FRAME";
+
+/// Longer lines are none: real ones take 60 bytes.
+const MAX_LINE: usize = 1024;
+
+/// [`super::Demuxer`] of YUV4MPEG2. A second stream header is a new [`Header`].
+pub struct Demuxer {
+    at: u64,
+    timing: Timing,
+    state: State,
+    damage: u64,
+}
+
+enum State {
+    Start,
+    /// At a line.
+    Line(Pictures),
+    /// At the bytes of a picture.
+    Picture(Pictures),
+}
+
+#[derive(Clone)]
+struct Pictures {
+    /// Bytes of each.
+    len: usize,
+    times: FrameTimes,
+    count: u64,
+}
+
+impl Demuxer {
+    pub fn new(timing: Timing) -> Demuxer {
+        Demuxer { at: 0, timing, state: State::Start, damage: 0 }
+    }
+
+    /// At a line; `Ok(None)`: it is done with.
+    fn line(&mut self, buf: &mut BytesMut) -> Result<Option<Step>, Malformed> {
+        let bad = |what: String| Err(Malformed::new(FORMAT, what).at(self.at));
+        let Some(end) = buf.iter().take(MAX_LINE).position(|&b| b == b'\n') else {
+            let begins = |word: &[u8]| buf.iter().zip(word).all(|(a, b)| a == b);
+            let plausible = buf.len() < MAX_LINE && (begins(STREAM) || begins(FRAME));
+            return if plausible { Ok(Some(Step::Need(buf.len() + 1))) } else { bad("neither YUV4MPEG2 nor FRAME".into()) };
+        };
+        let mut words = buf[..end].split(|&b| b == b' ');
+        match (words.next(), &self.state) {
+            (Some(FRAME), State::Line(pictures)) => {
+                self.state = State::Picture(pictures.clone());
+                self.take(buf, end + 1);
+                Ok(None)
+            }
+            (Some(STREAM), _) => match stream(words) {
+                Ok((format, video)) => {
+                    let event = self.start(format, video);
+                    self.take(buf, end + 1);
+                    Ok(Some(Step::Event(event)))
+                }
+                Err(what) => bad(what),
+            },
+            _ => bad(format!("neither YUV4MPEG2 nor FRAME, but {:?}", String::from_utf8_lossy(&buf[..end.min(16)]))),
+        }
+    }
+
+    fn start(&mut self, format: PixelFormat, video: VideoParams) -> Event {
+        let times = FrameTimes::new(self.timing, video.rate);
+        self.state = State::Line(Pictures { len: format.picture_size(video.width, video.height), times, count: 0 });
+        let rate = FrameTimes::nominal(self.timing, video.rate);
+        let track = Track::video(Codec::Raw(format), VideoParams { rate, ..video });
+        Event::Header(Header { tracks: [track].into(), time_zero: None })
+    }
+
+    fn take(&mut self, buf: &mut BytesMut, n: usize) -> Bytes {
+        self.at += n as u64;
+        buf.split_to(n).freeze()
+    }
+}
+
+impl super::Demuxer for Demuxer {
+    fn next(&mut self, buf: &mut BytesMut, eof: bool, now: Timestamp) -> Result<Step, Malformed> {
+        loop {
+            let need = match &mut self.state {
+                State::Picture(pictures) if buf.len() >= pictures.len => {
+                    let pts = pictures.times.time(pictures.count, now);
+                    pictures.count += 1;
+                    let pictures = pictures.clone();
+                    let data = self.take(buf, pictures.len);
+                    self.state = State::Line(pictures);
+                    return Ok(Step::Event(Event::Packet(Packet { track: 0, pts, key: true, data })));
+                }
+                State::Picture(pictures) => pictures.len,
+                State::Start | State::Line(_) => match self.line(buf)? {
+                    None => continue,
+                    Some(Step::Need(n)) => n,
+                    Some(step) => return Ok(step),
+                },
+            };
+            if !eof {
+                return Ok(Step::Need(need));
+            }
+            if matches!(self.state, State::Start) {
+                return Err(Malformed::new(FORMAT, "ends in its header").at(self.at + buf.len() as u64));
+            }
+            self.damage += u64::from(!buf.is_empty() || matches!(self.state, State::Picture(_)));
+            buf.clear();
+            return Ok(Step::End);
+        }
+    }
+
+    fn damage(&self) -> u64 {
+        self.damage
+    }
+}
+
+/// The parameters after `YUV4MPEG2`; `Err` says what is wrong.
+fn stream<'a>(words: impl Iterator<Item = &'a [u8]>) -> Result<(PixelFormat, VideoParams), String> {
+    let (mut width, mut height, mut rate, mut format) = (0, 0, None, PixelFormat::I420);
+    // What encoders for Y'CbCr mean where nothing is said.
+    let mut colour = Colour { full_range: Some(false), ..Colour::default() };
+    for word in words.filter_map(|word| std::str::from_utf8(word).ok()) {
+        let mut chars = word.chars();
+        match (chars.next(), chars.as_str()) {
+            (Some('W'), n) => width = n.parse().unwrap_or(0),
+            (Some('H'), n) => height = n.parse().unwrap_or(0),
+            (Some('F'), ratio) => rate = ratio.split_once(':').and_then(|(n, d)| Rate::new(n.parse().ok()?, d.parse().ok()?)),
+            (Some('C'), name) => {
+                format = pixel_format(name).ok_or_else(|| format!("colour space {name} is not read; use 420, 422, 444 or mono"))?
+            }
+            (Some('X'), "COLORRANGE=FULL") => colour.full_range = Some(true),
+            _ => {}
+        }
+    }
+    if !(1..=16384).contains(&width) || !(1..=16384).contains(&height) || format.picture_size(width, height) > MAX_PICTURE {
+        return Err(format!("pictures of {width}x{height}"));
+    }
+    Ok((format, VideoParams { width, height, rate, colour }))
+}
+
+/// Eight bits only; the siting of chroma is not told apart.
+fn pixel_format(name: &str) -> Option<PixelFormat> {
+    match name {
+        "420" | "420jpeg" | "420mpeg2" | "420paldv" => Some(PixelFormat::I420),
+        "422" => Some(PixelFormat::I422),
+        "444" => Some(PixelFormat::I444),
+        "mono" => Some(PixelFormat::Gray),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::testing::{events, events_at_every_split};
+
+    fn packet(micros: i64, data: &'static [u8]) -> Event {
+        Event::Packet(Packet { track: 0, pts: Timestamp(micros), key: true, data: Bytes::from_static(data) })
+    }
+
+    #[test]
+    fn pictures_at_every_split() {
+        let input = b"YUV4MPEG2 W2 H2 F30000:1001 Ip A1:1 C420mpeg2 XYSCSS=420MPEG2 XCOLORRANGE=FULL\nFRAME\nabcdefFRAME Ip\nFRAME\nYUV4MPEG2 W1 H1 Cmono\nFRAME\nx";
+        let (all, damage) = events_at_every_split(|| Demuxer::new(Timing::Stream), input).unwrap();
+        let Event::Header(first) = &all[0] else { panic!() };
+        let video = first.tracks[0].as_video().unwrap();
+        assert_eq!(
+            (first.tracks[0].codec, video.width, video.height, video.rate),
+            (Codec::Raw(PixelFormat::I420), 2, 2, Rate::new(30000, 1001))
+        );
+        assert_eq!(video.colour.full_range, Some(true));
+        assert_eq!(all[1..3], [packet(0, b"abcdef"), packet(33_366, b"FRAME\n")]);
+        let Event::Header(second) = &all[3] else { panic!() };
+        assert_eq!((second.tracks[0].codec, second.tracks[0].as_video().unwrap().rate), (Codec::Raw(PixelFormat::Gray), Rate::new(25, 1)));
+        assert_eq!((&all[4..], damage), (&[packet(0, b"x")][..], 0));
+    }
+
+    #[test]
+    fn a_cut_picture_is_damage() {
+        let (all, damage) = events_at_every_split(|| Demuxer::new(Timing::Stream), b"YUV4MPEG2 W2 H2\nFRAME\nabcdefFRAME\nabc").unwrap();
+        assert_eq!((all.len(), damage), (2, 1));
+    }
+
+    fn error(input: &[u8]) -> String {
+        events_at_every_split(|| Demuxer::new(Timing::Stream), input).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn bad_streams_are_refused_with_their_position() {
+        assert_eq!(error(b"YUV4MPEG2 W2 H2\nFRAME\nabcdefGARBAGE"), "YUV4MPEG2: byte 28: neither YUV4MPEG2 nor FRAME");
+        assert_eq!(error(b"YUV4MPEG2 W2 H2\nFRAME\nabcdefFRAMED\n"), "YUV4MPEG2: byte 28: neither YUV4MPEG2 nor FRAME, but \"FRAMED\"");
+        assert_eq!(error(b"FRAME\n"), "YUV4MPEG2: byte 0: neither YUV4MPEG2 nor FRAME, but \"FRAME\"");
+        assert!(error(b"YUV4MPEG2 W2 H2 C420p10\n").contains("colour space 420p10 is not read"));
+        for size in ["W0 H2", "W2", "W99999 H2", "W16384 H16384 C444", "W-1 H5", "Wx H5"] {
+            assert!(error(format!("YUV4MPEG2 {size}\n").as_bytes()).contains("pictures of"), "{size}");
+        }
+        let endless = [b"YUV4MPEG2 ", &[b'x'; 2000][..]].concat();
+        assert!(error(&endless).contains("neither"));
+        assert!(error(b"YUV4MPEG2 W2 H2").contains("ends in its header"));
+    }
+
+    #[test]
+    fn a_picture_is_asked_for_exactly() {
+        let mut demuxer = Demuxer::new(Timing::Stream);
+        let mut buf = BytesMut::from(&b"YUV4MPEG2 W640 H480\nFRAME\nabc"[..]);
+        assert!(matches!(super::super::Demuxer::next(&mut demuxer, &mut buf, false, Timestamp::ZERO), Ok(Step::Event(_))));
+        assert_eq!(super::super::Demuxer::next(&mut demuxer, &mut buf, false, Timestamp::ZERO), Ok(Step::Need(640 * 480 * 3 / 2)));
+        assert_eq!(events(Demuxer::new(Timing::Stream), b"YUV4MPEG2 W2 H2\n", 99).unwrap().0.len(), 1);
+    }
+}
