@@ -330,6 +330,8 @@ impl AccessUnits {
 struct Slices {
     context: Context,
     last: Option<Picture>,
+    /// A picture parameter set allows redundant pictures, whose slices may begin with macroblock 0 too.
+    redundant: bool,
 }
 
 /// The fields of a slice header that are the same in all slices of a picture.
@@ -347,10 +349,21 @@ struct Picture {
 impl nal::Syntax for Slices {
     const FORMAT: &'static str = FORMAT;
 
-    fn role(&mut self, head: &[u8]) -> Role {
+    fn early_role(&self, start: &[u8]) -> Option<Role> {
+        match type_of(start) {
+            // Macroblock 0 is a new picture whatever else the header says, for encoders that leave the rest unchanged.
+            unit_type::SLICE | 2 | unit_type::IDR => (begins_with_macroblock_0(start) && !self.redundant).then_some(Role::FirstSlice),
+            unit_type::AUD => Some(Role::Delimiter),
+            unit_type::SEI | unit_type::SPS | unit_type::PPS | 14..=18 => Some(Role::Prefix),
+            _ => None,
+        }
+    }
+
+    fn role(&self, head: &[u8]) -> Role {
+        if let Some(role) = self.early_role(head) {
+            return role;
+        }
         match type_of(head) {
-            unit_type::AUD => Role::Delimiter,
-            unit_type::SEI | unit_type::SPS | unit_type::PPS | 14..=18 => Role::Prefix,
             unit_type::SLICE | 2 | unit_type::IDR => self.slice(head),
             unit_type::END_OF_SEQUENCE | unit_type::END_OF_STREAM => Role::End,
             // Data partitions B and C, auxiliary slices, filler and whatever is unspecified.
@@ -367,8 +380,12 @@ impl nal::Syntax for Slices {
             }
             unit_type::PPS => {
                 if let Ok(pps) = PicParameterSet::from_bits(&self.context, RefNal::new(unit, &[], true).rbsp_bits()) {
+                    self.redundant |= pps.redundant_pic_cnt_present_flag;
                     self.context.put_pic_param_set(pps);
                 }
+            }
+            unit_type::SLICE | 2 | unit_type::IDR => {
+                self.last = self.picture(&unit[..unit.len().min(nal::ROLE_BYTES)]).map(|(_, picture)| picture)
             }
             _ => {}
         }
@@ -379,16 +396,18 @@ impl nal::Syntax for Slices {
     }
 }
 
+/// first_mb_in_slice 0 is the code `1`.
+fn begins_with_macroblock_0(slice: &[u8]) -> bool {
+    slice.get(1).is_some_and(|b| b & 0x80 != 0)
+}
+
 impl Slices {
-    fn slice(&mut self, head: &[u8]) -> Role {
+    fn slice(&self, head: &[u8]) -> Role {
         let Some((first_mb, picture)) = self.picture(head) else {
-            // Without its parameter sets a slice tells only this: first_mb_in_slice 0 is the code `1`.
-            self.last = None;
-            return if head.get(1).is_some_and(|b| b & 0x80 != 0) { Role::FirstSlice } else { Role::Slice };
+            // Without its parameter sets a slice tells only where it begins.
+            return if begins_with_macroblock_0(head) { Role::FirstSlice } else { Role::Slice };
         };
-        // Macroblock 0 again is a new picture whatever else the header says, for encoders that leave the rest unchanged.
         let new = first_mb == 0 || self.last.as_ref().is_some_and(|last| *last != picture);
-        self.last = Some(picture);
         if new { Role::FirstSlice } else { Role::Slice }
     }
 

@@ -411,7 +411,13 @@ struct Slices;
 impl nal::Syntax for Slices {
     const FORMAT: &'static str = FORMAT;
 
-    fn role(&mut self, head: &[u8]) -> Role {
+    fn early_role(&self, start: &[u8]) -> Option<Role> {
+        // nuh_temporal_id_plus1 is never 0: those are the zeros of a start code.
+        let header = start.get(1).is_some_and(|b| b & 7 != 0);
+        header.then(|| self.role(start))
+    }
+
+    fn role(&self, head: &[u8]) -> Role {
         let base_layer = head.len() > 1 && head[0] & 1 == 0 && head[1] & 0xf8 == 0;
         match type_of(head) {
             0..32 => {

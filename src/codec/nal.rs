@@ -8,7 +8,10 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 pub const MAX_ACCESS_UNIT: usize = 32 << 20;
 
 /// As much of a NAL unit as the role of it can depend on; a slice header's first fields fit several times.
-const ROLE_BYTES: usize = 64;
+pub(super) const ROLE_BYTES: usize = 64;
+
+/// The header of H.264 or H.265, and the first bit of a slice.
+const EARLY_BYTES: usize = 3;
 
 /// The NAL units of a canonical access unit (4-byte lengths). Ends at the first length that runs past the end.
 pub fn units(au: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -148,8 +151,11 @@ pub(super) enum Role {
 /// What differs between the codecs.
 pub(super) trait Syntax {
     const FORMAT: &'static str;
+    /// Role of a NAL unit by its very first bytes, where they tell what [`Syntax::role`] will say: a small frame is known to
+    /// begin before its 64th byte.
+    fn early_role(&self, start: &[u8]) -> Option<Role>;
     /// Role of a NAL unit by its first bytes (at least [`ROLE_BYTES`] or all of it).
-    fn role(&mut self, head: &[u8]) -> Role;
+    fn role(&self, head: &[u8]) -> Role;
     /// Sees every whole NAL unit in order.
     fn unit(&mut self, unit: &[u8]);
     fn is_keyframe(au: &[u8]) -> bool;
@@ -188,6 +194,15 @@ enum State {
     Body(Role, usize),
 }
 
+/// What stands after a start code.
+enum Header {
+    Is(Role),
+    /// Nothing but zeros.
+    Padding,
+    /// Not enough to say.
+    Short,
+}
+
 impl<S: Syntax> Splitter<S> {
     pub fn new(syntax: S) -> Self {
         Splitter { syntax, buf: BytesMut::new(), at: 0, state: State::Between, au: BytesMut::new(), au_at: 0, has_picture: false }
@@ -218,19 +233,17 @@ impl<S: Syntax> Splitter<S> {
                     self.state = State::Header;
                 }
                 State::Header => {
-                    let end = start_code(&self.buf[..self.buf.len().min(ROLE_BYTES + 3)], 0);
-                    if end.is_none() && self.buf.len() < ROLE_BYTES && !eof {
-                        return Ok(None);
-                    }
-                    let head = trim_zeros(&self.buf[..end.unwrap_or(self.buf.len().min(ROLE_BYTES))]);
-                    if head.is_empty() && end.is_none() && self.buf.len() >= ROLE_BYTES {
-                        self.state = State::Between;
-                        continue;
-                    }
-                    let role = if head.is_empty() { Role::Delimiter } else { self.syntax.role(head) };
+                    let role = match self.header(eof) {
+                        Header::Short => return Ok(None),
+                        Header::Padding => {
+                            self.state = State::Between;
+                            continue;
+                        }
+                        Header::Is(role) => role,
+                    };
                     self.state = State::Body(role, 0);
                     let begins = matches!(role, Role::Delimiter | Role::Prefix | Role::FirstSlice);
-                    if self.has_picture && begins && !head.is_empty() {
+                    if self.has_picture && begins {
                         return Ok(self.take());
                     }
                 }
@@ -252,6 +265,20 @@ impl<S: Syntax> Splitter<S> {
                 }
             }
         }
+    }
+
+    /// Looks at the NAL unit that `buf` begins with.
+    fn header(&self, eof: bool) -> Header {
+        if let Some(role) = self.buf.get(..EARLY_BYTES).and_then(|start| self.syntax.early_role(start)) {
+            return Header::Is(role);
+        }
+        let head = &self.buf[..self.buf.len().min(ROLE_BYTES)];
+        let end = start_code(&self.buf[..self.buf.len().min(ROLE_BYTES + 3)], 0);
+        if end.is_none() && head.len() < ROLE_BYTES && !eof {
+            return Header::Short;
+        }
+        let head = trim_zeros(end.map_or(head, |end| &self.buf[..end]));
+        if head.is_empty() { Header::Padding } else { Header::Is(self.syntax.role(head)) }
     }
 
     /// Takes over the NAL unit that ends at `end`.

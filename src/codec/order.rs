@@ -163,7 +163,9 @@ impl H264 {
         let PicOrderCntType::TypeZero { log2_max_pic_order_cnt_lsb_minus4 } = sps.pic_order_cnt else { return None };
         let (lsb, bottom) = match slice.pic_order_cnt_lsb? {
             PicOrderCountLsb::Frame(lsb) => (lsb, 0),
-            PicOrderCountLsb::FieldsAbsolute { pic_order_cnt_lsb, delta_pic_order_cnt_bottom } => (pic_order_cnt_lsb, delta_pic_order_cnt_bottom),
+            PicOrderCountLsb::FieldsAbsolute { pic_order_cnt_lsb, delta_pic_order_cnt_bottom } => {
+                (pic_order_cnt_lsb, delta_pic_order_cnt_bottom)
+            }
             PicOrderCountLsb::FieldsDelta(_) => return None,
         };
         let top = self.counter.whole(lsb, u32::from(log2_max_pic_order_cnt_lsb_minus4) + 4);

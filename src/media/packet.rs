@@ -27,7 +27,7 @@ pub struct Packet {
     pub track: usize,
     /// Presentation time. Packets come in decode order, so with B-frames it is not monotonic.
     pub pts: Timestamp,
-    /// A decoder can start here (RFC 9559, section 12.4 "keyframe").
+    /// A decoder can start here (RFC 9559, section 10.2: the keyframe bit).
     pub key: bool,
     pub data: Bytes,
 }

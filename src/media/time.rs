@@ -90,11 +90,12 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// `num / den` frames a second; `None` outside 1/1000 to 1000.
+    /// `num / den` frames a second, in lowest terms; `None` outside 1/1000 to 1000.
     pub fn new(num: u32, den: u32) -> Option<Rate> {
         let (n, d) = (u64::from(num), u64::from(den));
         let sane = d > 0 && n * 1000 >= d && n <= d * 1000;
-        sane.then_some(Rate { num, den })
+        let divisor = gcd(num, den);
+        sane.then(|| Rate { num: num / divisor, den: den / divisor })
     }
 
     pub fn num(self) -> u32 {
@@ -119,6 +120,10 @@ impl Rate {
         let t = u128::from(n) * u128::from(self.den) * 1_000_000 / u128::from(self.num);
         Timestamp(i64::try_from(t).unwrap_or(i64::MAX))
     }
+}
+
+fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 impl fmt::Display for Rate {
@@ -165,6 +170,7 @@ mod tests {
         assert_eq!("29.97".parse(), Ok(Rate { num: 30000, den: 1001 }));
         assert_eq!("25".parse(), Ok(Rate { num: 25, den: 1 }));
         assert_eq!("1/5".parse(), Ok(Rate { num: 1, den: 5 }));
+        assert_eq!(Rate::new(60, 2), Rate::new(30, 1));
         assert_eq!("0".parse::<Rate>(), Err(RateError));
         assert_eq!("5/0".parse::<Rate>(), Err(RateError));
         assert_eq!("nan".parse::<Rate>(), Err(RateError));
