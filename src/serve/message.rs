@@ -1,6 +1,6 @@
 //! The text messages on `/api/ws`, the protocol of go2rtc's MSE mode: JSON objects with `type` and `value`. Pure.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -43,6 +43,11 @@ pub fn mse(content_type: &str) -> String {
 
 pub fn mjpeg() -> String {
     json!({ "type": "mjpeg" }).to_string()
+}
+
+/// What is known of the stream; go2rtc's page passes over it.
+pub fn stream(summary: &impl Serialize) -> String {
+    json!({ "type": "stream", "value": summary }).to_string()
 }
 
 /// `what` begins with the command that failed: go2rtc's page tells errors apart by that.

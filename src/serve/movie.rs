@@ -58,6 +58,12 @@ impl Movie {
         self.lanes.iter().map(|l| l.name.clone().unwrap_or_else(|| l.codec.to_string())).collect()
     }
 
+    /// Name of the first audio track.
+    pub fn sound(&self) -> Option<String> {
+        let sound = self.lanes.iter().find(|l| l.codec.kind() == Kind::Audio)?;
+        Some(sound.name.clone().unwrap_or_else(|| sound.codec.to_string()))
+    }
+
     /// The first video track.
     pub fn video(&self) -> Option<&VideoParams> {
         self.init.tracks.iter().find_map(|t| t.track.as_video())

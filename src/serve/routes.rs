@@ -7,11 +7,12 @@ use super::player::{self, Asset};
 use super::policy::Origin;
 use super::seat::Seat;
 use super::site::Site;
-use super::stream::{Content, Stream, Summary};
+use super::stream::{Content, Stream};
 use super::ws;
 use bytes::Bytes;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Version};
+use serde::{Serialize, Serializer};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -156,8 +157,7 @@ impl<B> Router<'_, B> {
 
     fn list(&self) -> Answer {
         let now = Instant::now();
-        let streams: Vec<Summary> = self.site.streams.iter().map(|s| s.summary(now)).collect();
-        let json = serde_json::to_vec(&streams).unwrap_or_default();
+        let json = serde_json::to_vec(&Listing(&self.site.streams, now)).unwrap_or_default();
         respond(StatusCode::OK, Reply::whole(json), HeaderValue::from_static("application/json"), NO_STORE)
     }
 
@@ -255,6 +255,15 @@ impl<B> Router<'_, B> {
     fn query(&self, name: &str) -> Option<&str> {
         let pairs = self.request.uri().query()?.split('&').filter_map(|pair| pair.split_once('='));
         pairs.into_iter().find(|(n, _)| *n == name).map(|(_, value)| value)
+    }
+}
+
+/// All streams by name, in the order of the command line.
+struct Listing<'a>(&'a [Arc<Stream>], Instant);
+
+impl Serialize for Listing<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|s| (&s.name, s.summary(self.1))))
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::movie::Movie;
 use crate::codec::jpeg;
-use crate::media::VideoParams;
 use serde::Serialize;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -58,7 +57,7 @@ struct Info {
     meter: Meter,
 }
 
-/// One row of `/api/streams`.
+/// What `/api/streams` says of a stream, and the message `stream`.
 #[derive(Debug, Serialize)]
 pub struct Summary {
     name: String,
@@ -67,6 +66,8 @@ pub struct Summary {
     r#type: Option<&'static str>,
     /// RFC 6381 names.
     codecs: Vec<String>,
+    /// That of the sound; null without.
+    audio: Option<String>,
     width: Option<u32>,
     height: Option<u32>,
     /// Measured, frames a second.
@@ -118,16 +119,17 @@ impl Stream {
     pub fn summary(&self, now: Instant) -> Summary {
         let info = self.info();
         let (fps, bitrate) = info.meter.rates(now);
-        let (kind, codecs, size) = match &info.content {
-            None => (None, vec![], None),
-            Some(Content::Jpeg { width, height }) => (Some("mjpeg"), vec!["jpeg".into()], Some((*width, *height))),
-            Some(Content::Movie(movie)) => (Some("mse"), movie.codecs(), movie.video().map(|v: &VideoParams| (v.width, v.height))),
+        let (kind, codecs, audio, size) = match &info.content {
+            None => (None, vec![], None, None),
+            Some(Content::Jpeg { width, height }) => (Some("mjpeg"), vec!["jpeg".into()], None, Some((*width, *height))),
+            Some(Content::Movie(movie)) => (Some("mse"), movie.codecs(), movie.sound(), movie.video().map(|v| (v.width, v.height))),
         };
         Summary {
             name: self.name.clone(),
             state: info.state,
             r#type: kind,
             codecs,
+            audio,
             width: size.map(|s| s.0),
             height: size.map(|s| s.1),
             fps: (fps * 100.0).round() / 100.0,

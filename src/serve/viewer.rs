@@ -260,6 +260,9 @@ impl Viewer {
         };
         self.wish = wish;
         self.say(&answer);
+        if self.plays() {
+            self.say(&message::stream(&feed.stream.summary(now)));
+        }
     }
 
     /// One `writev` of what comes next.

@@ -8,3 +8,6 @@ mod util;
 
 /// Imports go down the layers only.
 mod layers;
+
+/// The server over real sockets: routes, protocol, hostile and slow clients, inputs that end.
+mod serve;

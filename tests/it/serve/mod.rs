@@ -1,0 +1,58 @@
+//! h5serve: routes, the WebSocket protocol, hostile clients, slow viewers, inputs that end. All over real sockets.
+
+mod client;
+mod studio;
+
+/// Hostile requests and frames; other viewers notice nothing.
+mod abuse;
+/// The four ways in which an input's end is met.
+mod endings;
+/// Outside programs as viewers.
+mod judges;
+/// JPEG streams.
+mod pictures;
+/// The messages of go2rtc's MSE mode.
+mod protocol;
+/// Paths, methods, headers and status codes.
+mod routes;
+/// Stopped and throttled viewers beside healthy ones, and many at a time.
+mod slow;
+
+use crate::util::{Running, h5};
+use std::io::Write;
+
+/// A running h5serve and its port.
+pub struct Server {
+    pub process: Running,
+    pub port: u16,
+}
+
+impl Server {
+    /// Starts it on a port of its own, with stdin piped.
+    #[track_caller]
+    pub fn start(args: &[&str]) -> Server {
+        let mut process = Running::start(h5("h5serve", &["--listen", "127.0.0.1:0"]).args(args));
+        let line = process.wait_for("http://");
+        let port = line.trim().trim_end_matches('/').rsplit(':').next().and_then(|p| p.parse().ok());
+        Server { process, port: port.unwrap_or_else(|| panic!("no port in {line:?}")) }
+    }
+
+    /// Resident memory now, in KiB.
+    pub fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap_or_default();
+        let field = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
+        field.and_then(|f| f.trim().trim_end_matches("kB").trim().parse().ok()).unwrap_or(0)
+    }
+
+    /// `/api/streams`.
+    pub fn streams(&self) -> serde_json::Value {
+        let (status, body) = crate::util::http(self.port, "GET", "/api/streams", b"");
+        assert_eq!(status, 200);
+        serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}"))
+    }
+}
+
+/// Writes what a test feeds; a server that has gone is for the test to notice elsewhere.
+pub fn feed(into: &mut impl Write, bytes: &[u8]) {
+    _ = into.write_all(bytes).and_then(|()| into.flush());
+}
