@@ -12,7 +12,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// A stalled viewer then pins 0.66 MB of kernel memory and not 4 MB.
 const SEND_BUFFER: usize = 256 * 1024;
 /// What TCP has not sent yet waits here, where it can still be skipped, and not in the kernel.
-const NOT_SENT: u32 = 64 * 1024;
+const NOT_SENT: u32 = 32 * 1024;
 /// A peer that has vanished without a word is noticed in this time, also on a stream that stands still.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 

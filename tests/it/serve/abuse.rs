@@ -133,7 +133,12 @@ fn hostile_requests() {
         assert_eq!(status(format!("GET /{long} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()), 431);
         let many: String = (0..1000).map(|i| format!("X-{i}: 1\r\n")).collect();
         assert_eq!(status(format!("GET / HTTP/1.1\r\nHost: localhost\r\n{many}\r\n").as_bytes()), 431);
-        for garbage in [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], b"GET\r\n\r\n", b"\r\n\r\n\r\n\0", b"GET / HTTP/1.1\r\nHost localhost\r\n\r\n"] {
+        for garbage in [
+            &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
+            b"GET\r\n\r\n",
+            b"\r\n\r\n\r\n\0",
+            b"GET / HTTP/1.1\r\nHost localhost\r\n\r\n",
+        ] {
             let mut stream = connect(server.port);
             _ = stream.write_all(garbage);
             _ = stream.shutdown(std::net::Shutdown::Write);
@@ -143,7 +148,10 @@ fn hostile_requests() {
         }
         assert_eq!(status(b"POST /live HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1152921504606846976\r\n\r\nabc"), 405);
         assert_eq!(status(b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"), 405);
-        assert_eq!(status(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nabcd"), 400);
+        assert_eq!(
+            status(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nabcd"),
+            400
+        );
     });
 }
 

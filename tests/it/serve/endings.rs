@@ -181,7 +181,12 @@ fn a_file_is_played_in_its_own_time_and_again() {
 fn inputs_that_are_none() {
     let code = |args: &[&str], input: &[u8]| {
         let end = run(h5("h5serve", &["--listen", "127.0.0.1:0"]).args(args), input);
-        assert_eq!(end.stderr.lines().filter(|l| !l.starts_with("http://")).count(), usize::from(end.code() != 0), "one line: {}", end.stderr);
+        assert_eq!(
+            end.stderr.lines().filter(|l| !l.starts_with("http://")).count(),
+            usize::from(end.code() != 0),
+            "one line: {}",
+            end.stderr
+        );
         end.code()
     };
     assert_eq!(code(&[], b""), 0);

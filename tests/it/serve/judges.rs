@@ -20,7 +20,8 @@ fn television() -> (Server, std::process::Child) {
 fn ffmpeg_mpv_and_curl_watch() {
     let (server, mut ffmpeg) = television();
     let url = format!("http://127.0.0.1:{}/live.mp4", server.port);
-    let probe = ["-v", "error", "-read_intervals", "%+2", "-show_entries", "packet=stream_index,dts_time:stream=codec_name", "-of", "csv", &url];
+    let probe =
+        ["-v", "error", "-read_intervals", "%+2", "-show_entries", "packet=stream_index,dts_time:stream=codec_name", "-of", "csv", &url];
     let packets = run_for(Command::new("ffprobe").args(probe), b"", PATIENCE).success();
     assert!(packets.stderr.is_empty(), "{}", packets.stderr);
     assert!(packets.text().contains("h264") && packets.text().contains("aac"));

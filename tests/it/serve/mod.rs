@@ -18,7 +18,7 @@ mod routes;
 /// Stopped and throttled viewers beside healthy ones, and many at a time.
 mod slow;
 
-use crate::util::{Running, h5};
+use crate::util::{Running, eventually, h5};
 use std::io::Write;
 
 /// A running h5serve and its port.
@@ -32,9 +32,11 @@ impl Server {
     #[track_caller]
     pub fn start(args: &[&str]) -> Server {
         let mut process = Running::start(h5("h5serve", &["--listen", "127.0.0.1:0"]).args(args));
-        let line = process.wait_for("http://");
-        let port = line.trim().trim_end_matches('/').rsplit(':').next().and_then(|p| p.parse().ok());
-        Server { process, port: port.unwrap_or_else(|| panic!("no port in {line:?}")) }
+        process.wait_for("http://127.0.0.1:");
+        let port = eventually("the address", || {
+            process.stderr().lines().find_map(|l| l.strip_prefix("http://127.0.0.1:")?.trim_end_matches('/').parse().ok())
+        });
+        Server { process, port }
     }
 
     /// Resident memory now, in KiB.

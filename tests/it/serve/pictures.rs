@@ -46,7 +46,7 @@ fn newest_picture_and_list() {
 #[test]
 fn multipart_for_programs_and_for_browsers() {
     let pictures = pictures(3);
-    let (mut server, mut stdin) = live(&pictures);
+    let (server, mut stdin) = live(&pictures);
     let get = |agent: &str| {
         let mut stream = connect(server.port);
         stream.write_all(format!("GET /cam.mjpg HTTP/1.0\r\nUser-Agent: {agent}\r\n\r\n").as_bytes()).unwrap();
@@ -55,7 +55,7 @@ fn multipart_for_programs_and_for_browsers() {
         (stream, bytes)
     };
     let (mut program, mut browser) = (get("curl/8"), get("Mozilla/5.0 (X11)"));
-    let mut expect = |bytes: &mut Vec<u8>, stream: &mut std::net::TcpStream, end: &[u8]| {
+    let expect = |bytes: &mut Vec<u8>, stream: &mut std::net::TcpStream, end: &[u8]| {
         while !bytes.ends_with(end) {
             let mut piece = [0; 4096];
             let n = stream.read(&mut piece).unwrap();

@@ -80,7 +80,10 @@ fn list_of_streams() {
     let (server, _stdin) = live(&["-", "door=/dev/null", "--name", "live", "--on-eof", "wait"]);
     let list = server.streams();
     let live = &list["live"];
-    assert_eq!((&live["type"], &live["codecs"][0], &live["width"], &live["height"]), (&"mse".into(), &"avc1.42C01E".into(), &640.into(), &360.into()));
+    assert_eq!(
+        (&live["type"], &live["codecs"][0], &live["width"], &live["height"]),
+        (&"mse".into(), &"avc1.42C01E".into(), &640.into(), &360.into())
+    );
     assert_eq!((&live["viewers"], &live["audio"]), (&0.into(), &serde_json::Value::Null));
     assert_eq!((&list["door"]["state"], &list["door"]["type"]), (&"waiting".into(), &serde_json::Value::Null));
     assert_eq!(ask(server.port, "GET", "/door.mp4", &[]).header("retry-after"), Some("1"));
@@ -197,7 +200,7 @@ fn endless_mp4() {
     }
     feed(&mut stdin, &sent.concat());
     eventually("all is there", || (server.streams()["live"]["state"] == "live").then_some(()));
-    let mut get = |target: &str| {
+    let get = |target: &str| {
         let mut stream = connect(server.port);
         // HTTP/1.0: the body is not chunked, so that it can be compared.
         stream.write_all(format!("GET {target} HTTP/1.0\r\n\r\n").as_bytes()).unwrap();
@@ -211,7 +214,7 @@ fn endless_mp4() {
         feed(&mut stdin, &sent[sent.len() - 2..].concat());
     }
     drop(stdin);
-    let mut body = |stream: &mut std::net::TcpStream| {
+    let body = |stream: &mut std::net::TcpStream| {
         let mut bytes = vec![];
         stream.read_to_end(&mut bytes).unwrap();
         answer(&bytes)

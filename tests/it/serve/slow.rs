@@ -14,7 +14,7 @@ const GOP: u64 = 15;
 const BYTES_PER_SECOND: f64 = (SIZE * 40) as f64;
 const LAG: Duration = Duration::from_secs(1);
 /// A frame is late at the viewer by what the server allows, and by what the two kernels hold between them at half the bit rate: not more
-/// than about 64 KiB unsent, the receive window, and a keyframe.
+/// than about 32 KiB unsent, the receive window, and a keyframe.
 const HELD: Duration = Duration::from_secs(1);
 
 /// When each picture went in, and its bytes.
@@ -65,7 +65,9 @@ fn beside_a_healthy_viewer(length: Duration) {
     publishing.join().unwrap();
     let (frames, worst) = healthy.join().unwrap();
     let Slow { got, lost, jumps, oldest } = throttled.join().unwrap();
-    println!("healthy: {frames} frames, the latest after {worst:?}; throttled: {got} frames, {lost} lost in {jumps} jumps, the oldest {oldest:?} old");
+    println!(
+        "healthy: {frames} frames, the latest after {worst:?}; throttled: {got} frames, {lost} lost in {jumps} jumps, the oldest {oldest:?} old"
+    );
     println!("server: {} KiB now, {} KiB at most", server.resident_kib(), server.process.peak_kib());
     let expected = length.as_secs_f64() * 30.0;
     assert!(frames as f64 > 0.8 * expected, "{frames} of {expected}");
@@ -218,7 +220,11 @@ fn five_hundred_viewers() {
     let begun = Instant::now();
     let mut worst = 0;
     while places.iter().any(|(_, next)| *next <= PICTURES) {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{} are not through", places.iter().filter(|(_, next)| *next <= PICTURES).count());
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "{} are not through",
+            places.iter().filter(|(_, next)| *next <= PICTURES).count()
+        );
         let mut fds: Vec<PollFd> = places.iter().map(|(ws, _)| PollFd::new(&ws.stream, PollFlags::IN)).collect();
         poll(&mut fds, None).unwrap();
         let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
