@@ -25,7 +25,7 @@ const TURN: usize = 64;
 /// How often viewers are looked after that nothing happens to.
 const TICK: Duration = Duration::from_millis(250);
 /// One read from a viewer.
-const SCRATCH: usize = 16 * 1024;
+const SCRATCH: usize = 4 * 1024;
 
 pub struct Hub {
     feeds: Vec<Feed>,
@@ -173,9 +173,13 @@ impl Hub {
 
     /// Takes note of the viewer furthest behind, per stream.
     fn measure_lag(&self) {
-        for (index, feed) in self.feeds.iter().enumerate() {
-            let watching = self.viewers.iter().filter(|(_, p)| p.feed == Some(index));
-            let lag = watching.map(|(_, p)| p.viewer.behind(feed)).max().unwrap_or_default();
+        let mut lags = vec![Duration::ZERO; self.feeds.len()];
+        for (_, place) in &self.viewers {
+            if let Some(index) = place.feed {
+                lags[index] = lags[index].max(place.viewer.behind(&self.feeds[index]));
+            }
+        }
+        for (feed, lag) in self.feeds.iter().zip(lags) {
             feed.stream.numbers.lag_ms.store(lag.as_millis() as u64, Relaxed);
         }
     }

@@ -143,28 +143,30 @@ impl Viewer {
 
     /// Bytes from the client.
     pub fn hear(&mut self, mut bytes: &[u8], now: Instant) {
+        // Of several pings the last is answered (RFC 6455, section 5.5.3).
+        let mut ping = None;
         while !matches!(self.phase, Phase::Closing { heard: true, .. }) {
             match self.decoder.next(&mut bytes) {
-                Ok(None) => return,
+                Ok(None) => break,
                 Ok(Some(Message::Close(code))) => self.close_as(code, "", now, true),
-                Ok(Some(message)) => self.answer(message),
+                Ok(Some(Message::Ping(payload))) => ping = Some(payload),
+                Ok(Some(Message::Text(text))) if self.is_open() => self.obey(&text),
+                Ok(Some(Message::Text(_) | Message::Pong)) => {}
                 Err(violation) => self.close_as(violation.code, violation.reason, now, true),
             }
         }
+        if let Some(payload) = ping.filter(|_| self.is_open()) {
+            self.out.push_back(ws::pong(&payload));
+        }
     }
 
-    fn answer(&mut self, message: Message) {
-        match message {
-            _ if !self.is_open() => {}
-            Message::Ping(payload) => self.out.push_back(ws::pong(&payload)),
-            Message::Pong | Message::Close(_) => {}
-            Message::Text(text) => match Command::parse(&text) {
-                Some(Command::Mse(codecs)) => self.wish = Wish::Movie(codecs),
-                Some(Command::Mjpeg) => self.wish = Wish::Jpeg,
-                Some(Command::Ping(t)) => self.say(&message::pong(t)),
-                Some(Command::Other(what)) => self.say(&message::error(&format!("{what}: not supported"))),
-                None => self.say(&message::error("not a JSON object with type and value")),
-            },
+    fn obey(&mut self, text: &str) {
+        match Command::parse(text) {
+            Some(Command::Mse(codecs)) => self.wish = Wish::Movie(codecs),
+            Some(Command::Mjpeg) => self.wish = Wish::Jpeg,
+            Some(Command::Ping(t)) => self.say(&message::pong(t)),
+            Some(Command::Other(what)) => self.say(&message::error(&format!("{what}: not supported"))),
+            None => self.say(&message::error("not a JSON object with type and value")),
         }
     }
 
@@ -277,6 +279,7 @@ impl Viewer {
             return Written::Nothing;
         }
         match self.socket.try_write(&bufs[..n]) {
+            Ok(0) => Written::Failed,
             Ok(bytes) => {
                 self.sent(bytes, feed);
                 Written::Some
