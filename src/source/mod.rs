@@ -6,10 +6,11 @@
 //! | [`pictures`] | picture files, and directories of them that may grow |
 //! | [`v4l2`] | a Linux camera |
 //!
-//! What is done to the events of a source that has no time of its own (files, a recording on stdin): [`pace`] plays them in
-//! real time, [`repeat`] plays them again without a jump in time.
+//! Recordings, in files or on stdin, are read by the pipe's reader. What they need besides is here: [`pace`] plays them in real time,
+//! [`repeat`] plays them again without a jump in time, [`mp4`] reads files whose index stands at their end.
 
 mod error;
+pub mod mp4;
 pub mod pace;
 pub mod pattern;
 pub mod pictures;

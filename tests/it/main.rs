@@ -9,5 +9,8 @@ mod util;
 /// Imports go down the layers only.
 mod layers;
 
+/// h5cap: the test picture, pictures, recordings, how it ends.
+mod cap;
+
 /// The server over real sockets: routes, protocol, hostile and slow clients, inputs that end.
 mod serve;

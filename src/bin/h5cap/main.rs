@@ -90,7 +90,9 @@ fn test(args: &Args, late: Late, clock: &Arc<dyn Clock>, stage: &mut Stage) -> a
                 continue;
             }
             // It is drawn before its time, and goes out at its time.
-            pace.wait(packet.pts);
+            if !stage.wait(&mut pace, packet.pts) {
+                break;
+            }
         }
         stage.send(event)?;
     }
@@ -109,8 +111,8 @@ fn slides(args: &Args, paths: &[PathBuf], clock: &Arc<dyn Clock>, stage: &mut St
             if stage.is_over(packet.pts) {
                 break;
             }
-            if !args.no_pace {
-                pace.wait(packet.pts);
+            if !args.no_pace && !stage.wait(&mut pace, packet.pts) {
+                break;
             }
         }
         stage.send(event)?;

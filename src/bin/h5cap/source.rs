@@ -5,6 +5,7 @@ use anyhow::Context as _;
 use h5live::cli;
 use h5live::media::{NoSource, Unsupported};
 use h5live::pipe::stdio;
+use h5live::source::mp4;
 use h5live::source::pictures::is_picture;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read};
@@ -121,6 +122,9 @@ impl Input {
         // A FIFO that nobody writes to yet is waited for when it is read, not here.
         let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
         let file = file.map_err(missing).with_context(|| self.name())?;
+        if is_regular(path) {
+            return mp4::index_first(file).with_context(|| self.name());
+        }
         Ok(Box::new(stdio::Stdin::over(file, Some(stop)).with_context(|| self.name())?))
     }
 }

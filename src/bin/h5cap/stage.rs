@@ -43,6 +43,12 @@ impl Stage {
         self.over
     }
 
+    /// Waits until `due`; `false` if a stop was asked for meanwhile.
+    pub fn wait(&self, pace: &mut Pace, due: Timestamp) -> bool {
+        pace.wait(due);
+        !self.stop.requested()
+    }
+
     pub fn send(&mut self, event: Event) -> anyhow::Result<()> {
         match &event {
             Event::Header(header) => self.kinds = header.tracks.iter().map(|t| t.kind()).collect(),
@@ -115,7 +121,9 @@ impl<'a> Player<'a> {
             if self.stage.is_over(due) {
                 break;
             }
-            pace.wait(due);
+            if !self.stage.wait(pace, due) {
+                break;
+            }
             self.stage.send(event)?;
         }
         Ok(())
