@@ -9,6 +9,11 @@ const AUDIO_CODECS = ['mp4a.40.2', 'mp4a.40.5', 'flac', 'opus', 'mp3'];
 /** More than this waiting for the SourceBuffer means that it hangs. */
 const MAX_QUEUED = 64 << 20;
 
+/** Whether an RFC 6381 list of codecs names one for sound. */
+export function isSound(codecs) {
+  return /mp4a|opus|flac|mp3/i.test(codecs);
+}
+
 /** iPhone has only the managed kind, and it is the better one where there are both. */
 const MediaSourceKind = globalThis.ManagedMediaSource ?? globalThis.MediaSource;
 
@@ -31,6 +36,7 @@ export class MseTransport {
   #video;
   #events;
   #sound;
+  #asked = false;
   #source = new MediaSourceKind();
   #buffer = null;
   #queue = [];
@@ -54,7 +60,7 @@ export class MseTransport {
     this.appends = 0;
     this.codecs = '';
     this.#attach();
-    this.link = new Link(ws, { open: () => this.#request(), message: m => this.#message(m), data: d => this.#data(d), closed: (r, c) => this.#closed(r, c) }, clock);
+    this.link = new Link(ws, { open: () => this.#request(this.#sound), message: m => this.#message(m), data: d => this.#data(d), closed: (r, c) => this.#closed(r, c) }, clock);
   }
 
   stop() {
@@ -77,13 +83,13 @@ export class MseTransport {
   }
 
   get hasSound() {
-    return /mp4a|opus|flac|mp3/i.test(this.codecs);
+    return isSound(this.codecs);
   }
 
   #attach() {
     const video = this.#video;
     const on = (target, name, run) => target.addEventListener(name, run, { signal: this.#detach.signal });
-    on(this.#source, 'sourceopen', () => this.#request());
+    on(this.#source, 'sourceopen', () => this.#request(this.#sound));
     on(video, 'waiting', () => this.#follow(this.edge.waiting()));
     on(video, 'error', () => this.#fail(`the browser cannot decode this: ${video.error?.message || 'media error'}`));
     if (globalThis.ManagedMediaSource) {
@@ -110,19 +116,26 @@ export class MseTransport {
     this.#events.shown({ media, at });
   }
 
-  /** Says what the browser can play, when both ends are ready. */
-  #request() {
+  /** Says what the browser can play, when both ends are ready. Video codecs alone ask for video alone. */
+  #request(sound) {
     if (this.#source.readyState !== 'open' || !this.link?.opened || this.#buffer) return;
-    const codecs = this.#sound ? [...VIDEO_CODECS, ...AUDIO_CODECS] : VIDEO_CODECS;
+    const codecs = sound ? [...VIDEO_CODECS, ...AUDIO_CODECS] : VIDEO_CODECS;
     const playable = codecs.filter(codec => MediaSourceKind.isTypeSupported(`video/mp4; codecs="${codec}"`));
+    this.#asked = sound;
     this.link.send({ type: 'mse', value: playable.join() });
   }
 
   #message({ type, value }) {
     if (type === 'mse') this.#open(String(value));
-    else if (type === 'error') this.#fail(String(value), { unplayable: true });
+    else if (type === 'error') this.#refused(String(value));
     else if (type === 'dropped') this.dropped += Number(value?.frames ?? value) || 0;
     else if (type === 'stream') this.#events.info(value);
+  }
+
+  /** Sound and picture may come in one piece, as some foreign streams have it: then they are to be had together only. */
+  #refused(reason) {
+    if (this.#asked || !reason.includes('codecs not matched')) this.#fail(reason, { unplayable: true });
+    else this.#request(true);
   }
 
   #open(mime) {
@@ -131,7 +144,7 @@ export class MseTransport {
     this.edge.audio = this.hasSound;
     this.#buffer = this.#source.addSourceBuffer(mime);
     this.#buffer.addEventListener('updateend', () => this.#appended(), { signal: this.#detach.signal });
-    if (this.#sound && !this.hasSound) this.#events.info({ audio: null });
+    if (this.#asked && !this.hasSound) this.#events.info({ codecs: [this.codecs] });
   }
 
   #data(data) {
