@@ -217,6 +217,7 @@ export class H5Live extends HTMLElement {
     const wrong = this.#transport instanceof MseTransport && !this.muted !== this.#transport.hasSound;
     // Without sound only video is taken: a sound track makes Chromium show the picture later, even when it is muted.
     if (wrong && this.#offersSound) this.#connect();
+    else this.#transport?.foreground();
     this.#refresh();
     this.dispatchEvent(new Event('volumechange'));
   }

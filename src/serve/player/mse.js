@@ -14,6 +14,10 @@ export function isSound(codecs) {
   return /mp4a|opus|flac|mp3/i.test(codecs);
 }
 
+function isVideo(codecs) {
+  return /avc|hvc|hev|av01|vp0/i.test(codecs);
+}
+
 /** iPhone has only the managed kind, and it is the better one where there are both. */
 const MediaSourceKind = globalThis.ManagedMediaSource ?? globalThis.MediaSource;
 
@@ -47,6 +51,8 @@ export class MseTransport {
   #lastTime = null;
   #detach = new AbortController();
   #frameCallback = 0;
+  /** Pictures tell their own time. Not so sound alone, and not in browsers without requestVideoFrameCallback: then the clock advances. */
+  #timed = true;
   #timer = 0;
   #address;
 
@@ -90,7 +96,7 @@ export class MseTransport {
     const video = this.#video;
     const on = (target, name, run) => target.addEventListener(name, run, { signal: this.#detach.signal });
     on(this.#source, 'sourceopen', () => this.#request(this.#sound));
-    on(video, 'waiting', () => this.#follow(this.edge.waiting()));
+    on(video, 'waiting', () => this.#follow(this.edge.waiting(performance.now())));
     on(video, 'error', () => this.#fail(`the browser cannot decode this: ${video.error?.message || 'media error'}`));
     if (globalThis.ManagedMediaSource) {
       video.disableRemotePlayback = true;
@@ -100,7 +106,7 @@ export class MseTransport {
       video.src = this.#address;
     }
     if (video.requestVideoFrameCallback) this.#onframe();
-    else on(video, 'timeupdate', () => this.#shown(video.currentTime, Date.now()));
+    on(video, 'timeupdate', () => this.#timed || this.#shown(video.currentTime, Date.now()));
     this.#timer = setInterval(() => this.#follow(this.edge.check(performance.now(), this.#view(), document.hidden)), 250);
   }
 
@@ -142,6 +148,7 @@ export class MseTransport {
     if (!MediaSourceKind.isTypeSupported(mime)) return this.#fail(`this browser cannot play ${mime}`, { unplayable: true });
     this.codecs = /codecs="([^"]*)"/.exec(mime)?.[1] ?? '';
     this.edge.audio = this.hasSound;
+    this.#timed = 'requestVideoFrameCallback' in this.#video && isVideo(this.codecs);
     this.#buffer = this.#source.addSourceBuffer(mime);
     this.#buffer.addEventListener('updateend', () => this.#appended(), { signal: this.#detach.signal });
     if (this.#asked && !this.hasSound) this.#events.info({ codecs: [this.codecs] });

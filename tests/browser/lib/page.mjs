@@ -59,7 +59,8 @@ export async function readClock(page) {
   };
 }
 
-export const stats = page => page.evaluate(() => document.querySelector('h5-live').stats);
+/** What the player says of itself; {} before it is there. */
+export const stats = page => page.evaluate(() => document.querySelector('h5-live')?.stats ?? {});
 
 /** What the <video> inside says. */
 export const video = page => page.evaluate(() => {

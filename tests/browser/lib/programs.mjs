@@ -120,8 +120,8 @@ export class Server {
   }
 
   /** Feeds a stream from the test source. */
-  feed(name = 'cam', { cap = [], enc = [], mux = [] } = {}) {
-    return this.bench.pipeline([['h5cap', 'test', '--size', '640x360', '--rate', '30', ...cap], ['h5enc', ...enc], ['h5mux', ...mux]], this.inputs[name]);
+  feed(name = 'cam', { size = '640x360', rate = '30' } = {}) {
+    return this.bench.pipeline([['h5cap', 'test', '--size', size, '--rate', rate], ['h5enc'], ['h5mux']], this.inputs[name]);
   }
 
   /** Waits until a stream plays. */

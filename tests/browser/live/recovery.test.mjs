@@ -74,7 +74,7 @@ for (const { name, open } of browsers) {
     await t.test('the next writer has another picture size', async () => {
       stages[0].kill('SIGTERM');
       await Promise.all(stages.map(s => s.ended));
-      stages = server.feed('cam', { cap: ['--size', '1280x720'] });
+      stages = server.feed('cam', { size: '1280x720' });
       await until('the new size', async () => (await video(page)).width === 1280, 20000);
       await back();
     });
