@@ -55,7 +55,8 @@ fn check(name: &str, what: &str, done: &Finished) {
     assert!(!done.stderr.contains("panicked"), "{context}");
     assert!(matches!(done.code(), 0 | 4), "{context}");
     assert!(done.peak_kib < MEMORY_LIMIT, "{context}");
-    let errors: Vec<_> = done.stderr.lines().filter(|l| !l.contains(": warning: ")).collect();
+    // h5serve begins with its address.
+    let errors: Vec<_> = done.stderr.lines().filter(|l| !l.contains(": warning: ") && !l.starts_with("http://")).collect();
     if done.code() == 4 {
         assert_eq!(errors.len(), 1, "one line: {context}");
         assert!(errors[0].starts_with(&format!("{name}: ")), "{context}");
@@ -67,7 +68,8 @@ fn check(name: &str, what: &str, done: &Finished) {
 fn check_refused(name: &str, what: &str, done: &Finished) {
     check(name, what, done);
     assert_eq!(done.code(), 4, "{name}, {what}: {}", done.stderr);
-    assert!(done.stderr.contains("byte "), "{name}, {what}: no position: {}", done.stderr);
+    let place = done.stderr.contains("byte ") || done.stderr.contains("the input begins with ");
+    assert!(place, "{name}, {what}: no position: {}", done.stderr);
 }
 
 #[test]
@@ -142,11 +144,9 @@ fn ends_at_once(running: Running, name: &str, state: &str) {
 }
 
 #[test]
-fn no_input_at_all_is_said() {
+fn no_input_at_all_is_a_quiet_end_or_one_line() {
     for name in READERS {
-        let done = run(&mut reader(name), b"");
-        assert_eq!(done.code(), 4, "{name}: {}", done.stderr);
-        assert_eq!(done.stderr.lines().count(), 1, "{name}: {}", done.stderr);
+        check(name, "no input", &run(&mut reader(name), b""));
     }
 }
 
@@ -212,11 +212,14 @@ fn flipped_bits_never_hurt() {
 
 #[test]
 fn hostile_input_never_hurts() {
+    let mut hurt = Vec::new();
     for case in hostile::all() {
         for name in READERS {
-            check(name, case.name, &run_for(&mut reader(name), &case.bytes, TIME_LIMIT));
+            let one = || check(name, case.name, &run_for(&mut reader(name), &case.bytes, TIME_LIMIT));
+            hurt.extend(std::panic::catch_unwind(one).is_err().then(|| format!("{name}: {}", case.name)));
         }
     }
+    assert!(hurt.is_empty(), "{hurt:#?}");
 }
 
 #[test]

@@ -149,9 +149,13 @@ fn bare_streams() -> Vec<Hostile> {
         hostile("y4m at 0 frames a second", [&b"YUV4MPEG2 W2 H2 F0:0 C420\n"[..], &b"FRAME\n123456".repeat(100)].concat()),
         hostile("y4m header without end", [&b"YUV4MPEG2 "[..], &b"Xa ".repeat(1_000_000)].concat()),
         hostile("WAV of 65535 channels at 2^32 - 1 Hz", {
-            [&b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x01\0\xff\xff\xff\xff\xff\xff\0\0\0\0\0\0\x10\0data\xff\xff\xff\xff"[..], &[0; 9000]].concat()
+            [&b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x01\0\xff\xff\xff\xff\xff\xff\0\0\0\0\0\0\x10\0data\xff\xff\xff\xff"[..], &[0; 9000]]
+                .concat()
         }),
-        hostile("WAV of 0 channels", b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0data\xff\xff\xff\xff1234".to_vec()),
+        hostile(
+            "WAV of 0 channels",
+            b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0data\xff\xff\xff\xff1234".to_vec(),
+        ),
         hostile("ADTS frames of 7 bytes", b"\xff\xf1\x50\x80\0\xff\xfc".repeat(100_000)),
         hostile("multipart with a Content-Length of 2^60", {
             [&b"--x\r\nContent-Type: image/jpeg\r\nContent-Length: 1152921504606846976\r\n\r\n\xff\xd8"[..], &[0; 9000]].concat()

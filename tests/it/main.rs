@@ -14,3 +14,18 @@ mod cap;
 
 /// The server over real sockets: routes, protocol, hostile and slow clients, inputs that end.
 mod serve;
+
+/// What is written down agrees with the code.
+mod manual;
+
+/// Every example of the README and the manual pages works.
+mod examples;
+
+/// Hostile inputs.
+mod hostile;
+
+/// However the input or the output ends.
+mod faults;
+
+/// scripts/live, scripts/install and the package managers.
+mod scripts;

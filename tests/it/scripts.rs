@@ -33,7 +33,7 @@ impl Machine {
         // What is asked about is the last word; only installing is written down.
         let answer = format!(
             "#!/bin/bash\ncase \"$1 $*\" in\n*' install '*|*' add '*|*' -S '*|*update*) echo \"${{0##*/}} $*\" >>'{}' ;;\n\
-             *) for last; do :; done; [ \"$last\" = '{present}' ] && echo ii ;;\nesac\n",
+             *) for last; do :; done; [ \"$last\" = '{present}' ] || exit 1; [ \"${{0##*/}}\" != dpkg-query ] || echo ii ;;\nesac\n",
             log.display()
         );
         for name in [manager, asks] {

@@ -12,7 +12,11 @@ use std::path::Path;
 /// What stands there, what is run in its place, and why.
 const CHANGED: [(&str, &str, &str); 5] = [
     ("/dev/video0", "test", "test machines have no camera; scripts/test-devices drives real ones"),
-    ("rpicam-vid -t 0 -o -", "ffmpeg -v error -re -f lavfi -i testsrc -c:v libx264 -tune zerolatency -f h264 -", "only a Raspberry Pi has it"),
+    (
+        "rpicam-vid -t 0 -o -",
+        "ffmpeg -v error -re -f lavfi -i testsrc -c:v libx264 -tune zerolatency -f h264 -",
+        "only a Raspberry Pi has it",
+    ),
     ("ssh camera-host", "ssh camera-host", "the ssh on PATH is a stand-in that runs the command here"),
     ("mpv ", "mpv ", "plays to nowhere: a configuration with vo=null, ao=null and 50 frames"),
     ("scripts/", "true scripts/", "run by the tests of the scripts, or running these tests"),
@@ -89,7 +93,8 @@ fn markdown_examples(text: &str) -> Vec<String> {
 fn man_examples(roff: &str) -> Vec<String> {
     let Some((_, section)) = roff.split_once(".SH EXAMPLES\n") else { return vec![] };
     let section = section.split("\n.SH ").next().unwrap_or_default();
-    let plain = |block: &str| block.replace("\\-", "-").replace("\\*(Aq", "'").replace("\\(aq", "'").replace("\\&", "").replace("\\e", "\\");
+    let plain =
+        |block: &str| block.replace("\\-", "-").replace("\\*(Aq", "'").replace("\\(aq", "'").replace("\\&", "").replace("\\e", "\\");
     section.split("\n.nf\n").skip(1).map(|rest| plain(rest.split("\n.fi").next().unwrap_or_default())).collect()
 }
 
@@ -108,7 +113,12 @@ fn run_example(place: &str, example: &str) {
     let script = CHANGED.iter().fold(example.to_owned(), |script, (from, to, _)| script.replace(from, to));
     // Root makes a network of its own; others become root in a namespace first.
     let mut command = shell("exec unshare --net $([ $(id -u) = 0 ] || echo --map-root-user) bash -c \"$RUNNER\"");
-    command.env("RUNNER", include_str!("runner.sh")).current_dir(&*folder).env("EXAMPLE", &script).env("HOME", &*folder).env("MPV_HOME", folder.join("mpv"));
+    command
+        .env("RUNNER", include_str!("runner.sh"))
+        .current_dir(&*folder)
+        .env("EXAMPLE", &script)
+        .env("HOME", &*folder)
+        .env("MPV_HOME", folder.join("mpv"));
     command.env("PATH", format!("{}:{}", folder.join("bin").display(), path_with_programs()));
     let done = Running::start(&mut command).finish(2 * PATIENCE);
     assert!(done.code() == 0 && !done.stderr.contains("panicked"), "{place}:\n{script}\n--\n{}{}", done.text(), done.stderr);
