@@ -1,1 +1,301 @@
-fn main() {}
+//! h5enc: raw video and sound in, coded out; what is coded already passes through.
+
+use anyhow::Context as _;
+use h5live::cli::{self, Reply};
+use h5live::encode::{self, AudioCodec, Gop, Live, Options, Size, Stage, VideoCodec, parse_bitrate};
+use h5live::format::Timing;
+use h5live::media::{Event, Header, Rate, SystemClock};
+use h5live::pipe::{Backlog, InputFormat, Late, Reader, ReaderOptions, Writer, stdio};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+const MANUAL: cli::Manual = cli::Manual {
+    examples: &[
+        ("Put a camera on a web page", "h5cap test | h5enc | h5mux | h5serve"),
+        ("For a slow link: half the size, 500 kbit/s", "h5cap test | h5enc --size 640x --bitrate 500K | h5mux | h5serve"),
+        (
+            "A JPEG camera as H.264, which takes a tenth of the bits",
+            "h5cap test --pixel-format i420 | h5enc --video mjpeg | h5enc --video h264 | h5mux > show.mp4",
+        ),
+        ("Sound for players that have no Opus, no pictures", "h5cap test | h5enc --video none --audio aac | h5mux > sound.mp4"),
+        ("Pictures that another program prints", "ffmpeg -i clip.mp4 -f yuv4mpegpipe - | h5enc | mpv -"),
+    ],
+    sections: &[
+        (
+            "VIDEO",
+            "Without options, raw pictures become H.264 (High profile, one reference picture, no B-frames) and coded video, MJPEG among \
+             it, passes through untouched; --video h264 turns a JPEG camera's pictures into H.264. Video that is coded otherwise cannot \
+             be decoded here: ffmpeg(1) can.\n\n\
+             Every picture is written before the next one is read. The bitrate is kept over a second; the quantiser moves slowly within, \
+             because that looks best. A still picture takes less than --bitrate. SPS and PPS stand before every key picture.\n\n\
+             All pixel formats of h5pipe(5) are taken. H.264 has even sizes only: of an odd one the last column or row is left out. \
+             RGB becomes BT.709 from 1280 columns or 577 lines on, BT.601 below; YUV keeps its matrix; the range is limited. \
+             What is written says so.\n\n\
+             When the size of the pictures changes, a new header and a key picture follow at once.",
+        ),
+        (
+            "SOUND",
+            "Without options, PCM becomes Opus and coded sound passes through. Any sample format, rate and number of channels is taken; \
+             more than two channels are mixed to two. The times written count samples from the first one: a hole in the input's times \
+             is filled with silence, an overlap is cut, a clock that runs fast or slow is followed by resampling, and after a jump of \
+             ten seconds counting starts anew.\n\n\
+             AAC takes the library libvo-aacenc (Debian: libvo-aacenc0), which is looked for when it is asked for.",
+        ),
+        (
+            "CONTROL",
+            "With --control, POST /keyframe makes the next picture a key picture, and PUT /bitrate with a body such as 1.5M changes the \
+             bitrate of video.\n\n    curl -X PUT -d 800K http://127.0.0.1:PORT/bitrate",
+        ),
+    ],
+    see_also: &["ffmpeg(1)", "mpv(1)"],
+    ..cli::Manual::new(
+        "h5enc",
+        "encode raw video and sound, without delay",
+        "Reads any format of h5pipe(5) from stdin: live Matroska, YUV4MPEG2, WAV, JPEG images, multipart MJPEG and coded streams. \
+         Writes live Matroska to stdout, with H.264 or MJPEG and Opus or AAC.",
+    )
+};
+
+/// Arguments as typed.
+#[derive(clap::Parser)]
+struct Args {
+    /// What becomes of video; without it, raw becomes h264 and coded is copied
+    #[arg(long, value_enum, value_name = "CODEC")]
+    video: Option<Video>,
+
+    /// What becomes of sound; without it, PCM becomes opus and coded is copied
+    #[arg(long, value_enum, value_name = "CODEC")]
+    audio: Option<Audio>,
+
+    /// Bits a second of H.264: 800K, 1.5M; without it, by size and rate (720p at 30: 2M)
+    #[arg(long, value_name = "BITS", value_parser = parse_bitrate)]
+    bitrate: Option<u32>,
+
+    /// Bits a second of sound; without it, 64K mono, 128K stereo
+    #[arg(long, value_name = "BITS", value_parser = parse_bitrate)]
+    audio_bitrate: Option<u32>,
+
+    /// Distance of key pictures, at most: 1s, 500ms, or a number of pictures
+    #[arg(long, value_name = "DISTANCE", default_value = "1s")]
+    gop: Gop,
+
+    /// Scale to this size; with one side left out (640x, x360) the picture keeps its shape
+    #[arg(long, value_name = "WxH")]
+    size: Option<Size>,
+
+    /// Pictures a second at most, none is repeated; also the rate of an input without times
+    #[arg(long, value_name = "FPS")]
+    rate: Option<Rate>,
+
+    /// 1 to 100: quality of MJPEG (80), and the best that H.264 gets where bits are plenty (85)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=100))]
+    quality: Option<u8>,
+
+    /// Threads of the encoder; without it, as many as it takes (H.264), or one a core (MJPEG)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    threads: Option<u16>,
+
+    /// Format of the input, where it shall not be found out by looking: matroska, y4m, jpeg, …
+    #[arg(long, value_name = "FORMAT")]
+    input_format: Option<InputFormat>,
+
+    /// Time an input without times by its arrival
+    #[arg(long)]
+    live: bool,
+
+    #[command(flatten)]
+    late: cli::LateArg,
+
+    #[command(flatten)]
+    common: cli::Common,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy)]
+enum Video {
+    /// H.264, of raw pictures or JPEG
+    H264,
+    /// JPEG images, each of its own; encoded on all cores
+    Mjpeg,
+    /// As it comes in
+    Copy,
+    /// No video
+    None,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy)]
+enum Audio {
+    /// Opus, packets of 20 ms
+    Opus,
+    /// AAC-LC, for players without Opus
+    Aac,
+    /// As it comes in
+    Copy,
+    /// No sound
+    None,
+}
+
+impl AsRef<cli::Common> for Args {
+    fn as_ref(&self) -> &cli::Common {
+        &self.common
+    }
+}
+
+impl Args {
+    fn options(&self) -> Options {
+        Options {
+            video: match self.video {
+                None => VideoCodec::Auto,
+                Some(Video::H264) => VideoCodec::H264,
+                Some(Video::Mjpeg) => VideoCodec::Mjpeg,
+                Some(Video::Copy) => VideoCodec::Copy,
+                Some(Video::None) => VideoCodec::None,
+            },
+            audio: match self.audio {
+                None => AudioCodec::Auto,
+                Some(Audio::Opus) => AudioCodec::Opus,
+                Some(Audio::Aac) => AudioCodec::Aac,
+                Some(Audio::Copy) => AudioCodec::Copy,
+                Some(Audio::None) => AudioCodec::None,
+            },
+            bitrate: self.bitrate,
+            audio_bitrate: self.audio_bitrate,
+            gop: self.gop,
+            size: self.size,
+            rate: self.rate,
+            quality: self.quality,
+            threads: self.threads,
+        }
+    }
+
+    fn timing(&self) -> Timing {
+        match self.rate {
+            _ if self.live => Timing::Arrival,
+            Some(rate) => Timing::Rate(rate),
+            None => Timing::Stream,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    cli::main(&MANUAL, run)
+}
+
+fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
+    let input = stdio::Stdin::open(Some(&cx.stop))?;
+    let writer = Writer::new(stdio::Stdout::open()?);
+    let clock = Arc::new(SystemClock::default());
+    let options = ReaderOptions { name: NAME.into(), format: args.input_format, timing: args.timing(), clock };
+    let reader = Reader::new(input, options);
+    let live = Arc::new(Live::default());
+    routes(&cx.control, &live);
+    let encoder = Encoder { stage: Stage::new(args.options(), Arc::clone(&live), sink(writer, &cx)), live, header: None, cx };
+    match args.late.late {
+        cli::Late::Block => encoder.in_step(reader),
+        cli::Late::Drop => encoder.behind(reader, Backlog::new(Late::Drop)),
+        cli::Late::Exit => encoder.behind(reader, Backlog::new(Late::Exit)),
+    }
+}
+
+/// The input, in errors.
+const NAME: &str = "stdin";
+
+fn routes(control: &cli::Control, live: &Arc<Live>) {
+    let (keys, bits) = (Arc::clone(live), Arc::clone(live));
+    control.route("POST", "/keyframe", move |_| {
+        keys.request_keyframe();
+        Reply::done()
+    });
+    control.route("PUT", "/bitrate", move |body| {
+        match parse_bitrate(String::from_utf8_lossy(body).trim()) {
+            Ok(bitrate) => bits.set_bitrate(bitrate),
+            Err(error) => return Reply::text(400, error.to_string()),
+        }
+        Reply::done()
+    });
+}
+
+/// Writes and counts what comes out.
+fn sink(mut writer: Writer<stdio::Stdout>, cx: &cli::Context) -> impl FnMut(Event) -> Result<(), encode::SinkError> + Send + 'static {
+    let stats = Arc::clone(&cx.stats);
+    let mut header: Option<Header> = None;
+    move |event| {
+        writer.write(&event)?;
+        match event {
+            Event::Header(new) => header = Some(new),
+            Event::Packet(packet) => {
+                if let Some(track) = header.as_ref().and_then(|header| header.tracks.get(packet.track)) {
+                    stats.output.count(track.kind(), packet.data.len());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Encoder {
+    stage: Stage,
+    live: Arc<Live>,
+    header: Option<Header>,
+    cx: cli::Context,
+}
+
+impl Encoder {
+    /// Reads, encodes and writes, one after the other: what is slow holds up what comes before it.
+    fn in_step(mut self, mut reader: Reader) -> anyhow::Result<()> {
+        let outcome = self.pump(|| Ok(reader.next()?), |_| 0);
+        outcome.and(self.finish(reader.damage()))
+    }
+
+    /// Reads in a thread of its own: while a picture is encoded, newer ones take the place of older ones.
+    fn behind(mut self, mut reader: Reader, backlog: Backlog) -> anyhow::Result<()> {
+        let ours = backlog.clone();
+        let reading = std::thread::Builder::new().name("read".into()).spawn(move || {
+            let outcome = read(&mut reader, &ours);
+            ours.close();
+            (outcome, reader.damage())
+        })?;
+        self.pump(|| Ok(backlog.take()), |_| backlog.dropped())?;
+        let (outcome, damage) = reading.join().expect("the reading thread does not panic");
+        // What came in before an error is whole and goes out all the same.
+        outcome.and(self.finish(damage))
+    }
+
+    fn pump(&mut self, mut next: impl FnMut() -> anyhow::Result<Option<Event>>, dropped: impl Fn(&Event) -> u64) -> anyhow::Result<()> {
+        while let Some(event) = next()? {
+            match &event {
+                Event::Header(header) => self.header = Some(header.clone()),
+                Event::Packet(packet) => {
+                    if let Some(track) = self.header.as_ref().and_then(|header| header.tracks.get(packet.track)) {
+                        self.cx.stats.input.count(track.kind(), packet.data.len());
+                    }
+                }
+            }
+            let stats = &self.cx.stats;
+            stats.dropped.add(dropped(&event).saturating_sub(stats.dropped.get()));
+            self.stage.push(event).map_err(explain)?;
+            stats.damaged.add(self.live.damaged().saturating_sub(stats.damaged.get()));
+        }
+        Ok(())
+    }
+
+    fn finish(self, damage: u64) -> anyhow::Result<()> {
+        self.cx.stats.damaged.add(damage);
+        self.stage.finish().map_err(explain)
+    }
+}
+
+fn read(reader: &mut Reader, backlog: &Backlog) -> anyhow::Result<()> {
+    while let Some(event) = reader.next()? {
+        backlog.send(event).context("the encoder does not keep up with its input")?;
+    }
+    Ok(())
+}
+
+/// The input's faults are told with its name.
+fn explain(error: encode::Error) -> anyhow::Error {
+    match error {
+        encode::Error::Malformed(error) => anyhow::Error::new(error).context(NAME),
+        encode::Error::Unsupported(error) => error.into(),
+        error => error.into(),
+    }
+}

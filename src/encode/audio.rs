@@ -55,6 +55,8 @@ pub struct AudioEncoder {
     frames: u64,
     /// Sample frames that the resampler made since then.
     made: u64,
+    /// The encoder puts so many microseconds before the sound: a packet's time is that of its first sample as decoded.
+    delay: i64,
     track: Track,
 }
 
@@ -73,10 +75,10 @@ impl AudioEncoder {
             Encoder::Aac(encoder) => encoder.track()?,
         };
         (track.language, track.name) = (input.language.clone(), input.name.clone());
-        let rate = track.as_audio().map_or(opus::RATE, |audio| audio.rate);
+        let (rate, delay) = track.as_audio().map_or((opus::RATE, 0), |audio| (audio.rate, audio.delay.as_micros() as i64));
         let resampler = Resampler::new(input_rate, rate, channels)?;
         let timeline = Timeline::default();
-        Ok(AudioEncoder { encoder, mixer, resampler, timeline, input_rate, rate, channels, waiting: Vec::new(), frames: 0, made: 0, track })
+        Ok(AudioEncoder { encoder, mixer, resampler, timeline, input_rate, rate, channels, waiting: Vec::new(), frames: 0, made: 0, delay, track })
     }
 
     /// The track that comes out.
@@ -148,7 +150,7 @@ impl AudioEncoder {
             let samples = self.frames * self.encoder.frame() as u64;
             let offset = Timestamp::from_ticks(samples as i64, self.rate);
             let start = self.timeline.start().unwrap_or(Timestamp::ZERO);
-            out.push((start + offset.micros(), coded));
+            out.push((start + (offset.micros() - self.delay), coded));
             self.frames += 1;
             used += frame;
         }
@@ -193,6 +195,9 @@ mod tests {
     use crate::media::AudioParams;
     use std::time::Duration;
 
+    /// Of libopus, in microseconds.
+    const DELAY: i64 = 6_500;
+
     fn encoder(rate: u32, channels: u16, codec: AudioCodec) -> AudioEncoder {
         let params = AudioParams { rate, channels, delay: Duration::ZERO };
         let track = Track::audio(Codec::Pcm(SampleFormat::S16), params);
@@ -207,7 +212,7 @@ mod tests {
         let mut out = Vec::new();
         packets.iter().for_each(|packet| encoder.push(packet, &mut out).unwrap());
         encoder.finish(&mut out).unwrap();
-        out.iter().map(|(pts, _)| pts.0).collect()
+        out.iter().map(|(pts, _)| pts.0 + DELAY).collect()
     }
 
     #[test]
@@ -218,7 +223,7 @@ mod tests {
             // Times with a jitter of 1 ms: the output's have none.
             encoder.push(&packet(1_000_000 + n * 20_000 + n % 2 * 1_000, 960), &mut out).unwrap();
             assert_eq!(out.len(), n as usize + 1, "a packet was held back");
-            assert_eq!(out[n as usize].0.0, 1_000_000 + n * 20_000);
+            assert_eq!(out[n as usize].0.0, 1_000_000 + n * 20_000 - DELAY);
         }
     }
 

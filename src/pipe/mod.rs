@@ -3,11 +3,12 @@
 //! - [`Reader`] takes any format that [`InputFormat`] names from anything that implements [`std::io::Read`]: it sniffs
 //!   the format within 64 KiB, then turns bytes into [`crate::media::Event`]s, holding none back;
 //! - [`Writer`] writes events as live Matroska, one `writev` a frame; [`Outlet`] is a `Writer` that also knows what to do
-//!   when the next stage is slower than the camera;
+//!   when the next stage is slower than the camera; [`Backlog`] is the same at the front of a stage that is slow itself;
 //! - [`stdio`] opens stdin and stdout: unbuffered, and never a terminal.
 //!
 //! It opens no files and knows no protocol of the network: that is `source`'s job.
 
+mod backlog;
 mod error;
 mod feed;
 mod outlet;
@@ -16,6 +17,7 @@ mod sniff;
 pub mod stdio;
 mod writer;
 
+pub use backlog::Backlog;
 pub use error::Error;
 pub use outlet::{Late, Outlet};
 pub use reader::{Reader, ReaderOptions};

@@ -62,19 +62,19 @@ enum Way<W: Write> {
     Queued { shared: Arc<Shared>, thread: JoinHandle<()>, late: Late },
 }
 
-struct Shared {
-    queue: Mutex<Queue>,
-    changed: Condvar,
+pub(super) struct Shared {
+    pub(super) queue: Mutex<Queue>,
+    pub(super) changed: Condvar,
 }
 
 #[derive(Default)]
-struct Queue {
+pub(super) struct Queue {
     events: VecDeque<Event>,
     bytes: usize,
     header: Option<Header>,
     /// Tracks of coded video that lost a packet, and so wait for their next keyframe.
     broken: Vec<usize>,
-    dropped: u64,
+    pub(super) dropped: u64,
     written: u64,
     state: QueueState,
 }
@@ -151,12 +151,12 @@ impl<W: Write + Send + 'static> Outlet<W> {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Queue> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// Waits for the next event; `None` at the end.
-    fn take(&self) -> Option<Event> {
+    pub(super) fn take(&self) -> Option<Event> {
         let mut queue = self.lock();
         loop {
             if let Some(event) = queue.pop() {
@@ -180,7 +180,7 @@ impl Shared {
 }
 
 impl Queue {
-    fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         if matches!(self.state, QueueState::Open) {
             self.state = QueueState::Closed;
         }
@@ -195,7 +195,7 @@ impl Queue {
         }
     }
 
-    fn push(&mut self, event: Event, late: Late) -> Result<(), Error> {
+    pub(super) fn push(&mut self, event: Event, late: Late) -> Result<(), Error> {
         match &event {
             Event::Header(header) => {
                 self.header = Some(header.clone());
