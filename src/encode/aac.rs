@@ -13,8 +13,8 @@ use std::time::Duration;
 
 /// Samples in an access unit (ISO/IEC 14496-3, section 4.5.1.1).
 pub const FRAME: usize = 1024;
-/// Samples that the encoder's filter bank and its look-ahead for block switching put before the sound (measured: the test
-/// below finds a click there).
+/// Samples that the encoder's filter bank and its look-ahead for block switching put before the sound (measured;
+/// tests/it/enc.rs hears whether it is right).
 const DELAY: u32 = 1600;
 /// ISO/IEC 14496-3, section 4.5.1.1: 6144 bits of a channel's input buffer.
 const MAX_UNIT: usize = 2 * 6144 / 8;

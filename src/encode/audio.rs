@@ -78,7 +78,20 @@ impl AudioEncoder {
         let (rate, delay) = track.as_audio().map_or((opus::RATE, 0), |audio| (audio.rate, audio.delay.as_micros() as i64));
         let resampler = Resampler::new(input_rate, rate, channels)?;
         let timeline = Timeline::default();
-        Ok(AudioEncoder { encoder, mixer, resampler, timeline, input_rate, rate, channels, waiting: Vec::new(), frames: 0, made: 0, delay, track })
+        Ok(AudioEncoder {
+            encoder,
+            mixer,
+            resampler,
+            timeline,
+            input_rate,
+            rate,
+            channels,
+            waiting: Vec::new(),
+            frames: 0,
+            made: 0,
+            delay,
+            track,
+        })
     }
 
     /// The track that comes out.
@@ -108,7 +121,7 @@ impl AudioEncoder {
         self.run(out)
     }
 
-    /// At the end of the input: what is left, filled up with silence.
+    /// At the end of the input: what is left, in the encoder too, filled up with silence.
     ///
     /// # Errors
     /// As [`AudioEncoder::push`].
@@ -161,7 +174,9 @@ impl AudioEncoder {
     fn flush(&mut self, out: &mut Vec<(Timestamp, Bytes)>) -> Result<(), Error> {
         self.resampler.finish(&mut self.waiting)?;
         let frame = self.encoder.frame() * self.channels;
-        self.waiting.resize(self.waiting.len().next_multiple_of(frame), 0.0);
+        // The encoder gives out the last sound only after so much more.
+        let delayed = (self.delay as u64 * u64::from(self.rate)).div_ceil(1_000_000) as usize * self.channels;
+        self.waiting.resize((self.waiting.len() + delayed).next_multiple_of(frame), 0.0);
         self.encode(out)?;
         self.resampler = Resampler::new(self.input_rate, self.rate, self.channels)?;
         (self.frames, self.made) = (0, 0);
@@ -231,11 +246,11 @@ mod tests {
     fn a_gap_is_filled_an_overlap_is_cut_and_a_new_time_starts_anew() {
         let step = 20_000;
         let mut gap = encoder(48_000, 1, AudioCodec::Opus);
-        assert_eq!(times(&mut gap, &[packet(0, 960), packet(400_000, 960)]), (0..21).map(|n| n * step).collect::<Vec<_>>());
+        assert_eq!(times(&mut gap, &[packet(0, 960), packet(400_000, 960)]), (0..22).map(|n| n * step).collect::<Vec<_>>());
         let mut overlap = encoder(48_000, 1, AudioCodec::Opus);
-        assert_eq!(times(&mut overlap, &[packet(0, 9_600), packet(100_000, 9_600)]), (0..15).map(|n| n * step).collect::<Vec<_>>());
+        assert_eq!(times(&mut overlap, &[packet(0, 9_600), packet(100_000, 9_600)]), (0..16).map(|n| n * step).collect::<Vec<_>>());
         let mut anew = encoder(48_000, 1, AudioCodec::Opus);
-        assert_eq!(times(&mut anew, &[packet(0, 970), packet(3_600_000_000, 960)]), [0, step, 3_600_000_000]);
+        assert_eq!(times(&mut anew, &[packet(0, 970), packet(3_600_000_000, 960)]), [0, step, 3_600_000_000, 3_600_000_000 + step]);
     }
 
     #[test]

@@ -93,7 +93,8 @@ fn h5enc(args: &[&str], input: &[u8]) -> Vec<u8> {
 
 /// What a player shows: RGB, by the matrix and range that the stream declares.
 fn shown(stream: &[u8]) -> Vec<u8> {
-    ffmpeg(&["-i", "-", "-vf", "scale=flags=accurate_rnd+full_chroma_int+bicubic", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"], stream)
+    let scale = "scale=flags=accurate_rnd+full_chroma_int+bicubic";
+    ffmpeg(&["-i", "-", "-fps_mode", "passthrough", "-vf", scale, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"], stream)
 }
 
 /// One entry of ffprobe's description of the first stream.
@@ -199,7 +200,25 @@ fn jpegs_of_ffmpeg_in_every_sampling_are_decoded() {
         let rgb: Vec<u8> = (0..2).flat_map(|n| colours(size, n)).collect();
         let dimensions = format!("{}x{}", size.0, size.1);
         let jpegs = ffmpeg(
-            &["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", &dimensions, "-i", "-", "-c:v", "mjpeg", "-q:v", "1", "-pix_fmt", pix_fmt, "-f", "image2pipe", "-"],
+            &[
+                "-f",
+                "rawvideo",
+                "-pix_fmt",
+                "rgb24",
+                "-s",
+                &dimensions,
+                "-i",
+                "-",
+                "-c:v",
+                "mjpeg",
+                "-q:v",
+                "1",
+                "-pix_fmt",
+                pix_fmt,
+                "-f",
+                "image2pipe",
+                "-",
+            ],
             &rgb,
         );
         // Concatenated JPEGs, as a program prints them.
@@ -228,7 +247,9 @@ fn odd_sizes_lose_their_last_column_and_row() {
 fn scaling_keeps_shape_and_colours() {
     let (rgb, data) = source(PixelFormat::I420, (640, 480), 3, "bt601", "tv");
     let input = raw_mkv(PixelFormat::I420, (640, 480), 25, Colour::default(), &data);
-    for (size, (width, height)) in [("320x", (320, 240)), ("x120", (160, 120)), ("200x300", (200, 300)), ("1280x960", (1280, 960)), ("213x", (212, 160))] {
+    for (size, (width, height)) in
+        [("320x", (320, 240)), ("x120", (160, 120)), ("200x300", (200, 300)), ("1280x960", (1280, 960)), ("213x", (212, 160))]
+    {
         let stream = h5enc(&["--size", size, "--bitrate", "8M"], &input);
         assert_eq!(probe(&stream, "width,height"), format!("{width}\n{height}"), "{size}");
         let expected = convert(&rgb, (640, 480), "rgb24", "rgb24", &format!("scale={width}:{height}:flags=area"));
@@ -259,7 +280,9 @@ fn moving(size: (u32, u32), count: u32) -> Vec<u8> {
 #[test]
 fn keys_come_at_their_distance_with_parameter_sets_in_band() {
     let input = moving(SD, 60);
-    for (gop, expected) in [("1s", vec![0, 25, 50]), ("400ms", vec![0, 10, 20, 30, 40, 50]), ("24", vec![0, 24, 48]), ("1", (0..60).collect())] {
+    for (gop, expected) in
+        [("1s", vec![0, 25, 50]), ("400ms", vec![0, 10, 20, 30, 40, 50]), ("24", vec![0, 24, 48]), ("1", (0..60).collect())]
+    {
         let events = events(h5enc(&["--gop", gop], &input));
         let Event::Header(header) = &events[0] else { panic!("no header first") };
         let avcc = h5live::codec::h264::AvcC::parse(&header.tracks[0].config).unwrap();
@@ -295,7 +318,7 @@ fn the_rate_is_thinned_and_the_bitrate_is_kept() {
     let input = moving((640, 360), 100);
     let stream = events(h5enc(&["--rate", "10"], &input));
     assert!((39..=41).contains(&packets(&stream).len()), "{} pictures", packets(&stream).len());
-    for bitrate in [400_000.0, 1_200_000.0] {
+    for bitrate in [150_000.0, 400_000.0] {
         let stream = events(h5enc(&["--bitrate", &format!("{}K", bitrate / 1e3)], &moving((320, 180), 150)));
         let bytes: usize = packets(&stream)[50..].iter().map(|packet| packet.data.len()).sum();
         let reached = bytes as f64 * 8.0 / 4.0;
@@ -309,7 +332,8 @@ fn a_new_size_starts_anew_at_once() {
     let picture = |n: i64, (w, h): (u32, u32)| packet(0, n * 40_000, vec![50 + n as u8; (w * h) as usize]);
     let input = mkv(&[track(SD), picture(0, SD), picture(1, SD), track((640, 360)), picture(2, (640, 360)), picture(3, (640, 360))]);
     let events = events(h5enc(&[], &input));
-    let sizes: Vec<_> = events.iter().filter_map(|event| if let Event::Header(header) = event { header.tracks[0].as_video() } else { None }).collect();
+    let sizes: Vec<_> =
+        events.iter().filter_map(|event| if let Event::Header(header) = event { header.tracks[0].as_video() } else { None }).collect();
     assert_eq!(sizes.iter().map(|video| (video.width, video.height)).collect::<Vec<_>>(), [SD, (640, 360)]);
     assert_eq!(packets(&events).iter().map(|packet| packet.key).collect::<Vec<_>>(), [true, false, true, false]);
     assert!(matches!(events[3], Event::Header(_)), "the new header stands before the first picture of the new size");
@@ -317,7 +341,9 @@ fn a_new_size_starts_anew_at_once() {
 
 #[test]
 fn jpegs_that_change_their_size_start_anew_or_are_scaled() {
-    let jpeg = |size: &str| ffmpeg(&["-f", "lavfi", "-i", &format!("testsrc=s={size}"), "-frames:v", "1", "-f", "image2pipe", "-c:v", "mjpeg", "-"], &[]);
+    let jpeg = |size: &str| {
+        ffmpeg(&["-f", "lavfi", "-i", &format!("testsrc=s={size}"), "-frames:v", "1", "-f", "image2pipe", "-c:v", "mjpeg", "-"], &[])
+    };
     let input = [jpeg("320x240"), jpeg("640x480"), jpeg("640x480"), jpeg("320x240")].concat();
     let headers = |events: &[Event]| events.iter().filter(|event| matches!(event, Event::Header(_))).count();
     let anew = events(h5enc(&["--video", "h264"], &input));
@@ -369,7 +395,14 @@ impl Steps {
 fn no_frame_is_held_back() {
     let raw = video(Codec::Raw(PixelFormat::I420), SD, 25, Colour::default());
     let sound = Track::audio(Codec::Pcm(SampleFormat::S16), AudioParams { rate: 48_000, channels: 1, delay: Duration::ZERO });
-    for args in [&[][..], &["--video", "mjpeg"], &["--video", "mjpeg", "--threads", "1"], &["--threads", "4"], &["--late", "drop"], &["--size", "160x"]] {
+    for args in [
+        &[][..],
+        &["--video", "mjpeg"],
+        &["--video", "mjpeg", "--threads", "1"],
+        &["--threads", "4"],
+        &["--late", "drop"],
+        &["--size", "160x"],
+    ] {
         let mut steps = Steps::start(args);
         steps.send(header(&[raw.clone(), sound.clone()]));
         for n in 0..30 {
@@ -459,7 +492,7 @@ fn pcm_mkv(rate: u32, channels: u16, format: SampleFormat, data: &[u8], step: us
 /// What is heard at 48 kHz: floats, one list a channel; silence is put where times have holes.
 fn heard(stream: &[u8], channels: usize) -> Vec<Vec<f32>> {
     let count = channels.to_string();
-    let args = ["-i", "-", "-af", "aresample=48000:async=1:first_pts=0", "-ac", &count, "-f", "f32le", "-"];
+    let args = ["-copyts", "-i", "-", "-af", "aresample=48000:async=1:first_pts=0", "-ac", &count, "-f", "f32le", "-"];
     let samples: Vec<f32> = ffmpeg(&args, stream).chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
     (0..channels).map(|channel| samples.iter().skip(channel).step_by(channels).copied().collect()).collect()
 }
@@ -486,7 +519,7 @@ fn check_tone(stream: &[u8], channels: u16, what: &str) {
     for (side, samples) in heard.iter().enumerate() {
         assert!(samples.len().abs_diff(72_000) <= 48 * 45, "{what}: {} samples", samples.len());
         let at = onset(samples);
-        assert!(at.abs_diff(24_000) < 48 * 3, "{what}: the tone starts at {:.1} ms", at as f32 / 48.0);
+        assert!(at.abs_diff(24_000) < 72, "{what}: the tone starts at {:.1} ms", at as f32 / 48.0);
         let pitch = if side == 1 { 500.0 } else { 1000.0 };
         let loud = strength(&samples[30_000..66_000], pitch);
         let wanted = if channels > 2 { 0.1..0.45 } else { 0.35..0.45 };
@@ -567,7 +600,7 @@ fn what_cannot_be_is_refused_and_what_is_not_wanted_is_left_out() {
     assert_eq!(probe(&h5enc(&["--audio", "none"], &both), "codec_name"), "h264");
     assert_eq!(probe(&h5enc(&["--audio", "copy", "--video", "copy"], &both), "codec_name"), "rawvideo\npcm_u8");
     // An empty input is an end, and a closed output too.
-    assert_eq!(h5enc(&[], &[]), []);
+    assert!(h5enc(&[], &[]).is_empty());
 }
 
 #[test]
@@ -588,11 +621,15 @@ fn damaged_jpegs_are_left_out_and_counted() {
 
 #[test]
 fn what_programs_print_is_taken() {
-    let y4m = ffmpeg(&["-f", "lavfi", "-i", "testsrc2=s=320x240:r=30:d=0.5", "-pix_fmt", "yuv422p", "-strict", "-1", "-f", "yuv4mpegpipe", "-"], &[]);
+    let y4m = ffmpeg(
+        &["-f", "lavfi", "-i", "testsrc2=s=320x240:r=30:d=0.5", "-pix_fmt", "yuv422p", "-strict", "-1", "-f", "yuv4mpegpipe", "-"],
+        &[],
+    );
     let stream = h5enc(&[], &y4m);
     assert_eq!(probe(&stream, "codec_name,width,height,r_frame_rate"), "h264\n320\n240\n30/1");
     let wav = ffmpeg(&["-f", "lavfi", "-i", "sine=1000:r=22050:d=0.5", "-f", "wav", "-"], &[]);
     assert_eq!(probe(&h5enc(&[], &wav), "codec_name,channels"), "opus\n1");
-    let matroska = ffmpeg(&["-f", "lavfi", "-i", "testsrc2=s=320x240:r=25:d=0.4", "-c:v", "rawvideo", "-pix_fmt", "nv12", "-f", "matroska", "-"], &[]);
+    let matroska =
+        ffmpeg(&["-f", "lavfi", "-i", "testsrc2=s=320x240:r=25:d=0.4", "-c:v", "rawvideo", "-pix_fmt", "nv12", "-f", "matroska", "-"], &[]);
     assert_eq!(packets(&events(h5enc(&[], &matroska))).len(), 10);
 }

@@ -12,6 +12,9 @@ mod layers;
 /// h5cap: the test picture, pictures, recordings, how it ends.
 mod cap;
 
+/// h5enc: pixels, sound, times, and what is out before the next one goes in.
+mod enc;
+
 /// The server over real sockets: routes, protocol, hostile and slow clients, inputs that end.
 mod serve;
 
