@@ -29,8 +29,11 @@ const LOWER = 0.004;
 const MAX_RATE = 1.06;
 /** Margins are judged over this time, or over four frames where those take longer. */
 const WINDOW_MS = 3000;
-/** The burst of the cached group of pictures may still be arriving when playback starts: for this long one early seek is allowed. */
+/** The burst of the cached group of pictures may still be arriving when playback starts: for this long one seek is allowed when behind by so much. */
 const EARLY_MS = 1500;
+const EARLY_BEHIND = 0.3;
+/** After a stall of this length it is as at the start: browsers wait for more than is needed before they go on. */
+const LONG_STALL_MS = 500;
 /** This far behind, a speed-up would take too long. */
 const SEEK_BEHIND = 1.0;
 /** Behind by this much, the picture is not asked any more. */
@@ -55,7 +58,8 @@ export class LiveEdge {
     this.startedAt = null;
     this.firstData = null;
     this.previewed = false;
-    this.early = true;
+    this.earlyUntil = 0;
+    this.stalledAt = null;
     this.lastData = null;
     this.lastShown = null;
     this.shownTime = null;
@@ -96,15 +100,18 @@ export class LiveEdge {
 
   /** A picture was presented (requestVideoFrameCallback, or a `timeupdate` where there is none). */
   shown(now, mediaTime) {
+    if (this.stalledAt !== null && now - this.stalledAt > LONG_STALL_MS) this.earlyUntil = now + EARLY_MS;
+    this.stalledAt = null;
     this.lastShown = now;
     this.shownTime = mediaTime;
     this.stuck = 0;
   }
 
   /** The element said `waiting`: what was learned about margins no longer holds. */
-  waiting() {
+  waiting(now) {
     if (this.startedAt === null) return null;
     this.stats.stalls++;
+    this.stalledAt ??= now;
     this.margins = [];
     return { rate: 1, why: 'waiting' };
   }
@@ -146,6 +153,7 @@ export class LiveEdge {
     const end = last(view.ranges)[1];
     if (end - view.ranges[0][0] < this.startAhead - 0.001) return null;
     this.startedAt = now;
+    this.earlyUntil = now + EARLY_MS;
     this.lastShown = now;
     const at = intoRange(view.ranges, end - this.startAhead);
     return { ...(Math.abs(view.time - at) > 0.001 && { seek: at }), play: true, why: 'start' };
@@ -159,11 +167,11 @@ export class LiveEdge {
   }
 
   #tooFar(now, ahead, behind, bursting) {
-    const early = this.early && now - this.startedAt < EARLY_MS;
+    const early = now < this.earlyUntil;
     if (early && bursting) return false;
-    const limit = early ? Math.max(0.3, this.startAhead + 3 * this.chunk) : Math.max(SEEK_BEHIND, 2.5 * this.chunk);
+    const limit = early ? Math.max(EARLY_BEHIND, this.startAhead + 3 * this.chunk) : Math.max(SEEK_BEHIND, 2.5 * this.chunk);
     if (!(ahead > limit && behind > limit) && ahead < Math.max(SEEK_ALWAYS, 4 * this.chunk)) return false;
-    this.early = false;
+    this.earlyUntil = 0;
     return true;
   }
 

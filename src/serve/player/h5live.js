@@ -1,5 +1,5 @@
 import { Backoff, Median, ServerClock } from './clock.js';
-import { MseTransport } from './mse.js';
+import { MseTransport, isSound } from './mse.js';
 import { JpegTransport } from './jpeg.js';
 import { Mp4Transport, MultipartTransport } from './http.js';
 import { TEXT, View } from './view.js';
@@ -134,6 +134,7 @@ export class H5Live extends HTMLElement {
   #restart() {
     this.#drop();
     this.#candidate = 0;
+    this.#info = {};
     this.#backoff.reset();
     this.#connect();
   }
@@ -215,9 +216,16 @@ export class H5Live extends HTMLElement {
     this.#view.video.muted = this.muted;
     const wrong = this.#transport instanceof MseTransport && !this.muted !== this.#transport.hasSound;
     // Without sound only video is taken: a sound track makes Chromium show the picture later, even when it is muted.
-    if (wrong && this.#info.audio !== null) this.#connect();
+    if (wrong && this.#offersSound) this.#connect();
+    else this.#transport?.foreground();
     this.#refresh();
     this.dispatchEvent(new Event('volumechange'));
+  }
+
+  /** Until the server has said what there is, it may be anything. */
+  get #offersSound() {
+    if (this.#transport && this.#view.video.hidden) return false;
+    return this.#info.codecs?.some(isSound) ?? true;
   }
 
   #onvisibility = () => {
@@ -250,10 +258,13 @@ export class H5Live extends HTMLElement {
     const frame = 1000 * (this.#transport?.edge?.chunk ?? 0);
     const still = document.hidden ? 0 : now - Math.max(this.#shownAt, this.#begun);
     const busy = still > Math.max(BUSY_MS, 2.5 * frame) && this.#state !== 'idle';
+    const link = this.#transport?.link;
+    const quiet = link?.opened && now - link.dataAt > Math.max(QUIET_MS, 3 * frame);
     if (['playing', 'stalled', 'waiting', 'paused'].includes(this.#state)) {
-      const quiet = this.#transport?.link && now - this.#transport.link.dataAt > Math.max(QUIET_MS, 3 * frame);
-      const paused = this.#view.video.paused && !this.#view.video.hidden;
+      const paused = this.#view.video.paused && !this.#view.video.hidden && this.#pictures > 0;
       this.#setState(paused ? 'paused' : !busy ? 'playing' : quiet ? 'waiting' : 'stalled');
+    } else if (this.#state === 'connecting' && quiet) {
+      this.#setState('waiting');
     }
     this.#show(busy);
   }
@@ -273,7 +284,7 @@ export class H5Live extends HTMLElement {
       busy,
       seen: this.#pictures > 0,
       latency: this.#latency.value,
-      offersSound: this.#info.audio !== null && !(this.#transport instanceof JpegTransport),
+      offersSound: this.#offersSound,
       muted: this.muted,
       controls: this.getAttribute('controls') !== 'none',
     });

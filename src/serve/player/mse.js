@@ -9,6 +9,15 @@ const AUDIO_CODECS = ['mp4a.40.2', 'mp4a.40.5', 'flac', 'opus', 'mp3'];
 /** More than this waiting for the SourceBuffer means that it hangs. */
 const MAX_QUEUED = 64 << 20;
 
+/** Whether an RFC 6381 list of codecs names one for sound. */
+export function isSound(codecs) {
+  return /mp4a|opus|flac|mp3/i.test(codecs);
+}
+
+function isVideo(codecs) {
+  return /avc|hvc|hev|av01|vp0/i.test(codecs);
+}
+
 /** iPhone has only the managed kind, and it is the better one where there are both. */
 const MediaSourceKind = globalThis.ManagedMediaSource ?? globalThis.MediaSource;
 
@@ -31,6 +40,7 @@ export class MseTransport {
   #video;
   #events;
   #sound;
+  #asked = false;
   #source = new MediaSourceKind();
   #buffer = null;
   #queue = [];
@@ -41,6 +51,8 @@ export class MseTransport {
   #lastTime = null;
   #detach = new AbortController();
   #frameCallback = 0;
+  /** Pictures tell their own time. Not so sound alone, and not in browsers without requestVideoFrameCallback: then the clock advances. */
+  #timed = true;
   #timer = 0;
   #address;
 
@@ -54,7 +66,7 @@ export class MseTransport {
     this.appends = 0;
     this.codecs = '';
     this.#attach();
-    this.link = new Link(ws, { open: () => this.#request(), message: m => this.#message(m), data: d => this.#data(d), closed: (r, c) => this.#closed(r, c) }, clock);
+    this.link = new Link(ws, { open: () => this.#request(this.#sound), message: m => this.#message(m), data: d => this.#data(d), closed: (r, c) => this.#closed(r, c) }, clock);
   }
 
   stop() {
@@ -77,14 +89,14 @@ export class MseTransport {
   }
 
   get hasSound() {
-    return /mp4a|opus|flac|mp3/i.test(this.codecs);
+    return isSound(this.codecs);
   }
 
   #attach() {
     const video = this.#video;
     const on = (target, name, run) => target.addEventListener(name, run, { signal: this.#detach.signal });
-    on(this.#source, 'sourceopen', () => this.#request());
-    on(video, 'waiting', () => this.#follow(this.edge.waiting()));
+    on(this.#source, 'sourceopen', () => this.#request(this.#sound));
+    on(video, 'waiting', () => this.#follow(this.edge.waiting(performance.now())));
     on(video, 'error', () => this.#fail(`the browser cannot decode this: ${video.error?.message || 'media error'}`));
     if (globalThis.ManagedMediaSource) {
       video.disableRemotePlayback = true;
@@ -94,7 +106,7 @@ export class MseTransport {
       video.src = this.#address;
     }
     if (video.requestVideoFrameCallback) this.#onframe();
-    else on(video, 'timeupdate', () => this.#shown(video.currentTime, Date.now()));
+    on(video, 'timeupdate', () => this.#timed || this.#shown(video.currentTime, Date.now()));
     this.#timer = setInterval(() => this.#follow(this.edge.check(performance.now(), this.#view(), document.hidden)), 250);
   }
 
@@ -110,28 +122,36 @@ export class MseTransport {
     this.#events.shown({ media, at });
   }
 
-  /** Says what the browser can play, when both ends are ready. */
-  #request() {
+  /** Says what the browser can play, when both ends are ready. Video codecs alone ask for video alone. */
+  #request(sound) {
     if (this.#source.readyState !== 'open' || !this.link?.opened || this.#buffer) return;
-    const codecs = this.#sound ? [...VIDEO_CODECS, ...AUDIO_CODECS] : VIDEO_CODECS;
+    const codecs = sound ? [...VIDEO_CODECS, ...AUDIO_CODECS] : VIDEO_CODECS;
     const playable = codecs.filter(codec => MediaSourceKind.isTypeSupported(`video/mp4; codecs="${codec}"`));
+    this.#asked = sound;
     this.link.send({ type: 'mse', value: playable.join() });
   }
 
   #message({ type, value }) {
     if (type === 'mse') this.#open(String(value));
-    else if (type === 'error') this.#fail(String(value), { unplayable: true });
+    else if (type === 'error') this.#refused(String(value));
     else if (type === 'dropped') this.dropped += Number(value?.frames ?? value) || 0;
     else if (type === 'stream') this.#events.info(value);
+  }
+
+  /** Sound and picture may come in one piece, as some foreign streams have it: then they are to be had together only. */
+  #refused(reason) {
+    if (this.#asked || !reason.includes('codecs not matched')) this.#fail(reason, { unplayable: true });
+    else this.#request(true);
   }
 
   #open(mime) {
     if (!MediaSourceKind.isTypeSupported(mime)) return this.#fail(`this browser cannot play ${mime}`, { unplayable: true });
     this.codecs = /codecs="([^"]*)"/.exec(mime)?.[1] ?? '';
     this.edge.audio = this.hasSound;
+    this.#timed = 'requestVideoFrameCallback' in this.#video && isVideo(this.codecs);
     this.#buffer = this.#source.addSourceBuffer(mime);
     this.#buffer.addEventListener('updateend', () => this.#appended(), { signal: this.#detach.signal });
-    if (this.#sound && !this.hasSound) this.#events.info({ audio: null });
+    if (this.#asked && !this.hasSound) this.#events.info({ codecs: [this.codecs] });
   }
 
   #data(data) {

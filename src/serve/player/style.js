@@ -4,12 +4,13 @@ export const STYLE = `
   --accent: var(--h5-live-accent, #ff3b30);
   --ink: #fff;
   --glass: rgb(12 14 18 / 58%);
-  display: block; position: relative; overflow: hidden; aspect-ratio: var(--h5-live-ratio, var(--picture-ratio, 16 / 9));
+  --ratio: var(--h5-live-ratio, var(--picture-ratio, 16 / 9));
+  display: block; position: relative; overflow: hidden; aspect-ratio: var(--ratio); max-width: calc(var(--h5-live-max-height) * var(--ratio));
   background: var(--h5-live-background, #0c0e12); color: var(--ink);
   font: 500 13px/1.35 system-ui, sans-serif; -webkit-tap-highlight-color: transparent; user-select: none; -webkit-user-select: none;
 }
 :host([hidden]), [hidden] { display: none !important; }
-:host(:fullscreen) { width: 100%; height: 100%; aspect-ratio: auto; border-radius: 0; }
+:host(:fullscreen) { width: 100%; height: 100%; max-width: none; aspect-ratio: auto; border-radius: 0; }
 video, img, canvas { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: var(--h5-live-fit, contain); display: block; }
 button {
   font: inherit; color: inherit; border: 0; margin: 0; cursor: pointer; background: none; min-width: 44px; min-height: 44px; padding: 0 10px;
@@ -38,7 +39,8 @@ svg { width: 22px; height: 22px; fill: none; stroke: currentColor; stroke-width:
 .active .bar button, .bar:focus-within button { pointer-events: auto; }
 .root { position: absolute; inset: 0; }
 :host(:fullscreen) .root:not(.active) { cursor: none; }
-.pill { position: absolute; left: max(10px, env(safe-area-inset-left)); bottom: max(10px, env(safe-area-inset-bottom)); padding: 0 16px 0 12px; }
+.pill { position: absolute; min-width: 44px; left: max(10px, env(safe-area-inset-left)); bottom: max(10px, env(safe-area-inset-bottom)); padding: 0 11px; }
+.pill span { padding-right: 4px; }
 .pill:hover { background: rgb(12 14 18 / 78%); }
 .center { position: absolute; inset: 0; display: grid; place-content: center; justify-items: center; gap: 14px; pointer-events: none; text-align: center; padding: 16px; }
 .center button { pointer-events: auto; }

@@ -58,7 +58,7 @@ export class View {
         part('sound', button('sound', TEXT.mute, actions.sound, { class: 'sound', hidden: '' })),
         part('pip', button('pip', TEXT.pip, actions.pip, { hidden: '' })),
         part('full', button('full', TEXT.full, actions.full)))),
-      part('unmute', button('muted', TEXT.unmute, actions.sound, { class: 'pill', hidden: '' }, TEXT.unmute)),
+      part('unmute', button('muted', TEXT.unmute, actions.sound, { class: 'pill', hidden: '' }, h('span', { part: 'unmute-text' }, TEXT.unmute))),
       part('status', h('div', { class: 'sr', role: 'status' })));
     this.#sheet.replaceSync(STYLE);
     shadow.adoptedStyleSheets = [this.#sheet];

@@ -51,6 +51,19 @@ test('a jittery network keeps the margin it needs', () => {
   assert.ok(latency(sim, 8000) < 5 + 80 + 42 + 34, `${latency(sim, 8000)}`);
 });
 
+test('what a late chunk needed three seconds ago, at another delay, is counted at the delay of now', () => {
+  // Every 2.6 s one chunk is 120 ms late: playing off all the rest would stall then.
+  const sim = simulate({ fps: 30, seconds: 40, delay: n => (n < 60 ? 350 : n % 78 === 0 ? 125 : 5) });
+  assert.ok(latency(sim, 25000) < 200, `${latency(sim, 25000)}`);
+  assert.deepEqual(sim.waits.filter(t => t > 4000), []);
+});
+
+test('a browser that itself stood still for a while, and so is behind, seeks', () => {
+  const sim = simulate({ fps: 30, seconds: 12, each: s => (s.now === 5000 && (s.paused = true)) || (s.now === 6500 && (s.paused = false)) });
+  assert.equal(count(sim, 'behind'), 1);
+  assert.ok(latency(sim, 8000) < 100, `${latency(sim, 8000)}`);
+});
+
 for (const fps of [10, 30]) {
   test(`after a network freeze of 10 s it is live again within 3 s, at ${fps} fps`, () => {
     const sim = simulate({ fps, seconds: 30, delay: (n, t) => (t > 8000 && t < 18000 ? 18000 - t : 5) });
@@ -58,6 +71,13 @@ for (const fps of [10, 30]) {
     assert.ok(latency(sim, 20500, 21500) < usual + 1000 / fps + 20, `${latency(sim, 20500, 21500)} against ${usual}`);
   });
 }
+
+test('after a pause of the source it is live at once, though the browser waited for more', () => {
+  // The pictures after the pause follow those before it without a hole: all later ones are two seconds later.
+  const sim = simulate({ fps: 30, seconds: 15, resume: 0.35, delay: n => (n >= 150 ? 2005 : 5) });
+  assert.equal(count(sim, 'behind'), 1);
+  assert.ok(latency(sim, 8500, 9500) - 2000 < 130, `${latency(sim, 8500, 9500) - 2000}`);
+});
 
 test('a hole in the timeline is jumped', () => {
   // Two seconds were dropped for this viewer: what follows is the newest group of pictures.

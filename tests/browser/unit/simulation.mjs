@@ -19,11 +19,11 @@ export function random(seed) {
  * @param {number} [o.phase]   how far into its group of pictures the stream is when the viewer comes, 0 to 1
  * @param {(n: number, t: number) => number | null} [o.delay]  ms from capture to arrival of frame n captured at t ms; null: never
  * @param {boolean} [o.audio]
- * @param {number} [o.decode]  ms from the moment a frame is due to its presentation
+ * @param {number} [o.resume]  seconds of media that the browser wants before it goes on after a stall
  * @param {(sim: object) => void} [o.each]  called every millisecond, to interfere
  */
 export function simulate(o) {
-  const { fps, gop = 1, phase = 0.5, seconds = 10, delay = () => 5, audio = false } = o;
+  const { fps, gop = 1, phase = 0.5, seconds = 10, delay = () => 5, audio = false, resume = 0 } = o;
   const frame = 1000 / fps;
   const origin = 1000 * 1000;
   const sim = { now: 0, time: 0, rate: 1, paused: true, ranges: [], log: [], latencies: [], waits: [], rates: new Set(), hidden: false, frozen: false };
@@ -65,16 +65,16 @@ export function simulate(o) {
       follow(edge.appended(sim.now, view()));
     }
     const range = sim.ranges.find(([a, b]) => a <= sim.time && sim.time < b);
-    if (!sim.paused && range) {
+    if (!sim.paused && range && !(stalled && range[1] - sim.time < resume)) {
       sim.time = Math.min(sim.time + sim.rate / 1000, range[1]);
       stalled = false;
     } else if (!sim.paused && !stalled) {
       stalled = true;
       sim.waits.push(sim.now);
-      follow(edge.waiting());
+      follow(edge.waiting(sim.now));
     }
     const at = range && Math.floor((sim.time * 1000 - origin) / frame + 1e-6);
-    if (range && at !== shown && !sim.hidden && !sim.frozen) {
+    if (range && !stalled && at !== shown && !sim.hidden && !sim.frozen) {
       shown = at;
       edge.shown(sim.now, (origin + at * frame) / 1000);
       if (!sim.paused) sim.latencies.push([sim.now, sim.now - at * frame]);

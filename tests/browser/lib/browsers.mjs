@@ -1,0 +1,60 @@
+// Chromium and Firefox without a screen, with the same few verbs.
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { chromium as playwright } from 'playwright-core';
+import puppeteer from 'puppeteer-core';
+
+const first = (given, ...names) => given ?? names.flatMap(name => (process.env.PATH ?? '').split(':').map(dir => path.join(dir, name))).find(file => fs.existsSync(file));
+const CHROMIUM = first(process.env.CHROMIUM, 'chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable');
+const FIREFOX = first(process.env.FIREFOX, 'firefox-esr', 'firefox');
+
+const CHROMIUM_ARGS = ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+const FIREFOX_PREFS = {
+  'media.autoplay.default': 0,
+  'datareporting.policy.dataSubmissionEnabled': false,
+  'app.update.enabled': false,
+  'network.captive-portal-service.enabled': false,
+  'network.connectivity-service.enabled': false,
+  'browser.safebrowsing.malware.enabled': false,
+  'media.gmp-manager.updateEnabled': false,
+  'media.gmp-gmpopenh264.enabled': false,
+};
+
+/** Each as `{name, open()}`; `open` gives `{page, requests, errors, close()}`. */
+export const browsers = [{ name: 'Chromium', open: chromium }, { name: 'Firefox', open: firefox }];
+
+export async function chromium({ args = [], size = [1000, 700], dark = false } = {}) {
+  if (!CHROMIUM) throw new Error('no Chromium found; set CHROMIUM to its path');
+  const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'h5live-chromium-'));
+  const context = await playwright.launchPersistentContext(profile, {
+    executablePath: CHROMIUM, headless: true, chromiumSandbox: false, args: [...CHROMIUM_ARGS, ...args],
+    viewport: { width: size[0], height: size[1] }, colorScheme: dark ? 'dark' : 'light',
+  });
+  const page = context.pages()[0] ?? (await context.newPage());
+  const close = async () => {
+    await context.close();
+    fs.rmSync(profile, { recursive: true, force: true });
+  };
+  return { ...(await listen(page)), context, close };
+}
+
+export async function firefox({ prefs = {}, size = [1000, 700] } = {}) {
+  if (!FIREFOX) throw new Error('no Firefox found; set FIREFOX to its path');
+  const browser = await puppeteer.launch({ browser: 'firefox', executablePath: FIREFOX, headless: true, extraPrefsFirefox: { ...FIREFOX_PREFS, ...prefs } });
+  const page = await browser.newPage();
+  await page.setViewport({ width: size[0], height: size[1] });
+  return { ...(await listen(page)), close: () => browser.close() };
+}
+
+/** What the page asks for and what it complains of; in the page, `firstPicture` is the time of the first picture, ms after navigation. */
+async function listen(page) {
+  const watch = () => addEventListener('statechange', e => { if (e.detail.state === 'playing') window.firstPicture ??= performance.now(); }, true);
+  await (page.addInitScript ? page.addInitScript(watch) : page.evaluateOnNewDocument(watch));
+  const requests = [];
+  const errors = [];
+  page.on('request', request => requests.push(request.url()));
+  page.on('pageerror', error => errors.push(error.message));
+  page.on('console', message => message.type() === 'error' && errors.push(message.text()));
+  return { page, requests, errors };
+}

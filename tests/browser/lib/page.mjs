@@ -1,0 +1,79 @@
+// What is asked inside of the page. The clock in the test picture: 36 columns × 2 rows of blocks at the top, column c from c·W/36 to (c+1)·W/36,
+// each max(8, W/36) high. Row 0: 32 bits of capture time (Unix ms modulo 2³²) and the high half of a checksum; row 1: 32 bits of frame number and
+// the low half. The checksum is CRC-8, polynomial 0x07, initial value 0xFF, over the eight bytes.
+
+/** Starts to read the clock of every picture that the element presents, into `window.clock`: null where the checksum fails. */
+export function watchClock(page, selector = 'h5-live') {
+  return page.evaluate(selector => {
+    const host = document.querySelector(selector);
+    const inside = host.shadowRoot ?? host;
+    const video = host.localName === 'video' ? host : inside.querySelector('video');
+    const image = inside.querySelector('img');
+    const canvas = document.createElement('canvas');
+    const context = canvas.getContext('2d', { willReadFrequently: true });
+    const crc8 = bytes => bytes.reduce((crc, byte) => {
+      crc ^= byte;
+      for (let i = 0; i < 8; i++) crc = crc & 0x80 ? ((crc << 1) ^ 0x07) & 0xff : (crc << 1) & 0xff;
+      return crc;
+    }, 0xff);
+    canvas.width = 36;
+    canvas.height = 2;
+    context.imageSmoothingEnabled = false;
+    window.clock = [];
+    window.presented = 0;
+    const read = (source, width) => {
+      const block = Math.max(8, Math.floor(width / 36));
+      for (const row of [0, 1]) context.drawImage(source, 0, Math.floor((row + 0.5) * block), width, 1, 0, row, 36, 1);
+      const { data } = context.getImageData(0, 0, 36, 2);
+      const number = (from, to) => { let v = 0; for (let i = from; i < to; i++) v = v * 2 + (data[i * 4] > 128 ? 1 : 0); return v; };
+      const [time, frame] = [number(0, 32), number(36, 68)];
+      const bytes = [time, frame].flatMap(v => [24, 16, 8, 0].map(shift => (v >>> shift) & 0xff));
+      const good = crc8(bytes) === number(32, 36) * 16 + number(68, 72);
+      let latency = (Date.now() % 2 ** 32) - time;
+      if (latency < -(2 ** 31)) latency += 2 ** 32;
+      window.clock.push(good ? { frame, latency, at: performance.now(), shown: host.stats?.latency ?? null } : null);
+    };
+    const onframe = () => {
+      window.presented++;
+      read(video, video.videoWidth);
+      video.requestVideoFrameCallback(onframe);
+    };
+    video?.requestVideoFrameCallback(onframe);
+    image?.addEventListener('load', () => image.complete && image.naturalWidth && read(image, image.naturalWidth));
+  }, selector);
+}
+
+/** The clock's readings since the last call: how many were good, whether frame numbers only grew, and the median latency in ms. */
+export async function readClock(page) {
+  const readings = await page.evaluate(() => window.clock.splice(0));
+  const good = readings.filter(Boolean);
+  const latencies = good.map(r => r.latency).sort((a, b) => a - b);
+  return {
+    pictures: readings.length,
+    good: readings.length ? good.length / readings.length : 0,
+    ordered: good.every((r, i) => i === 0 || r.frame >= good[i - 1].frame),
+    frames: good.map(r => r.frame),
+    p50: latencies[latencies.length >> 1] ?? NaN,
+    p95: latencies[Math.floor(latencies.length * 0.95)] ?? NaN,
+    shown: good.at(-1)?.shown ?? null,
+  };
+}
+
+/** What the player says of itself; {} before it is there. */
+export const stats = page => page.evaluate(() => document.querySelector('h5-live')?.stats ?? {});
+
+/** What the <video> inside says. */
+export const video = page => page.evaluate(() => {
+  const v = document.querySelector('h5-live').shadowRoot.querySelector('video');
+  const quality = v.getVideoPlaybackQuality();
+  return { time: v.currentTime, frames: quality.totalVideoFrames, error: v.error?.message ?? null, muted: v.muted, width: v.videoWidth, audioBytes: v.webkitAudioDecodedByteCount ?? null, audio: v.mozHasAudio ?? null };
+});
+
+/** A real click into the middle of an element inside the player. */
+export async function click(page, selector) {
+  const [x, y] = await page.evaluate(selector => {
+    const { left, top, width, height } = document.querySelector('h5-live').shadowRoot.querySelector(selector).getBoundingClientRect();
+    return [left + width / 2, top + height / 2];
+  }, selector);
+  await page.mouse.click(x, y);
+}

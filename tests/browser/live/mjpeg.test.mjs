@@ -1,0 +1,63 @@
+// `h5cap test | h5enc --video mjpeg | h5serve`: pictures in an <img>, and what plain HTTP gives.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { browsers } from '../lib/browsers.mjs';
+import { readClock, stats, watchClock } from '../lib/page.mjs';
+import { Bench, Server, sleep, until } from '../lib/programs.mjs';
+
+const bench = new Bench();
+let server;
+const feed = () => bench.pipeline([['h5cap', 'test', '--size', '640x360', '--rate', '30', '--no-audio'], ['h5enc', '--video', 'mjpeg']], server.inputs.cam);
+
+before(async () => {
+  server = await Server.start(bench);
+  feed();
+  await server.live();
+});
+after(() => bench.close());
+
+for (const { name, open } of browsers) {
+  test(name, async t => {
+    const browser = await open();
+    const { page, errors } = browser;
+    t.after(() => browser.close());
+
+    await t.test('pictures in an <img>, in order', async () => {
+      await page.goto(server.url('cam'));
+      await until('the first picture', () => page.evaluate(() => window.firstPicture));
+      await watchClock(page);
+      await sleep(1000);
+      await readClock(page);
+      await sleep(4000);
+      const read = await readClock(page);
+      t.diagnostic(`latency p50 ${Math.round(read.p50)} ms, p95 ${Math.round(read.p95)} ms, ${read.pictures} pictures in 4 s`);
+      assert.ok(read.good > 0.9 && read.ordered && read.pictures > 60, JSON.stringify({ ...read, frames: read.frames.length }));
+      assert.ok(read.p50 < 150, `${read.p50} ms`);
+      const shown = await page.evaluate(() => {
+        const { shadowRoot } = document.querySelector('h5-live');
+        return { image: shadowRoot.querySelector('img').checkVisibility(), video: shadowRoot.querySelector('video').checkVisibility(), pill: shadowRoot.querySelector('.pill').checkVisibility() };
+      });
+      assert.deepEqual(shown, { image: true, video: false, pill: false });
+      assert.deepEqual(errors, []);
+    });
+
+    await t.test('without WebSocket: multipart', async () => {
+      await page.evaluate(() => document.querySelector('h5-live').setAttribute('transport', 'multipart'));
+      await until('playing', async () => (await stats(page)).state === 'playing' && (await stats(page)).transport === 'MJPEG (HTTP)');
+      assert.equal((await stats(page)).width, 640);
+    });
+
+    await t.test('h5serve killed and started again', async () => {
+      await page.evaluate(() => document.querySelector('h5-live').removeAttribute('transport'));
+      await until('playing', async () => (await stats(page)).state === 'playing' && (await stats(page)).transport === 'MJPEG');
+      await server.kill();
+      await until('the page says so', async () => (await stats(page)).state === 'reconnecting');
+      assert.ok(await page.evaluate(() => document.querySelector('h5-live').shadowRoot.querySelector('img').naturalWidth > 0), 'the last picture stays');
+      await server.run();
+      feed();
+      await server.live();
+      const { pictures } = await stats(page);
+      await until('pictures', async () => (await stats(page)).pictures > pictures + 10, 15000);
+    });
+  });
+}
