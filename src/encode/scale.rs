@@ -2,8 +2,9 @@
 
 use super::picture::{Picture, Planes};
 use crate::media::Unsupported;
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use std::fmt;
 use std::str::FromStr;
 
@@ -76,10 +77,11 @@ impl Scaler {
         };
         let [y, u, v] = to.planes_mut();
         let mut plane = |from: &[u8], (fw, fh): (usize, usize), to: &mut [u8], (tw, th): (usize, usize)| {
-            let from = ImageRef::new(fw as u32, fh as u32, &from[..fw * fh], PixelType::U8).expect("a tight plane");
-            let mut to = Image::from_slice_u8(tw as u32, th as u32, to, PixelType::U8).expect("a tight plane");
+            // Typed views: the untyped `resize` would be compiled for every kind of pixel there is.
+            let from = TypedImageRef::<U8>::from_buffer(fw as u32, fh as u32, &from[..fw * fh]).expect("a tight plane");
+            let mut to = TypedImage::<U8>::from_buffer(tw as u32, th as u32, to).expect("a tight plane");
             let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-            resizer.resize(&from, &mut to, &options).expect("two planes of one byte a sample");
+            resizer.resize_typed(&from, &mut to, &options).expect("two planes of one byte a sample");
         };
         let half = |(w, h): (usize, usize)| (w.div_ceil(2), h.div_ceil(2));
         let (old, new) = ((from.width, from.height), (width, height));
