@@ -1,74 +1,80 @@
-//! JPEG both ways, through libjpeg-turbo's planar interface: no way through RGB, chroma stays as small as it is coded.
-//!
-//! Measured at 1280x720, quality 80, one core (scripts/bench.d/enc): encoding 2.5 ms (`jpeg-encoder` 6.5), decoding 2.5 ms
-//! (`zune-jpeg` 4.0, without the way back from full-size chroma).
+//! JPEG both ways: `jpeg-encoder` is fed planar 4:2:0 as it is, `zune-jpeg` gives Y'CbCr; there is no way through RGB.
 
-use super::colour::Space;
 use super::convert::to_i420;
-use super::picture::{Picture, Planes, copy_rows};
+use super::colour::Space;
+use super::picture::{Picture, Planes};
 use crate::media::{Malformed, PixelFormat, Unsupported};
-use std::borrow::Cow;
-use turbojpeg::{Colorspace, Compressor, DecompressHeader, Decompressor, Image, Subsamp, YuvImage, YuvPlanesImage};
+use jpeg_encoder::{EncodingError, ImageBuffer, JpegColorType, SamplingFactor};
+use zune_jpeg::JpegDecoder;
+use zune_jpeg::zune_core::bytestream::ZCursor;
+use zune_jpeg::zune_core::colorspace::ColorSpace;
+use zune_jpeg::zune_core::options::DecoderOptions;
 
 /// A side larger than this is taken for damage (as for every track).
 const MAX_SIDE: usize = 16384;
 /// A progressive image of more scans is taken for an attack: encoders write about ten.
-const MAX_SCANS: u32 = 64;
+const MAX_SCANS: usize = 64;
 
 /// Encodes 4:2:0 pictures; one per thread.
 pub struct Encoder {
-    compressor: Compressor,
+    quality: u8,
+    /// Length of the last image: the next one will be about as long.
+    last: usize,
 }
 
 impl Encoder {
     /// `quality` 1 to 100, as of libjpeg.
-    ///
-    /// # Errors
-    /// If libjpeg-turbo has no memory.
-    pub fn new(quality: u8) -> Result<Encoder, turbojpeg::Error> {
-        let mut compressor = Compressor::new()?;
-        compressor.set_quality(i32::from(quality.clamp(1, 100)))?;
-        Ok(Encoder { compressor })
+    pub fn new(quality: u8) -> Encoder {
+        Encoder { quality: quality.clamp(1, 100), last: 0 }
     }
 
     /// One whole JPEG image. The samples are taken for BT.601 of the full range, which is what JPEG means.
     ///
     /// # Errors
     /// For sizes that JPEG cannot say: 0 or over 65535.
-    pub fn encode(&mut self, picture: &Planes<'_>) -> Result<Vec<u8>, turbojpeg::Error> {
-        let (width, height) = (picture.width, picture.height);
-        // The library wants luma up to the edge of the last whole chroma sample.
-        let (y, y_stride) = if width % 2 == 0 && height % 2 == 0 {
-            (Cow::Borrowed(picture.y), picture.y_stride)
-        } else {
-            (Cow::Owned(pad(picture)), width.next_multiple_of(2))
-        };
-        self.compressor.compress_yuv_planes_to_vec(&YuvPlanesImage {
-            y_plane: &y[..],
-            u_plane: picture.u,
-            v_plane: picture.v,
-            width,
-            height,
-            y_stride,
-            u_stride: picture.c_stride,
-            v_stride: picture.c_stride,
-            subsamp: Subsamp::Sub2x2,
-        })
+    pub fn encode(&mut self, picture: &Planes<'_>) -> Result<Vec<u8>, EncodingError> {
+        let side = |side: usize| u16::try_from(side).unwrap_or(0);
+        let rows = Rows { picture, width: side(picture.width), height: side(picture.height) };
+        let mut image = Vec::with_capacity(self.last + self.last / 8);
+        let mut encoder = jpeg_encoder::Encoder::new(&mut image, self.quality);
+        encoder.set_sampling_factor(SamplingFactor::F_2_2);
+        encoder.encode_image(rows)?;
+        self.last = image.len();
+        Ok(image)
     }
 }
 
-/// Luma with its last column and row repeated up to an even size.
-fn pad(picture: &Planes<'_>) -> Vec<u8> {
-    let (width, stride) = (picture.width, picture.width.next_multiple_of(2));
-    let mut padded = Vec::with_capacity(stride * picture.height.next_multiple_of(2));
-    for row in picture.y.chunks(picture.y_stride).take(picture.height) {
-        padded.extend_from_slice(&row[..width]);
-        padded.resize(padded.len().next_multiple_of(stride), row[width - 1]);
+/// The encoder takes full-size chroma and keeps the top left sample of each four, which here is all there is of them.
+struct Rows<'a> {
+    picture: &'a Planes<'a>,
+    width: u16,
+    height: u16,
+}
+
+impl ImageBuffer for Rows<'_> {
+    fn get_jpeg_color_type(&self) -> JpegColorType {
+        JpegColorType::Ycbcr
     }
-    if picture.height % 2 == 1 {
-        padded.extend_from_within(padded.len() - stride..);
+
+    fn width(&self) -> u16 {
+        self.width
     }
-    padded
+
+    fn height(&self) -> u16 {
+        self.height
+    }
+
+    fn fill_buffers(&self, y: u16, [luma, cb, cr, _]: &mut [Vec<u8>; 4]) {
+        let (y, width) = (usize::from(y), self.picture.width);
+        let row = y * self.picture.y_stride;
+        luma.extend_from_slice(&self.picture.y[row..row + width]);
+        let row = y / 2 * self.picture.c_stride;
+        for (plane, to) in [(self.picture.u, cb), (self.picture.v, cr)] {
+            let end = to.len() + width;
+            to.extend(plane[row..row + width.div_ceil(2)].iter().flat_map(|&sample| [sample; 2]));
+            to.truncate(end);
+        }
+    }
 }
 
 /// Why an image gave no picture.
@@ -81,107 +87,70 @@ pub enum Error {
 }
 
 /// Decodes to planar 4:2:0.
+#[derive(Default)]
 pub struct Decoder {
-    decompressor: Decompressor,
     scratch: Vec<u8>,
 }
 
 impl Decoder {
-    /// # Errors
-    /// If libjpeg-turbo has no memory.
-    pub fn new() -> Result<Decoder, turbojpeg::Error> {
-        let mut decompressor = Decompressor::new()?;
-        decompressor.set_scan_limit(MAX_SCANS)?;
-        Ok(Decoder { decompressor, scratch: Vec::new() })
-    }
-
     /// Decodes one image, whatever its size; the numbers stay those of the image (BT.601, full range).
     ///
     /// # Errors
     /// [`Error::Malformed`] for damage that would be seen; [`Error::Unsupported`] for CMYK.
     pub fn decode(&mut self, image: &[u8], out: &mut Picture) -> Result<(), Error> {
-        let header = self.decompressor.read_header(image).map_err(damage)?;
-        let (width, height) = (header.width, header.height);
-        if width == 0 || height == 0 || width > MAX_SIDE || height > MAX_SIDE {
-            return Err(Malformed::new("JPEG", format!("an image of {width}x{height} pixels")).into());
-        }
-        match (header.colorspace, layout(header.subsamp)) {
-            (Colorspace::CMYK | Colorspace::YCCK, _) => {
+        let limits = DecoderOptions::new_fast().set_max_width(MAX_SIDE).set_max_height(MAX_SIDE).set_strict_mode(true);
+        let mut decoder = JpegDecoder::new_with_options(ZCursor::new(image), limits.jpeg_set_max_scans(MAX_SCANS));
+        decoder.decode_headers().map_err(damage)?;
+        let (colours, format) = match decoder.input_colorspace() {
+            Some(ColorSpace::Luma) => (ColorSpace::Luma, PixelFormat::Gray),
+            Some(ColorSpace::RGB) => (ColorSpace::RGB, PixelFormat::Rgb24),
+            Some(ColorSpace::YCbCr) => (ColorSpace::YCbCr, PixelFormat::I444),
+            _ => {
                 let advice = "convert it to an ordinary JPEG".to_owned();
-                Err(Unsupported { what: "a CMYK JPEG is for print".to_owned(), advice }.into())
+                return Err(Unsupported { what: "a CMYK JPEG is for print".to_owned(), advice }.into());
             }
-            (Colorspace::YCbCr | Colorspace::Gray, Some(format)) => self.planar(image, &header, format, out),
-            _ => self.through_rgb(image, &header, out),
-        }
-    }
-
-    fn planar(&mut self, image: &[u8], header: &DecompressHeader, format: PixelFormat, out: &mut Picture) -> Result<(), Error> {
-        let DecompressHeader { width, height, subsamp, .. } = *header;
-        let whole = match format {
-            PixelFormat::I420 => width % 2 == 0 && height % 2 == 0,
-            PixelFormat::I422 => width % 2 == 0,
-            _ => true,
         };
-        if format == PixelFormat::I420 && whole {
-            out.resize(width, height);
-            return self.decompress(image, YuvImage { pixels: out.data_mut(), width, align: 1, height, subsamp });
+        let options = *decoder.options();
+        decoder.set_options(options.jpeg_set_out_colorspace(colours));
+        let (width, height) = decoder.info().map_or((0, 0), |info| (usize::from(info.width), usize::from(info.height)));
+        let size = decoder.output_buffer_size().filter(|size| *size > 0).ok_or_else(|| damage("an image without size"))?;
+        self.scratch.resize(size, 0);
+        decoder.decode_into(&mut self.scratch).map_err(damage)?;
+        if format == PixelFormat::I444 {
+            halve_chroma(&self.scratch, width, height, out);
+            return Ok(());
         }
-        let len = turbojpeg::yuv_pixels_len(width, 1, height, subsamp).map_err(damage)?;
-        let mut pixels = std::mem::take(&mut self.scratch);
-        pixels.resize(len, 0);
-        let decoded = self.decompress(image, YuvImage { pixels: &mut pixels[..], width, align: 1, height, subsamp });
-        let size = format.picture_size(width as u32, height as u32);
-        if !whole {
-            pixels = tighten(&pixels, width, height, size);
+        Ok(to_i420(format, width, height, &self.scratch, Space::JPEG, out)?)
+    }
+}
+
+/// Y'CbCr samples, three bytes a pixel, to planar 4:2:0: chroma is the mean of each four.
+fn halve_chroma(pixels: &[u8], width: usize, height: usize, out: &mut Picture) {
+    out.resize(width, height);
+    let [y, u, v] = out.planes_mut();
+    for (pixel, y) in pixels.chunks_exact(3).zip(y) {
+        *y = pixel[0];
+    }
+    let half = width.div_ceil(2);
+    for ((rows, u), v) in pixels.chunks(6 * width).zip(u.chunks_exact_mut(half)).zip(v.chunks_exact_mut(half)) {
+        let (top, bottom) = rows.split_at(3 * width);
+        let bottom = if bottom.is_empty() { top } else { bottom };
+        for (((top, bottom), u), v) in top.chunks(6).zip(bottom.chunks(6)).zip(u).zip(v) {
+            // A last odd column stands for itself.
+            let right = top.len() - 3;
+            let mean = |n: usize| {
+                let sum = [top[n], top[right + n], bottom[n], bottom[right + n]].into_iter().map(u16::from).sum::<u16>();
+                ((sum + 2) / 4) as u8
+            };
+            (*u, *v) = (mean(1), mean(2));
         }
-        let converted = decoded.and_then(|()| Ok(to_i420(format, width, height, &pixels[..size], Space::JPEG, out)?));
-        self.scratch = pixels;
-        converted
-    }
-
-    fn decompress(&mut self, image: &[u8], out: YuvImage<&mut [u8]>) -> Result<(), Error> {
-        self.decompressor.decompress_to_yuv(image, out).or_else(harmless)
-    }
-
-    /// Rare kinds: RGB inside, or chroma halved in height only.
-    fn through_rgb(&mut self, image: &[u8], header: &DecompressHeader, out: &mut Picture) -> Result<(), Error> {
-        let (width, height) = (header.width, header.height);
-        let mut pixels = std::mem::take(&mut self.scratch);
-        pixels.resize(3 * width * height, 0);
-        let format = turbojpeg::PixelFormat::RGB;
-        let decoded = self.decompressor.decompress(image, Image { pixels: &mut pixels[..], width, pitch: 3 * width, height, format });
-        let converted = decoded.or_else(harmless).and_then(|()| Ok(to_i420(PixelFormat::Rgb24, width, height, &pixels, Space::JPEG, out)?));
-        self.scratch = pixels;
-        converted
     }
 }
 
-fn layout(subsamp: Subsamp) -> Option<PixelFormat> {
-    match subsamp {
-        Subsamp::Sub2x2 => Some(PixelFormat::I420),
-        Subsamp::Sub2x1 => Some(PixelFormat::I422),
-        Subsamp::None => Some(PixelFormat::I444),
-        Subsamp::Gray => Some(PixelFormat::Gray),
-        _ => None,
-    }
-}
-
-/// The library pads luma of odd sizes to whole chroma samples; chroma behind it is as we have it.
-fn tighten(padded: &[u8], width: usize, height: usize, size: usize) -> Vec<u8> {
-    let chroma = size - width * height;
-    let mut tight = vec![0; size];
-    copy_rows(padded, width.next_multiple_of(2), &mut tight[..width * height], width);
-    tight[width * height..].copy_from_slice(&padded[padded.len() - chroma..]);
-    tight
-}
-
-/// Webcams leave stray bytes between the picture and its end; nothing of the picture is lost.
-fn harmless(error: turbojpeg::Error) -> Result<(), Error> {
-    if error.to_string().contains("extraneous bytes before marker") { Ok(()) } else { Err(damage(error)) }
-}
-
-fn damage(error: turbojpeg::Error) -> Error {
-    Malformed::new("JPEG", error.to_string().trim_start_matches("TurboJPEG error: ")).into()
+fn damage(error: impl std::fmt::Display + std::fmt::Debug) -> Error {
+    // The library's messages may span lines.
+    let what = error.to_string();
+    Malformed::new("JPEG", what.lines().next().unwrap_or("damaged").trim().to_owned()).into()
 }
 
 #[cfg(test)]
@@ -209,9 +178,9 @@ mod tests {
     fn round_trip_at_even_and_odd_sizes() {
         for (width, height) in [(64, 48), (63, 47), (64, 47), (63, 48), (1, 1), (2, 3)] {
             let picture = ramp(width, height);
-            let image = Encoder::new(95).unwrap().encode(&picture.planes()).unwrap();
+            let image = Encoder::new(95).encode(&picture.planes()).unwrap();
             let mut back = Picture::default();
-            Decoder::new().unwrap().decode(&image, &mut back).unwrap();
+            Decoder::default().decode(&image, &mut back).unwrap();
             let (a, b) = (picture.planes(), back.planes());
             let off = worst(a.y, b.y).max(worst(a.u, b.u)).max(worst(a.v, b.v));
             assert!(off <= 6, "{width}x{height}: off by {off}");
@@ -220,7 +189,7 @@ mod tests {
 
     #[test]
     fn quality_is_a_matter_of_bytes() {
-        let size = |quality| Encoder::new(quality).unwrap().encode(&ramp(320, 240).planes()).unwrap().len();
+        let size = |quality| Encoder::new(quality).encode(&ramp(320, 240).planes()).unwrap().len();
         assert!(size(95) > size(50) && size(50) > size(5));
     }
 
@@ -228,24 +197,25 @@ mod tests {
     fn every_sampling_gives_the_same_picture() {
         let (width, height) = (63, 47);
         let rgb: Vec<u8> = (0..width * height).flat_map(|n| [200, (n / width * 4) as u8, 40]).collect();
-        let format = turbojpeg::PixelFormat::RGB;
         let mut expected = Picture::default();
         to_i420(PixelFormat::Rgb24, width, height, &rgb, Space::JPEG, &mut expected).unwrap();
-        for subsamp in [Subsamp::None, Subsamp::Sub2x1, Subsamp::Sub2x2, Subsamp::Sub1x2, Subsamp::Sub4x1] {
-            let image = Image { pixels: &rgb[..], width, pitch: 3 * width, height, format };
-            let jpeg = turbojpeg::compress(image, 98, subsamp).unwrap();
+        for sampling in [SamplingFactor::F_1_1, SamplingFactor::F_2_1, SamplingFactor::F_2_2, SamplingFactor::F_1_2, SamplingFactor::F_4_1] {
+            let mut jpeg = Vec::new();
+            let mut encoder = jpeg_encoder::Encoder::new(&mut jpeg, 98);
+            encoder.set_sampling_factor(sampling);
+            encoder.encode(&rgb, width as u16, height as u16, jpeg_encoder::ColorType::Rgb).unwrap();
             let mut back = Picture::default();
-            Decoder::new().unwrap().decode(&jpeg, &mut back).unwrap();
+            Decoder::default().decode(&jpeg, &mut back).unwrap();
             let (a, b) = (expected.planes(), back.planes());
             let off = worst(a.y, b.y).max(worst(a.u, b.u)).max(worst(a.v, b.v));
-            assert!(off <= 8, "{subsamp:?}: off by {off}");
+            assert!(off <= 8, "{sampling:?}: off by {off}");
         }
     }
 
     #[test]
     fn damage_is_an_error_and_stray_bytes_before_the_end_are_not() {
-        let mut image = Encoder::new(80).unwrap().encode(&ramp(64, 48).planes()).unwrap();
-        let mut decoder = Decoder::new().unwrap();
+        let mut image = Encoder::new(80).encode(&ramp(64, 48).planes()).unwrap();
+        let mut decoder = Decoder::default();
         let mut out = Picture::default();
         for cut in [0, 1, 2, 20, image.len() / 2, image.len() - 40] {
             assert!(decoder.decode(&image[..cut], &mut out).is_err(), "cut at {cut}");

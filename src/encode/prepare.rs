@@ -65,7 +65,7 @@ impl Prepare {
     /// # Errors
     /// If the JPEG decoder has no memory.
     pub fn new(codec: Codec, params: &VideoParams, target: Target) -> Result<Prepare, Error> {
-        let decoder = if codec == Codec::Jpeg { Some(jpeg::Decoder::new()?) } else { None };
+        let decoder = (codec == Codec::Jpeg).then(jpeg::Decoder::default);
         let recolour = if is_rgb(codec) { None } else { Recolour::new(Space::of(codec, params), target.space) };
         Ok(Prepare {
             codec,
