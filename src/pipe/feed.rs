@@ -144,3 +144,121 @@ fn read(input: &mut impl Read, buf: &mut [u8]) -> io::Result<usize> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+
+    /// An endless count of bytes, at most `most` at a time, that notes how much it was asked for.
+    struct Source {
+        next: u64,
+        end: u64,
+        most: usize,
+        asked: Arc<Mutex<Vec<usize>>>,
+    }
+
+    fn byte(at: u64) -> u8 {
+        (at * 7 + at / 251) as u8
+    }
+
+    impl Read for Source {
+        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+            self.asked.lock().unwrap().push(buf.len());
+            let n = buf.len().min(self.most).min((self.end - self.next) as usize);
+            buf[..n].iter_mut().enumerate().for_each(|(i, b)| *b = byte(self.next + i as u64));
+            self.next += n as u64;
+            Ok(n)
+        }
+    }
+
+    fn feed(end: u64, most: usize) -> (Feed, Arc<Mutex<Vec<usize>>>) {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        (Feed::new(Box::new(Source { next: 0, end, most, asked: Arc::clone(&asked) })), asked)
+    }
+
+    #[track_caller]
+    fn assert_counts(bytes: &[u8], from: u64) {
+        assert!(bytes.iter().enumerate().all(|(i, b)| *b == byte(from + i as u64)), "not the bytes from {from} on");
+    }
+
+    #[test]
+    fn bytes_come_in_order_whatever_is_asked_for() {
+        for most in [1000, 5000, usize::MAX] {
+            let (mut feed, _) = feed(5 << 20, most);
+            let mut at = 0;
+            for n in [10, 300_000, 1, 70_000, 65_536, 1 << 20, 5, 1 << 20, 300_000, 4096].into_iter().cycle() {
+                feed.fill(n).unwrap();
+                if feed.buf.len() < n {
+                    break;
+                }
+                let part = feed.buf.split_to(n).freeze();
+                assert_counts(&part, at);
+                feed.lend(&part);
+                at += n as u64;
+            }
+            assert_counts(&feed.buf, at);
+            assert_eq!((at + feed.buf.len() as u64, feed.bytes, feed.eof), (5 << 20, 5 << 20, true));
+        }
+    }
+
+    #[test]
+    fn a_large_frame_is_asked_for_whole_and_its_buffer_comes_back() {
+        const FRAME: usize = 3 << 20;
+        let (mut feed, asked) = feed(u64::MAX, usize::MAX);
+        let mut place = None;
+        for n in 0..5 {
+            // A head before each frame, as in Matroska.
+            feed.fill(18).unwrap();
+            drop(feed.buf.split_to(18));
+            asked.lock().unwrap().clear();
+            feed.fill(FRAME).unwrap();
+            let frame = feed.buf.split_to(FRAME).freeze();
+            feed.lend(&frame);
+            if n > 0 {
+                assert_eq!(*asked.lock().unwrap(), [FRAME - HEAD + 18]);
+                let here = frame.as_ptr() as usize;
+                assert_eq!(*place.get_or_insert(here), here, "another buffer");
+            }
+        }
+    }
+
+    #[test]
+    fn a_frame_in_use_is_never_written_to() {
+        let (mut feed, _) = feed(u64::MAX, usize::MAX);
+        let frames: Vec<_> = (0..10)
+            .map(|_| {
+                feed.fill(1 << 20).unwrap();
+                let frame = feed.buf.split_to(1 << 20).freeze();
+                feed.lend(&frame);
+                frame
+            })
+            .collect();
+        frames.iter().enumerate().for_each(|(n, frame)| assert_counts(frame, (n as u64) << 20));
+    }
+
+    #[test]
+    fn what_grows_without_a_known_end_is_moved_seldom() {
+        let (mut feed, asked) = feed(8 << 20, 4096);
+        while !feed.eof {
+            feed.fill(feed.buf.len() + 1).unwrap();
+        }
+        assert_counts(&feed.buf, 0);
+        let asked = asked.lock().unwrap();
+        assert!(asked.iter().filter(|n| **n < 4096).count() <= 16, "small reads");
+    }
+
+    #[test]
+    fn skipped_bytes_are_not_kept() {
+        let (mut feed, _) = feed(10 << 20, usize::MAX);
+        feed.fill(10).unwrap();
+        feed.buf.clear();
+        let read = feed.bytes;
+        feed.skip(9 << 20).unwrap();
+        feed.fill(10).unwrap();
+        assert_counts(&feed.buf[..10], read + (9 << 20));
+        feed.buf.clear();
+        feed.skip(u64::MAX).unwrap();
+        assert!(feed.eof);
+    }
+}

@@ -168,3 +168,170 @@ fn demuxer(format: InputFormat, timing: Timing) -> Box<dyn Demuxer> {
         InputFormat::Wav => Box::new(wav::Demuxer::new(timing)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::aac::{AdtsHeader, AudioSpecificConfig};
+    use crate::media::{Codec, ManualClock, Packet, PixelFormat, Rate, Track, VideoParams};
+    use crate::pipe::Writer;
+    use bytes::Bytes;
+    use std::collections::VecDeque;
+    use std::io::Cursor;
+    use std::sync::Mutex;
+
+    fn options(timing: Timing) -> ReaderOptions {
+        ReaderOptions { name: "test".into(), format: None, timing, clock: Arc::new(ManualClock::default()) }
+    }
+
+    fn all(mut reader: Reader) -> Result<Vec<Event>, Error> {
+        std::iter::from_fn(|| reader.next().transpose()).collect()
+    }
+
+    fn read(bytes: Vec<u8>) -> Result<Vec<Event>, Error> {
+        all(Reader::new(Cursor::new(bytes), options(Timing::Stream)))
+    }
+
+    fn raw(width: u32, height: u32, frames: u8) -> Vec<Event> {
+        let video = VideoParams { width, height, rate: Rate::new(25, 1), colour: Default::default() };
+        let len = PixelFormat::Gray.picture_size(width, height);
+        let header = Event::Header(Header { tracks: [Track::video(Codec::Raw(PixelFormat::Gray), video)].into(), time_zero: None });
+        let packet = |n: u8| Packet { track: 0, pts: Timestamp(i64::from(n) * 40_000), key: true, data: Bytes::from(vec![n; len]) };
+        std::iter::once(header).chain((0..frames).map(|n| Event::Packet(packet(n)))).collect()
+    }
+
+    fn written(events: &[Event]) -> Vec<Vec<u8>> {
+        let mut writer = Writer::new(Vec::new());
+        let mut ends = vec![0];
+        for event in events {
+            writer.write(event).unwrap();
+            ends.push(writer.written() as usize);
+        }
+        let bytes = writer.into_inner();
+        ends.windows(2).map(|w| bytes[w[0]..w[1]].to_vec()).collect()
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        for events in [raw(8, 8, 50), raw(640, 480, 5), raw(1920, 1080, 4), [raw(8, 8, 2), raw(640, 480, 2)].concat()] {
+            assert_eq!(read(written(&events).concat()).unwrap(), events);
+        }
+    }
+
+    /// Gives one piece a call, and notes it.
+    struct Pieces {
+        pieces: VecDeque<Vec<u8>>,
+        given: Arc<Mutex<usize>>,
+    }
+
+    impl Read for Pieces {
+        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+            let Some(mut piece) = self.pieces.pop_front() else { return Ok(0) };
+            let n = piece.len().min(buf.len());
+            buf[..n].copy_from_slice(&piece[..n]);
+            if n < piece.len() {
+                self.pieces.push_front(piece.split_off(n));
+            } else {
+                *self.given.lock().unwrap() += 1;
+            }
+            Ok(n)
+        }
+    }
+
+    /// For each packet: how many pieces had been read when it came out.
+    fn pieces_read(pieces: Vec<Vec<u8>>) -> Vec<usize> {
+        let given = Arc::new(Mutex::new(0));
+        let input = Pieces { pieces: pieces.into(), given: Arc::clone(&given) };
+        let mut reader = Reader::new(input, options(Timing::Stream));
+        let mut at = Vec::new();
+        while let Some(event) = reader.next().unwrap() {
+            if let Event::Packet(_) = event {
+                at.push(*given.lock().unwrap());
+            }
+        }
+        at
+    }
+
+    /// Each packet is out before the first byte of the next frame is read: in every format whose frames say where they end.
+    #[test]
+    fn no_frame_is_held_back() {
+        let adts = |data: &[u8]| [&AdtsHeader::build(&AudioSpecificConfig::lc(48_000, 2), data.len()).unwrap()[..], data].concat();
+        let jpeg = b"\xff\xd8\xff\xc0\0\x0b\x08\0\x10\0\x20\x01\x01\x11\0\xff\xda\0\x08\x01\x01\0\0\x3f\0\xaa\xff\xd9";
+        let part = |head: &str| [head.as_bytes(), jpeg].concat();
+        let streams: [Vec<Vec<u8>>; 6] = [
+            written(&raw(1920, 1080, 5))[..].to_vec(),
+            std::iter::once(b"YUV4MPEG2 W4 H2 Cmono\n".to_vec()).chain((0..5).map(|_| b"FRAME\npictures".to_vec())).collect(),
+            vec![jpeg.to_vec(); 5],
+            vec![part("--b\r\nContent-Type: image/jpeg\r\n\r\n"); 5],
+            vec![part(&format!("--b\r\nContent-Length: {}\r\n\r\n", jpeg.len())); 5],
+            // The first two are needed to know ADTS when one sees it.
+            std::iter::once([adts(b"one"), adts(b"two")].concat()).chain((0..4).map(|_| adts(b"three"))).collect(),
+        ];
+        for (kind, pieces) in streams.into_iter().enumerate() {
+            let expected: Vec<_> = match kind {
+                0 | 1 => (2..=6).collect(),
+                5 => vec![1, 1, 2, 3, 4, 5],
+                _ => (1..=5).collect(),
+            };
+            assert_eq!(pieces_read(pieces), expected, "stream {kind}");
+        }
+    }
+
+    #[test]
+    fn live_times_begin_with_the_first_byte() {
+        let clock = Arc::new(ManualClock::default());
+        clock.advance(Duration::from_secs(100));
+        let wall = clock.wall();
+        /// Each read takes 40 ms.
+        struct Slow(Arc<ManualClock>, VecDeque<Vec<u8>>);
+        impl Read for Slow {
+            fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+                self.0.advance(Duration::from_millis(40));
+                let piece = self.1.pop_front().unwrap_or_default();
+                buf[..piece.len()].copy_from_slice(&piece);
+                Ok(piece.len())
+            }
+        }
+        let pieces = [b"YUV4MPEG2 W4 H2 Cmono\nFRAME\npictures".to_vec(), b"FRAME\npictures".to_vec(), b"FRAME\npictures".to_vec()];
+        let options = ReaderOptions { clock: Arc::<ManualClock>::clone(&clock), ..options(Timing::Arrival) };
+        let events = all(Reader::new(Slow(Arc::clone(&clock), pieces.into()), options)).unwrap();
+        let Event::Header(header) = &events[0] else { panic!() };
+        assert_eq!(header.time_zero, Some(WallTime(wall.0 + 40_000)));
+        let times: Vec<_> = events.iter().filter_map(|e| if let Event::Packet(p) = e { Some(p.pts.micros()) } else { None }).collect();
+        assert_eq!(times, [0, 40_000, 80_000]);
+    }
+
+    #[test]
+    fn errors_name_the_input_and_are_final() {
+        let mut reader = Reader::new(Cursor::new(b"hello, world".to_vec()), options(Timing::Stream));
+        let error = reader.next().unwrap_err();
+        assert_eq!(error.to_string(), "test");
+        assert!(matches!(error, Error::Unsupported { .. }));
+        assert!(matches!(reader.next(), Ok(None)));
+        assert!(matches!(read(b"\x1A\x45\xDF\xA3".to_vec()), Err(Error::Malformed { .. })));
+        assert_eq!(read(Vec::new()).unwrap(), []);
+    }
+
+    #[test]
+    fn the_format_can_be_said() {
+        let options = ReaderOptions { format: Some(InputFormat::Y4m), ..options(Timing::Stream) };
+        let mut reader = Reader::new(Cursor::new(b"\x1A\x45\xDF\xA3".to_vec()), options);
+        assert_eq!(reader.format(), Some(InputFormat::Y4m));
+        let Err(Error::Malformed { source, .. }) = reader.next() else { panic!() };
+        assert_eq!(source.format, "YUV4MPEG2");
+    }
+
+    #[test]
+    fn a_size_of_2_to_the_60_costs_nothing() {
+        // The largest picture that is taken, of which nothing comes: asked for, but never touched.
+        let mut bytes = written(&raw(16384, 16384, 0)).concat();
+        bytes.extend_from_slice(&mkv::cluster_prefix(0, Timestamp::ZERO, true, 256 << 20));
+        let events = read(bytes).unwrap();
+        assert_eq!(events.len(), 1);
+        let mut bytes = written(&raw(8, 8, 1)).concat();
+        bytes.extend_from_slice(b"\x1F\x43\xB6\x75\x01\x10\0\0\0\0\0\0\xE7\x81\0\xA3\x01\x10\0\0\0\0\0\0\x81\0\0\x80");
+        let mut reader = Reader::new(Cursor::new(bytes), options(Timing::Stream));
+        while reader.next().unwrap().is_some() {}
+        assert_eq!(reader.damage(), 1);
+    }
+}
