@@ -9,6 +9,9 @@ mod util;
 /// Imports go down the layers only.
 mod layers;
 
+/// The formats at the joints, judged by the outside world.
+mod formats;
+
 /// h5cap: the test picture, pictures, recordings, how it ends.
 mod cap;
 
