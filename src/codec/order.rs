@@ -226,7 +226,7 @@ impl H265 {
         let count = if IDR.contains(&kind) { Some(0) } else { self.count(kind, unit) };
         // Leading pictures and those of lower layers that nobody refers to are not counted from.
         let leading = matches!(kind, 6..=9);
-        let unreferenced = kind < 16 && kind % 2 == 0;
+        let unreferenced = kind < 16 && kind.is_multiple_of(2);
         let base_layer = unit.get(1).is_some_and(|b| b & 7 == 1);
         if let Some(count) = count.filter(|_| base_layer && !leading && !unreferenced) {
             self.counter.previous = count;
