@@ -66,9 +66,9 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub duration: Option<Duration>,
 
-    /// Layout of the test picture: i420, nv12, i422, i444, yuy2, uyvy, rgb24, bgr24, rgba, bgra, gray
-    #[arg(long, value_name = "FORMAT", default_value_t = PixelFormat::I420)]
-    pub pixel_format: PixelFormat,
+    /// Layout of the test picture: i420, nv12, i422, i444, yuy2, uyvy, rgb24, bgr24, rgba, bgra, gray [default: i420]
+    #[arg(long, value_name = "FORMAT")]
+    pub pixel_format: Option<PixelFormat>,
 
     /// The test picture without sound
     #[arg(long)]

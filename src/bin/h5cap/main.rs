@@ -72,7 +72,7 @@ fn test(args: &Args, late: Late, clock: &Arc<dyn Clock>, stage: &mut Stage) -> a
         width,
         height,
         rate: args.rate.unwrap_or(defaults.rate),
-        format: args.pixel_format,
+        format: args.pixel_format.unwrap_or(defaults.format),
         audio: !args.no_audio,
         duration: args.duration,
     };

@@ -73,19 +73,20 @@ impl Source {
 
     /// Refuses arguments that mean nothing for this source.
     fn usable(self, args: &Args) -> anyhow::Result<Source> {
-        let refuse = |what: &str| Err(cli::usage(what));
-        match &self {
-            Source::Stream(Input::Stdin) if args.repeat => refuse("stdin cannot be looped: it is gone once it is read"),
-            Source::Stream(Input::File(path)) if args.repeat && !is_regular(path) => refuse("only regular files can be looped"),
-            Source::Test | Source::Camera(_) if args.repeat => refuse("--loop is for files and pictures"),
-            Source::Test | Source::Camera(_) | Source::Stream(Input::Stdin) if args.follow => {
-                refuse("--follow is for directories and files of pictures")
-            }
-            Source::Pictures(_) | Source::Stream(_) if args.size.is_some() => {
-                refuse("--size is for the test picture and cameras; h5enc --size scales")
-            }
-            _ => Ok(self),
-        }
+        let is = |given: bool, meant: bool, what: &str| if given && !meant { Err(cli::usage(what)) } else { Ok(()) };
+        let test = matches!(self, Source::Test);
+        let camera = matches!(self, Source::Camera(_));
+        let pictures = matches!(self, Source::Pictures(_));
+        let stream = matches!(self, Source::Stream(_));
+        let again = pictures || matches!(&self, Source::Stream(Input::File(path)) if is_regular(path));
+        is(args.repeat, again, "--loop is for files and pictures: this source cannot be read again")?;
+        is(args.follow, pictures, "--follow is for directories and files of pictures")?;
+        is(args.size.is_some(), test || camera, "--size is for the test picture and cameras; h5enc --size scales")?;
+        is(args.pixel_format.is_some(), test, "--pixel-format is for the test picture")?;
+        is(args.no_audio, test, "--no-audio is for the test picture")?;
+        is(args.input_format.is_some(), stream, "--input-format is for streams")?;
+        is(args.live, stream, "--live is for streams")?;
+        Ok(self)
     }
 
     /// Live sources do not wait for a slow reader.
