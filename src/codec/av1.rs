@@ -317,3 +317,46 @@ pub fn is_keyframe(temporal_unit: &[u8]) -> bool {
     }
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sequence header OBU by SVT-AV1: Main profile, level 2.0, 322x178.
+    const HEADER: &[u8] = b"\x0a\x0b\x00\x00\x00\x04\x3d\x06\xc4\x02\xf8\x00\x40";
+
+    #[test]
+    fn configuration() {
+        let config = Av1C::build(HEADER).unwrap();
+        assert_eq!(config[..4], *b"\x81\x00\x0c\x00");
+        assert_eq!(Av1C::parse(&config).unwrap().mime(), "av01.0.00M.08");
+        assert_eq!(track(config).unwrap().as_video().map(|v| (v.width, v.height)), Some((322, 178)));
+        assert!(Av1C::parse(b"\x81\0\0").is_err());
+        assert!(Av1C::build(b"\x12\x00").is_err(), "a temporal delimiter");
+    }
+
+    #[test]
+    fn temporal_units() {
+        let key = [b"\x12\x00", HEADER, b"\x32\x02\x10\x00"].concat();
+        let unit = normalize(key.into());
+        assert_eq!(unit[..], [HEADER, b"\x32\x02\x10\x00"].concat());
+        assert!(is_keyframe(&unit));
+        assert!(!is_keyframe(b"\x32\x02\x10\x00"), "without a sequence header");
+        assert!(!is_keyframe(&[HEADER, b"\x32\x02\x30\x00"].concat()), "an inter frame");
+        assert_eq!(config_of(&unit), Some(Av1C::build(HEADER).unwrap()));
+    }
+
+    #[test]
+    fn damage_never_panics() {
+        for at in 0..HEADER.len() {
+            for value in 0..=255 {
+                let mut damaged = HEADER.to_vec();
+                damaged[at] = value;
+                _ = Av1C::build(&damaged);
+                _ = is_keyframe(&damaged);
+                _ = normalize(damaged.into());
+            }
+        }
+        assert_eq!(obus(b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff").count(), 0);
+    }
+}

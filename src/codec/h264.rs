@@ -428,3 +428,121 @@ impl Slices {
         Some((if redundant { u32::MAX } else { slice.first_mb_in_slice }, picture))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By x264, High profile, level 1.3, 322x178 at 30000/1001, BT.709 at full range, B-frames with a pyramid.
+    const HIGH: &[u8] = b"\x67\x64\x00\x0d\xac\xd9\x41\x51\x9e\x22\x23\x01\x6e\x02\x02\x02\x80\x00\x01\xf4\x80\x00\x75\x30\x07\x8a\x14\xcb";
+    /// The same as Baseline profile, without colours.
+    const BASELINE: &[u8] = b"\x67\x42\xc0\x0d\xda\x05\x46\x78\x88\x8c\x04\x40\x00\x00\xfa\x40\x00\x3a\x98\x03\xc5\x0a\xa8";
+    const PPS: &[u8] = b"\x68\xeb\xe3\xcb\x22\xc0";
+
+    #[test]
+    fn sequence_parameter_sets() {
+        let info = parse_sps(HIGH).unwrap();
+        assert_eq!((info.profile, info.level, info.width, info.height), (100, 13, 322, 178));
+        assert_eq!((info.rate, info.reorder_depth), (Rate::new(60_000, 2002), 2));
+        let bt709 = Colour { primaries: Some(1), transfer: Some(1), matrix: Some(1), full_range: Some(true) };
+        assert_eq!((info.colour, info.chroma_format, info.bit_depth_luma), (bt709, 1, 8));
+        let info = parse_sps(BASELINE).unwrap();
+        assert_eq!((info.profile, info.reorder_depth, info.colour), (66, 0, Colour::default()));
+    }
+
+    #[test]
+    fn a_level_that_is_exceeded_is_no_reason_to_refuse() {
+        let mut sps = HIGH.to_vec();
+        sps[3] = 10;
+        assert_eq!(parse_sps(&sps).unwrap().width, 322);
+    }
+
+    #[test]
+    fn configuration_record_round_trip() {
+        let config = AvcC::build(&[HIGH], &[PPS]);
+        // What x264 and ffmpeg write for these, to the byte.
+        assert_eq!(config[..8], *b"\x01\x64\x00\x0d\xff\xe1\x00\x1c");
+        assert!(config.ends_with(b"\x01\x00\x06\x68\xeb\xe3\xcb\x22\xc0\xfd\xf8\xf8\x00"));
+        let record = AvcC::parse(&config).unwrap();
+        assert_eq!((record.length_size, &record.sps[0][..], &record.pps[0][..]), (4, HIGH, PPS));
+        assert_eq!(record.mime(), "avc1.64000D");
+        assert_eq!(track(config.clone()).unwrap().as_video().map(|v| (v.width, v.height)), Some((322, 178)));
+        let mut two_bytes = config.to_vec();
+        two_bytes[4] = 0xfd;
+        assert_eq!(four_byte_lengths(two_bytes.into()), config);
+        for cut in 0..config.len() - 4 {
+            assert!(AvcC::parse(&config[..cut]).is_err());
+        }
+    }
+
+    #[test]
+    fn damaged_parameter_sets_never_panic() {
+        assert!(parse_sps(&[]).is_err());
+        assert!(parse_sps(&[0x67]).is_err());
+        for at in 0..HIGH.len() {
+            for value in 0..=255 {
+                let mut sps = HIGH.to_vec();
+                sps[at] = value;
+                _ = parse_sps(&sps);
+                _ = parse_sps(&sps[..at]);
+                let mut units = AccessUnits::default();
+                units.push(&[&[0, 0, 1], &sps[..], &[0, 0, 1], PPS, &[0, 0, 1, 0x65, 0x88], &[value; 80], &[0, 0, 1, 0, 0, 1]].concat());
+                while let Ok(Some(_)) = units.next() {}
+                _ = units.flush();
+            }
+        }
+    }
+
+    #[test]
+    fn forms_of_an_access_unit() {
+        let stream = b"garbage\0\0\0\x01\x09\xf0\0\0\x01\x67\x01\0\0\x01\0\0\0\x01\x65\x02\0\0";
+        let canonical = to_length_prefixed(stream);
+        assert_eq!(canonical[..], *b"\0\0\0\x02\x67\x01\0\0\0\x02\x65\x02");
+        assert_eq!(to_annex_b(&canonical)[..], *b"\0\0\0\x01\x67\x01\0\0\0\x01\x65\x02");
+        assert!(is_keyframe(&canonical));
+        let same = normalize(canonical.clone(), 4).unwrap();
+        assert_eq!(same.as_ptr(), canonical.as_ptr(), "not copied");
+        let short = Bytes::from_static(b"\x02\x09\xf0\0\x02\x67\x01\x02\x65\x02");
+        assert_eq!(normalize(short.clone(), 1).unwrap(), canonical);
+        assert!(normalize(short.slice(..9), 1).unwrap_err().to_string().contains("byte 7"));
+    }
+
+    #[test]
+    fn recovery_points_are_keyframes() {
+        let with_sei = |sei: &[u8]| to_length_prefixed(&[b"\0\0\x01\x06", sei, b"\0\0\x01\x61\x88"].concat());
+        // recovery_frame_cnt 0; then 1; then another message before.
+        assert!(is_keyframe(&with_sei(b"\x06\x01\xc4\x80")));
+        assert!(!is_keyframe(&with_sei(b"\x06\x01\x44\x80")));
+        assert!(is_keyframe(&with_sei(b"\x05\x02\xaa\xbb\x06\x01\xc4\x80")));
+        assert!(!is_keyframe(&with_sei(b"\x05\xff\xff\xff\xff")));
+        assert!(!is_keyframe(b"\0\0\0\x02\x41\x01"));
+        assert!(!is_keyframe(b""));
+    }
+
+    #[test]
+    fn an_access_unit_ends_as_soon_as_the_next_one_shows() {
+        let mut units = AccessUnits::default();
+        units.push(b"\0\0\0\x01\x65\x88\x01\x02");
+        assert_eq!(units.next(), Ok(None));
+        // A delimiter says it; its own end is shown by the next start code.
+        units.push(b"\0\0\0\x01\x09\xf0\0\0\0\x01");
+        let au = units.next().unwrap().unwrap();
+        assert_eq!((&au.data[..], au.key, au.at), (&b"\0\0\0\x04\x65\x88\x01\x02"[..], true, 1));
+        // End of stream says it at once.
+        units.push(b"\x41\x88\0\0\x01\x0b\0\0\x01");
+        let au = units.next().unwrap().unwrap();
+        assert_eq!((&au.data[..], au.key), (&b"\0\0\0\x02\x41\x88\0\0\0\x01\x0b"[..], false));
+        assert_eq!(units.flush(), Ok(None));
+    }
+
+    #[test]
+    fn an_endless_access_unit_is_refused() {
+        let mut units = AccessUnits::default();
+        units.push(b"\0\0\x01\x65");
+        let refused = (0..100).find_map(|_| {
+            units.push(&[0xaa; 1 << 20]);
+            units.next().err()
+        });
+        assert!(refused.unwrap().to_string().contains("access unit of more than"));
+    }
+}

@@ -438,3 +438,70 @@ impl nal::Syntax for Slices {
         is_keyframe(au)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By x265: Main profile, level 2, 322x178 at 30000/1001, BT.709 at TV range, B-frames with a pyramid.
+    const MAIN: &[u8] = b"\x42\x01\x01\x01\x60\x00\x00\x03\x00\x90\x00\x00\x03\x00\x00\x03\x00\x3c\xa0\x0a\x88\x0c\x1c\x44\x46\x59\x59\x52\x93\x0b\xc0\x5a\x80\x80\x80\x82\x00\x00\x07\xd2\x00\x00\xea\x60\x10";
+    /// Main 4:2:2 10.
+    const TEN: &[u8] = b"\x42\x01\x01\x04\x08\x00\x00\x03\x00\x9d\x08\x00\x00\x03\x00\x00\x3c\xb0\x0a\x48\x0b\x9c\x93\xb6\x59\x59\xa4\x93\x2b\xc0\x5a\x02\x00\x00\x07\xd2\x00\x00\xea\x60\x10";
+    const VPS: &[u8] = b"\x40\x01\x0c\x01";
+    const PPS: &[u8] = b"\x44\x01\xc0\x73";
+
+    #[test]
+    fn sequence_parameter_sets() {
+        let info = parse_sps(MAIN).unwrap();
+        assert_eq!((info.width, info.height, info.rate, info.reorder_depth), (322, 178, Rate::new(60_000, 2002), 2));
+        let bt709 = Colour { primaries: Some(1), transfer: Some(1), matrix: Some(1), full_range: Some(false) };
+        assert_eq!((info.colour, info.chroma_format, info.bit_depth_luma), (bt709, 1, 8));
+        let info = parse_sps(TEN).unwrap();
+        assert_eq!((info.width, info.height, info.rate), (322, 178, Rate::new(60_000, 2002)));
+        assert_eq!((info.chroma_format, info.bit_depth_luma, info.bit_depth_chroma), (2, 10, 10));
+    }
+
+    #[test]
+    fn configuration_record_round_trip() {
+        let config = HvcC::build(&[VPS], &[MAIN], &[PPS]).unwrap();
+        // The part that x265 and ffmpeg write for these too.
+        assert_eq!(config[..23], *b"\x01\x01\x60\x00\x00\x00\x90\x00\x00\x00\x00\x00\x3c\xf0\x00\xfc\xfd\xf8\xf8\x00\x00\x0f\x03");
+        let record = HvcC::parse(&config).unwrap();
+        assert_eq!((record.length_size, &record.vps[0][..], &record.sps[0][..], &record.pps[0][..]), (4, VPS, MAIN, PPS));
+        assert_eq!(track(config.clone()).unwrap().as_video().map(|v| (v.width, v.height)), Some((322, 178)));
+        for cut in 0..config.len() {
+            assert!(HvcC::parse(&config[..cut]).is_err());
+        }
+    }
+
+    #[test]
+    fn names() {
+        let mime = |general: [u8; 12]| HvcC { general, length_size: 4, vps: vec![], sps: vec![], pps: vec![] }.mime();
+        // The example of ISO/IEC 14496-15, section E.3.
+        assert_eq!(mime([0x01, 0x60, 0, 0, 0, 0xb0, 0, 0, 0, 0, 0, 93]), "hvc1.1.6.L93.B0");
+        assert_eq!(mime([0x04, 0x08, 0, 0, 0, 0x9d, 0x08, 0, 0, 0, 0, 60]), "hvc1.4.10.L60.9D.8");
+        assert_eq!(mime([0x62, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 123]), "hvc1.A2.4.H123");
+    }
+
+    #[test]
+    fn damaged_parameter_sets_never_panic() {
+        assert!(parse_sps(&[]).is_err());
+        for sps in [MAIN, TEN] {
+            for at in 0..sps.len() {
+                for value in 0..=255 {
+                    let mut damaged = sps.to_vec();
+                    damaged[at] = value;
+                    _ = parse_sps(&damaged);
+                    _ = parse_sps(&damaged[..at]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn keyframes() {
+        assert!(is_keyframe(&to_length_prefixed(b"\0\0\x01\x46\x01\x50\0\0\x01\x4e\x01\x05\0\0\x01\x26\x01\xaf")), "IDR after SEI");
+        assert!(is_keyframe(&to_length_prefixed(b"\0\0\x01\x2a\x01\xaf")), "CRA");
+        assert!(!is_keyframe(&to_length_prefixed(b"\0\0\x01\x02\x01\xaf")), "TRAIL_R");
+    }
+}

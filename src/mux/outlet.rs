@@ -28,6 +28,7 @@ pub struct Outlet<W: Write + Send + 'static> {
 enum End<W> {
     Direct(W),
     Queued { queue: Arc<Queue>, writer: Option<JoinHandle<io::Result<()>>> },
+    GivenUp,
 }
 
 impl<W: Write + Send + 'static> Outlet<W> {
@@ -60,6 +61,8 @@ impl<W: Write + Send + 'static> Outlet<W> {
             let waiting = queue.lock().bytes;
             let full = waiting > MAX_WAITING;
             if full && self.late == Late::Exit {
+                // Nobody waits any more for what the next program does not take.
+                self.end = End::GivenUp;
                 return Err(io::Error::other(TooSlow(waiting)));
             }
             // Of video, the rest of the group of pictures goes: what comes after a lost frame cannot be decoded.
@@ -92,6 +95,7 @@ impl<W: Write + Send + 'static> Outlet<W> {
                 queue.changed.notify_all();
                 writer.take().map_or(Ok(()), join)
             }
+            End::GivenUp => Ok(()),
         }
     }
 
@@ -106,6 +110,7 @@ impl<W: Write + Send + 'static> Outlet<W> {
                 writer.take().map_or(Ok(()), join)?;
                 Err(io::ErrorKind::BrokenPipe.into())
             }
+            End::GivenUp => Err(io::ErrorKind::BrokenPipe.into()),
         }
     }
 }
@@ -239,6 +244,7 @@ mod tests {
         outlet.send(&chunk(Kind::Video, true, MAX_WAITING + 1)).unwrap();
         let error = outlet.send(&chunk(Kind::Video, false, 1)).unwrap_err();
         assert!(error.get_ref().unwrap().is::<TooSlow>());
+        outlet.finish().unwrap();
     }
 
     #[test]
@@ -261,7 +267,7 @@ mod tests {
     impl<W: Write + Send + 'static> Outlet<W> {
         fn end_bytes(&self) -> usize {
             match &self.end {
-                End::Direct(_) => 0,
+                End::Direct(_) | End::GivenUp => 0,
                 End::Queued { queue, .. } => queue.lock().bytes,
             }
         }

@@ -18,6 +18,9 @@ mod cap;
 /// h5enc: pixels, sound, times, and what is out before the next one goes in.
 mod enc;
 
+/// h5mux: packets, times, latency and players of what it writes.
+mod mux;
+
 /// The server over real sockets: routes, protocol, hostile and slow clients, inputs that end.
 mod serve;
 
