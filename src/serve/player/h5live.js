@@ -225,7 +225,7 @@ export class H5Live extends HTMLElement {
   /** Until the server has said what there is, it may be anything. */
   get #offersSound() {
     if (this.#transport && this.#view.video.hidden) return false;
-    return this.#info.codecs?.some(isSound) ?? true;
+    return !this.#info.silent && (this.#info.codecs?.some(isSound) ?? true);
   }
 
   #onvisibility = () => {

@@ -151,7 +151,7 @@ export class MseTransport {
     this.#timed = 'requestVideoFrameCallback' in this.#video && isVideo(this.codecs);
     this.#buffer = this.#source.addSourceBuffer(mime);
     this.#buffer.addEventListener('updateend', () => this.#appended(), { signal: this.#detach.signal });
-    if (this.#asked && !this.hasSound) this.#events.info({ codecs: [this.codecs] });
+    if (this.#asked && !this.hasSound) this.#events.info({ silent: true });
   }
 
   #data(data) {

@@ -110,8 +110,9 @@ export class Server {
     return `http://127.0.0.1:${this.port}/${at}`;
   }
 
-  async streams() {
-    return (await fetch(this.url('api/streams'))).json();
+  /** What the server says of one stream. */
+  async stream(name = 'cam') {
+    return (await (await fetch(this.url('api/streams'))).json())[name];
   }
 
   async kill() {
@@ -126,6 +127,6 @@ export class Server {
 
   /** Waits until a stream plays. */
   async live(name = 'cam') {
-    await until(`${name} is live`, async () => (await this.streams()).find(s => s.name === name)?.state === 'live', 20000);
+    await until(`${name} is live`, async () => (await this.stream(name))?.state === 'live', 20000);
   }
 }

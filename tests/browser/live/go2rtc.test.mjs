@@ -69,7 +69,7 @@ before(async () => {
   await new Promise(resolve => site.listen(0, '127.0.0.1', resolve));
 });
 after(async () => {
-  site.close();
+  site?.close();
   await bench.close();
 });
 

@@ -17,8 +17,8 @@ before(async () => {
   proxy = await proxyWithoutWebSocket(server.port);
 });
 after(async () => {
-  proxy.closeAllConnections();
-  proxy.close();
+  proxy?.closeAllConnections();
+  proxy?.close();
   await bench.close();
 });
 

@@ -107,7 +107,7 @@ test('taken out of the document it lets go; moved within, it plays on', async t 
   t.after(close);
   await page.goto(server.url('front'));
   await until('playing', async () => (await stats(page)).state === 'playing');
-  const viewers = async () => (await server.streams()).find(s => s.name === 'front').viewers;
+  const viewers = async () => (await server.stream('front')).viewers;
   const before = await page.evaluate(() => document.querySelector('h5-live').stats.pictures);
   await page.evaluate(() => document.body.append(document.querySelector('h5-live')));
   await until('more pictures', async () => (await stats(page)).pictures > before + 30);
