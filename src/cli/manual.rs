@@ -50,7 +50,7 @@ impl Manual {
 
     /// The clap command of `A` with this manual's texts in it.
     pub fn command<A: clap::CommandFactory>(&self) -> clap::Command {
-        let command = A::command().name(self.name).version(env!("CARGO_PKG_VERSION")).about(self.summary);
+        let command = A::command().name(self.name).version(env!("CARGO_PKG_VERSION")).about(capitalised(self.summary));
         let command = command.long_about(format!("{}\n\n{}", capitalised(self.summary), self.description));
         if self.examples.is_empty() { command } else { command.after_help(self.examples_help()) }
     }
@@ -77,7 +77,7 @@ impl Manual {
 
     /// The man page, in roff.
     fn man(&self, command: clap::Command) -> anyhow::Result<Vec<u8>> {
-        let command = command.long_about(self.description).disable_help_flag(false);
+        let command = command.about(self.summary).long_about(self.description);
         let source = format!("h5live {}", env!("CARGO_PKG_VERSION"));
         let man = clap_mangen::Man::new(command).title(self.name.to_uppercase()).manual("h5live manual").source(source);
         let mut out = Vec::new();

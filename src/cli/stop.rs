@@ -7,6 +7,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+/// How long a program may take to finish what is in flight.
+pub const GRACE: Duration = Duration::from_secs(5);
+
 /// Says when the program should finish what is in flight and end. Clones share one state.
 #[derive(Clone, Debug)]
 pub struct Stop(Arc<Inner>);
@@ -30,7 +33,8 @@ impl Stop {
         Ok(Stop(Arc::new(Inner { requested: Mutex::new(false), changed: Condvar::new(), readable, writer })))
     }
 
-    /// A stop that SIGINT or SIGTERM asks for. The second signal ends the process at once, as if it had never been caught.
+    /// A stop that SIGINT or SIGTERM asks for. The second signal, or [`GRACE`] after the first, ends the process at once, as if
+    /// the signal had never been caught: a program whose reader hangs stands in `write` and cannot end by itself.
     ///
     /// # Errors
     /// The process is out of file descriptors or threads.
@@ -45,6 +49,10 @@ impl Stop {
                     _ = signal_hook::low_level::emulate_default_handler(signal);
                 }
                 asked.request();
+                _ = std::thread::Builder::new().spawn(move || {
+                    std::thread::sleep(GRACE);
+                    _ = signal_hook::low_level::emulate_default_handler(signal);
+                });
             }
         })?;
         Ok(stop)

@@ -102,7 +102,10 @@ fn dependencies(manifest: &str) -> BTreeSet<String> {
     names
 }
 
+/// The options that a help text lists, not those that it speaks of.
 fn long_options(help: &str) -> BTreeSet<String> {
-    let words = help.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
-    words.filter(|w| w.starts_with("--") && w.len() > 2).map(str::to_owned).collect()
+    let names = help
+        .lines()
+        .filter_map(|l| l.trim_start().split_whitespace().find(|w| w.starts_with("--")).filter(|_| l.trim_start().starts_with('-')));
+    names.map(|n| n.trim_end_matches(['.', ',']).to_owned()).collect()
 }
