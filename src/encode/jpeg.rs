@@ -1,7 +1,7 @@
 //! JPEG both ways: `jpeg-encoder` is fed planar 4:2:0 as it is, `zune-jpeg` gives Y'CbCr; there is no way through RGB.
 
-use super::convert::to_i420;
 use super::colour::Space;
+use super::convert::to_i420;
 use super::picture::{Picture, Planes};
 use crate::media::{Malformed, PixelFormat, Unsupported};
 use jpeg_encoder::{EncodingError, ImageBuffer, JpegColorType, SamplingFactor};
@@ -199,7 +199,8 @@ mod tests {
         let rgb: Vec<u8> = (0..width * height).flat_map(|n| [200, (n / width * 4) as u8, 40]).collect();
         let mut expected = Picture::default();
         to_i420(PixelFormat::Rgb24, width, height, &rgb, Space::JPEG, &mut expected).unwrap();
-        for sampling in [SamplingFactor::F_1_1, SamplingFactor::F_2_1, SamplingFactor::F_2_2, SamplingFactor::F_1_2, SamplingFactor::F_4_1] {
+        for sampling in [SamplingFactor::F_1_1, SamplingFactor::F_2_1, SamplingFactor::F_2_2, SamplingFactor::F_1_2, SamplingFactor::F_4_1]
+        {
             let mut jpeg = Vec::new();
             let mut encoder = jpeg_encoder::Encoder::new(&mut jpeg, 98);
             encoder.set_sampling_factor(sampling);

@@ -5,6 +5,7 @@
 //! | [`pattern`] | the test picture with its machine-readable clock, and a beep each second |
 //! | [`pictures`] | picture files, and directories of them that may grow |
 //! | [`v4l2`] | a Linux camera |
+//! | [`uevent`] | the kernel's word when a device comes or goes |
 //!
 //! Recordings, in files or on stdin, are read by the pipe's reader. What they need besides is here: [`pace`] plays them in real time,
 //! [`repeat`] plays them again without a jump in time, [`mp4`] reads files whose index stands at their end.
@@ -15,6 +16,8 @@ pub mod pace;
 pub mod pattern;
 pub mod pictures;
 pub mod repeat;
+#[cfg(all(target_os = "linux", feature = "v4l2"))]
+pub mod uevent;
 #[cfg(all(target_os = "linux", feature = "v4l2"))]
 pub mod v4l2;
 

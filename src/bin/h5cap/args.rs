@@ -1,5 +1,6 @@
 //! The arguments, and the manual.
 
+use crate::camera::CameraArgs;
 use h5live::cli;
 use h5live::media::{PixelFormat, Rate};
 use h5live::pipe::InputFormat;
@@ -21,9 +22,12 @@ pub const MANUAL: cli::Manual = cli::Manual {
             "test: colour bars, a wall clock, a dial that turns once a second and flashes while a beep sounds, a sweep, and at the top a \
              machine-readable clock: the capture time in milliseconds and the frame number as two rows of black and white \
              blocks (see h5pipe(5)). The sound is 48 kHz stereo: a soft tone, in which gaps are heard, and the beep.\n\n\
-             /dev/videoN, or camera: for the first one: a camera of Linux, by Video4Linux2. Of its modes that one is taken \
-             which has the highest rate, where no more than --rate counts (30 if not said); of those the largest, up to \
-             1920×1080 if no --size is given; of those MJPEG before H.264 before raw. Without any source, h5cap takes the first camera.\n\n\
+             camera: the first camera of Linux, by Video4Linux2; camera:WHICH: the one with this name (or a part of it), serial number \
+             or place on the bus, as h5cap --list shows them, which stay the same when device numbers change; or /dev/videoN. Of its \
+             modes that one is taken which is nearest to --size and --rate; without them the one that comes up to 30 frames a second with the \
+             largest picture up to 1920×1080; of those MJPEG before H.264 before raw. Without any source, h5cap takes the first camera. \
+             A camera that is unplugged or hangs is waited for, and goes on wherever it is plugged in again (--on-loss). Its \
+             controls are listed and set while it runs with --control: GET /controls, PUT /controls {\"brightness\": 128}.\n\n\
              Picture files (JPEG, PNG, GIF, BMP, WebP, TIFF, PNM) and directories of them, in the order of their names: each is a frame, \
              one a second unless --rate says otherwise. JPEG goes out untouched as MJPEG; the others are decoded. With \
              --follow, a directory is watched, or a file that is written again and again: what is new and whole goes out at once, and while \
@@ -101,6 +105,9 @@ pub struct Args {
     /// What to do when the next program is too slow [default: drop for what is live, block for files and pictures]
     #[arg(long, value_enum, value_name = "POLICY")]
     pub late: Option<cli::Late>,
+
+    #[command(flatten)]
+    pub camera: CameraArgs,
 
     #[command(flatten)]
     pub common: cli::Common,

@@ -1,6 +1,10 @@
 //! h5cap: a camera, a test picture, pictures or a recording in, live Matroska out.
 
 mod args;
+#[cfg(all(target_os = "linux", feature = "v4l2"))]
+mod camera;
+#[cfg(all(target_os = "linux", feature = "v4l2"))]
+mod list;
 mod source;
 mod stage;
 
@@ -8,14 +12,12 @@ use anyhow::Context as _;
 use args::{Args, MANUAL};
 use h5live::cli;
 use h5live::format::Timing;
-use h5live::media::{Clock, Event, Malformed, NoSource, Rate, SystemClock, Timestamp, WallTime};
+use h5live::media::{Clock, Event, Malformed, Rate, SystemClock, Timestamp, WallTime};
 use h5live::pipe::{Late, Reader, ReaderOptions};
 use h5live::source::pace::Pace;
 use h5live::source::pattern::{self, Pattern};
 use h5live::source::pictures::{Follow, Slides};
 use h5live::source::repeat::Repeat;
-#[cfg(all(target_os = "linux", feature = "v4l2"))]
-use h5live::source::v4l2::{Camera, Wish};
 use source::{Input, Source};
 use stage::{Player, Stage};
 use std::path::PathBuf;
@@ -33,6 +35,10 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
+    #[cfg(all(target_os = "linux", feature = "v4l2"))]
+    if args.camera.list {
+        return list::list(args.camera.json);
+    }
     let source = Source::of(&args)?;
     let clock: Arc<dyn Clock> = Arc::new(StopClock { clock: SystemClock::default(), stop: cx.stop.clone() });
     let late = late(args.late, source.is_live(&args));
@@ -42,7 +48,7 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
         Source::Pictures(paths) if args.follow => follow(&args, &paths, &clock, &mut stage),
         Source::Pictures(paths) => slides(&args, &paths, &clock, &mut stage),
         Source::Stream(input) => stream(&args, &input, &clock, &mut stage),
-        Source::Camera(path) => camera(&args, path, &mut stage),
+        Source::Camera(which) => camera::capture(&args, &which, &cx, &mut stage),
     };
     // What was captured before an error is whole and goes out all the same.
     let finished = stage.finish();
@@ -134,30 +140,22 @@ fn follow(args: &Args, paths: &[PathBuf], clock: &Arc<dyn Clock>, stage: &mut St
     Ok(())
 }
 
-#[cfg(all(target_os = "linux", feature = "v4l2"))]
-fn camera(args: &Args, path: Option<PathBuf>, stage: &mut Stage) -> anyhow::Result<()> {
-    let path = path.or_else(Camera::first).ok_or_else(no_camera)?;
-    let mut camera = Camera::open(&path, Wish { size: args.size, rate: args.rate })?;
-    while stage.is_open() {
-        match camera.poll(MOMENT)? {
-            Some(Event::Packet(packet)) if stage.is_over(packet.pts) => break,
-            Some(event) => stage.send(event)?,
-            None => {}
-        }
-        stage.damaged(camera.damaged());
-    }
-    Ok(())
-}
-
 #[cfg(not(all(target_os = "linux", feature = "v4l2")))]
-fn camera(_: &Args, path: Option<PathBuf>, _: &mut Stage) -> anyhow::Result<()> {
-    let Some(path) = path else { return Err(no_camera().into()) };
-    let advice = "capture with ffmpeg: ffmpeg -f v4l2 -i DEVICE -f matroska - | h5cap -".into();
-    Err(Unsupported { what: format!("{}: built without cameras", path.display()), advice }.into())
-}
+mod camera {
+    //! Built without cameras.
 
-fn no_camera() -> NoSource {
-    NoSource("no camera found; plug one in, or try the test picture: h5cap test".into())
+    use crate::args::Args;
+    use crate::stage::Stage;
+    use h5live::cli::Context;
+    use h5live::media::Unsupported;
+
+    #[derive(clap::Args)]
+    pub struct CameraArgs {}
+
+    pub fn capture(_: &Args, which: &str, _: &Context, _: &mut Stage) -> anyhow::Result<()> {
+        let advice = "capture with ffmpeg: ffmpeg -f v4l2 -i DEVICE -f matroska - | h5cap -".into();
+        Err(Unsupported { what: format!("{which}: built without cameras"), advice }.into())
+    }
 }
 
 fn stream(args: &Args, input: &Input, clock: &Arc<dyn Clock>, stage: &mut Stage) -> anyhow::Result<()> {

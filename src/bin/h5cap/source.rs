@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 /// Where the frames come from.
 pub enum Source {
     Test,
-    Camera(Option<PathBuf>),
+    /// As on the command line: `camera`, `camera:WHICH` or a device node.
+    Camera(String),
     Pictures(Vec<PathBuf>),
     Stream(Input),
 }
@@ -36,7 +37,7 @@ impl Source {
                 _ => return Err(cli::usage(format!("{text}: only pictures can be several; take one source at a time"))),
             }
         }
-        let source = if args.sources.is_empty() { Source::Camera(None) } else { Source::Pictures(pictures) };
+        let source = if args.sources.is_empty() { Source::Camera("camera".into()) } else { Source::Pictures(pictures) };
         source.usable(args)
     }
 
@@ -46,7 +47,7 @@ impl Source {
         match (kind, rest) {
             ("test", "") => Ok(Source::Test),
             ("-", "") => Ok(Source::Stream(Input::Stdin)),
-            ("camera", path) => Ok(Source::Camera(Some(PathBuf::from(path)).filter(|p| !p.as_os_str().is_empty()))),
+            ("camera", _) => Ok(Source::Camera(text.into())),
             ("file", path) => Source::at(Path::new(path), follow),
             (scheme, rest) if rest.starts_with("//") => Err(Unsupported {
                 what: format!("{scheme}: addresses are not a source of their own"),
@@ -65,7 +66,7 @@ impl Source {
         };
         let path = path.to_owned();
         Ok(match kind {
-            kind if kind.is_char_device() => Source::Camera(Some(path)),
+            kind if kind.is_char_device() => Source::Camera(format!("camera:{}", path.display())),
             kind if kind.is_dir() || follow || is_picture(&path) => Source::Pictures(vec![path]),
             _ => Source::Stream(Input::File(path)),
         })

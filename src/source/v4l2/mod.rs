@@ -1,111 +1,398 @@
-//! A camera of Linux (Video4Linux2, single-planar capture): the driver's frames with the driver's times.
+//! A camera of Linux (Video4Linux2): its frames with the driver's times, for as long as anybody wants them.
 //!
-//! Which of its formats is taken: see [`Wish`]. MJPEG and H.264 go out as they come; raw pictures lose their
-//! row padding. A frame that the driver marks as broken, or that is cut short, is dropped and counted.
+//! - Which camera: [`Selector`]. Which format, size and rate: [`modes::choose`].
+//! - MJPEG and H.264 go straight through, made canonical ([`coded`]); raw pictures are packed ([`picture`]). A damaged frame
+//!   never goes out: it is counted.
+//! - Times are the driver's (CLOCK_MONOTONIC at the start of exposure, where the driver is that good), not those of arrival.
+//! - A camera that is unplugged, hangs or fails is waited for: the same one, by its [`find::Identity`], wherever it is plugged in
+//!   again; the stream goes on with correct times.
+//!
+//! It refuses to convert pictures, and to read from devices that do not stream.
 
-mod choose;
-mod device;
-mod picture;
+pub mod coded;
+pub mod controls;
+pub mod device;
+pub mod find;
+mod live;
+pub mod modes;
+pub mod picture;
+mod refused;
+mod stream;
 
-pub use choose::Wish;
+pub use controls::Control;
+pub use find::Selector;
+pub use modes::Wish;
 
 use super::Error;
-use crate::codec::h264;
-use crate::media::{Codec, Colour, Event, Header, Packet, Timestamp, Track, VideoParams, WallTime};
+use super::uevent::{Uevent, Uevents};
+use crate::media::{Codec, Event, Header, Packet, PixelFormat, Timestamp, Track, WallTime};
 use bytes::Bytes;
-use choose::Mode;
-use device::Device;
-use std::io;
-use std::path::{Path, PathBuf};
+use device::{Device, errno};
+use find::Identity;
+use live::{Live, Taken};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-/// A camera that gives nothing for this long hangs.
-const STALL: Duration = Duration::from_secs(10);
-
-/// An open camera.
-pub struct Camera {
-    name: String,
-    device: Device,
-    mode: Mode,
-    /// The driver's time of stream time zero in microseconds, from the first frame on.
-    zero: Option<i64>,
-    /// The packet that follows the header.
-    pending: Option<Packet>,
-    damaged: u64,
-    heard: Instant,
+/// What is asked of a camera.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub selector: Selector,
+    pub wish: Wish,
+    /// Controls to set, by name and value, in this order.
+    pub controls: Vec<(String, String)>,
+    /// A camera that gives no frame for this long hangs.
+    pub stall: Duration,
+    pub on_loss: OnLoss,
 }
 
-impl Camera {
-    /// The first camera of this machine, in the order of their numbers.
-    pub fn first() -> Option<PathBuf> {
-        device::nodes().into_iter().find(|path| device::is_camera(path))
+impl Options {
+    pub fn new(selector: Selector) -> Options {
+        let stall = Duration::from_secs(3);
+        Options { selector, wish: Wish::default(), controls: Vec::new(), stall, on_loss: OnLoss::Wait }
     }
+}
 
-    /// Opens a camera and sets it up.
+/// What to do while the camera is away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnLoss {
+    /// Say nothing downstream, and go on when it is back.
+    #[default]
+    Wait,
+    /// Fail.
+    Exit,
+    /// Black pictures at the camera's rate; raw formats only, coded ones wait.
+    Black,
+}
+
+/// What happened so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Frames that went out.
+    pub frames: u64,
+    /// Frames that the driver counted and did not give us (gaps in the sequence numbers).
+    pub lost: u64,
+    /// Frames that came damaged or short, and were dropped.
+    pub damaged: u64,
+    /// Times that the camera was away.
+    pub losses: u64,
+}
+
+/// A camera, plugged in or waited for.
+pub struct Camera {
+    options: Options,
+    /// For messages: the selector, then the node.
+    name: String,
+    identity: Option<Identity>,
+    state: State,
+    /// What is wrong since when, as it was said; until a frame comes.
+    trouble: Option<Instant>,
+    /// The tracks of the last header.
+    track: Option<Track>,
+    /// The driver's time of stream time zero, in microseconds.
+    zero: Option<i64>,
+    last: Option<Timestamp>,
+    ready: VecDeque<Event>,
+    counts: Counts,
+    controls: Controls,
+    uevents: Option<Uevents>,
+}
+
+enum State {
+    Live(Box<Live>),
+    Away { try_again: Instant, patience: Duration },
+}
+
+/// First and longest wait between two tries to open a camera that is there but will not work.
+const FIRST_TRY: Duration = Duration::from_millis(50);
+const LAST_TRY: Duration = Duration::from_secs(2);
+/// Times further than this from now are not believed.
+const SANE: i64 = 5_000_000;
+
+impl Camera {
+    /// Opens the camera and starts it.
     ///
     /// # Errors
-    /// There is no such device, or it is no camera; it has no format that a pipe can carry; it may not be opened, or is
-    /// in use.
-    pub fn open(path: &Path, wish: Wish) -> Result<Camera, Error> {
-        let name = path.display().to_string();
-        let (device, mode) = Device::open(path, wish)?;
-        tracing::info!("{name}: {} {}x{} at {} frames/s", mode.codec, mode.width, mode.height, mode.rate);
-        Ok(Camera { name, device, mode, zero: None, pending: None, damaged: 0, heard: Instant::now() })
+    /// There is no such camera; it may not be opened or is in use (and what to do about it); it has no format that fits; a control
+    /// is not there.
+    pub fn open(options: Options) -> Result<Camera, Error> {
+        let name = options.selector.to_string();
+        let state = State::Away { try_again: Instant::now(), patience: FIRST_TRY };
+        let wanted = Vec::with_capacity(options.controls.len());
+        let controls = Controls(Arc::new(Mutex::new(Shared { device: None, wanted })));
+        let uevents = Uevents::listen().inspect_err(|e| tracing::debug!("no kernel events: {e}")).ok();
+        let (identity, track, zero, last, trouble) = (None, None, None, None, None);
+        let (ready, counts) = (VecDeque::new(), Counts::default());
+        let mut camera = Camera { options, name, identity, state, trouble, track, zero, last, ready, counts, controls, uevents };
+        camera.connect()?;
+        for (id, value) in camera.options.controls.clone() {
+            let set = camera.controls.set(&id, &value);
+            set.map_err(|e| Error::unsupported(&camera.name, e.to_string(), "see `h5cap --list`"))?;
+        }
+        if camera.options.on_loss == OnLoss::Black && camera.raw().is_none() {
+            tracing::warn!("{}: black pictures are made for raw formats only", camera.name);
+        }
+        Ok(camera)
+    }
+
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// A handle to its controls, for other threads.
+    pub fn controls(&self) -> Controls {
+        self.controls.clone()
+    }
+
+    /// What is wrong, and for how long; `None` while frames come.
+    pub fn away(&self) -> Option<Duration> {
+        self.trouble.map(|since| since.elapsed())
     }
 
     /// The next event, or `None` when there is none within `wait`.
     ///
     /// # Errors
-    /// The camera is gone, or gives nothing any more.
+    /// The camera is lost, with [`OnLoss::Exit`].
     pub fn poll(&mut self, wait: Duration) -> Result<Option<Event>, Error> {
-        if let Some(packet) = self.pending.take() {
-            return Ok(Some(Event::Packet(packet)));
+        let end = Instant::now() + wait;
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Ok(Some(event));
+            }
+            let now = Instant::now();
+            match &mut self.state {
+                State::Live(live) => {
+                    let until = end.min(live.heard + self.options.stall);
+                    if !readable(live.fd(), until.saturating_duration_since(now)) {
+                        if live.heard.elapsed() >= self.options.stall {
+                            let what = format!("no frame for {} s", self.options.stall.as_secs_f32());
+                            self.lost(std::io::Error::other(what))?;
+                        } else if now >= end {
+                            return Ok(None);
+                        }
+                        continue;
+                    }
+                    match live.take() {
+                        Ok(taken) => self.taken(taken),
+                        Err(e) => self.lost(e)?,
+                    }
+                }
+                State::Away { try_again, .. } => {
+                    let try_again = *try_again;
+                    let black = self.next_black();
+                    let until = end.min(try_again).min(black.unwrap_or(end));
+                    if self.news(until.saturating_duration_since(now)) || Instant::now() >= try_again {
+                        self.reconnect();
+                    } else if black.is_some_and(|due| Instant::now() >= due) {
+                        self.black();
+                    } else if Instant::now() >= end {
+                        return Ok(None);
+                    }
+                }
+            }
         }
-        let frame = self.device.frame(wait).map_err(|e| device::error(&self.name, e))?;
-        if let Some(frame) = frame {
-            self.heard = Instant::now();
-            let data = if frame.broken { None } else { picture::whole(&self.mode, frame.data) };
-            let time = frame.time;
-            self.damaged += u64::from(data.is_none());
-            return Ok(data.and_then(|data| self.event(data, time)));
-        }
-        if self.heard.elapsed() > STALL {
-            let what = format!("the camera gave no frame for {} s", STALL.as_secs());
-            return Err(Error::io(self.name.clone(), io::Error::new(io::ErrorKind::TimedOut, what)));
-        }
-        Ok(None)
     }
 
-    /// Broken frames so far.
-    pub fn damaged(&self) -> u64 {
-        self.damaged
+    /// Waits for word of video devices.
+    fn news(&self, wait: Duration) -> bool {
+        let Some(uevents) = &self.uevents else {
+            std::thread::sleep(wait);
+            return false;
+        };
+        if !readable(uevents.as_fd(), wait) {
+            return false;
+        }
+        // All that has arrived is taken, so that one plug makes one try.
+        let events: Vec<Uevent> = std::iter::from_fn(|| uevents.next()).collect();
+        events.iter().any(|e| e.action != "remove" && matches!(e.subsystem.as_str(), "video4linux" | ""))
     }
 
-    fn event(&mut self, data: Bytes, time: i64) -> Option<Event> {
-        let key = self.mode.codec != Codec::H264 || h264::is_keyframe(&data);
-        if let Some(zero) = self.zero {
-            return Some(Event::Packet(Packet { track: 0, pts: Timestamp(time - zero), key, data }));
+    /// Finds the camera and starts it.
+    fn connect(&mut self) -> Result<(), Error> {
+        let nodes = find::nodes();
+        let candidates = match &self.identity {
+            Some(identity) => identity.find(nodes).into_iter().collect(),
+            None => self.options.selector.matches(nodes),
+        };
+        for node in candidates {
+            let device = match Device::open(&node.path) {
+                Ok(device) => Arc::new(device),
+                // A node for metadata or output.
+                Err(e) if matches!(errno(&e), Some(libc::ENODEV | libc::ENOTTY | libc::EINVAL)) => continue,
+                Err(e) => return Err(self.refused(&node.path, e)),
+            };
+            let live = Live::start(device.clone(), &self.options.wish, &self.name).map_err(|e| match e {
+                live::StartError::Io(e) => self.refused(&node.path, e),
+                live::StartError::NoFormat(what) => Error::unsupported(&self.name, what, "see `h5cap --list` for what it offers"),
+            })?;
+            tracing::info!("{}: {}, {} ({})", self.name, live.description, device.card, node.path.display());
+            self.identity = Some(node.identity);
+            self.controls.attach(device);
+            self.state = State::Live(Box::new(live));
+            return Ok(());
         }
-        // A coded stream begins at its first keyframe with parameter sets.
-        let track = if key { self.track(&data)? } else { return None };
-        self.zero = Some(time);
-        self.pending = Some(Packet { track: 0, pts: Timestamp::ZERO, key, data });
-        let time_zero = WallTime::now().0.saturating_sub(device::monotonic_micros().saturating_sub(time));
-        Some(Event::Header(Header { tracks: [track].into(), time_zero: Some(WallTime(time_zero)) }))
+        Err(Error::no_source(
+            &self.name,
+            match self.options.selector {
+                Selector::First => "no camera found; plug one in, or try the test picture: h5cap test",
+                Selector::Path(_) => "this device is no camera; `h5cap --list` shows those there are",
+                Selector::Text(_) => "no such camera; `h5cap --list` shows those there are",
+            },
+        ))
     }
 
-    fn track(&self, first: &[u8]) -> Option<Track> {
-        let Mode { codec, width, height, rate, full_range, .. } = self.mode;
-        if codec == Codec::H264 {
-            let track = h264::track(h264::config_of(first)?).ok()?;
-            return Some(Track { frame_duration: Some(rate.frame_duration()), ..track });
+    fn refused(&self, path: &std::path::Path, e: std::io::Error) -> Error {
+        let e = refused::explain(path, e);
+        let node = path.display().to_string();
+        Error::io(if self.name == node { node } else { format!("{}: {node}", self.name) }, e)
+    }
+
+    fn lost(&mut self, why: std::io::Error) -> Result<(), Error> {
+        let why = match errno(&why) {
+            Some(libc::ENODEV) => std::io::Error::other("it was unplugged"),
+            _ => why,
+        };
+        self.controls.detach();
+        let hangs = self.trouble.is_some();
+        self.state = State::Away { try_again: Instant::now() + if hangs { LAST_TRY } else { FIRST_TRY }, patience: FIRST_TRY };
+        if self.options.on_loss == OnLoss::Exit {
+            return Err(Error::io(&self.name, why));
         }
-        Some(Track::video(codec, VideoParams { width, height, rate: Some(rate), colour: colour(codec, full_range) }))
+        if self.trouble.is_none() {
+            tracing::warn!("{}: lost: {why}; waiting for it", self.name);
+            self.trouble = Some(Instant::now());
+            self.counts.losses += 1;
+        }
+        Ok(())
+    }
+
+    fn reconnect(&mut self) {
+        if let Err(e) = self.connect() {
+            let cause = std::error::Error::source(&e).map(ToString::to_string).unwrap_or_default();
+            tracing::debug!("{e}: {cause}");
+            if let State::Away { try_again, patience } = &mut self.state {
+                *patience = (*patience * 2).min(LAST_TRY);
+                *try_again = Instant::now() + *patience;
+            }
+        }
+    }
+
+    /// A buffer came from the driver.
+    fn taken(&mut self, taken: Taken) {
+        self.counts.lost += taken.lost;
+        let frame = match taken.frame {
+            Ok(Some(frame)) => frame,
+            Ok(None) => return,
+            Err(what) => {
+                self.counts.damaged += 1;
+                return tracing::debug!("{}: frame dropped: {what}", self.name);
+            }
+        };
+        if let Some(since) = self.trouble.take() {
+            tracing::warn!("{}: back after {:.1} s", self.name, since.elapsed().as_secs_f32());
+        }
+        let now = monotonic();
+        let time = taken.time.filter(|t| now.saturating_sub(*t).abs() < SANE).unwrap_or(now);
+        if let Some(track) = frame.track.filter(|track| self.track.as_ref() != Some(track)) {
+            self.header(track, time);
+        }
+        self.packet(time, frame.key, frame.data);
+    }
+
+    fn header(&mut self, track: Track, time: i64) {
+        let zero = *self.zero.get_or_insert(time);
+        let time_zero = WallTime(WallTime::now().0.saturating_sub(monotonic().saturating_sub(zero)));
+        self.track = Some(track.clone());
+        self.ready.push_back(Event::Header(Header { tracks: Arc::new([track]), time_zero: Some(time_zero) }));
+    }
+
+    fn packet(&mut self, time: i64, key: bool, data: Bytes) {
+        let pts = Timestamp(time.saturating_sub(self.zero.unwrap_or(time)));
+        // Drivers that give the same time twice exist.
+        let pts = self.last.map_or(pts, |last| pts.max(last + 1));
+        self.last = Some(pts);
+        self.counts.frames += 1;
+        self.ready.push_back(Event::Packet(Packet { track: 0, pts, key, data }));
+    }
+
+    fn raw(&self) -> Option<(PixelFormat, &Track)> {
+        let track = match &self.state {
+            State::Live(live) => live.raw_track(),
+            State::Away { .. } => self.track.as_ref(),
+        }?;
+        if let Codec::Raw(pixels) = track.codec { Some((pixels, track)) } else { None }
+    }
+
+    /// When the next black picture is due, where they are wanted.
+    fn next_black(&self) -> Option<Instant> {
+        let (_, track) = self.raw().filter(|_| self.options.on_loss == OnLoss::Black)?;
+        let interval = track.frame_duration.unwrap_or(Duration::from_millis(100));
+        let since = monotonic().saturating_sub(self.zero?.saturating_add(self.last?.micros()));
+        Some(Instant::now() + interval.saturating_sub(Duration::from_micros(since.max(0) as u64)))
+    }
+
+    fn black(&mut self) {
+        let Some((pixels, track)) = self.raw() else { return };
+        let Some(video) = track.as_video() else { return };
+        let picture = picture::black(pixels, video.width, video.height, video.colour.full_range == Some(true));
+        self.packet(monotonic(), true, picture);
     }
 }
 
-/// What cameras mean where drivers say nothing more: BT.601 for Y'CbCr, as V4L2 has it for the sRGB colour space.
-fn colour(codec: Codec, full_range: bool) -> Colour {
-    let rgb = choose::is_rgb(codec);
-    Colour { matrix: Some(if rgb { 0 } else { 5 }), full_range: Some(full_range || rgb || codec == Codec::Jpeg), ..Colour::default() }
+/// The controls of a camera, for another thread. What was set is set again when the camera is back.
+#[derive(Clone)]
+pub struct Controls(Arc<Mutex<Shared>>);
+
+struct Shared {
+    device: Option<Arc<Device>>,
+    wanted: Vec<(String, String)>,
+}
+
+impl Controls {
+    pub fn list(&self) -> Result<Vec<Control>, controls::Error> {
+        self.device().map(|device| device.controls())
+    }
+
+    pub fn set(&self, id: &str, value: &str) -> Result<(), controls::Error> {
+        self.device()?.set_control(id, value)?;
+        let wanted = &mut self.lock().wanted;
+        wanted.retain(|(known, _)| known != id);
+        wanted.push((id.to_owned(), value.to_owned()));
+        Ok(())
+    }
+
+    fn device(&self) -> Result<Arc<Device>, controls::Error> {
+        self.lock().device.clone().ok_or(controls::Error::Away)
+    }
+
+    fn attach(&self, device: Arc<Device>) {
+        for (id, value) in &self.lock().wanted {
+            if let Err(e) = device.set_control(id, value) {
+                tracing::warn!("{}: {e}", device.path().display());
+            }
+        }
+        self.lock().device = Some(device);
+    }
+
+    fn detach(&self) {
+        self.lock().device = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// Microseconds of CLOCK_MONOTONIC, the clock of the drivers' times.
+fn monotonic() -> i64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    now.tv_sec * 1_000_000 + now.tv_nsec / 1000
+}
+
+/// Waits until `fd` has something to read, or an error to tell. A signal counts as nothing.
+fn readable(fd: BorrowedFd<'_>, wait: Duration) -> bool {
+    let timeout = Timespec { tv_sec: wait.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: wait.subsec_nanos().into() };
+    poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], Some(&timeout)).is_ok_and(|ready| ready > 0)
 }

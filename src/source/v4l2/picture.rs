@@ -1,102 +1,171 @@
-//! What a buffer of the driver holds, as a packet carries it.
+//! Raw pictures: which of V4L2's formats the pipe carries, and how a picture in the driver's memory, with its padding and planes
+//! in buffers of their own, becomes tightly packed (Linux Media userspace API, "Image Formats").
 
-use super::choose::Mode;
-use crate::codec::{h264, jpeg};
+use super::device::{Format, FourCc};
 use crate::media::{Codec, PixelFormat};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
-/// The frame in canonical form; `None` if it is not whole.
-pub fn whole(mode: &Mode, data: &[u8]) -> Option<Bytes> {
-    match mode.codec {
-        Codec::Jpeg => {
-            // Cameras pad a JPEG to what the wire likes; what follows its end is no picture.
-            let end = jpeg::EndFinder::default().find(data).ok()??;
-            Some(Bytes::copy_from_slice(&data[..end]))
+/// Codec by V4L2 name; `None` where the pipe has none.
+pub fn codec(fourcc: FourCc) -> Option<Codec> {
+    Some(match &fourcc.0 {
+        b"MJPG" | b"JPEG" => Codec::Jpeg,
+        b"H264" => Codec::H264,
+        b"HEVC" => Codec::H265,
+        b"YU12" | b"YM12" | b"YV12" | b"YM21" => Codec::Raw(PixelFormat::I420),
+        b"NV12" | b"NM12" => Codec::Raw(PixelFormat::Nv12),
+        b"422P" | b"YM16" => Codec::Raw(PixelFormat::I422),
+        b"YM24" => Codec::Raw(PixelFormat::I444),
+        b"YUYV" => Codec::Raw(PixelFormat::Yuy2),
+        b"UYVY" => Codec::Raw(PixelFormat::Uyvy),
+        b"RGB3" => Codec::Raw(PixelFormat::Rgb24),
+        b"BGR3" => Codec::Raw(PixelFormat::Bgr24),
+        b"AB24" => Codec::Raw(PixelFormat::Rgba),
+        b"AR24" => Codec::Raw(PixelFormat::Bgra),
+        b"GREY" => Codec::Raw(PixelFormat::Gray),
+        _ => return None,
+    })
+}
+
+/// A black picture, tightly packed.
+pub fn black(pixels: PixelFormat, width: u32, height: u32, full_range: bool) -> Bytes {
+    let luma = if full_range { 0 } else { 16 };
+    let size = pixels.picture_size(width, height);
+    let lumas = width as usize * height as usize;
+    match pixels {
+        PixelFormat::I420 | PixelFormat::Nv12 | PixelFormat::I422 | PixelFormat::I444 => {
+            let mut picture = vec![128; size];
+            picture[..lumas].fill(luma);
+            picture.into()
         }
-        // A buffer holds one access unit (V4L2_PIX_FMT_H264).
-        Codec::H264 => Some(h264::to_length_prefixed(data)).filter(|unit| !unit.is_empty()),
-        Codec::Raw(format) => tight(format, mode.width as usize, mode.height as usize, mode.stride, data),
-        _ => None,
+        PixelFormat::Yuy2 => [luma, 128].repeat(size / 2).into(),
+        PixelFormat::Uyvy => [128, luma].repeat(size / 2).into(),
+        PixelFormat::Rgb24 | PixelFormat::Bgr24 => vec![0; size].into(),
+        PixelFormat::Rgba | PixelFormat::Bgra => [0, 0, 0, 255].repeat(lumas).into(),
+        PixelFormat::Gray => vec![luma; size].into(),
     }
 }
 
-/// A raw picture without the padding of its rows.
-fn tight(format: PixelFormat, width: usize, height: usize, stride: usize, data: &[u8]) -> Option<Bytes> {
-    let planes = planes(format, width, height, stride);
-    let needed: usize = planes.iter().map(|p| p.stride * p.rows).sum();
-    // The last row need not be padded.
-    let data = data.get(..needed.min(data.len()))?;
-    let mut out = Vec::with_capacity(planes.iter().map(|p| p.row * p.rows).sum());
-    let mut start = 0;
-    for plane in planes {
-        for row in 0..plane.rows {
-            out.extend_from_slice(data.get(start + row * plane.stride..)?.get(..plane.row)?);
-        }
-        start += plane.rows * plane.stride;
-    }
-    Some(out.into())
+/// Where the lines of a picture are.
+#[derive(Debug)]
+pub struct Layout {
+    planes: Vec<Lines>,
+    size: usize,
 }
 
-struct Plane {
-    /// Bytes of a row that are picture.
-    row: usize,
-    /// Bytes from one row to the next.
+/// Lines of one plane: buffer, byte offset of the first, distance, length in bytes, count.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Lines {
+    buffer: usize,
+    offset: usize,
     stride: usize,
-    rows: usize,
+    length: usize,
+    count: usize,
 }
 
-/// The planes of a buffer. `stride` is of the first; that of smaller planes follows from it (V4L2, "single-planar formats").
-fn planes(format: PixelFormat, width: usize, height: usize, stride: usize) -> Vec<Plane> {
-    let (half, half_rows) = (width.div_ceil(2), height.div_ceil(2));
-    let plane = |row: usize, stride: usize, rows: usize| Plane { row, stride: stride.max(row), rows };
-    match format {
-        PixelFormat::I420 => {
-            [(width, stride, height), (half, stride / 2, half_rows), (half, stride / 2, half_rows)].map(|(r, s, n)| plane(r, s, n)).into()
+impl Layout {
+    pub fn new(pixels: PixelFormat, format: &Format) -> Layout {
+        let (width, height) = (format.width as usize, format.height as usize);
+        let (chroma_width, chroma_height) = (width.div_ceil(2), height.div_ceil(2));
+        // Length and count of the lines of each plane, and how much of the first plane's stride it has.
+        let planes: Vec<(usize, usize, usize)> = match pixels {
+            PixelFormat::I420 => vec![(width, height, 1), (chroma_width, chroma_height, 2), (chroma_width, chroma_height, 2)],
+            PixelFormat::Nv12 => vec![(width, height, 1), (2 * chroma_width, chroma_height, 1)],
+            PixelFormat::I422 => vec![(width, height, 1), (chroma_width, height, 2), (chroma_width, height, 2)],
+            PixelFormat::I444 => vec![(width, height, 1); 3],
+            PixelFormat::Yuy2 | PixelFormat::Uyvy => vec![(4 * chroma_width, height, 1)],
+            PixelFormat::Rgb24 | PixelFormat::Bgr24 => vec![(3 * width, height, 1)],
+            PixelFormat::Rgba | PixelFormat::Bgra => vec![(4 * width, height, 1)],
+            PixelFormat::Gray => vec![(width, height, 1)],
+        };
+        let own_buffers = format.planes.len() == planes.len();
+        let mut offset = 0;
+        let mut lines = Vec::with_capacity(planes.len());
+        for (n, (length, count, part)) in planes.into_iter().enumerate() {
+            let buffer = if own_buffers { n } else { 0 };
+            let given = format.planes.get(buffer).map_or(0, |p| p.stride as usize) / if own_buffers { 1 } else { part };
+            // Some drivers leave the stride at 0 where there is no padding.
+            let stride = given.max(length);
+            lines.push(Lines { buffer, offset: if own_buffers { 0 } else { offset }, stride, length, count });
+            offset += stride * count;
         }
-        PixelFormat::I422 => {
-            [(width, stride, height), (half, stride / 2, height), (half, stride / 2, height)].map(|(r, s, n)| plane(r, s, n)).into()
+        // V before U.
+        if matches!(&format.fourcc.0, b"YV12" | b"YM21") {
+            lines.swap(1, 2);
         }
-        PixelFormat::I444 => [(width, stride, height); 3].map(|(r, s, n)| plane(r, s, n)).into(),
-        PixelFormat::Nv12 => vec![plane(width, stride, height), plane(2 * half, stride, half_rows)],
-        PixelFormat::Yuy2 | PixelFormat::Uyvy => vec![plane(4 * half, stride, height)],
-        PixelFormat::Rgb24 | PixelFormat::Bgr24 => vec![plane(3 * width, stride, height)],
-        PixelFormat::Rgba | PixelFormat::Bgra => vec![plane(4 * width, stride, height)],
-        PixelFormat::Gray => vec![plane(width, stride, height)],
+        Layout { planes: lines, size: pixels.picture_size(format.width, format.height) }
+    }
+
+    /// The picture, tightly packed; `None` when the buffers hold less than all of it.
+    pub fn pack(&self, buffers: &[&[u8]]) -> Option<Bytes> {
+        let mut picture = BytesMut::with_capacity(self.size);
+        for plane in &self.planes {
+            let data = buffers.get(plane.buffer)?.get(plane.offset..)?;
+            if plane.stride == plane.length {
+                picture.extend_from_slice(data.get(..plane.length * plane.count)?);
+                continue;
+            }
+            // The last line may come without its padding.
+            for n in 0..plane.count {
+                picture.extend_from_slice(data.get(n * plane.stride..)?.get(..plane.length)?);
+            }
+        }
+        debug_assert_eq!(picture.len(), self.size, "the planes are the picture");
+        Some(picture.freeze())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::device::Plane;
     use super::*;
-    use crate::media::Rate;
+    use crate::media::Colour;
 
-    #[test]
-    fn row_padding_is_taken_off() {
-        for format in PixelFormat::ALL {
-            let (width, height) = (6, 4);
-            for padding in [0, 10] {
-                let first_row = planes(format, width, height, 0)[0].row;
-                let mut padded = Vec::new();
-                for plane in planes(format, width, height, first_row + padding) {
-                    for _ in 0..plane.rows {
-                        padded.extend(std::iter::repeat_n(7, plane.row).chain(std::iter::repeat_n(99, plane.stride - plane.row)));
-                    }
-                }
-                let picture = tight(format, width, height, first_row + padding, &padded).expect("whole");
-                assert_eq!(picture, vec![7; format.picture_size(6, 4)], "{format}, {padding} bytes of padding");
-                let short = &padded[..padded.len() - padding - 1];
-                assert_eq!(tight(format, width, height, first_row + padding, short), None, "{format}");
-            }
-        }
+    fn format(fourcc: &[u8; 4], width: u32, height: u32, strides: &[u32]) -> Format {
+        let planes = strides.iter().map(|stride| Plane { stride: *stride, size: 0 }).collect();
+        Format { fourcc: FourCc(*fourcc), width, height, planes, colour: Colour::default(), alternate: false }
+    }
+
+    fn pack(format: &Format, buffers: &[&[u8]]) -> Option<Vec<u8>> {
+        let Some(Codec::Raw(pixels)) = codec(format.fourcc) else { panic!("not raw") };
+        Layout::new(pixels, format).pack(buffers).map(|b| b.to_vec())
     }
 
     #[test]
-    fn a_jpeg_without_its_end_is_not_whole() {
-        let mode = Mode { codec: Codec::Jpeg, width: 8, height: 8, rate: Rate::new(30, 1).unwrap(), stride: 0, full_range: true };
-        let image = [0xff, 0xd8, 0xff, 0xda, 0, 2, 1, 2, 3, 0xff, 0xd9];
-        assert_eq!(whole(&mode, &[&image[..], &[0; 9]].concat()).as_deref(), Some(&image[..]));
-        assert_eq!(whole(&mode, &image[..10]), None);
-        assert_eq!(whole(&mode, &[]), None);
-        assert_eq!(whole(&Mode { codec: Codec::H264, ..mode }, b"no start code"), None);
+    fn padding_goes() {
+        let grey = format(b"GREY", 3, 2, &[4]);
+        assert_eq!(pack(&grey, &[&[1, 2, 3, 0, 4, 5, 6, 0]]), Some(vec![1, 2, 3, 4, 5, 6]));
+        assert_eq!(pack(&grey, &[&[1, 2, 3, 0, 4, 5, 6]]), Some(vec![1, 2, 3, 4, 5, 6]), "no padding at the end");
+        assert_eq!(pack(&grey, &[&[1, 2, 3, 0, 4, 5]]), None, "a short frame");
+        assert_eq!(pack(&grey, &[]), None);
+        assert_eq!(pack(&format(b"YUYV", 3, 1, &[0]), &[&[1, 2, 3, 4, 5, 6, 7, 8]]), Some(vec![1, 2, 3, 4, 5, 6, 7, 8]));
+    }
+
+    #[test]
+    fn planes_of_odd_sizes() {
+        // 3x3 in lines of 4: chroma 2x2 in lines of 2.
+        let memory = [1, 1, 1, 0, 2, 2, 2, 0, 3, 3, 3, 0, 4, 4, 5, 5, 6, 6, 7, 7];
+        let i420 = [1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7];
+        assert_eq!(pack(&format(b"YU12", 3, 3, &[4]), &[&memory]), Some(i420.to_vec()));
+        let yv12 = [1, 1, 1, 2, 2, 2, 3, 3, 3, 6, 6, 7, 7, 4, 4, 5, 5];
+        assert_eq!(pack(&format(b"YV12", 3, 3, &[4]), &[&memory]), Some(yv12.to_vec()));
+        // NV12: chroma lines as long as luma's.
+        let memory = [1, 1, 1, 0, 2, 2, 2, 0, 3, 3, 3, 0, 4, 5, 4, 5, 6, 7, 6, 7];
+        assert_eq!(pack(&format(b"NV12", 3, 3, &[4]), &[&memory]).unwrap()[9..], [4, 5, 4, 5, 6, 7, 6, 7]);
+    }
+
+    #[test]
+    fn black_pictures() {
+        for pixels in PixelFormat::ALL {
+            assert_eq!(black(pixels, 3, 3, false).len(), pixels.picture_size(3, 3));
+        }
+        assert_eq!(black(PixelFormat::I420, 2, 2, false), [16, 16, 16, 16, 128, 128][..]);
+        assert_eq!(black(PixelFormat::Uyvy, 2, 1, true), [128, 0, 128, 0][..]);
+    }
+
+    #[test]
+    fn planes_in_buffers_of_their_own() {
+        let nm12 = format(b"NM12", 2, 2, &[3, 4]);
+        assert_eq!(pack(&nm12, &[&[1, 2, 0, 3, 4, 0], &[5, 6, 0, 0]]), Some(vec![1, 2, 3, 4, 5, 6]));
+        assert_eq!(pack(&nm12, &[&[1, 2, 0, 3, 4, 0]]), None);
     }
 }

@@ -26,7 +26,7 @@ between() { [[ $2 =~ ^-?[0-9]+$ ]] && [ "$2" -ge "$3" ] && [ "$2" -le "$4" ] || 
 clock() {
     local file=$1 size=$2
     shift 2
-    ffmpeg -v fatal -nostdin "$@" -i "$file" -fps_mode passthrough -f rawvideo -pix_fmt gray - | "$readclock" "$size"
+    ffmpeg -v fatal -nostdin "$@" -i "$file" -fps_mode drop -f rawvideo -pix_fmt gray - | "$readclock" "$size"
 }
 
 # consecutive: do the lines of stdin (first column) count up by one?
@@ -34,3 +34,12 @@ consecutive() { awk 'NR > 1 && $1 != last + 1 || $1 == "-" { print "    after " 
 
 # sequences FILE.txt: the sequence numbers in v4l2-ctl's report.
 sequences() { sed -E 's/.*seq: *([0-9]+).*/\1/' "$1"; }
+
+# packets NAME: "PTS SIZE ADLER32" of each packet of $out/NAME.mkv, time in microseconds.
+packets() {
+    ffprobe -v error -show_packets -show_data_hash adler32 -show_entries packet=pts_time,size,data_hash -of csv=p=0 "$out/$1.mkv" |
+        awk -F, '{ sub("adler32:", "", $3); printf "%.0f %d %s\n", $1 * 1000000, $2, $3 }'
+}
+
+# json FILE EXPRESSION: of Python, with the file's content as d.
+json() { python3 -c 'import json, sys; d = json.load(open(sys.argv[1])); print(eval(sys.argv[2]))' "$1" "$2"; }

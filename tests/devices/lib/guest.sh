@@ -42,7 +42,7 @@ plug() {
 # await_frames SERIAL N: until the camera has drawn N frames more.
 await_frames() {
     local until=$(($(frames "$1") + $2))
-    await 10 drawn "$1" "$until"
+    await $(($2 / 5 + 10)) drawn "$1" "$until"
 }
 frames() { wc -l < "$out/$1.log"; }
 drawn() { [ "$(frames "$1")" -ge "$2" ]; }
