@@ -219,7 +219,6 @@ fn adts(bytes: &[u8]) -> Verdict {
     match bytes.get(next..next + AdtsHeader::LEN) {
         Some(second) if AdtsHeader::parse(second).is_some() => Verdict::Is(InputFormat::Adts),
         Some(_) => Verdict::No,
-        None if bytes.len() == next => Verdict::Is(InputFormat::Adts),
         None => Verdict::Need(next + AdtsHeader::LEN),
     }
 }

@@ -33,6 +33,9 @@ mod examples;
 /// Hostile inputs.
 mod hostile;
 
+/// The checks of the fuzz targets, on real inputs and damaged ones.
+mod fuzz;
+
 /// However the input or the output ends.
 mod faults;
 
