@@ -102,6 +102,11 @@ impl Publisher {
         self.stream.set_state(State::Waiting);
     }
 
+    /// Lets go of the stream without ending it: the server is about to say goodbye itself.
+    pub fn abandon(mut self) {
+        self.shards.clear();
+    }
+
     fn tell(&self, news: News) -> Result<(), Closed> {
         for shard in &self.shards {
             shard.inbox.send(Publication { stream: self.index, news: news.clone() }).map_err(|_| Closed)?;

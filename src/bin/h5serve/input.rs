@@ -115,6 +115,7 @@ pub fn serve(input: &Input, publisher: Publisher, reading: &Reading, on_eof: OnE
     for again in [false, true].into_iter().chain(std::iter::repeat(true)) {
         let outcome = input.open(again).and_then(|file| read(input, file, &mut program, reading, cx));
         if cx.stop.requested() || outcome.as_ref().is_err_and(|e| e.is::<Closed>()) {
+            program.abandon();
             return Ok(());
         }
         match (on_eof, outcome) {
@@ -127,6 +128,7 @@ pub fn serve(input: &Input, publisher: Publisher, reading: &Reading, on_eof: OnE
                     tracing::warn!("{error:#}");
                 }
                 cx.stop.wait();
+                program.abandon();
                 return Ok(());
             }
             (OnEof::Reopen, outcome) => {

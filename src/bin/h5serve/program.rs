@@ -54,6 +54,11 @@ impl Program {
         self.publisher.away();
     }
 
+    /// The server is stopping: it says goodbye to the viewers itself.
+    pub fn abandon(self) {
+        self.publisher.abandon();
+    }
+
     /// Anything was ever published.
     pub fn began(&self) -> bool {
         self.end.is_some()

@@ -53,7 +53,8 @@ fn beside_a_healthy_viewer(length: Duration) {
     let mut stopped = Ws::connect_narrow(port, "live", 16 * 1024);
     stopped.say(r#"{"type":"mse","value":""}"#);
     let mut curl = std::process::Command::new("curl");
-    let curl = curl.args(["-sN", "--limit-rate", "1M", "-o", "/dev/null", &format!("http://127.0.0.1:{port}/live.mp4")]).spawn().unwrap();
+    let mut curl =
+        curl.args(["-sN", "--limit-rate", "1M", "-o", "/dev/null", &format!("http://127.0.0.1:{port}/live.mp4")]).spawn().unwrap();
     eventually("all four watch", || (server.streams()["live"]["viewers"] == 4).then_some(()));
     signal("STOP", curl.id());
     // Neither is waited for: the one is closed after the stall limit, the other when it has filled all buffers on its way.
@@ -76,7 +77,7 @@ fn beside_a_healthy_viewer(length: Duration) {
     assert!(oldest < LAG + HELD, "the throttled viewer was shown a picture {oldest:?} old");
     assert!(server.process.peak_kib() < 48 * 1024, "{} KiB", server.process.peak_kib());
     signal("KILL", curl.id());
-    _ = std::process::Command::new("true").status();
+    _ = curl.wait();
 }
 
 fn publish(mut stdin: impl Write, published: &Published, length: Duration) {
@@ -168,7 +169,8 @@ fn watch_slowly(port: u16, published: &Published) -> Slow {
                     }
                 }
                 Message::Close(code, _) => {
-                    assert_eq!(code, 1000);
+                    // The server ends with its input, and does not wait long for the slowest.
+                    assert!(matches!(code, 1000 | 1001), "{code}");
                     return slow;
                 }
                 other => panic!("{other:?}"),
