@@ -1,0 +1,135 @@
+//! Many viewers in one thread, on epoll: counts what comes and how late, and what the server spends on it.
+
+use super::wire::{Messages, handshake, now, text};
+use rustix::event::epoll;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+/// Viewers settle before anything is counted.
+const WARM_UP: Duration = Duration::from_secs(3);
+
+struct Viewer {
+    stream: TcpStream,
+    /// Bytes of `\r\n\r\n` seen; then the head is over.
+    head: usize,
+    messages: Messages,
+    last: Option<u64>,
+    got: u64,
+    lost: u64,
+}
+
+#[derive(Default)]
+struct Count {
+    bytes: u64,
+    frames: u64,
+    /// Nanoseconds from due to here.
+    delays: Vec<u32>,
+}
+
+pub fn run(port: u16, viewers: usize, seconds: u64, pid: u64, http: bool) -> io::Result<()> {
+    let resident_before = resident_kib(pid);
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+    let mut all = Vec::with_capacity(viewers);
+    for n in 0..viewers {
+        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+        if http {
+            stream.write_all(handshake().as_bytes())?;
+        }
+        stream.set_nonblocking(true)?;
+        epoll::add(&epoll, &stream, epoll::EventData::new_u64(n as u64), epoll::EventFlags::IN)?;
+        all.push(Viewer { stream, head: if http { 0 } else { 4 }, messages: Messages::default(), last: None, got: 0, lost: 0 });
+        if n % 50 == 49 {
+            // Handshakes in small bursts.
+            turn(&epoll, &mut all, Duration::from_millis(10), None)?;
+        }
+    }
+    turn(&epoll, &mut all, WARM_UP, None)?;
+    all.iter_mut().for_each(|v| (v.got, v.lost) = (0, 0));
+    let (cpu, mine, begun) = (cpu_seconds(pid), cpu_seconds(u64::from(std::process::id())), Instant::now());
+    let mut count = Count::default();
+    turn(&epoll, &mut all, Duration::from_secs(seconds), Some(&mut count))?;
+    let (cpu, wall) = (cpu_seconds(pid) - cpu, begun.elapsed().as_secs_f64());
+    let mine = cpu_seconds(u64::from(std::process::id())) - mine;
+    let gb = count.bytes as f64 / 1e9;
+    count.delays.sort_unstable();
+    let quantile = |q: f64| count.delays.get((count.delays.len() as f64 * q) as usize).map_or(0.0, |d| f64::from(*d) / 1e6);
+    let resident = (resident_kib(pid).saturating_sub(resident_before)) as f64 / viewers as f64;
+    let lost: u64 = all.iter().map(|v| v.lost).sum();
+    println!(
+        "{{\"viewers\":{viewers},\"seconds\":{wall:.1},\"gb\":{gb:.3},\"frames\":{},\"lost\":{lost},\"cpu_seconds\":{cpu:.2},\"cpu_per_gb\":{:.4},\
+         \"client_cpu_seconds\":{mine:.2},\"p50_ms\":{:.2},\"p99_ms\":{:.2},\"kib_per_viewer\":{resident:.2}}}",
+        count.frames,
+        cpu / gb,
+        quantile(0.5),
+        quantile(0.99),
+    );
+    Ok(())
+}
+
+fn turn(epoll: &impl std::os::fd::AsFd, viewers: &mut [Viewer], length: Duration, mut count: Option<&mut Count>) -> io::Result<()> {
+    let until = Instant::now() + length;
+    let mut events = Vec::with_capacity(1024);
+    let mut scratch = vec![0; 1 << 18];
+    let wait = rustix::event::Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+    while Instant::now() < until {
+        events.clear();
+        match epoll::wait(epoll, rustix::buffer::spare_capacity(&mut events), Some(&wait)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+        for event in &events {
+            let index = event.data.u64() as usize;
+            let viewer = &mut viewers[index];
+            match viewer.stream.read(&mut scratch) {
+                Ok(0) => return Err(io::Error::other(format!("viewer {index} was let go"))),
+                Ok(n) => viewer.take(&scratch[..n], count.as_deref_mut())?,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Viewer {
+    fn take(&mut self, mut bytes: &[u8], count: Option<&mut Count>) -> io::Result<()> {
+        while self.head < 4 {
+            let Some((byte, rest)) = bytes.split_first() else { return Ok(()) };
+            self.head = if *byte == b"\r\n\r\n"[self.head] { self.head + 1 } else { usize::from(*byte == b'\r') };
+            bytes = rest;
+            if self.head == 4 {
+                self.stream.write_all(&text(r#"{"type":"mse","value":""}"#))?;
+            }
+        }
+        let mut frames = vec![];
+        self.messages.read(bytes, |number, due| frames.push((number, due)));
+        let now = now();
+        if let Some(count) = count {
+            count.bytes += bytes.len() as u64;
+            count.frames += frames.len() as u64;
+            count.delays.extend(frames.iter().map(|(_, due)| u32::try_from(now.saturating_sub(*due)).unwrap_or(u32::MAX)));
+        }
+        for (number, _) in frames {
+            self.lost += self.last.map_or(0, |last| number.wrapping_sub(last + 1));
+            self.got += 1;
+            // The init segment ends in no number.
+            self.last = (number < 1 << 32).then_some(number);
+        }
+        Ok(())
+    }
+}
+
+/// User and system time so far.
+fn cpu_seconds(pid: u64) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks: u64 = fields.get(11..13).map_or(0, |f| f.iter().filter_map(|f| f.parse::<u64>().ok()).sum());
+    ticks as f64 / rustix::param::clock_ticks_per_second() as f64
+}
+
+fn resident_kib(pid: u64) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let field = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
+    field.and_then(|f| f.trim().trim_end_matches("kB").trim().parse().ok()).unwrap_or(0)
+}

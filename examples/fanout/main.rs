@@ -1,0 +1,32 @@
+//! Measures what it costs to hand one stream to many viewers: used by scripts/bench.d/fanout.
+//!
+//! ```text
+//! fanout source SECONDS                    a live stream of 3.15 Mbit/s on stdout: fragmented MP4, 30 frames a second
+//! fanout bare PORT                         the same bytes from stdin to every connection by a bare loop of write(2)
+//! fanout load PORT N SECONDS PID [bare]    N viewers; what the server PID spends on them, as JSON
+//! fanout first PORT N                      how long a new viewer waits for its first byte, N times
+//! ```
+
+mod bare;
+mod first;
+mod load;
+mod source;
+mod wire;
+
+fn main() -> std::io::Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let number = |text: &str| text.parse().unwrap_or_else(|_| panic!("{text:?} is no number"));
+    match words[..] {
+        ["source", seconds] => source::run(number(seconds)),
+        ["bare", port] => bare::run(number(port) as u16),
+        ["load", port, viewers, seconds, pid] => {
+            load::run(number(port) as u16, number(viewers) as usize, number(seconds), number(pid), true)
+        }
+        ["load", port, viewers, seconds, pid, "bare"] => {
+            load::run(number(port) as u16, number(viewers) as usize, number(seconds), number(pid), false)
+        }
+        ["first", port, count] => first::run(number(port) as u16, number(count) as usize),
+        _ => panic!("see the head of examples/fanout/main.rs"),
+    }
+}
