@@ -1,7 +1,7 @@
 //! The scripts do what the README says, on a machine of any package manager: the managers are stand-ins that write down what
 //! they are asked.
 
-use crate::util::{Finished, Running, TempDir, eventually, free_port, h5, http, repository, run, shell};
+use crate::util::{Finished, Running, TempDir, eventually, free_port, h5, http, program, repository, run, shell};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -133,7 +133,7 @@ fn scripts_live_shows_a_page() {
     let folder = TempDir::new();
     for source in ["test", "tests/data/bigbuckbunny-3s.mp4"] {
         let port = free_port();
-        let line = format!("PROFILE=dev exec '{}' --listen 127.0.0.1:{port} {source}", repository("scripts/live").display());
+        let line = format!("{} exec '{}' --listen 127.0.0.1:{port} {source}", built(), repository("scripts/live").display());
         let mut live = Running::start(shell(&line).current_dir(repository("")));
         live.wait_for(&format!("http://127.0.0.1:{port}/"));
         let playing = || (http(port, "GET", "/api/streams", b"").1.contains("avc1")).then_some(());
@@ -158,7 +158,7 @@ fn scripts_live_wants_known_arguments() {
 #[test]
 fn scripts_install_makes_a_complete_tree() {
     let folder = TempDir::new();
-    run(&mut shell(&format!("PROFILE=dev '{}' '{}'", repository("scripts/install").display(), folder.display())), b"").success();
+    run(&mut shell(&format!("{} '{}' '{}'", built(), repository("scripts/install").display(), folder.display())), b"").success();
     let there = |path: &str| assert!(folder.join(path).exists(), "{path}");
     for name in ["h5cap", "h5enc", "h5mux", "h5serve"] {
         there(&format!("bin/{name}"));
@@ -171,6 +171,11 @@ fn scripts_install_makes_a_complete_tree() {
     }
     there("share/man/man5/h5pipe.5");
     there("share/man/man7/h5live.7");
+}
+
+/// Tells the scripts to take the programs of this test in place of a release build.
+fn built() -> String {
+    format!("H5LIVE_BIN='{}'", program("h5cap").parent().unwrap().display())
 }
 
 fn h5_at(folder: &Path, name: &str) -> std::process::Command {

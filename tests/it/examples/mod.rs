@@ -10,7 +10,14 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 /// What stands there, what is run in its place, and why.
-const CHANGED: [(&str, &str, &str); 5] = [
+const CHANGED: [(&str, &str, &str); 8] = [
+    ("h5cap | h5serve", "h5cap 1.jpg 2.jpg --loop | h5serve", "no camera; the pictures stand for one that gives MJPEG"),
+    (
+        "mkfifo door.mp4 yard.mp4; h5serve",
+        "mkfifo door.mp4 yard.mp4; for f in door yard; do h5cap test | h5enc | h5mux > $f.mp4 & done; h5serve",
+        "it leaves the writers to the reader",
+    ),
+    ("/srv/ftp/camera", "pictures", "a directory with three pictures in the folder of the example"),
     ("/dev/video0", "test", "test machines have no camera; scripts/test-devices drives real ones"),
     (
         "rpicam-vid -t 0 -o -",
@@ -134,6 +141,7 @@ fn furnish(folder: &Path) {
         symlink(repository(name), folder.join(name)).unwrap();
     }
     run(shell("ffmpeg -v error -i film.mp4 -frames:v 3 %d.jpg").current_dir(folder), b"").success();
+    run(shell("mkdir pictures && cp [123].jpg pictures && ln -s film.mp4 film.mkv").current_dir(folder), b"").success();
     fs::create_dir(folder.join("bin")).unwrap();
     fs::create_dir(folder.join("mpv")).unwrap();
     fs::write(folder.join("mpv/mpv.conf"), "vo=null\nao=null\nframes=50\n").unwrap();

@@ -11,7 +11,7 @@ fail() {
 # The names of the streams that are on the air.
 streams() {
     curl -fsS -m 5 http://127.0.0.1:8080/api/streams 2>/dev/null |
-        python3 -c 'import json, sys; [print(s["name"]) for s in json.load(sys.stdin) if s["type"]]' 2>/dev/null
+        python3 -c 'import json, sys; [print(s["name"]) for s in json.load(sys.stdin).values() if s["type"]]' 2>/dev/null
 }
 
 # Whether a media file or address has video frames or sound in it.
