@@ -48,7 +48,8 @@ fn bash_takes_the_completions() {
             "source <({program} --generate bash); COMP_WORDS=({program} --contr); COMP_CWORD=1; \
              _{program} {program} --contr {program}; echo \"${{COMPREPLY[*]}}\""
         );
-        assert_eq!(run(&mut shell(&ask), b"").success().text().trim(), "--control");
+        let offered = run(&mut shell(&ask), b"").success().text();
+        assert!(offered.split_whitespace().any(|word| word == "--control"), "{program}: {offered}");
     }
 }
 

@@ -20,12 +20,17 @@ has_frames() {
         grep -q '[1-9]'
 }
 
+# Whether the newest picture of an MJPEG stream can be had.
+has_picture() {
+    curl -fsS -m 5 -o newest.jpg "http://127.0.0.1:8080/$1.jpg" 2>/dev/null && has_frames newest.jpg
+}
+
 serves_frames() {
     local name names
     names=$(streams)
     [ -n "$names" ] || return 1
     for name in $names; do
-        has_frames "http://127.0.0.1:8080/$name.mp4" || has_frames "http://127.0.0.1:8080/$name.mjpg" || return 1
+        has_frames "http://127.0.0.1:8080/$name.mp4" || has_picture "$name" || return 1
     done
 }
 
