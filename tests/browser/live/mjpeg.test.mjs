@@ -7,11 +7,12 @@ import { Bench, Server, sleep, until } from '../lib/programs.mjs';
 
 const bench = new Bench();
 let server;
+let stages;
 const feed = () => bench.pipeline([['h5cap', 'test', '--size', '640x360', '--rate', '30', '--no-audio'], ['h5enc', '--video', 'mjpeg']], server.inputs.cam);
 
 before(async () => {
   server = await Server.start(bench);
-  feed();
+  stages = feed();
   await server.live();
 });
 after(() => bench.close());
@@ -53,8 +54,10 @@ for (const { name, open } of browsers) {
       await server.kill();
       await until('the page says so', async () => (await stats(page)).state === 'reconnecting');
       assert.ok(await page.evaluate(() => document.querySelector('h5-live').shadowRoot.querySelector('img').naturalWidth > 0), 'the last picture stays');
+      // A writer that outlives its reader would go on in the middle of its stream.
+      await Promise.all(stages.map(stage => stage.ended));
       await server.run();
-      feed();
+      stages = feed();
       await server.live();
       const { pictures } = await stats(page);
       await until('pictures', async () => (await stats(page)).pictures > pictures + 10, 15000);

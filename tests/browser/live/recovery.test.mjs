@@ -37,7 +37,7 @@ for (const { name, open } of browsers) {
         read = await readClock(page);
         if (read.p50 < 300 && read.pictures > 30) break;
       }
-      assert.ok(read.p50 < 300 && read.good > 0.9 && read.pictures > 30, JSON.stringify({ ...read, frames: read.frames.length }));
+      assert.ok(read.p50 < 300 && read.good > 0.8 && read.pictures > 30, JSON.stringify({ ...read, frames: read.frames.length }));
       assert.equal((await video(page)).error, null);
       assert.equal(await page.evaluate(() => window.sameDocument), true);
       return read;
