@@ -8,8 +8,11 @@ use h5live::pipe::{InputFormat, Reader, ReaderOptions, Sniffed, Writer, sniff};
 use std::io::Cursor;
 use std::sync::Arc;
 
+/// Panics if something does not hold for this input.
+pub type Check = fn(&[u8]);
+
 /// Every target by name.
-pub const TARGETS: [(&str, fn(&[u8])); 9] = [
+pub const TARGETS: [(&str, Check); 9] = [
     ("sniff", sniff_any),
     ("reader", reader),
     ("mkv", mkv),

@@ -273,7 +273,7 @@ fn sizes_that_cannot_be_are_refused_with_advice() {
 
 /// Grey pictures that move, `count` of them, 25 a second.
 fn moving(size: (u32, u32), count: u32) -> Vec<u8> {
-    let picture = |n: u32| (0..size.0 * size.1).map(move |at| ((at % size.0 + n * 5) * 3 ^ (at / size.0 + n) * 5) as u8);
+    let picture = |n: u32| (0..size.0 * size.1).map(move |at| (((at % size.0 + n * 5) * 3) ^ ((at / size.0 + n) * 5)) as u8);
     raw_mkv(PixelFormat::Gray, size, 25, Colour::default(), &(0..count).flat_map(picture).collect::<Vec<u8>>())
 }
 

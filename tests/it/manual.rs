@@ -105,8 +105,6 @@ fn dependencies(manifest: &str) -> BTreeSet<String> {
 
 /// The options that a help text lists, not those that it speaks of.
 fn long_options(help: &str) -> BTreeSet<String> {
-    let names = help
-        .lines()
-        .filter_map(|l| l.trim_start().split_whitespace().find(|w| w.starts_with("--")).filter(|_| l.trim_start().starts_with('-')));
+    let names = help.lines().filter_map(|l| l.split_whitespace().find(|w| w.starts_with("--")).filter(|_| l.trim_start().starts_with('-')));
     names.map(|n| n.trim_end_matches(['.', ',']).to_owned()).collect()
 }

@@ -17,7 +17,7 @@ pub fn explain(path: &Path, error: io::Error) -> io::Error {
         }),
         _ => None,
     };
-    advice.map_or(error, |advice| io::Error::other(advice))
+    advice.map_or(error, io::Error::other)
 }
 
 /// Name of the group that a device node belongs to.
