@@ -28,7 +28,7 @@ build_packages() {
 test_packages() {
     case $1 in
         apt-get)
-            echo curl ffmpeg libvo-aacenc0 mpv mkvtoolnix shellcheck man-db nodejs npm python3 python3-venv \
+            echo bsdutils curl ffmpeg iproute2 libvo-aacenc0 mpv mkvtoolnix shellcheck util-linux man-db nodejs npm python3 python3-venv \
                 gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
                 gstreamer1.0-plugins-ugly gstreamer1.0-libav 'chromium|chromium-browser' 'firefox-esr|firefox'
             ;;

@@ -37,7 +37,6 @@ fn readme() {
 }
 
 #[test]
-#[ignore = "pictures at one a second are not seen by the runner in time"]
 fn h5cap() {
     run_all("man/h5cap.1", man_examples(&text("man/h5cap.1")));
 }
@@ -53,7 +52,6 @@ fn h5mux() {
 }
 
 #[test]
-#[ignore = "the example of a file served again and again gives no frames"]
 fn h5serve() {
     run_all("man/h5serve.1", man_examples(&text("man/h5serve.1")));
 }
