@@ -31,7 +31,6 @@ const CHANGED: [(&str, &str, &str); 9] = [
 ];
 
 #[test]
-#[ignore = "the OpenCV example does not serve frames within the limit"]
 fn readme() {
     run_all("README.md", markdown_examples(&text("README.md")));
 }
