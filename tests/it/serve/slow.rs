@@ -14,8 +14,8 @@ const GOP: u64 = 15;
 const BYTES_PER_SECOND: f64 = (SIZE * 40) as f64;
 const LAG: Duration = Duration::from_secs(1);
 /// A frame is late at the viewer by what the server allows, and by what the two kernels hold between them at half the bit rate: not more
-/// than about 32 KiB unsent, the receive window, and a keyframe; and by what a busy test machine adds.
-const HELD: Duration = Duration::from_secs(2);
+/// than about 32 KiB unsent, the receive window, and a keyframe.
+const HELD: Duration = Duration::from_secs(1);
 
 /// When each picture went in, and its bytes.
 type Published = Arc<Mutex<Vec<(Instant, Vec<u8>)>>>;
