@@ -5,6 +5,7 @@
 //
 // H5LIVE_BIN    directory of h5cap, h5enc, h5mux, h5serve; target/release or target/debug, whichever is newer
 // CHROMIUM, FIREFOX   the browsers, where they are not found by their usual names
+// H5LIVE_TREE   if set, pages get the player of the working tree in place of the one built into h5serve
 // H5LIVE_SHOTS  a directory for pictures of the pages
 // VIDEO_RTC_JS  go2rtc's www/video-rtc.js, to run its own player beside our imitation of it
 import { spawnSync } from 'node:child_process';

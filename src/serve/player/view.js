@@ -47,8 +47,9 @@ export class View {
     const part = (name, element) => (this.#parts[name] = element);
     this.video = h('video', { part: 'video', playsinline: '', tabindex: '-1' });
     this.image = h('img', { part: 'image', alt: '', hidden: '' });
+    this.canvas = h('canvas', { part: 'canvas', width: '0', height: '0', hidden: '' });
     this.still = h('canvas', { part: 'still', hidden: '', 'aria-hidden': 'true' });
-    this.#root = h('div', { class: 'root', part: 'root' }, this.video, this.image, this.still,
+    this.#root = h('div', { class: 'root', part: 'root' }, this.video, this.image, this.canvas, this.still,
       part('badge', h('div', { class: 'badge', part: 'badge', hidden: '' }, h('i'), h('b', {}, TEXT.live), part('latency', h('span', { part: 'latency' })))),
       h('div', { class: 'center' },
         part('spinner', h('div', { class: 'spinner', part: 'spinner', hidden: '' })),
@@ -70,20 +71,26 @@ export class View {
     this.image.addEventListener('load', () => this.#ratio(this.image.naturalWidth, this.image.naturalHeight));
   }
 
-  /** Which of the two shows the picture. */
+  /** Which of video, image and canvas shows the picture. */
   use(element) {
-    this.video.hidden = element !== this.video;
-    this.image.hidden = element !== this.image;
+    for (const each of [this.video, this.image, this.canvas]) each.hidden = each !== element;
+  }
+
+  /** What shows the picture, and the picture's own size; 0 × 0 before there is one. */
+  get picture() {
+    if (!this.image.hidden) return { element: this.image, width: this.image.naturalWidth, height: this.image.naturalHeight };
+    if (!this.canvas.hidden) return { element: this.canvas, width: this.canvas.width, height: this.canvas.height };
+    const { videoWidth, videoHeight, readyState } = this.video;
+    return { element: this.video, width: readyState < 2 ? 0 : videoWidth, height: readyState < 2 ? 0 : videoHeight };
   }
 
   /** Keeps the picture that is on the screen over what comes, until `release`. */
   hold() {
-    const from = this.image.hidden ? this.video : this.image;
-    const [width, height] = from === this.video ? [from.videoWidth, from.videoHeight] : [from.naturalWidth, from.naturalHeight];
-    if (!width || (from === this.video && from.readyState < 2)) return;
+    const { element, width, height } = this.picture;
+    if (!width || !height) return;
     this.still.width = width;
     this.still.height = height;
-    this.still.getContext('2d').drawImage(from, 0, 0, width, height);
+    this.still.getContext('2d').drawImage(element, 0, 0, width, height);
     this.still.hidden = false;
   }
 
@@ -104,6 +111,7 @@ export class View {
    */
   show({ state, reason, busy, seen, latency, offersSound, muted, controls }) {
     const p = this.#parts;
+    if (!this.canvas.hidden) this.#ratio(this.canvas.width, this.canvas.height);
     const waitsForTap = state === 'blocked' || state === 'paused';
     this.#root.classList.toggle('live', state === 'playing' && !busy);
     this.#root.classList.toggle('lost', state === 'reconnecting' || state === 'waiting');

@@ -4,12 +4,15 @@ import os from 'node:os';
 import path from 'node:path';
 import { chromium as playwright } from 'playwright-core';
 import puppeteer from 'puppeteer-core';
+import { serveTree } from './player.mjs';
 
 const first = (given, ...names) => given ?? names.flatMap(name => (process.env.PATH ?? '').split(':').map(dir => path.join(dir, name))).find(file => fs.existsSync(file));
 const CHROMIUM = first(process.env.CHROMIUM, 'chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable');
 const FIREFOX = first(process.env.FIREFOX, 'firefox-esr', 'firefox');
 
 const CHROMIUM_ARGS = ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+// A page that did not come over the network has no address, and may then not ask a local server.
+if (process.env.H5LIVE_TREE) CHROMIUM_ARGS.push('--disable-features=LocalNetworkAccessChecks');
 const FIREFOX_PREFS = {
   'media.autoplay.default': 0,
   'datareporting.policy.dataSubmissionEnabled': false,
@@ -50,6 +53,7 @@ export async function firefox({ prefs = {}, size = [1000, 700] } = {}) {
 /** What the page asks for and what it complains of; in the page, `firstPicture` is the time of the first picture, ms after navigation. */
 async function listen(page) {
   const watch = () => addEventListener('statechange', e => { if (e.detail.state === 'playing') window.firstPicture ??= performance.now(); }, true);
+  if (process.env.H5LIVE_TREE) await serveTree(page);
   await (page.addInitScript ? page.addInitScript(watch) : page.evaluateOnNewDocument(watch));
   const requests = [];
   const errors = [];

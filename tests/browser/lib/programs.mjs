@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { ports } from './player.mjs';
 
 const root = path.resolve(import.meta.dirname, '../../..');
 
@@ -95,6 +96,7 @@ export class Server {
     server.bench = bench;
     server.inputs = Object.fromEntries(names.map(name => [name, bench.fifo(`${name}.in`)]));
     server.port = await freePort();
+    ports.add(server.port);
     server.args = args;
     await server.run();
     return server;

@@ -1,0 +1,60 @@
+// The player as the working tree has it: the parts joined as the server joins them, and put in place of what the server sends.
+import fs from 'node:fs';
+import path from 'node:path';
+
+const folder = path.resolve(import.meta.dirname, '../../../src/serve/player');
+const read = name => fs.readFileSync(path.join(folder, name), 'utf8');
+
+/** The parts of `h5live.js` in their order, which mod.rs knows. */
+export function parts() {
+  const table = /const PARTS:[^;]*;[^=]*=\s*\[([^;]*)\];/.exec(read('mod.rs'))[1];
+  return [...table.matchAll(/include_str!\("([^"]+)"\)/g)].map(match => match[1]);
+}
+
+/** `GET /h5live.js`, byte for byte. */
+export function joined() {
+  const lines = parts().flatMap(name => read(name).replace(/\n$/, '').split('\n'));
+  return lines.filter(line => !(line.startsWith('import ') && line.includes(" from './"))).map(line => line + '\n').join('');
+}
+
+const TYPES = { '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.html': 'text/html; charset=utf-8', '.svg': 'image/svg+xml' };
+
+/** What the working tree has for an address of the server; null for all else. Pages are known by their request wanting a document. */
+function answer(url, isDocument) {
+  const name = isDocument ? 'page.html' : new URL(url).pathname.split('/').pop();
+  if (name !== 'h5live.js' && !['page.js', 'page.css', 'page.html', 'icon.svg'].includes(name)) return null;
+  return { body: name === 'h5live.js' ? joined() : read(name), type: TYPES[path.extname(name)] };
+}
+
+/** The policy of our own pages, from mod.rs, so that it is in force here too. */
+function policy() {
+  const [, text] = /CONTENT_SECURITY_POLICY: &str = "([^"]*)"/.exec(read('mod.rs'));
+  return text.replace(/\\\n\s*/g, '');
+}
+
+/** Ports of the h5serve processes of this run: other servers' pages are left alone. */
+export const ports = new Set();
+
+/** Lets a page of playwright or puppeteer have the working tree's files, so that no program has to be built again for a look at a change. */
+export async function serveTree(page) {
+  const reply = (url, isDocument) => {
+    const found = ports.has(Number(new URL(url).port)) ? answer(url, isDocument) : null;
+    if (!found) return null;
+    const headers = { 'Content-Type': found.type, 'Access-Control-Allow-Origin': '*', 'Cross-Origin-Resource-Policy': 'cross-origin', 'Cache-Control': 'no-cache' };
+    if (found.type.startsWith('text/html')) headers['Content-Security-Policy'] = policy();
+    return { status: 200, headers, body: found.body };
+  };
+  if (page.route) {
+    await page.route(/\/(h5live\.js|page\.js|page\.css|icon\.svg|[^./]*)$/, route => {
+      const found = reply(route.request().url(), route.request().isNavigationRequest());
+      return found ? route.fulfill(found) : route.fallback();
+    });
+    return;
+  }
+  await page.setRequestInterception(true);
+  page.on('request', request => {
+    const found = reply(request.url(), request.isNavigationRequest());
+    if (found) request.respond(found).catch(() => {});
+    else request.continue().catch(() => {});
+  });
+}
