@@ -3,6 +3,8 @@
  * multipart JPEG in `<img>`. The browser alone reads the stream, so there is little to watch and nothing to steer.
  */
 class HttpTransport {
+  static refusal = () => '';
+
   hasSound = false;
   codecs = '';
   dropped = 0;
@@ -42,6 +44,9 @@ class HttpTransport {
 
 export class Mp4Transport extends HttpTransport {
   static label = 'MP4';
+  static surface = 'video';
+  static sound = true;
+
   hasSound = true;
   #seen = false;
   #movedAt = performance.now();
@@ -78,6 +83,9 @@ export class Mp4Transport extends HttpTransport {
 
 export class MultipartTransport extends HttpTransport {
   static label = 'MJPEG (HTTP)';
+  static surface = 'image';
+  static sound = false;
+
   codecs = 'mjpeg';
 
   /** @param {HTMLImageElement} image @param {{mjpg: string}} options @param {import('./mse.js').TransportEvents} events */

@@ -6,6 +6,10 @@ import { Link } from './link.js';
  */
 export class JpegTransport {
   static label = 'MJPEG';
+  static surface = 'image';
+  static sound = false;
+  static refusal = () => '';
+
   hasSound = false;
   codecs = 'mjpeg';
   dropped = 0;
@@ -34,8 +38,13 @@ export class JpegTransport {
   }
 
   #message({ type, value }) {
-    if (type === 'error') this.#fail(String(value), { unplayable: true });
+    if (type === 'error') this.#refused(String(value));
     else if (type === 'stream') this.#events.info(value);
+  }
+
+  #refused(reason) {
+    const movie = reason.includes('not MJPEG');
+    this.#fail(movie ? 'the stream is not MJPEG' : reason, { unplayable: true, ...(movie && { kind: 'movie' }) });
   }
 
   #data(data) {

@@ -11,7 +11,7 @@ use sha1::{Digest, Sha1};
 use std::sync::LazyLock;
 
 /// The parts of `h5live.js`; each imports only from those before it.
-const PARTS: [(&str, &str); 10] = [
+const PARTS: [(&str, &str); 11] = [
     ("clock.js", include_str!("clock.js")),
     ("controller.js", include_str!("controller.js")),
     ("bmff.js", include_str!("bmff.js")),
@@ -19,6 +19,7 @@ const PARTS: [(&str, &str); 10] = [
     ("mse.js", include_str!("mse.js")),
     ("jpeg.js", include_str!("jpeg.js")),
     ("http.js", include_str!("http.js")),
+    ("session.js", include_str!("session.js")),
     ("style.js", include_str!("style.js")),
     ("view.js", include_str!("view.js")),
     ("h5live.js", include_str!("h5live.js")),

@@ -18,6 +18,15 @@ function isVideo(codecs) {
   return /avc|hvc|hev|av01|vp0/i.test(codecs);
 }
 
+/** In words for people: the codec, and what they can do. */
+export function notPlayed(codecs) {
+  const names = { avc: 'H.264', hvc: 'H.265', hev: 'H.265', av01: 'AV1', vp09: 'VP9', vp08: 'VP8' };
+  const name = Object.keys(names).find(name => codecs.includes(name));
+  if (!name) return `this browser cannot play ${codecs}`;
+  const cure = names[name] === 'H.264' ? '' : '; another browser may, or the stream can be encoded as H.264';
+  return `this browser cannot play ${names[name]}${cure}`;
+}
+
 /** iPhone has only the managed kind, and it is the better one where there are both. */
 const MediaSourceKind = globalThis.ManagedMediaSource ?? globalThis.MediaSource;
 
@@ -28,13 +37,22 @@ const MediaSourceKind = globalThis.ManagedMediaSource ?? globalThis.MediaSource;
  * @property {(picture: {media: number, at: number}) => void} shown  a picture is on the screen at wall-clock time `at`
  * @property {(info: object) => void} info       what the server said of the stream
  * @property {() => void} blocked                the browser refuses to play before a gesture
- * @property {(reason: string, options?: {unplayable?: boolean, soon?: boolean}) => void} failed  the end of the attempt
+ * @property {(reason: string, how?: Failure) => void} failed  the end of the attempt
+ *
+ * @typedef {object} Failure
+ * @property {boolean} [unplayable]  another attempt of the same kind would fail likewise
+ * @property {'jpeg' | 'movie'} [kind]  what the stream is, if not what this transport is for
+ * @property {boolean} [soon]  there is something to play at once
+ * @property {boolean} [unreachable]  no connection was made
  */
 export class MseTransport {
   static label = 'MSE';
+  static surface = 'video';
+  static sound = true;
 
-  static supported() {
-    return MediaSourceKind !== undefined;
+  /** Why this cannot be used here; '' if it can. */
+  static refusal() {
+    return MediaSourceKind ? '' : 'this browser has no MediaSource';
   }
 
   #video;
@@ -140,12 +158,15 @@ export class MseTransport {
 
   /** Sound and picture may come in one piece, as some foreign streams have it: then they are to be had together only. */
   #refused(reason) {
-    if (this.#asked || !reason.includes('codecs not matched')) this.#fail(reason, { unplayable: true });
+    const codecs = /codecs not matched: (.*)/.exec(reason)?.[1];
+    if (codecs === undefined) this.#fail(reason, { unplayable: true });
+    else if (codecs === 'jpeg') this.#fail('the stream is MJPEG', { unplayable: true, kind: 'jpeg' });
+    else if (this.#asked) this.#fail(notPlayed(codecs), { unplayable: true, kind: 'movie' });
     else this.#request(true);
   }
 
   #open(mime) {
-    if (!MediaSourceKind.isTypeSupported(mime)) return this.#fail(`this browser cannot play ${mime}`, { unplayable: true });
+    if (!MediaSourceKind.isTypeSupported(mime)) return this.#fail(notPlayed(mime), { unplayable: true, kind: 'movie' });
     this.codecs = /codecs="([^"]*)"/.exec(mime)?.[1] ?? '';
     this.edge.audio = this.hasSound;
     this.#timed = 'requestVideoFrameCallback' in this.#video && isVideo(this.codecs);

@@ -19,6 +19,7 @@ export const TEXT = {
   stalled: 'Waiting for the network',
   reconnecting: 'Reconnecting',
   blocked: 'Tap to play',
+  unplayable: 'Cannot be played here',
   paused: 'Paused',
   idle: 'Stopped',
   unmute: 'Tap to unmute',
@@ -114,7 +115,7 @@ export class View {
     if (!this.canvas.hidden) this.#ratio(this.canvas.width, this.canvas.height);
     const waitsForTap = state === 'blocked' || state === 'paused';
     this.#root.classList.toggle('live', state === 'playing' && !busy);
-    this.#root.classList.toggle('lost', state === 'reconnecting' || state === 'waiting');
+    this.#root.classList.toggle('lost', ['reconnecting', 'unplayable', 'waiting'].includes(state));
     p.badge.hidden = !controls || !seen || state === 'idle';
     p.latency.textContent = state === 'playing' && latency !== null ? latencyText(latency) : '';
     p.spinner.hidden = !busy || waitsForTap;

@@ -1,0 +1,347 @@
+import { Backoff, Median, ServerClock } from './clock.js';
+import { MseTransport, isSound } from './mse.js';
+import { JpegTransport } from './jpeg.js';
+import { Mp4Transport, MultipartTransport } from './http.js';
+
+const TRANSPORTS = { mse: MseTransport, mjpeg: JpegTransport, mp4: Mp4Transport, multipart: MultipartTransport };
+/** A picture that stands still for this long, or for two and a half frames where they come more slowly, gets a spinner. */
+const BUSY_MS = 500;
+/** Connected, but no data for this long: it is the source that is quiet. */
+const QUIET_MS = 2000;
+/** A silent player in a hidden tab lets go of its connection after this time. */
+const PARK_MS = 30000;
+/** So many attempts in which no WebSocket opened, and plain HTTP is tried: some proxies are like that. */
+const UNREACHABLE = 2;
+/** What cannot be played is asked for again after this time: another writer may have come. */
+const UNPLAYABLE_MS = 10000;
+
+/**
+ * The order in which transports are tried.
+ *
+ * @param {object} known
+ * @param {string} [known.asked] the one that is to be the first
+ * @param {'jpeg' | 'movie' | null} [known.kind] what the stream is, once the server has said so
+ * @param {boolean} [known.socket] whether WebSockets get through
+ * @param {boolean} [known.mse] whether there is a MediaSource; then `<video>` alone plays no more than that
+ */
+export function order({ asked = 'auto', kind = null, socket = true, mse = true }) {
+  const movie = socket ? (mse ? ['mse'] : ['mp4']) : ['mp4'];
+  const jpeg = socket ? ['mjpeg'] : ['multipart'];
+  const all = kind === 'jpeg' ? jpeg : kind === 'movie' ? movie : [...movie, ...jpeg];
+  return TRANSPORTS[asked] ? [asked, ...all.filter(name => name !== asked)] : all;
+}
+
+/**
+ * The watching of one stream: chooses a transport, starts a new attempt when one fails, and knows what is to be said of it. How a picture
+ * comes and stays live is the transports' work; how all looks is the view's.
+ *
+ * @typedef {object} Stage  Where pictures are shown.
+ * @property {HTMLVideoElement} video
+ * @property {HTMLImageElement} image
+ * @property {HTMLCanvasElement} canvas
+ * @property {{width: number, height: number}} picture  the size of what is shown
+ * @property {(element: HTMLElement) => void} use  which of them shows the picture
+ * @property {() => void} hold     keeps the picture that is on the screen over what comes
+ * @property {() => void} release  until now
+ */
+export class Session {
+  #stage;
+  #events;
+  #addresses = null;
+  #asked = 'auto';
+  #sound = false;
+  #transport = null;
+  #name = '';
+  #clock = new ServerClock();
+  #backoff = new Backoff();
+  #latency = new Median(15);
+  #state = 'idle';
+  #reason = '';
+  #info = {};
+  /** Transports that cannot play this stream here, each with the reason. */
+  #refusals = new Map();
+  #kind = null;
+  #unreachable = 0;
+  #shownAt = -Infinity;
+  #pictures = 0;
+  #reconnects = 0;
+  #begun = 0;
+  #retry = 0;
+  #retryAt = null;
+  #park = 0;
+
+  /**
+   * @param {Stage} stage
+   * @param {{change: (state: string, reason: string) => void, silence: () => void}} events  `silence`: the browser refuses sound before a gesture,
+   *   and is to be asked without
+   */
+  constructor(stage, events) {
+    this.#stage = stage;
+    this.#events = events;
+  }
+
+  /** One of idle, connecting, playing, stalled, waiting, reconnecting, unplayable, paused, blocked. */
+  get state() {
+    return this.#state;
+  }
+
+  /** Why, in words; '' when all is well. */
+  get reason() {
+    return this.#reason;
+  }
+
+  /** Milliseconds to the next attempt; null when none is due. */
+  get retryIn() {
+    return this.#retryAt === null ? null : Math.max(0, this.#retryAt - performance.now());
+  }
+
+  get active() {
+    return this.#transport !== null;
+  }
+
+  get pictures() {
+    return this.#pictures;
+  }
+
+  /** From capture to screen, in ms; null while not known. */
+  get latency() {
+    return this.#latency.value;
+  }
+
+  /** The stream has, or may have, sound: until the server has said what there is, it may be anything. */
+  get offersSound() {
+    if (this.#transport && !this.#transport.constructor.sound) return false;
+    return !this.#info.silent && (this.#info.codecs?.some(isSound) ?? true);
+  }
+
+  /** Why this transport and no other. */
+  get why() {
+    if (!this.#name) return '';
+    if (this.#name === this.#asked) return 'asked for';
+    const [refused] = this.#refusals;
+    if (refused) return `${TRANSPORTS[refused[0]].label}: ${refused[1]}`;
+    return this.#unreachable >= UNREACHABLE ? 'no WebSocket gets through' : 'best here';
+  }
+
+  /** What is known of the playback now, as plain data. */
+  get stats() {
+    const { currentTime, playbackRate, buffered } = this.#stage.video;
+    const { width, height } = this.#stage.picture;
+    const { edge, link, codecs = '', dropped = 0, appends = 0 } = this.#transport ?? {};
+    return {
+      state: this.#state,
+      reason: this.#reason,
+      transport: this.#transport?.constructor.label ?? '',
+      why: this.why,
+      codecs,
+      sound: Boolean(this.#transport?.hasSound) && this.#sound,
+      width,
+      height,
+      latency: this.#latency.value,
+      roundTrip: this.#clock.roundTrip,
+      clockOffset: this.#clock.offset,
+      buffer: buffered.length ? buffered.end(buffered.length - 1) - currentTime : 0,
+      rate: playbackRate,
+      pictures: this.#pictures,
+      bytes: link?.bytes ?? 0,
+      chunk: edge?.chunk ?? null,
+      ...edge?.stats,
+      appends,
+      dropped,
+      reconnects: this.#reconnects,
+    };
+  }
+
+  /**
+   * Begins with a stream.
+   * @param {string} src  its name, or the address of its page; '' is none
+   * @param {{sound: boolean, transport: string}} wishes
+   */
+  open(src, { sound, transport }) {
+    this.#drop();
+    this.#addresses = src ? resolve(src) : null;
+    if (!this.#addresses) return this.#setState('idle', src ? 'src is not an address' : '');
+    this.#sound = sound;
+    this.#asked = TRANSPORTS[transport] ? transport : 'auto';
+    this.#info = {};
+    this.#forget();
+    this.#backoff.reset();
+    this.#connect();
+  }
+
+  /** Plays, from the live edge: after `stop`, after a pause, and from a gesture where the browser blocked the start. */
+  play() {
+    if (!this.#transport) return this.again();
+    if (this.#state === 'blocked') this.#setState('connecting');
+    this.#transport.foreground();
+  }
+
+  /** Lets go of the connection; the last picture stays. `play` begins again. */
+  stop() {
+    clearTimeout(this.#park);
+    this.#drop();
+    this.#setState('idle');
+  }
+
+  /** Another transport first, from now on; the last picture stays until the new one has its own. */
+  prefer(transport) {
+    this.#asked = TRANSPORTS[transport] ? transport : 'auto';
+    this.#forget();
+    if (this.#state !== 'idle') this.#connect();
+  }
+
+  /** With sound or without. */
+  listen(sound) {
+    this.#sound = sound;
+    const wrong = this.#transport instanceof MseTransport && sound !== this.#transport.hasSound;
+    // Without sound only video is taken: a sound track makes Chromium show the picture later, even when it is muted.
+    if (wrong && this.offersSound) this.#connect();
+    else this.#transport?.foreground();
+  }
+
+  /** The page is hidden, or visible again. */
+  visible(visible) {
+    clearTimeout(this.#park);
+    if (!visible) this.#park = setTimeout(() => this.#sound || document.pictureInPictureElement || this.#drop(), PARK_MS);
+    else if (this.#transport) this.#transport.foreground();
+    else if (this.#state !== 'idle') this.again();
+  }
+
+  /** There is a network again, or somebody does not want to wait for the next attempt. */
+  again() {
+    if (this.#transport && this.#state !== 'reconnecting') return;
+    this.#backoff.reset();
+    this.#forget();
+    this.#connect();
+  }
+
+  /** To be called a few times a second: is the picture moving, and if not, whose fault is it? Tells whether it has stood still for long enough to say so. */
+  tick() {
+    const now = performance.now();
+    const frame = 1000 * (this.#transport?.edge?.chunk ?? 0);
+    const still = document.hidden ? 0 : now - Math.max(this.#shownAt, this.#begun);
+    const busy = still > Math.max(BUSY_MS, 2.5 * frame) && this.#state !== 'idle';
+    const link = this.#transport?.link;
+    const quiet = link?.opened && now - link.dataAt > Math.max(QUIET_MS, 3 * frame);
+    if (['playing', 'stalled', 'waiting', 'paused'].includes(this.#state)) {
+      const paused = this.#transport?.constructor.surface === 'video' && this.#stage.video.paused && this.#pictures > 0;
+      this.#setState(paused ? 'paused' : !busy ? 'playing' : quiet ? 'waiting' : 'stalled');
+    } else if (this.#state === 'connecting' && quiet) {
+      this.#setState('waiting');
+    }
+    return busy;
+  }
+
+  /** Starts an attempt with the transport whose turn it is. */
+  #connect() {
+    this.#drop();
+    if (!this.#addresses) return;
+    this.#name = this.#candidates().find(name => !this.#refusals.has(name)) ?? '';
+    if (!this.#name) return this.#unplayable();
+    const Transport = TRANSPORTS[this.#name];
+    const refusal = Transport.refusal();
+    if (refusal) return this.#refused(refusal);
+    const element = this.#stage[Transport.surface];
+    this.#stage.hold();
+    this.#stage.use(element);
+    if (this.#state !== 'reconnecting' && this.#state !== 'unplayable') {
+      this.#begun = performance.now();
+      this.#setState('connecting');
+    }
+    this.#transport = new Transport(element, { ...this.#addresses, sound: this.#sound, clock: this.#clock }, {
+      shown: picture => this.#shown(picture),
+      info: info => (this.#info = { ...this.#info, ...info }),
+      blocked: () => this.#blocked(),
+      failed: (reason, how) => this.#failed(reason, how),
+    });
+  }
+
+  #candidates() {
+    const socket = this.#unreachable < UNREACHABLE || this.#pictures > 0;
+    return order({ asked: this.#asked, kind: this.#kind, socket, mse: MseTransport.refusal() === '' });
+  }
+
+  #forget() {
+    this.#refusals.clear();
+    this.#kind = null;
+    this.#unreachable = 0;
+  }
+
+  #drop() {
+    clearTimeout(this.#retry);
+    this.#retryAt = null;
+    this.#transport?.stop();
+    this.#transport = null;
+  }
+
+  #failed(reason, { unplayable = false, kind = null, soon = false, unreachable = false } = {}) {
+    this.#transport = null;
+    if (unplayable) {
+      if (kind && kind !== this.#kind) this.#refusals.clear();
+      this.#kind = kind ?? this.#kind;
+      return this.#refused(reason);
+    }
+    if (unreachable) this.#unreachable++;
+    if (this.#pictures > 0) this.#reconnects++;
+    this.#setState('reconnecting', reason);
+    this.#wait(soon ? 100 : this.#backoff.next());
+  }
+
+  #refused(reason) {
+    this.#refusals.set(this.#name, reason);
+    this.#connect();
+  }
+
+  /** Nothing plays this here. */
+  #unplayable() {
+    const [[, reason]] = this.#refusals;
+    const away = this.#unreachable >= UNREACHABLE;
+    this.#forget();
+    if (away) this.#setState('reconnecting', 'the server cannot be reached');
+    else this.#setState('unplayable', reason);
+    this.#wait(away ? this.#backoff.next() : UNPLAYABLE_MS);
+  }
+
+  #wait(wait) {
+    this.#retryAt = performance.now() + wait;
+    this.#retry = setTimeout(() => this.#connect(), wait);
+  }
+
+  /** The browser plays nothing before a gesture. With sound: perhaps without sound then. */
+  #blocked() {
+    if (this.#sound) this.#events.silence();
+    else this.#setState('blocked');
+  }
+
+  #shown({ media, at }) {
+    this.#shownAt = performance.now();
+    this.#pictures++;
+    const captured = media === null ? null : this.#transport.capturedAt(media);
+    if (captured !== null && this.#clock.offset !== null) this.#latency.add(at + this.#clock.offset - captured);
+    if (this.#state === 'playing') return;
+    this.#backoff.reset();
+    this.#unreachable = 0;
+    this.#latency = new Median(15);
+    this.#stage.release();
+    this.#setState('playing');
+  }
+
+  #setState(state, reason = '') {
+    if (state === this.#state && reason === this.#reason) return;
+    this.#state = state;
+    this.#reason = reason;
+    this.#events.change(state, reason);
+  }
+}
+
+/** Addresses of a stream, from its name or from the address of its page, `…/NAME`; null if it is none. */
+function resolve(src) {
+  const base = import.meta.url.startsWith('http') ? import.meta.url : document.baseURI;
+  if (!URL.canParse(src, base)) return null;
+  const page = new URL(src, base);
+  page.search = page.hash = '';
+  const socket = new URL('api/ws', page);
+  socket.protocol = page.protocol.replace('http', 'ws');
+  socket.search = `src=${page.pathname.split('/').pop()}`;
+  return { ws: socket.href, mp4: `${page.href}.mp4`, mjpg: `${page.href}.mjpg` };
+}
