@@ -24,11 +24,14 @@ build_packages() {
     esac
 }
 
+# The package NAME unless there is the command already: a Node.js from its makers brings npm along and conflicts with Debian's npm.
+unless() { command -v "$1" >/dev/null || echo "$2"; }
+
 # Names of the outside programs that judge our output in the tests. `a|b`: whichever the distribution has.
 test_packages() {
     case $1 in
         apt-get)
-            echo bsdutils curl ffmpeg iproute2 libvo-aacenc0 mpv mkvtoolnix shellcheck util-linux man-db nodejs npm python3 python3-venv \
+            echo bsdutils curl ffmpeg iproute2 libvo-aacenc0 mpv mkvtoolnix shellcheck util-linux man-db $(unless node nodejs) $(unless npm npm) python3 python3-venv \
                 gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
                 gstreamer1.0-plugins-ugly gstreamer1.0-libav 'chromium|chromium-browser' 'firefox-esr|firefox'
             ;;
