@@ -1,4 +1,4 @@
-//! Measures what it costs to hand one stream to many viewers: used by scripts/bench.d/fanout.
+//! Measures what it costs to hand one stream to many viewers: used by benches/fanout.
 //!
 //! ```text
 //! fanout source SECONDS                    a live stream of 3.15 Mbit/s on stdout: fragmented MP4, 30 frames a second

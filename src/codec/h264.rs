@@ -221,14 +221,7 @@ pub fn track(config: Bytes) -> Result<Track, Malformed> {
 
 /// The same avcC, saying that lengths have 4 bytes: for packets in the canonical form.
 pub fn four_byte_lengths(config: Bytes) -> Bytes {
-    match config.get(4) {
-        Some(b) if b & 3 != 3 => {
-            let mut bytes = config.to_vec();
-            bytes[4] |= 3;
-            bytes.into()
-        }
-        _ => config,
-    }
+    nal::four_byte_lengths(config, 4)
 }
 
 /// The avcC for the parameter sets in an access unit; `None` where it lacks one of the two kinds.
@@ -299,35 +292,11 @@ fn sei_number(rest: &mut &[u8]) -> Option<usize> {
 /// Call [`push`](AccessUnits::push) with what has arrived, then [`next`](AccessUnits::next) until it gives `None`. An access unit
 /// comes out as soon as the first bytes of the next one show that it is whole; [`flush`](AccessUnits::flush) is for the end of
 /// the input, or for a caller who knows from elsewhere (a pause on the line) that the access unit is whole.
-pub struct AccessUnits(nal::Splitter<Slices>);
-
-impl Default for AccessUnits {
-    fn default() -> Self {
-        AccessUnits(nal::Splitter::new(Slices::default()))
-    }
-}
-
-impl AccessUnits {
-    pub fn push(&mut self, data: &[u8]) {
-        self.0.push(data);
-    }
-
-    /// # Errors
-    /// An access unit over [`nal::MAX_ACCESS_UNIT`] bytes.
-    #[allow(clippy::should_implement_trait)]
-    pub fn next(&mut self) -> Result<Option<AccessUnit>, Malformed> {
-        self.0.next()
-    }
-
-    /// What is held back, as far as it has come.
-    pub fn flush(&mut self) -> Result<Option<AccessUnit>, Malformed> {
-        self.0.flush()
-    }
-}
+pub type AccessUnits = nal::Splitter<Slices>;
 
 /// Finds the first slice of each primary coded picture by the rules of section 7.4.1.2.4.
 #[derive(Default)]
-struct Slices {
+pub struct Slices {
     context: Context,
     last: Option<Picture>,
     /// A picture parameter set allows redundant pictures, whose slices may begin with macroblock 0 too.

@@ -342,14 +342,7 @@ pub fn track(config: Bytes) -> Result<Track, Malformed> {
 
 /// The same hvcC, saying that lengths have 4 bytes: for packets in the canonical form.
 pub fn four_byte_lengths(config: Bytes) -> Bytes {
-    match config.get(21) {
-        Some(b) if b & 3 != 3 => {
-            let mut bytes = config.to_vec();
-            bytes[21] |= 3;
-            bytes.into()
-        }
-        _ => config,
-    }
+    nal::four_byte_lengths(config, 21)
 }
 
 /// The hvcC for the parameter sets in an access unit; `None` where it lacks one of the three kinds.
@@ -380,33 +373,11 @@ pub fn is_keyframe(au: &[u8]) -> bool {
 
 /// Cuts a byte stream (Annex B) into access units in the canonical form (section 7.4.2.4.4). Use: see
 /// [`h264::AccessUnits`](super::h264::AccessUnits).
-pub struct AccessUnits(nal::Splitter<Slices>);
+pub type AccessUnits = nal::Splitter<Slices>;
 
-impl Default for AccessUnits {
-    fn default() -> Self {
-        AccessUnits(nal::Splitter::new(Slices))
-    }
-}
-
-impl AccessUnits {
-    pub fn push(&mut self, data: &[u8]) {
-        self.0.push(data);
-    }
-
-    /// # Errors
-    /// An access unit over [`nal::MAX_ACCESS_UNIT`] bytes.
-    #[allow(clippy::should_implement_trait)]
-    pub fn next(&mut self) -> Result<Option<AccessUnit>, Malformed> {
-        self.0.next()
-    }
-
-    /// What is held back, as far as it has come.
-    pub fn flush(&mut self) -> Result<Option<AccessUnit>, Malformed> {
-        self.0.flush()
-    }
-}
-
-struct Slices;
+/// Finds the first slice segment of each picture.
+#[derive(Default)]
+pub struct Slices;
 
 impl nal::Syntax for Slices {
     const FORMAT: &'static str = FORMAT;

@@ -6,6 +6,7 @@
 pub mod aac;
 pub mod av1;
 mod bits;
+mod decode;
 pub mod flac;
 pub mod h264;
 pub mod h265;
@@ -14,6 +15,8 @@ pub mod mp3;
 pub mod nal;
 pub mod opus;
 pub mod order;
+
+pub use decode::{DecodeTimes, reorder_depth};
 
 use crate::media::{Codec, Track};
 use std::time::Duration;

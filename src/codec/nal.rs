@@ -133,7 +133,7 @@ fn trim_zeros(unit: &[u8]) -> &[u8] {
 
 /// What a NAL unit means for the access unit that it is found in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
+pub enum Role {
     /// Access unit delimiter: begins an access unit; not kept.
     Delimiter,
     /// Parameter sets, SEI: belongs to the next picture, so begins an access unit after a picture.
@@ -149,7 +149,7 @@ pub(super) enum Role {
 }
 
 /// What differs between the codecs.
-pub(super) trait Syntax {
+pub trait Syntax {
     const FORMAT: &'static str;
     /// Role of a NAL unit by its very first bytes, where they tell what [`Syntax::role`] will say: a small frame is known to
     /// begin before its 64th byte.
@@ -159,6 +159,18 @@ pub(super) trait Syntax {
     /// Sees every whole NAL unit in order.
     fn unit(&mut self, unit: &[u8]);
     fn is_keyframe(au: &[u8]) -> bool;
+}
+
+/// A configuration record whose lengths are told in the byte `at`, saying that they have 4 bytes.
+pub(super) fn four_byte_lengths(config: Bytes, at: usize) -> Bytes {
+    match config.get(at) {
+        Some(b) if b & 3 != 3 => {
+            let mut bytes = config.to_vec();
+            bytes[at] |= 3;
+            bytes.into()
+        }
+        _ => config,
+    }
 }
 
 /// One access unit in the canonical form.
@@ -173,7 +185,11 @@ pub struct AccessUnit {
 
 /// Cuts a byte stream into access units, however it arrives. An access unit is given out as soon as the first bytes of the next
 /// one (delimiter, parameter sets or slice header) show that it is complete; nothing in the format says it earlier.
-pub(super) struct Splitter<S> {
+///
+/// Call [`push`](Splitter::push) with what has arrived, then [`next`](Splitter::next) until it gives `None`.
+/// [`flush`](Splitter::flush) is for the end of the input, or for a caller who knows from elsewhere (a pause on the line) that the
+/// access unit is whole.
+pub struct Splitter<S> {
     syntax: S,
     buf: BytesMut,
     /// Position in the stream of the front of `buf`.
@@ -203,15 +219,28 @@ enum Header {
     Short,
 }
 
-impl<S: Syntax> Splitter<S> {
-    pub fn new(syntax: S) -> Self {
-        Splitter { syntax, buf: BytesMut::new(), at: 0, state: State::Between, au: BytesMut::new(), au_at: 0, has_picture: false }
+impl<S: Default> Default for Splitter<S> {
+    fn default() -> Self {
+        Splitter {
+            syntax: S::default(),
+            buf: BytesMut::new(),
+            at: 0,
+            state: State::Between,
+            au: BytesMut::new(),
+            au_at: 0,
+            has_picture: false,
+        }
     }
+}
 
+impl<S: Syntax> Splitter<S> {
     pub fn push(&mut self, data: &[u8]) {
         self.buf.extend_from_slice(data);
     }
 
+    /// # Errors
+    /// An access unit over [`MAX_ACCESS_UNIT`] bytes.
+    #[allow(clippy::should_implement_trait, reason = "it fails, and a later call may give more")]
     pub fn next(&mut self) -> Result<Option<AccessUnit>, Malformed> {
         self.advance(false)
     }

@@ -173,7 +173,7 @@ impl Drop for Encoder {
     }
 }
 
-/// What was measured (scripts/bench.d/enc): CABAC saves 11 % of the bits; medium complexity 1 % for a fifth more CPU, which is
+/// What was measured (benches/enc): CABAC saves 11 % of the bits; medium complexity 1 % for a fifth more CPU, which is
 /// not taken; deblocking one step weaker gains 0.0005 of SSIM; denoising, background detection and the built-in rate control
 /// lose more than they save.
 fn fill(params: &mut sys::SEncParamExt, config: &Config) {

@@ -1,6 +1,7 @@
 //! AAC with ADTS headers (ISO/IEC 14496-3, section 1.A.2.2): each frame says its length, so that it is out with its last byte.
 
 use super::Step;
+use super::automaton::{Automaton, Next};
 use super::timing::{SampleTimes, Timing};
 use crate::codec::aac::{self, AdtsHeader, AudioSpecificConfig};
 use crate::media::{Event, Header, Malformed, Packet, Timestamp};
@@ -31,13 +32,6 @@ enum State {
 struct Stream {
     config: AudioSpecificConfig,
     times: SampleTimes,
-}
-
-/// What to do next.
-enum Next {
-    Go,
-    Need(usize),
-    Give(Event),
 }
 
 impl Demuxer {
@@ -111,25 +105,19 @@ impl Demuxer {
     }
 }
 
-impl super::Demuxer for Demuxer {
-    fn next(&mut self, buf: &mut BytesMut, eof: bool, now: Timestamp) -> Result<Step, Malformed> {
-        loop {
-            let next = match self.state {
-                State::Frame => self.frame(buf, now)?,
-                State::Lost { since } => self.lost(buf, since, eof)?,
-            };
-            match next {
-                Next::Go => {}
-                Next::Give(event) => return Ok(Step::Event(event)),
-                Next::Need(n) if !eof => return Ok(Step::Need(n)),
-                Next::Need(_) => {
-                    self.damage += u64::from(!buf.is_empty() && self.state == State::Frame);
-                    self.take(buf, buf.len());
-                    let nothing = || Malformed::new(FORMAT, "no whole frame").at(self.at);
-                    return self.stream.is_some().then_some(Step::End).ok_or_else(nothing);
-                }
-            }
+impl Automaton for Demuxer {
+    fn advance(&mut self, buf: &mut BytesMut, eof: bool, now: Timestamp) -> Result<Next, Malformed> {
+        match self.state {
+            State::Frame => self.frame(buf, now),
+            State::Lost { since } => self.lost(buf, since, eof),
         }
+    }
+
+    fn end(&mut self, buf: &mut BytesMut) -> Result<Step, Malformed> {
+        self.damage += u64::from(!buf.is_empty() && self.state == State::Frame);
+        self.take(buf, buf.len());
+        let nothing = || Malformed::new(FORMAT, "no whole frame").at(self.at);
+        self.stream.is_some().then_some(Step::End).ok_or_else(nothing)
     }
 
     fn damage(&self) -> u64 {

@@ -3,6 +3,7 @@
 //! An image is out as soon as its last byte is in: by the length in the part's head, or by its end marker.
 
 use super::Step;
+use super::automaton::{Automaton, Next};
 use super::timing::{FrameTimes, Timing};
 use crate::codec::jpeg::{self, EndFinder};
 use crate::media::{Codec, Colour, Event, Header, Malformed, Packet, Timestamp, Track, VideoParams};
@@ -100,10 +101,6 @@ impl Images {
         Some(Event::Header(Header { tracks: [track].into(), time_zero: None }))
     }
 
-    fn waiting(&mut self) -> Option<Step> {
-        self.waiting.take().map(|packet| Step::Event(Event::Packet(packet)))
-    }
-
     /// Something that is no image stands at `since`.
     fn lost(&mut self, since: u64) -> Result<(), Malformed> {
         if self.at - since > MAX_GARBAGE {
@@ -120,19 +117,17 @@ impl Images {
     }
 }
 
-/// What to do next.
-enum Next {
-    Go,
-    Need(usize),
-    Give(Event),
-}
-
 impl Concatenated {
     pub fn new(timing: Timing) -> Concatenated {
         Concatenated { images: Images::new(timing), state: Concatenation::Between { since: 0, garbage: false } }
     }
+}
 
-    fn advance(&mut self, buf: &mut BytesMut, now: Timestamp) -> Result<Next, Malformed> {
+impl Automaton for Concatenated {
+    fn advance(&mut self, buf: &mut BytesMut, _eof: bool, now: Timestamp) -> Result<Next, Malformed> {
+        if let Some(packet) = self.images.waiting.take() {
+            return Ok(Next::Give(Event::Packet(packet)));
+        }
         match &mut self.state {
             Concatenation::Between { since, garbage } => {
                 let found = buf.windows(SOI.len()).position(|w| w == SOI);
@@ -166,21 +161,9 @@ impl Concatenated {
             },
         }
     }
-}
 
-impl super::Demuxer for Concatenated {
-    fn next(&mut self, buf: &mut BytesMut, eof: bool, now: Timestamp) -> Result<Step, Malformed> {
-        if let Some(step) = self.images.waiting() {
-            return Ok(step);
-        }
-        loop {
-            match self.advance(buf, now)? {
-                Next::Go => {}
-                Next::Give(event) => return Ok(Step::Event(event)),
-                Next::Need(n) if !eof => return Ok(Step::Need(n)),
-                Next::Need(_) => return self.images.end(buf, matches!(self.state, Concatenation::Image(_))),
-            }
-        }
+    fn end(&mut self, buf: &mut BytesMut) -> Result<Step, Malformed> {
+        self.images.end(buf, matches!(self.state, Concatenation::Image(_)))
     }
 
     fn damage(&self) -> u64 {
@@ -191,38 +174,6 @@ impl super::Demuxer for Concatenated {
 impl Multipart {
     pub fn new(timing: Timing) -> Multipart {
         Multipart { images: Images::new(timing), state: Part::Between { since: 0, garbage: false }, delimiter: Bytes::new() }
-    }
-
-    fn advance(&mut self, buf: &mut BytesMut, now: Timestamp) -> Result<Next, Malformed> {
-        match &mut self.state {
-            Part::Between { .. } => self.between(buf),
-            Part::Head => self.head(buf),
-            Part::Sized(n) => {
-                let n = *n;
-                if buf.len() < n {
-                    return Ok(Next::Need(n));
-                }
-                self.after_image(n);
-                Ok(self.images.image(buf, n, now).map_or(Next::Go, Next::Give))
-            }
-            Part::Unsized(finder) => match finder.find(buf) {
-                Ok(Some(end)) if end <= MAX_IMAGE => {
-                    self.after_image(end);
-                    Ok(self.images.image(buf, end, now).map_or(Next::Go, Next::Give))
-                }
-                Ok(None) if buf.len() < MAX_IMAGE => Ok(Next::Need(buf.len() + 1)),
-                Ok(_) | Err(_) => {
-                    self.images.damage += 1;
-                    self.state = Part::Between { since: self.images.at, garbage: true };
-                    Ok(Next::Go)
-                }
-            },
-            Part::Closed => {
-                self.images.at += buf.len() as u64;
-                buf.clear();
-                Ok(Next::Need(1))
-            }
-        }
     }
 
     fn after_image(&mut self, len: usize) {
@@ -288,26 +239,49 @@ impl Multipart {
     }
 }
 
-impl super::Demuxer for Multipart {
-    fn next(&mut self, buf: &mut BytesMut, eof: bool, now: Timestamp) -> Result<Step, Malformed> {
-        if let Some(step) = self.images.waiting() {
-            return Ok(step);
+impl Automaton for Multipart {
+    fn advance(&mut self, buf: &mut BytesMut, _eof: bool, now: Timestamp) -> Result<Next, Malformed> {
+        if let Some(packet) = self.images.waiting.take() {
+            return Ok(Next::Give(Event::Packet(packet)));
         }
-        loop {
-            match self.advance(buf, now)? {
-                Next::Go => {}
-                Next::Give(event) => return Ok(Step::Event(event)),
-                Next::Need(n) if !eof => return Ok(Step::Need(n)),
-                Next::Need(_) => {
-                    let cut = match self.state {
-                        Part::Sized(_) => true,
-                        Part::Unsized(_) | Part::Head => !buf.is_empty(),
-                        Part::Between { .. } | Part::Closed => false,
-                    };
-                    return self.images.end(buf, cut);
+        match &mut self.state {
+            Part::Between { .. } => self.between(buf),
+            Part::Head => self.head(buf),
+            Part::Sized(n) => {
+                let n = *n;
+                if buf.len() < n {
+                    return Ok(Next::Need(n));
                 }
+                self.after_image(n);
+                Ok(self.images.image(buf, n, now).map_or(Next::Go, Next::Give))
+            }
+            Part::Unsized(finder) => match finder.find(buf) {
+                Ok(Some(end)) if end <= MAX_IMAGE => {
+                    self.after_image(end);
+                    Ok(self.images.image(buf, end, now).map_or(Next::Go, Next::Give))
+                }
+                Ok(None) if buf.len() < MAX_IMAGE => Ok(Next::Need(buf.len() + 1)),
+                Ok(_) | Err(_) => {
+                    self.images.damage += 1;
+                    self.state = Part::Between { since: self.images.at, garbage: true };
+                    Ok(Next::Go)
+                }
+            },
+            Part::Closed => {
+                self.images.at += buf.len() as u64;
+                buf.clear();
+                Ok(Next::Need(1))
             }
         }
+    }
+
+    fn end(&mut self, buf: &mut BytesMut) -> Result<Step, Malformed> {
+        let cut = match self.state {
+            Part::Sized(_) => true,
+            Part::Unsized(_) | Part::Head => !buf.is_empty(),
+            Part::Between { .. } | Part::Closed => false,
+        };
+        self.images.end(buf, cut)
     }
 
     fn damage(&self) -> u64 {

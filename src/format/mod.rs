@@ -4,6 +4,7 @@
 
 pub mod adts;
 pub mod annexb;
+mod automaton;
 pub mod bmff;
 pub mod ebml;
 pub mod mjpeg;

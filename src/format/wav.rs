@@ -1,6 +1,7 @@
 //! RIFF WAVE and RF64 (EBU Tech 3306): PCM, also from programs that do not know how much it will be.
 
 use super::Step;
+use super::automaton::{Automaton, Next};
 use super::timing::{SampleTimes, Timing};
 use crate::media::{AudioParams, Codec, Event, Header, Malformed, Packet, SampleFormat, Timestamp, Track};
 use bytes::{Bytes, BytesMut};
@@ -42,14 +43,6 @@ struct Stream {
     frame: usize,
     /// Sample frames of a packet.
     packet: u32,
-}
-
-/// What to do next.
-enum Next {
-    Go,
-    Need(usize),
-    Skip(u64),
-    Give(Event),
 }
 
 impl Demuxer {
@@ -170,30 +163,24 @@ impl Demuxer {
     }
 }
 
-impl super::Demuxer for Demuxer {
-    fn next(&mut self, buf: &mut BytesMut, eof: bool, now: Timestamp) -> Result<Step, Malformed> {
-        loop {
-            let next = match self.state {
-                State::Riff => self.riff(buf)?,
-                State::Chunk => self.chunk(buf)?,
-                State::Data(left) => self.data(buf, left, eof, now),
-            };
-            match next {
-                Next::Go => {}
-                Next::Give(event) => return Ok(Step::Event(event)),
-                Next::Need(n) if !eof => return Ok(Step::Need(n)),
-                Next::Skip(n) => {
-                    self.at += n;
-                    return Ok(Step::Skip(n));
-                }
-                Next::Need(_) => {
-                    let cut = !buf.is_empty() || matches!(self.state, State::Data(Some(_)));
-                    self.damage += u64::from(cut);
-                    self.take(buf, buf.len());
-                    return if self.stream.is_some() { Ok(Step::End) } else { self.bad("ends in its header") };
-                }
-            }
+impl Automaton for Demuxer {
+    fn advance(&mut self, buf: &mut BytesMut, eof: bool, now: Timestamp) -> Result<Next, Malformed> {
+        let next = match self.state {
+            State::Riff => self.riff(buf)?,
+            State::Chunk => self.chunk(buf)?,
+            State::Data(left) => self.data(buf, left, eof, now),
+        };
+        if let Next::Skip(n) = next {
+            self.at += n;
         }
+        Ok(next)
+    }
+
+    fn end(&mut self, buf: &mut BytesMut) -> Result<Step, Malformed> {
+        let cut = !buf.is_empty() || matches!(self.state, State::Data(Some(_)));
+        self.damage += u64::from(cut);
+        self.take(buf, buf.len());
+        if self.stream.is_some() { Ok(Step::End) } else { self.bad("ends in its header") }
     }
 
     fn damage(&self) -> u64 {

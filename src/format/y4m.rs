@@ -1,5 +1,6 @@
 //! YUV4MPEG2 (yuv4mpeg(5) of the mjpegtools): raw pictures, each after a line `FRAME`.
 
+use super::automaton::{Automaton, Next};
 use super::timing::{FrameTimes, Timing};
 use super::{MAX_PICTURE, Step};
 use crate::media::{Codec, Colour, Event, Header, Malformed, Packet, PixelFormat, Rate, Timestamp, Track, VideoParams};
@@ -41,26 +42,25 @@ impl Demuxer {
         Demuxer { at: 0, timing, state: State::Start, damage: 0 }
     }
 
-    /// At a line; `Ok(None)`: it is done with.
-    fn line(&mut self, buf: &mut BytesMut) -> Result<Option<Step>, Malformed> {
+    fn line(&mut self, buf: &mut BytesMut) -> Result<Next, Malformed> {
         let bad = |what: String| Err(Malformed::new(FORMAT, what).at(self.at));
         let Some(end) = buf.iter().take(MAX_LINE).position(|&b| b == b'\n') else {
             let begins = |word: &[u8]| buf.iter().zip(word).all(|(a, b)| a == b);
             let plausible = buf.len() < MAX_LINE && (begins(STREAM) || begins(FRAME));
-            return if plausible { Ok(Some(Step::Need(buf.len() + 1))) } else { bad("neither YUV4MPEG2 nor FRAME".into()) };
+            return if plausible { Ok(Next::Need(buf.len() + 1)) } else { bad("neither YUV4MPEG2 nor FRAME".into()) };
         };
         let mut words = buf[..end].split(|&b| b == b' ');
         match (words.next(), &self.state) {
             (Some(FRAME), State::Line(pictures)) => {
                 self.state = State::Picture(pictures.clone());
                 self.take(buf, end + 1);
-                Ok(None)
+                Ok(Next::Go)
             }
             (Some(STREAM), _) => match stream(words) {
                 Ok((format, video)) => {
                     let event = self.start(format, video);
                     self.take(buf, end + 1);
-                    Ok(Some(Step::Event(event)))
+                    Ok(Next::Give(event))
                 }
                 Err(what) => bad(what),
             },
@@ -82,35 +82,27 @@ impl Demuxer {
     }
 }
 
-impl super::Demuxer for Demuxer {
-    fn next(&mut self, buf: &mut BytesMut, eof: bool, now: Timestamp) -> Result<Step, Malformed> {
-        loop {
-            let need = match &mut self.state {
-                State::Picture(pictures) if buf.len() >= pictures.len => {
-                    let pts = pictures.times.time(pictures.count, now);
-                    pictures.count += 1;
-                    let pictures = pictures.clone();
-                    let data = self.take(buf, pictures.len);
-                    self.state = State::Line(pictures);
-                    return Ok(Step::Event(Event::Packet(Packet { track: 0, pts, key: true, data })));
-                }
-                State::Picture(pictures) => pictures.len,
-                State::Start | State::Line(_) => match self.line(buf)? {
-                    None => continue,
-                    Some(Step::Need(n)) => n,
-                    Some(step) => return Ok(step),
-                },
-            };
-            if !eof {
-                return Ok(Step::Need(need));
-            }
-            if matches!(self.state, State::Start) {
-                return Err(Malformed::new(FORMAT, "ends in its header").at(self.at + buf.len() as u64));
-            }
-            self.damage += u64::from(!buf.is_empty() || matches!(self.state, State::Picture(_)));
-            buf.clear();
-            return Ok(Step::End);
+impl Automaton for Demuxer {
+    fn advance(&mut self, buf: &mut BytesMut, _eof: bool, now: Timestamp) -> Result<Next, Malformed> {
+        let State::Picture(pictures) = &mut self.state else { return self.line(buf) };
+        if buf.len() < pictures.len {
+            return Ok(Next::Need(pictures.len));
         }
+        let pts = pictures.times.time(pictures.count, now);
+        pictures.count += 1;
+        let pictures = pictures.clone();
+        let data = self.take(buf, pictures.len);
+        self.state = State::Line(pictures);
+        Ok(Next::Give(Event::Packet(Packet { track: 0, pts, key: true, data })))
+    }
+
+    fn end(&mut self, buf: &mut BytesMut) -> Result<Step, Malformed> {
+        if matches!(self.state, State::Start) {
+            return Err(Malformed::new(FORMAT, "ends in its header").at(self.at + buf.len() as u64));
+        }
+        self.damage += u64::from(!buf.is_empty() || matches!(self.state, State::Picture(_)));
+        buf.clear();
+        Ok(Step::End)
     }
 
     fn damage(&self) -> u64 {

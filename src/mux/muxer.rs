@@ -1,7 +1,7 @@
 //! Packets to chunks.
 
-use super::timing::{DecodeTimes, FrameDuration, SampleTimes};
-use crate::codec::{self, h264, h265};
+use super::timing::{FrameDuration, SampleTimes};
+use crate::codec::{self, DecodeTimes, h264, h265};
 use crate::format::bmff::{self, ProducerTime, Sample, Timeline};
 use crate::media::{Codec, Header, Kind, Malformed, Packet, Track, Unsupported, WallTime};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -237,7 +237,7 @@ impl Output {
         let times = match track.kind() {
             Kind::Video => {
                 let nominal = track.frame_duration.map(|d| d.as_nanos().div_ceil(1000) as i64);
-                let decode = DecodeTimes::new(bmff::reorder_depth(track), nominal.unwrap_or(0));
+                let decode = DecodeTimes::new(codec::reorder_depth(track), nominal.unwrap_or(0));
                 Times::Video { decode, duration: FrameDuration::new(nominal) }
             }
             Kind::Audio => Times::Audio(SampleTimes::new(timeline.timescale)),

@@ -3,10 +3,9 @@
 //! A packet is due at its decode time: a picture that others are predicted from is needed before those are shown. Recordings hold
 //! no decode times of their own here, so they are found again from the presentation times, as the muxer does it.
 
-use crate::codec::{h264, h265};
-use crate::media::{Clock, Codec, Event, Header, Packet, Timestamp, Track, WallTime};
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use crate::codec::{DecodeTimes, reorder_depth};
+use crate::media::{Clock, Event, Header, Packet, Timestamp, Track, WallTime};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,10 +16,6 @@ const SLACK: Duration = Duration::from_secs(1);
 const AHEAD: Duration = Duration::from_secs(2);
 /// How many bytes are read ahead at most.
 const AHEAD_BYTES: usize = 64 << 20;
-/// More pictures than this are never reordered: H.264 and H.265 keep at most 16 (H.264, clause A.3.1).
-const MAX_DEPTH: usize = 16;
-/// A presentation time further back than this, in microseconds, is no reordering but a jump.
-const JUMP: i64 = 2_000_000;
 /// A hole in a recording longer than this is not waited for.
 const HOLE: Duration = Duration::from_secs(10);
 
@@ -88,8 +83,18 @@ pub struct Schedule {
 
 /// The packets of one track that wait, with the times at which they are due.
 struct Line {
-    order: DecodeOrder,
+    order: DecodeTimes,
     waiting: VecDeque<(Timestamp, Packet)>,
+}
+
+/// Where a stream does not say how far apart its frames are.
+const FRAME: Duration = Duration::from_millis(40);
+
+impl Line {
+    fn new(track: &Track) -> Line {
+        let frame = i64::try_from(track.frame_duration.unwrap_or(FRAME).as_micros()).unwrap_or(i64::MAX);
+        Line { order: DecodeTimes::new(reorder_depth(track), frame), waiting: VecDeque::new() }
+    }
 }
 
 impl Schedule {
@@ -97,14 +102,14 @@ impl Schedule {
     pub fn push(&mut self, event: Event) {
         match event {
             Event::Header(header) => {
-                let line = |track| Line { order: DecodeOrder::new(track), waiting: VecDeque::new() };
-                self.tracks = header.tracks.iter().map(line).collect();
+                self.tracks = header.tracks.iter().map(Line::new).collect();
                 self.header = Some(header);
             }
             Event::Packet(packet) => {
                 let Some(line) = self.tracks.get_mut(packet.track) else { return };
                 self.queued = (self.queued.0 + 1, self.queued.1 + packet.data.len());
-                line.waiting.push_back((line.order.due(packet.pts), packet));
+                let due = Timestamp(line.order.next(packet.pts.micros()));
+                line.waiting.push_back((due, packet));
             }
         }
     }
@@ -128,65 +133,10 @@ impl Schedule {
     }
 }
 
-/// Decode times of one track from its presentation times: never going back, and as a rule never after the presentation time.
-struct DecodeOrder {
-    /// Nominal duration of a packet in microseconds.
-    frame: i64,
-    /// How many pictures may come before one that is shown earlier.
-    depth: usize,
-    /// Presentation times that were not yet given out as decode times: at most one more than `depth`.
-    pending: BinaryHeap<Reverse<i64>>,
-    /// The first presentation time, and the decode time given out last.
-    first: i64,
-    last: Option<i64>,
-}
-
-impl DecodeOrder {
-    fn new(track: &Track) -> DecodeOrder {
-        let frame = track.frame_duration.and_then(|d| i64::try_from(d.as_micros()).ok()).unwrap_or(40_000);
-        DecodeOrder { frame, depth: reorder_depth(track), pending: BinaryHeap::new(), first: 0, last: None }
-    }
-
-    fn due(&mut self, pts: Timestamp) -> Timestamp {
-        let pts = pts.micros();
-        if self.last.is_some_and(|last| pts < last - JUMP) {
-            (self.pending, self.last) = (BinaryHeap::new(), None);
-        }
-        if self.last.is_none() {
-            self.first = pts;
-        } else if self.last.is_some_and(|last| pts < last) {
-            // To be shown before one that was due already: the stream reorders by more pictures than it said.
-            self.depth = (self.depth + 1).min(MAX_DEPTH);
-        }
-        self.pending.push(Reverse(pts));
-        let missing = self.depth as i64 + 1 - self.pending.len() as i64;
-        let next = match self.last {
-            _ if missing <= 0 => self.pending.pop().map_or(pts, |Reverse(t)| t),
-            // While the heap fills up at the start, decode times come up to the first presentation time in steps of a frame.
-            None => pts - missing * self.frame,
-            Some(last) if last < self.first => self.first - missing * self.frame,
-            Some(last) => last,
-        };
-        let due = next.max(self.last.unwrap_or(i64::MIN));
-        self.last = Some(due);
-        Timestamp(due)
-    }
-}
-
-/// As the configuration record says; streams without one are found out about as they play.
-fn reorder_depth(track: &Track) -> usize {
-    let depth = match track.codec {
-        Codec::H264 => h264::AvcC::parse(&track.config).ok().and_then(|c| h264::parse_sps(c.sps.first()?).ok()).map(|s| s.reorder_depth),
-        Codec::H265 => h265::HvcC::parse(&track.config).ok().and_then(|c| h265::parse_sps(c.sps.first()?).ok()).map(|s| s.reorder_depth),
-        _ => None,
-    };
-    usize::from(depth.unwrap_or(0)).min(MAX_DEPTH)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::{AudioParams, Colour, ManualClock, Rate, VideoParams};
+    use crate::media::{AudioParams, Codec, Colour, ManualClock, Rate, VideoParams};
     use bytes::Bytes;
 
     fn video() -> Track {
@@ -253,23 +203,6 @@ mod tests {
         let clock = Arc::new(ManualClock::default());
         let zero = Pace::live(clock.clone()).start(Timestamp(-80_000));
         assert_eq!(zero.at(Timestamp(-80_000)), clock.wall());
-    }
-
-    #[test]
-    fn pictures_are_due_in_decode_order() {
-        // I P B B P B B, shown as I B B P B B P.
-        let shown = [0, 120, 40, 80, 240, 160, 200];
-        let due = |mut order: DecodeOrder| shown.map(|t| order.due(Timestamp(t * 1000)).micros() / 1000);
-        let told = due(DecodeOrder { depth: 1, ..DecodeOrder::new(&video()) });
-        assert_eq!(told, [-40, 0, 40, 80, 120, 160, 200]);
-        let found_out = due(DecodeOrder::new(&video()));
-        assert!(found_out.is_sorted() && found_out[..4] == [0, 120, 120, 120] && found_out[6] <= 200, "{found_out:?}");
-    }
-
-    #[test]
-    fn a_jump_back_starts_again() {
-        let mut order = DecodeOrder::new(&video());
-        assert_eq!([9_000_000, 9_040_000, 0, 40_000].map(|t| order.due(Timestamp(t)).micros()), [9_000_000, 9_040_000, 0, 40_000]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The initialization segment: `ftyp` and `moov`.
 
-use crate::codec::{self, aac, flac, h264, h265, opus};
+use crate::codec::{self, aac, flac, opus};
 use crate::media::{Codec, Colour, Header, Kind, Timestamp, Track, Unsupported};
 use bytes::Bytes;
 use mp4_atom::{
@@ -30,7 +30,7 @@ impl Timeline {
             }
             None => {
                 let frame = track.frame_duration.unwrap_or_default().as_micros().min(60_000_000) as u64;
-                Timeline { timescale: MICROSECONDS, origin: u64::from(reorder_depth(track)) * frame }
+                Timeline { timescale: MICROSECONDS, origin: u64::from(codec::reorder_depth(track)) * frame }
             }
         }
     }
@@ -39,21 +39,6 @@ impl Timeline {
     pub fn micros(self, ticks: u64) -> i64 {
         let ticks = i64::try_from(ticks).unwrap_or(i64::MAX).saturating_sub_unsigned(self.origin);
         Timestamp::from_ticks(ticks, self.timescale).micros()
-    }
-}
-
-/// How many pictures the coded order can be ahead of the order of presentation. AV1 shows what a temporal unit says: 0.
-pub fn reorder_depth(track: &Track) -> u8 {
-    match track.codec {
-        Codec::H264 => {
-            let sps = h264::AvcC::parse(&track.config).ok().and_then(|c| c.sps.into_iter().next());
-            sps.and_then(|s| h264::parse_sps(&s).ok()).map_or(0, |s| s.reorder_depth)
-        }
-        Codec::H265 => {
-            let sps = h265::HvcC::parse(&track.config).ok().and_then(|c| c.sps.into_iter().next());
-            sps.and_then(|s| h265::parse_sps(&s).ok()).map_or(0, |s| s.reorder_depth)
-        }
-        _ => 0,
     }
 }
 
