@@ -58,7 +58,8 @@ export class MseTransport {
   #video;
   #events;
   #sound;
-  #asked = false;
+  /** Whether sound was asked for; null before anything was. */
+  #asked = null;
   #source = new MediaSourceKind();
   #buffer = null;
   #queue = [];
@@ -84,7 +85,7 @@ export class MseTransport {
     this.appends = 0;
     this.codecs = '';
     this.#attach();
-    this.link = new Link(ws, { open: () => this.#request(this.#sound), message: m => this.#message(m), data: d => this.#data(d), closed: (r, c) => this.#closed(r, c) }, clock);
+    this.link = new Link(ws, { open: () => this.#begin(), message: m => this.#message(m), data: d => this.#data(d), closed: (r, c) => this.#closed(r, c) }, clock);
   }
 
   stop() {
@@ -113,7 +114,7 @@ export class MseTransport {
   #attach() {
     const video = this.#video;
     const on = (target, name, run) => target.addEventListener(name, run, { signal: this.#detach.signal });
-    on(this.#source, 'sourceopen', () => this.#request(this.#sound));
+    on(this.#source, 'sourceopen', () => this.#begin());
     on(video, 'waiting', () => this.#follow(this.edge.waiting(performance.now())));
     on(video, 'error', () => this.#fail(`the browser cannot decode this: ${video.error?.message || 'media error'}`));
     if (globalThis.ManagedMediaSource) {
@@ -140,9 +141,13 @@ export class MseTransport {
     this.#events.shown({ media, at });
   }
 
-  /** Says what the browser can play, when both ends are ready. Video codecs alone ask for video alone. */
+  /** Asks once, when both ends are ready. The source is open before its event says so: either may be the last to tell. */
+  #begin() {
+    if (this.#asked === null && this.#source.readyState === 'open' && this.link?.opened) this.#request(this.#sound);
+  }
+
+  /** Says what the browser can play. Video codecs alone ask for video alone. */
   #request(sound) {
-    if (this.#source.readyState !== 'open' || !this.link?.opened || this.#buffer) return;
     const codecs = sound ? [...VIDEO_CODECS, ...AUDIO_CODECS] : VIDEO_CODECS;
     const playable = codecs.filter(codec => MediaSourceKind.isTypeSupported(`video/mp4; codecs="${codec}"`));
     this.#asked = sound;
