@@ -130,7 +130,7 @@ impl Endless {
         if hub.stopping() {
             return Next::Over;
         }
-        if let Some(lost) = self.cursor.catch_up(&feed.ring, Instant::now(), hub.patience().lag) {
+        if let Some(lost) = self.cursor.catch_up(&feed.ring, Instant::now(), hub.patience().lag, || 0) {
             self.seat.numbers().dropped.fetch_add(lost, Relaxed);
         }
         let Some(chunk) = self.cursor.pending(&feed.ring).next() else { return Next::when_idle(feed.ended) };

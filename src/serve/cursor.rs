@@ -52,8 +52,21 @@ impl Cursor {
         self.tracks
     }
 
-    /// How far behind the newest chunk the next one is; `None` if it has left the ring.
-    pub fn behind(&self, ring: &Ring) -> Option<Duration> {
+    /// How far behind the newest chunk the oldest one is that has not reached the viewer: `held` bytes of what was sent are on their
+    /// way. `None` if the next one has left the ring.
+    pub fn behind(&self, ring: &Ring, held: usize) -> Option<Duration> {
+        let newest = ring.newest()?;
+        let next = self.behind_next(ring)?;
+        let mut left = held;
+        let on_their_way = ring.back_from(self.next).take_while(|chunk| {
+            let some = left > 0;
+            left = left.saturating_sub(if chunk.tracks & self.tracks != 0 { chunk.frame.len() } else { 0 });
+            some
+        });
+        Some(on_their_way.last().map_or(next, |oldest| newest.arrived.saturating_duration_since(oldest.arrived)))
+    }
+
+    fn behind_next(&self, ring: &Ring) -> Option<Duration> {
         let newest = match ring.newest() {
             Some(newest) if self.next <= newest.seq => newest,
             _ => return Some(Duration::ZERO),
@@ -63,17 +76,28 @@ impl Cursor {
 
     /// Moves a viewer that is behind more than `limit` to the newest keyframe within the limit, or makes it wait for the next.
     /// Gives the number of frames lost when it goes on after a loss. To be called only between whole chunks.
-    pub fn catch_up(&mut self, ring: &Ring, now: Instant, limit: Duration) -> Option<u64> {
+    ///
+    /// `held` tells how many bytes are on their way to it; it is asked only of a viewer that does not keep up.
+    pub fn catch_up(&mut self, ring: &Ring, now: Instant, limit: Duration, held: impl FnOnce() -> usize) -> Option<u64> {
+        let mut spare = limit;
         if self.place == Place::Following {
             self.pass_over(ring);
-            let late = self.behind(ring).is_none_or(|behind| behind > limit && now >= self.grace);
+            let late = match self.behind_next(ring) {
+                None => true,
+                Some(Duration::ZERO) => false,
+                Some(next) => self.behind(ring, held()).is_none_or(|behind| {
+                    // A keyframe waits until what is on its way has arrived.
+                    spare = limit.saturating_sub(behind - next);
+                    behind > limit && now >= self.grace
+                }),
+            };
             if !late {
                 return None;
             }
             self.place = Place::AwaitingKey { count: true };
         }
         let newest = ring.newest()?;
-        let fresh = |c: &&Arc<Chunk>| c.seq >= self.next && newest.arrived.saturating_duration_since(c.arrived) <= limit;
+        let fresh = |c: &&Arc<Chunk>| c.seq >= self.next && newest.arrived.saturating_duration_since(c.arrived) <= spare;
         let (Some(key), Place::AwaitingKey { count }) = (ring.newest_key(self.lead).filter(fresh), self.place) else {
             self.next = self.next.max(ring.end());
             return None;
@@ -147,7 +171,29 @@ mod tests {
         let ring = ring(0..25, 10, t);
         let mut cursor = Cursor::start(&ring, &choice(), t, LIMIT);
         assert_eq!(drain(&mut cursor, &ring), [20, 21, 22, 23, 24]);
-        assert_eq!(cursor.behind(&ring), Some(Duration::ZERO));
+        assert_eq!(cursor.behind(&ring, 0), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn what_is_on_its_way_counts() {
+        let t = Instant::now();
+        let mut ring = Ring::new(Keep { bytes: usize::MAX, age: 2 * LIMIT });
+        (0..30).for_each(|seq| push(&mut ring, seq, 10, t));
+        let mut cursor = Cursor::start(&ring, &choice(), t, LIMIT);
+        drain(&mut cursor, &ring);
+        let size = ring.newest().unwrap().frame.len();
+        assert_eq!(cursor.behind(&ring, 0), Some(Duration::ZERO));
+        assert_eq!(cursor.behind(&ring, size), Some(Duration::ZERO), "the newest itself");
+        assert_eq!(cursor.behind(&ring, 4 * size + 1), Some(4 * FRAME));
+        assert_eq!(cursor.behind(&ring, 1 << 20), Some(29 * FRAME), "no more than is known");
+        push(&mut ring, 30, 10, t);
+        assert_eq!(cursor.catch_up(&ring, t + LIMIT, LIMIT, || 1 << 20), None, "it has but one to get");
+        push(&mut ring, 31, 10, t);
+        assert_eq!(cursor.catch_up(&ring, t + LIMIT, LIMIT, || 19 * size), None, "20 frames behind, in all");
+        assert_eq!(cursor.catch_up(&ring, t + LIMIT, LIMIT, || 20 * size), None, "21 are too many, and so is keyframe 30 behind them");
+        assert!(drain(&mut cursor, &ring).is_empty());
+        (32..=40).for_each(|seq| push(&mut ring, seq, 10, t));
+        assert_eq!(cursor.catch_up(&ring, t + LIMIT, LIMIT, || 0), Some(10), "30 to 39");
     }
 
     #[test]
@@ -155,12 +201,12 @@ mod tests {
         let t = Instant::now();
         let mut ring = ring(0..0, 10, t);
         let mut cursor = Cursor::start(&ring, &choice(), t, LIMIT);
-        assert_eq!(cursor.catch_up(&ring, t, LIMIT), None);
+        assert_eq!(cursor.catch_up(&ring, t, LIMIT, || 0), None);
         push(&mut ring, 7, 10, t);
-        assert_eq!((cursor.catch_up(&ring, t, LIMIT), drain(&mut cursor, &ring)), (None, vec![]));
+        assert_eq!((cursor.catch_up(&ring, t, LIMIT, || 0), drain(&mut cursor, &ring)), (None, vec![]));
         push(&mut ring, 8, 8, t);
         push(&mut ring, 9, 8, t);
-        assert_eq!((cursor.catch_up(&ring, t, LIMIT), drain(&mut cursor, &ring)), (None, vec![8, 9]));
+        assert_eq!((cursor.catch_up(&ring, t, LIMIT, || 0), drain(&mut cursor, &ring)), (None, vec![8, 9]));
     }
 
     #[test]
@@ -171,10 +217,10 @@ mod tests {
         assert_eq!(drain(&mut cursor, &ring), [0, 1, 2, 3, 4]);
         for seq in 5..26 {
             push(&mut ring, seq, 10, t);
-            assert_eq!(cursor.catch_up(&ring, t + LIMIT, LIMIT), None, "{seq}: 2.0 s behind is within the limit");
+            assert_eq!(cursor.catch_up(&ring, t + LIMIT, LIMIT, || 0), None, "{seq}: 2.0 s behind is within the limit");
         }
         push(&mut ring, 26, 10, t);
-        assert_eq!(cursor.catch_up(&ring, t + LIMIT, LIMIT), Some(15), "5 to 19 are lost");
+        assert_eq!(cursor.catch_up(&ring, t + LIMIT, LIMIT, || 0), Some(15), "5 to 19 are lost");
         assert_eq!(drain(&mut cursor, &ring), [20, 21, 22, 23, 24, 25, 26]);
     }
 
@@ -186,13 +232,13 @@ mod tests {
         assert_eq!(drain(&mut cursor, &ring), [0]);
         for seq in 1..50 {
             push(&mut ring, seq, 50, t);
-            assert_eq!(cursor.catch_up(&ring, t + LIMIT, LIMIT), None);
+            assert_eq!(cursor.catch_up(&ring, t + LIMIT, LIMIT, || 0), None);
             if seq > 22 {
                 assert_eq!(cursor.pending(&ring).count(), 0, "{seq}");
             }
         }
         push(&mut ring, 50, 50, t);
-        assert_eq!(cursor.catch_up(&ring, t + LIMIT, LIMIT), Some(49));
+        assert_eq!(cursor.catch_up(&ring, t + LIMIT, LIMIT, || 0), Some(49));
         assert_eq!(drain(&mut cursor, &ring), [50]);
     }
 
@@ -203,9 +249,9 @@ mod tests {
         let now = t + FRAME * 60;
         let mut cursor = Cursor::start(&ring, &choice(), now, LIMIT);
         push(&mut ring, 60, 100, t);
-        assert_eq!((cursor.catch_up(&ring, now, LIMIT), cursor.pending(&ring).count()), (None, 61));
+        assert_eq!((cursor.catch_up(&ring, now, LIMIT, || 0), cursor.pending(&ring).count()), (None, 61));
         let late = now + LIMIT;
-        assert_eq!((cursor.catch_up(&ring, late, LIMIT), cursor.pending(&ring).count()), (None, 0), "time is up");
+        assert_eq!((cursor.catch_up(&ring, late, LIMIT, || 0), cursor.pending(&ring).count()), (None, 0), "time is up");
     }
 
     #[test]
@@ -216,8 +262,8 @@ mod tests {
         for seq in 1..95 {
             push(&mut ring, seq, 10, t);
         }
-        assert_eq!(cursor.behind(&ring), None);
-        assert_eq!(cursor.catch_up(&ring, t, LIMIT), Some(90));
+        assert_eq!(cursor.behind(&ring, 0), None);
+        assert_eq!(cursor.catch_up(&ring, t, LIMIT, || 0), Some(90));
         assert_eq!(drain(&mut cursor, &ring), [90, 91, 92, 93, 94]);
     }
 
@@ -229,10 +275,10 @@ mod tests {
         assert_eq!(drain(&mut cursor, &ring), [0]);
         for seq in 1..50 {
             ring.push(Arc::new(Chunk { tracks: 2, ..Chunk::new(b"x", seq, t + FRAME * seq as u32) }));
-            assert_eq!(cursor.catch_up(&ring, t + LIMIT, LIMIT), None);
+            assert_eq!(cursor.catch_up(&ring, t + LIMIT, LIMIT, || 0), None);
         }
         push(&mut ring, 50, 7, t);
-        assert_eq!((cursor.catch_up(&ring, t + LIMIT, LIMIT), drain(&mut cursor, &ring)), (None, vec![50]));
+        assert_eq!((cursor.catch_up(&ring, t + LIMIT, LIMIT, || 0), drain(&mut cursor, &ring)), (None, vec![50]));
     }
 
     #[test]

@@ -102,6 +102,13 @@ impl Ring {
         self.chunks.back()
     }
 
+    /// The chunks before `seq`, the newest first.
+    pub fn back_from(&self, seq: u64) -> impl Iterator<Item = &Arc<Chunk>> {
+        let first = self.chunks.front().map_or(seq, |c| c.seq);
+        let before = usize::try_from(seq.saturating_sub(first)).unwrap_or(usize::MAX);
+        self.chunks.range(..before.min(self.chunks.len())).rev()
+    }
+
     /// The newest keyframe of the tracks `lead`.
     pub fn newest_key(&self, lead: Mask) -> Option<&Arc<Chunk>> {
         self.chunks.iter().rev().find(|c| c.key && c.tracks & lead != 0)

@@ -2,6 +2,8 @@
 
 use socket2::{SockRef, TcpKeepalive};
 use std::io::{self, IoSlice};
+#[cfg(target_os = "linux")]
+use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -88,6 +90,18 @@ impl Socket {
 
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         either!(self, s => s.poll_write_ready(cx))
+    }
+
+    /// Bytes that were written and that the other end has not acknowledged (tcp(7), SIOCOUTQ); 0 where the system does not tell.
+    pub fn unacknowledged(&self) -> usize {
+        #[cfg(target_os = "linux")]
+        if let Socket::Tcp(s) = self {
+            let mut bytes: libc::c_int = 0;
+            // SAFETY: this request writes one int, and the descriptor is open as long as the socket is borrowed.
+            let done = unsafe { libc::ioctl(s.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+            return if done == 0 { usize::try_from(bytes).unwrap_or(0) } else { 0 };
+        }
+        0
     }
 
     /// Closed at once, and what the kernel still holds is thrown away.

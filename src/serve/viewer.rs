@@ -231,7 +231,7 @@ impl Viewer {
             (Wish::Playing(_), Some(_)) => {}
         }
         let (Wish::Playing(play), Some(feed)) = (&mut self.wish, feed) else { return };
-        if let Some(lost) = play.keep_up(feed, now, patience) {
+        if let Some(lost) = play.keep_up(feed, now, patience, || held(&self.out, &self.socket)) {
             self.seat.numbers().dropped.fetch_add(lost, Relaxed);
             self.out.push_back(ws::text(&message::dropped(lost)));
         }
@@ -339,7 +339,7 @@ impl Viewer {
     /// How far it is behind the newest chunk.
     pub fn behind(&self, feed: &Feed) -> Duration {
         match &self.wish {
-            Wish::Playing(play) => play.cursor.behind(&feed.ring).unwrap_or_default(),
+            Wish::Playing(play) => play.cursor.behind(&feed.ring, held(&self.out, &self.socket)).unwrap_or_default(),
             _ => Duration::ZERO,
         }
     }
@@ -356,15 +356,20 @@ impl Viewer {
     }
 }
 
+/// Bytes that are on their way to a viewer: queued here, and in the kernel until the other end has acknowledged them.
+fn held(out: &VecDeque<Bytes>, socket: &Socket) -> usize {
+    out.iter().map(Bytes::len).sum::<usize>() + socket.unacknowledged()
+}
+
 impl Play {
     fn movie(feed: &Feed, choice: &Choice, now: Instant, patience: Patience) -> Wish {
         Wish::Playing(Play { cursor: Cursor::start(&feed.ring, choice, now, patience.lag), init: None })
     }
 
     /// The lag rule; gives the number of frames lost. JPEG viewers get the newest picture and lose nothing by it.
-    fn keep_up(&mut self, feed: &Feed, now: Instant, patience: Patience) -> Option<u64> {
+    fn keep_up(&mut self, feed: &Feed, now: Instant, patience: Patience, held: impl FnOnce() -> usize) -> Option<u64> {
         if feed.movie.is_some() {
-            return self.cursor.catch_up(&feed.ring, now, patience.lag);
+            return self.cursor.catch_up(&feed.ring, now, patience.lag, held);
         }
         self.cursor.skip_to_newest(&feed.ring);
         None
