@@ -1,5 +1,6 @@
 //! One input and its thread: opens it, reads it to its end, and opens it again if so told; publishes what it carries.
 
+use crate::line::Line;
 use crate::program::Program;
 use anyhow::Context as _;
 use clap::ValueEnum;
@@ -8,16 +9,17 @@ use h5live::format::Timing;
 use h5live::media::{NoSource, Rate};
 use h5live::pipe::InputFormat;
 use h5live::serve::{Closed, Publisher};
-use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{FileType, Mode, OFlags};
 use std::fs::File;
-use std::io::{self, IsTerminal, Read};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A pause before an input that failed is opened again.
 const RETRY: Duration = Duration::from_secs(1);
+/// After so many beginnings in a row that were none, the rest of what a writer sends is passed over.
+const FALSE_STARTS: u32 = 8;
 
 /// What to serve, and under which name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,7 +115,7 @@ impl Input {
 pub fn serve(input: &Input, publisher: Publisher, reading: &Reading, on_eof: OnEof, cx: &cli::Context) -> anyhow::Result<()> {
     let mut program = Program::new(publisher, cx);
     for again in [false, true].into_iter().chain(std::iter::repeat(true)) {
-        let outcome = input.open(again).and_then(|file| read(input, file, &mut program, reading, cx));
+        let outcome = input.open(again).and_then(|file| read(input, file, &mut program, reading, on_eof, cx));
         if cx.stop.requested() || outcome.as_ref().is_err_and(|e| e.is::<Closed>()) {
             program.abandon();
             return Ok(());
@@ -121,7 +123,7 @@ pub fn serve(input: &Input, publisher: Publisher, reading: &Reading, on_eof: OnE
         match (on_eof, outcome) {
             (OnEof::Exit, outcome) => return outcome,
             // What cannot be opened or understood at the start is a mistake, and not a writer that went away.
-            (_, Err(error)) if !again && !program.began() => return Err(error),
+            (_, Err(error)) if !again && program.end().is_none() => return Err(error),
             (OnEof::Wait, outcome) => {
                 program.away();
                 if let Err(error) = outcome {
@@ -143,41 +145,32 @@ pub fn serve(input: &Input, publisher: Publisher, reading: &Reading, on_eof: OnE
     Ok(())
 }
 
-fn read(input: &Input, file: File, program: &mut Program, reading: &Reading, cx: &cli::Context) -> anyhow::Result<()> {
+/// Plays one writer's output. What is not understood of a FIFO, such as a stream that began before this program, is passed over.
+fn read(input: &Input, file: File, program: &mut Program, reading: &Reading, on_eof: OnEof, cx: &cli::Context) -> anyhow::Result<()> {
     let kind = FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode);
-    let file = UntilStopped { file, stop: cx.stop.clone() };
     // A file has all its frames at once: it is played in its own time.
-    program.play(input.shown(), file, reading, kind == FileType::RegularFile)
-}
-
-/// Reads until the end, or until the stop: that reads as the end.
-pub struct UntilStopped {
-    file: File,
-    stop: cli::Stop,
-}
-
-impl Read for UntilStopped {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        loop {
-            if !wait_readable(self.file.as_fd(), &self.stop)? {
-                return Ok(0);
+    let paced = kind == FileType::RegularFile;
+    let patient = on_eof == OnEof::Reopen && kind == FileType::Fifo;
+    let mut line = Line::new(file, cx.stop.clone());
+    let mut failures = 0;
+    while failures < FALSE_STARTS {
+        let before = program.end();
+        let outcome = program.play(input.shown(), line.clone(), reading, paced);
+        let went_on = program.end() != before;
+        let may_go_on = patient && (input.place != Place::Stdin || program.end().is_some());
+        match outcome {
+            Err(error) if may_go_on && cli::exit::code(&error) == cli::exit::NOT_UNDERSTOOD => {
+                program.away();
+                if failures == 0 || went_on {
+                    tracing::warn!("{error:#}; passing over it up to the next beginning of a stream");
+                }
+                failures = if went_on { 1 } else { failures + 1 };
             }
-            match self.file.read(buf) {
-                Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-                done => return done,
-            }
+            outcome => return outcome,
+        }
+        if !line.find_beginning()? {
+            return Ok(());
         }
     }
-}
-
-/// `false` when the stop comes first.
-fn wait_readable(file: BorrowedFd<'_>, stop: &cli::Stop) -> io::Result<bool> {
-    let mut fds = [PollFd::from_borrowed_fd(file, PollFlags::IN), PollFd::new(stop, PollFlags::IN)];
-    loop {
-        match poll(&mut fds, None) {
-            Ok(_) => return Ok(fds[1].revents().is_empty()),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
+    Ok(line.drain()?)
 }

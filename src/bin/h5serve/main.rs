@@ -2,6 +2,7 @@
 
 mod cutter;
 mod input;
+mod line;
 mod program;
 mod report;
 
@@ -59,7 +60,8 @@ const MANUAL: cli::Manual = cli::Manual {
         "h5serve reads live streams, each from stdin, a file or a FIFO, and serves them to any number of viewers. Fragmented MP4, as h5mux \
          writes it, goes out as it comes in; of other formats, coded video and audio are put into fragmented MP4 first, and MJPEG is served \
          as it is. It decodes and encodes nothing.\n\n\
-         Without INPUT it reads stdin. A file is served in its own time, as if it were live.",
+         Without INPUT it reads stdin. A file is served in its own time, as if it were live. A FIFO joined in the middle of a stream is \
+         waited for with --on-eof reopen: what cannot be read is passed over, up to the next beginning of a stream.",
     )
 };
 

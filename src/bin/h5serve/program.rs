@@ -2,7 +2,8 @@
 //! of an input it keeps one timeline.
 
 use crate::cutter::Cutter;
-use crate::input::{Reading, UntilStopped};
+use crate::input::Reading;
+use crate::line::Line;
 use h5live::cli;
 use h5live::format::bmff::{Chunk, Init, Split};
 use h5live::media::{Codec, Event, Header, Kind, Malformed, Packet, SystemClock, Timestamp};
@@ -37,7 +38,7 @@ impl Program {
     }
 
     /// Plays one writer's output to its end. `paced`: in its own time and not as it comes.
-    pub fn play(&mut self, name: String, mut input: UntilStopped, reading: &Reading, paced: bool) -> anyhow::Result<()> {
+    pub fn play(&mut self, name: String, mut input: Line, reading: &Reading, paced: bool) -> anyhow::Result<()> {
         self.input = name;
         self.pace = if paced { self.pace.take().or_else(|| Some(Pace::default())) } else { None };
         let mut head = Vec::new();
@@ -59,13 +60,13 @@ impl Program {
         self.publisher.abandon();
     }
 
-    /// Anything was ever published.
-    pub fn began(&self) -> bool {
-        self.end.is_some()
+    /// The end of all that was published; `None`: nothing was.
+    pub fn end(&self) -> Option<Timestamp> {
+        self.end
     }
 
     /// Fragmented MP4. An ordinary MP4 file is noticed by its header, and then read as packets.
-    fn fragments(&mut self, head: Vec<u8>, mut input: UntilStopped, reading: &Reading) -> anyhow::Result<()> {
+    fn fragments(&mut self, head: Vec<u8>, mut input: Line, reading: &Reading) -> anyhow::Result<()> {
         let mut cutter = Cutter::new(self.end);
         let mut lead = Some(Vec::new());
         let mut bytes = head;
@@ -123,7 +124,7 @@ impl Program {
     }
 
     /// Any other format: JPEG pictures are published as they are, what MP4 can carry is put into fragments.
-    fn packets(&mut self, head: Vec<u8>, input: UntilStopped, reading: &Reading) -> anyhow::Result<()> {
+    fn packets(&mut self, head: Vec<u8>, input: Line, reading: &Reading) -> anyhow::Result<()> {
         let options = ReaderOptions {
             name: self.input.clone(),
             format: reading.input_format,

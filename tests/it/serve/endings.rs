@@ -141,7 +141,6 @@ fn a_writer_of_garbage_is_survived() {
     let mut ws = Ws::viewer(server.port, "cam");
     while number(&ws.binary()) != Some(0) {}
     feed(&mut writer, &[0xff; 4096]);
-    // The server lets go of it, which the writer notices at its next write.
     server.process.wait_for("cam.mp4: MP4: byte ");
     drop(writer);
     let mut studio = Studio::new(5, 500);
@@ -149,6 +148,52 @@ fn a_writer_of_garbage_is_survived() {
     feed(&mut writer, &[studio.init(), studio.picture()].concat());
     assert_eq!(ws.binary(), studio.init());
     assert_eq!(number(&ws.binary()), Some(0));
+}
+
+/// As when the server is restarted beside a writer that goes on.
+#[test]
+fn a_stream_joined_in_the_middle_is_waited_for() {
+    let (late, early) = (Fifo::new(), Fifo::new());
+    let late_input = format!("late={}", late.path.display());
+    let mut server = Server::start(&["--on-eof", "reopen", &late_input, &early.input()]);
+    let mut other = early.writer();
+    let mut steady = Studio::new(5, 500);
+    feed(&mut other, &[steady.init(), steady.picture()].concat());
+    let mut watching = Ws::viewer(server.port, "cam");
+    while number(&watching.binary()) != Some(0) {}
+
+    let mut studio = Studio::new(1, 500);
+    let init = studio.init();
+    let (first, second, third) = (studio.picture(), studio.picture(), studio.picture());
+    // The end of a chunk, whole chunks without a header, then the header and what belongs to it: all from one writer.
+    let mut writer = late.writer();
+    feed(&mut writer, &first[first.len() - 700..]);
+    feed(&mut writer, &[&second[..], &third].concat());
+    let said = server.process.wait_for("passing over it");
+    assert!(said.contains("byte "), "{said}");
+    assert_eq!(server.streams()["late"]["state"], "waiting");
+    feed(&mut writer, &[init.clone(), studio.picture()].concat());
+    let mut ws = Ws::connect(server.port, "late");
+    ws.say(r#"{"type":"mse","value":""}"#);
+    assert_eq!(ws.binary(), init);
+    assert_eq!(number(&ws.binary()), Some(3));
+    drop(writer);
+
+    // Another that never begins: up to its end.
+    let mut writer = late.writer();
+    feed(&mut writer, &third[100..]);
+    feed(&mut writer, &second.repeat(200));
+    drop(writer);
+    let mut again = Studio::new(5, 500);
+    let mut writer = late.writer();
+    feed(&mut writer, &[again.init(), again.picture()].concat());
+    assert_eq!(ws.binary(), again.init());
+    assert_eq!(number(&ws.binary()), Some(0));
+
+    let said = server.process.stderr();
+    assert_eq!(said.matches("passing over it").count(), 2, "once for each writer: {said}");
+    feed(&mut other, &steady.picture());
+    while number(&watching.binary()) != Some(1) {}
 }
 
 #[test]

@@ -1,0 +1,180 @@
+//! An input as it is read. What was not understood is passed over up to the next beginning of a stream, which may be among what was
+//! already read.
+
+use h5live::cli;
+use rustix::event::{PollFd, PollFlags, poll};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// One read while looking for a beginning.
+const READ: usize = 64 * 1024;
+/// What a beginning is known by: size and type of a box, or the EBML ID and the size of its header.
+const MARK: usize = 8;
+/// No honest `ftyp` or `moov` is larger.
+const MAX_BOX: u32 = 16 << 20;
+
+/// Reads until the end, or until the stop: that reads as the end. Its clones read on where the others were.
+#[derive(Clone)]
+pub struct Line(Arc<Mutex<Inner>>);
+
+struct Inner {
+    file: File,
+    stop: cli::Stop,
+    /// What the last read gave, and a little of what came before it.
+    recent: Vec<u8>,
+    /// Bytes given since the start of this try.
+    since: usize,
+    /// To be given again, before the file.
+    again: io::Cursor<Vec<u8>>,
+}
+
+impl Line {
+    pub fn new(file: File, stop: cli::Stop) -> Line {
+        Line(Arc::new(Mutex::new(Inner { file, stop, recent: vec![], since: 0, again: io::Cursor::default() })))
+    }
+
+    /// The reader before has failed: passes over everything up to the next beginning of a stream after the one that it was given.
+    /// `false` if the end comes first.
+    pub fn find_beginning(&mut self) -> io::Result<bool> {
+        let mut inner = self.inner();
+        let mut seen = std::mem::take(&mut inner.recent);
+        // The beginning that it was given is none: not that one again.
+        if let Some(begin) = seen.len().checked_sub(inner.since) {
+            seen.drain(..(begin + 1).min(seen.len()));
+        }
+        let at = inner.again.position() as usize;
+        seen.extend_from_slice(&inner.again.get_ref()[at..]);
+        inner.again = io::Cursor::default();
+        loop {
+            if let Some(at) = seen.windows(MARK).position(is_beginning) {
+                seen.drain(..at);
+                (inner.again, inner.since) = (io::Cursor::new(seen), 0);
+                return Ok(true);
+            }
+            seen.drain(..seen.len().saturating_sub(MARK - 1));
+            let have = seen.len();
+            seen.resize(have + READ, 0);
+            let n = inner.read_file(&mut seen[have..])?;
+            seen.truncate(have + n);
+            if n == 0 {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Passes over everything up to the end.
+    pub fn drain(&mut self) -> io::Result<()> {
+        io::copy(self, &mut io::sink()).map(drop)
+    }
+
+    /// A poisoned lock only means that another reader of the same bytes has died.
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Read for Line {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let mut inner = self.inner();
+        let n = match inner.again.read(buf)? {
+            0 => inner.read_file(buf)?,
+            n => n,
+        };
+        inner.since = inner.since.saturating_add(n);
+        let old = inner.recent.len().saturating_sub(MARK);
+        inner.recent.drain(..old);
+        inner.recent.extend_from_slice(&buf[..n]);
+        Ok(n)
+    }
+}
+
+impl Inner {
+    fn read_file(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if !wait_readable(self.file.as_fd(), &self.stop)? {
+                return Ok(0);
+            }
+            match self.file.read(buf) {
+                Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+                done => return done,
+            }
+        }
+    }
+}
+
+/// `false` when the stop comes first.
+fn wait_readable(file: BorrowedFd<'_>, stop: &cli::Stop) -> io::Result<bool> {
+    let mut fds = [PollFd::from_borrowed_fd(file, PollFlags::IN), PollFd::new(stop, PollFlags::IN)];
+    loop {
+        match poll(&mut fds, None) {
+            Ok(_) => return Ok(fds[1].revents().is_empty()),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// The head of `ftyp` or `moov`, or of an EBML header.
+fn is_beginning(bytes: &[u8]) -> bool {
+    let [a, b, c, d, kind @ ..] = *bytes.first_chunk::<MARK>().expect("windows of that size");
+    let size = u32::from_be_bytes([a, b, c, d]);
+    let is_box = matches!(&kind, b"ftyp" | b"moov") && (8..=MAX_BOX).contains(&size);
+    is_box || (size == 0x1A45_DFA3 && kind[0] >= 0x80)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    const FTYP: &[u8] = b"\0\0\0\x10ftypiso6\0\0\0\0";
+
+    /// What is found after a reader has taken `taken` bytes of `bytes`, `piece` at a time.
+    fn found(bytes: &[u8], taken: usize, piece: usize) -> Option<Vec<u8>> {
+        let (reader, mut writer) = io::pipe().unwrap();
+        writer.write_all(bytes).unwrap();
+        drop(writer);
+        let mut line = Line::new(std::os::fd::OwnedFd::from(reader).into(), cli::Stop::new().unwrap());
+        let mut buf = vec![0; taken];
+        buf.chunks_mut(piece).for_each(|part| line.clone().read_exact(part).unwrap());
+        let mut rest = vec![];
+        line.find_beginning().unwrap().then(|| line.read_to_end(&mut rest).unwrap()).map(|_| rest)
+    }
+
+    #[test]
+    fn the_next_beginning_is_found_wherever_the_reader_was() {
+        let ebml = b"\x1a\x45\xdf\xa3\x8f\x42\x82";
+        for (start, rest) in [(FTYP, [FTYP, b"rest"].concat()), (ebml, [ebml, &b"rest"[..]].concat())] {
+            let bytes = [start, &b"broken \0\0\0\0ftyp moov \x1a\x45\xdf\xa3\0"[..], &rest].concat();
+            let at = bytes.len() - rest.len();
+            for piece in [1, 7, 1000] {
+                // A little of what came before the last read is still there.
+                for taken in [1, at - 3, at, at + 7] {
+                    assert_eq!(found(&bytes, taken, piece).as_deref(), Some(&rest[..]), "{taken} taken by {piece}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_beginning_that_failed_is_not_tried_again() {
+        assert_eq!(found(&[FTYP, b"broken"].concat(), 3, 3), None);
+        assert_eq!(found(&[FTYP, b"broken"].concat(), FTYP.len() + 2, 1000), None);
+        assert_eq!(found(b"", 0, 1), None);
+    }
+
+    #[test]
+    fn far_away() {
+        let noise = vec![0x55; 3 * READ - 5];
+        let (reader, mut writer) = io::pipe().unwrap();
+        let mut line = Line::new(std::os::fd::OwnedFd::from(reader).into(), cli::Stop::new().unwrap());
+        let writing = std::thread::spawn(move || writer.write_all(&[&noise[..], FTYP, b"rest"].concat()).unwrap());
+        assert!(line.find_beginning().unwrap());
+        let mut rest = vec![];
+        line.read_to_end(&mut rest).unwrap();
+        assert_eq!(rest, [FTYP, b"rest"].concat());
+        writing.join().unwrap();
+    }
+}
