@@ -73,7 +73,7 @@ impl Demuxer {
     }
 
     fn no_start(&self) -> Malformed {
-        Malformed::new(self.units.format(), format!("no parameter sets with a picture in {} bytes", self.at))
+        Malformed::new(self.units.format(), "no parameter sets with a picture so far").at(self.at)
     }
 }
 
@@ -193,7 +193,7 @@ mod tests {
         let late = [&h264::to_annex_b(&packets(&all)[1].data)[..], &stream].concat();
         assert_eq!(events(Demuxer::h264(Timing::Stream), &late, 1000).unwrap().0, all);
         let error = events(Demuxer::h264(Timing::Stream), &h264::to_annex_b(&packets(&all)[1].data), 1000).unwrap_err().to_string();
-        assert!(error.starts_with("H.264: no parameter sets with a picture in "), "{error}");
+        assert!(error.starts_with("H.264: byte ") && error.ends_with(": no parameter sets with a picture so far"), "{error}");
     }
 
     #[test]

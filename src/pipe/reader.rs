@@ -4,7 +4,7 @@ use super::feed::Feed;
 use super::sniff::{self, Sniffed};
 use super::{Error, InputFormat};
 use crate::format::{Demuxer, Step, Timing, adts, annexb, bmff, mjpeg, mkv, wav, y4m};
-use crate::media::{Clock, Event, Header, Timestamp, WallTime};
+use crate::media::{Clock, Event, Header, Malformed, Timestamp, WallTime};
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,9 +102,15 @@ impl Reader {
                 Ok(Step::Need(n)) => self.feed.fill(n.max(self.feed.buf.len() + 1)).map_err(|e| self.io(e))?,
                 Ok(Step::Skip(n)) => self.feed.skip(n).map_err(|e| self.io(e))?,
                 Ok(Step::End) => return Ok(None),
-                Err(source) => return Err(Error::Malformed { name: self.options.name.clone(), source }),
+                Err(source) => return Err(self.malformed(source)),
             }
         }
+    }
+
+    /// With a position in any case: where the demuxer names none, that of the first byte which it did not use.
+    fn malformed(&self, source: Malformed) -> Error {
+        let at = source.at.unwrap_or(self.feed.bytes - self.feed.buf.len() as u64);
+        Error::Malformed { name: self.options.name.clone(), source: source.at(at) }
     }
 
     /// `None`: the input is empty.

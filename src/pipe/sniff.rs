@@ -284,15 +284,15 @@ fn unknown(bytes: &[u8]) -> Unsupported {
     let transport_stream = bytes.first() == Some(&0x47) && bytes.get(TS_PACKET).is_none_or(|&b| b == 0x47) && bytes.len() >= TS_PACKET;
     let known = FOREIGN.iter().find(|(at, mark, ..)| bytes.get(*at..).is_some_and(|rest| rest.starts_with(mark)));
     if let Some((_, _, name, advice)) = known.filter(|_| !transport_stream) {
-        return Unsupported { what: format!("the input is {name}, which is not read here"), advice: advice.text().into() };
+        return Unsupported { what: format!("byte 0: the input is {name}, which is not read here"), advice: advice.text().into() };
     }
     if transport_stream {
-        let what = "the input is an MPEG transport stream, which is not read here".into();
+        let what = "byte 0: the input is an MPEG transport stream, which is not read here".into();
         return Unsupported { what, advice: Advice::Remux.text().into() };
     }
     let formats = "Matroska, WebM, MP4, Annex B of H.264 and H.265, YUV4MPEG2, JPEG, multipart JPEG, ADTS and WAVE are read";
     Unsupported {
-        what: format!("not understood: the input begins with {}", first_bytes(bytes)),
+        what: format!("byte 0: not understood: the input begins with {}", first_bytes(bytes)),
         advice: format!("{formats} (--input-format says which, where the start does not)"),
     }
 }
@@ -359,10 +359,10 @@ mod tests {
             Sniffed::Unknown(unsupported) => unsupported.to_string(),
             other => panic!("{other:?}"),
         };
-        assert!(text(b"FLV\x01\x05\0\0\0\x09").contains("FLV, which is not read here; `ffmpeg"));
+        assert!(text(b"FLV\x01\x05\0\0\0\x09").contains("byte 0: the input is FLV, which is not read here; `ffmpeg"));
         assert!(text(&[&[0x47; 1], &[0; 187][..], &[0x47; 1], &[0; 187]].concat()).contains("transport stream"));
         assert!(text(b"\x89PNG\r\n\x1a\n").contains("h5cap"));
-        assert!(text(b"hello, world").contains("begins with \"hello, world\"; Matroska, WebM, MP4"));
+        assert!(text(b"hello, world").contains("byte 0: not understood: the input begins with \"hello, world\"; Matroska, WebM, MP4"));
         assert!(text(b"\x01\x02\x03").contains("begins with 01 02 03; "));
         assert!(text(b"\xff\xf1\x50\x80\x02\x1f\xfc garbage, not a second header").contains("FF F1"));
     }

@@ -60,16 +60,24 @@ fn check(name: &str, what: &str, done: &Finished) {
     if done.code() == 4 {
         assert_eq!(errors.len(), 1, "one line: {context}");
         assert!(errors[0].starts_with(&format!("{name}: ")), "{context}");
+        let sound = UNSUITED.iter().any(|what| errors[0].contains(what));
+        assert!(sound || byte_position(errors[0]).is_some(), "no position: {context}");
     }
 }
 
-/// As [`check`], for input that must be refused, with the position.
+/// Nothing is wrong with the input, but it is not for this program.
+const UNSUITED: [&str; 2] = ["put h5enc before", "encoder takes no pictures of"];
+
+/// The number in `byte NUMBER: …`.
+fn byte_position(line: &str) -> Option<u64> {
+    line.split("byte ").skip(1).find_map(|rest| rest.split_once(':')?.0.parse().ok())
+}
+
+/// As [`check`], for input that must be refused.
 #[track_caller]
 fn check_refused(name: &str, what: &str, done: &Finished) {
     check(name, what, done);
     assert_eq!(done.code(), 4, "{name}, {what}: {}", done.stderr);
-    let place = done.stderr.contains("byte ") || done.stderr.contains("the input begins with ");
-    assert!(place, "{name}, {what}: no position: {}", done.stderr);
 }
 
 #[test]
