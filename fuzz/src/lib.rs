@@ -1,130 +1,161 @@
 //! What the fuzz targets check, as plain functions, so that the normal tests can replay inputs without a fuzzer: no panic, and
-//! events that do not depend on how the input was cut.
+//! results that do not depend on how the input was cut.
 
-use bytes::BytesMut;
-use h5live::format::{Demuxer, Step, Timing, adts, annexb, mjpeg, mkv, wav, y4m};
-use h5live::media::{Event, SystemClock, Timestamp};
-use h5live::pipe::{InputFormat, Reader, ReaderOptions, Sniffed, Writer, sniff};
-use std::io::Cursor;
+mod net;
+
+pub use net::{http, ws};
+
+use h5live::format::testing::{at_every_split, events, splits};
+use h5live::format::{Demuxer, Timing, adts, annexb, bmff, mjpeg, mkv, wav, y4m};
+use h5live::media::{Event, Header, SystemClock};
+use h5live::mux::{MuxOptions, Muxer};
+use h5live::pipe::{InputFormat, Reader, ReaderOptions, Sniffed, Writer, sniff as look};
+use std::io::{self, Read};
 use std::sync::Arc;
 
 /// Panics if something does not hold for this input.
 pub type Check = fn(&[u8]);
 
 /// Every target by name.
-pub const TARGETS: [(&str, Check); 9] = [
-    ("sniff", sniff_any),
+pub const TARGETS: [(&str, Check); 8] = [
+    ("sniff", sniff),
     ("reader", reader),
     ("mkv", mkv),
     ("mkv_round_trip", mkv_round_trip),
-    ("annexb", annexb),
-    ("y4m", y4m),
-    ("mjpeg", mjpeg),
-    ("adts", adts),
-    ("wav", wav),
+    ("bmff", bmff),
+    ("bare", bare),
+    ("http", http),
+    ("ws", ws),
 ];
 
+/// So many places are tried to cut an input at.
+const PLACES: usize = 20;
+
 /// The answer is final, asks for more than there is, and does not change with what comes after.
-pub fn sniff_any(data: &[u8]) {
+pub fn sniff(data: &[u8]) {
     let mut have = 0;
     loop {
-        match sniff(&data[..have], have == data.len()) {
+        match look(&data[..have], have == data.len()) {
             Sniffed::Need(n) => {
                 assert!(n > have && have < data.len(), "needs {n} of {have}");
                 have = n.min(data.len());
             }
-            decided => return assert_eq!(sniff(data, true), decided),
+            decided => return assert_eq!(look(data, true), decided),
         }
     }
 }
 
-/// Any input by the format that it seems to have, or by each that it could be told to have.
+/// Any input by the format that it seems to have, or by each that it could be told to have, however it arrives.
 pub fn reader(data: &[u8]) {
     let formats = InputFormat::ALL.into_iter().map(Some).chain([None]);
     for format in formats {
-        let options = ReaderOptions { name: "fuzz".into(), format, timing: Timing::Stream, clock: Arc::new(SystemClock::default()) };
-        let mut reader = Reader::new(Cursor::new(data.to_vec()), options);
-        let mut tracks = None;
-        while let Ok(Some(event)) = reader.next() {
-            match event {
-                Event::Header(header) => tracks = Some(header.tracks.len()),
-                Event::Packet(packet) => assert!(Some(packet.track) < tracks && !packet.data.is_empty()),
-            }
+        let read = |piece| read_all(Pieces { rest: data.to_vec().into(), piece }, format);
+        let whole = read(usize::MAX);
+        for piece in [1, 3, data.len() / 2 + 1] {
+            assert_eq!(read(piece), whole, "{format:?} in pieces of {piece}");
         }
+    }
+}
+
+/// Events, or what was given before the error, the error, and the damage.
+fn read_all(input: Pieces, format: Option<InputFormat>) -> (Vec<Event>, Option<String>, u64) {
+    let options = ReaderOptions { name: "fuzz".into(), format, timing: Timing::Stream, clock: Arc::new(SystemClock::default()) };
+    let mut reader = Reader::new(input, options);
+    let mut tracks = 0;
+    let mut events = Vec::new();
+    loop {
+        match reader.next() {
+            Ok(Some(event)) => {
+                match &event {
+                    Event::Header(header) => tracks = header.tracks.len(),
+                    Event::Packet(packet) => assert!(packet.track < tracks && !packet.data.is_empty()),
+                }
+                events.push(event);
+            }
+            Ok(None) => return (events, None, reader.damage()),
+            Err(error) => return (events, Some(format!("{error:?}")), reader.damage()),
+        }
+    }
+}
+
+/// Gives so many bytes a call.
+struct Pieces {
+    rest: bytes::Bytes,
+    piece: usize,
+}
+
+impl Read for Pieces {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.piece.min(buf.len()).min(self.rest.len());
+        buf[..n].copy_from_slice(&self.rest.split_to(n));
+        Ok(n)
     }
 }
 
 pub fn mkv(data: &[u8]) {
-    at_every_split(mkv::Demuxer::default, data);
+    demuxer(mkv::Demuxer::default, data);
 }
 
 /// What was read is read again after it was written.
 pub fn mkv_round_trip(data: &[u8]) {
-    let Some((events, _)) = events(mkv::Demuxer::default(), data, data.len().max(1)) else { return };
+    let events = read_by(mkv::Demuxer::default(), data);
     let mut writer = Writer::new(Vec::new());
     for event in &events {
         writer.write(event).expect("a vector takes all that a reader gives");
     }
-    let bytes = writer.into_inner();
-    let again = events_of(&bytes);
-    let content = |events: &[Event]| {
-        let packets = events.iter().filter_map(|e| if let Event::Packet(p) = e { Some((p.track, p.key, p.data.clone())) } else { None });
-        packets.collect::<Vec<_>>()
-    };
+    let again = read_by(mkv::Demuxer::default(), &writer.into_inner());
     assert_eq!(content(&again), content(&events));
 }
 
-fn events_of(bytes: &[u8]) -> Vec<Event> {
-    events(mkv::Demuxer::default(), bytes, bytes.len().max(1)).map(|(events, _)| events).unwrap_or_default()
-}
-
-pub fn annexb(data: &[u8]) {
-    at_every_split(|| annexb::Demuxer::h264(Timing::Stream), data);
-    at_every_split(|| annexb::Demuxer::h265(Timing::Stream), data);
-}
-
-pub fn y4m(data: &[u8]) {
-    at_every_split(|| y4m::Demuxer::new(Timing::Stream), data);
-}
-
-pub fn mjpeg(data: &[u8]) {
-    at_every_split(|| mjpeg::Concatenated::new(Timing::Stream), data);
-    at_every_split(|| mjpeg::Multipart::new(Timing::Stream), data);
-}
-
-pub fn adts(data: &[u8]) {
-    at_every_split(|| adts::Demuxer::new(Timing::Stream), data);
-}
-
-pub fn wav(data: &[u8]) {
-    at_every_split(|| wav::Demuxer::new(Timing::Stream), data);
-}
-
-fn at_every_split<D: Demuxer>(make: impl Fn() -> D, data: &[u8]) {
-    let whole = events(make(), data, data.len().max(1));
-    let long = (1..data.len()).step_by((data.len() / 8).max(1));
-    for piece in [1, 2, 3, 7, 61].into_iter().filter(|piece| *piece < data.len()).chain(long) {
-        assert_eq!(events(make(), data, piece), whole, "in pieces of {piece}");
+/// Read, cut into chunks, and muxed again: what our muxer writes is read back, and written the same a second time.
+pub fn bmff(data: &[u8]) {
+    demuxer(bmff::Demuxer::default, data);
+    for shift in [0, 1 << 40] {
+        _ = at_every_split(data.len(), PLACES, |piece| splits(shift, data, piece));
     }
+    let Some((header, written)) = muxed(&read_by(bmff::Demuxer::default(), data)) else { return };
+    let once = read_by(bmff::Demuxer::default(), &written);
+    // The muxer may put parameter sets before a keyframe; then they are there.
+    let Some((_, rewritten)) = muxed(&once) else { panic!("what was muxed once can be muxed again: {header:?}") };
+    let twice = read_by(bmff::Demuxer::default(), &rewritten);
+    assert_eq!(content(&twice), content(&once));
 }
 
-/// Events and damage; `None`: refused.
-fn events(mut demuxer: impl Demuxer, data: &[u8], piece: usize) -> Option<(Vec<Event>, u64)> {
-    let (mut events, mut buf, mut rest) = (Vec::new(), BytesMut::new(), data);
-    loop {
-        match demuxer.next(&mut buf, rest.is_empty(), Timestamp::ZERO).ok()? {
-            Step::Event(event) => events.push(event),
-            Step::End => return Some((events, demuxer.damage())),
-            Step::Need(n) => {
-                assert!(n > buf.len() && !rest.is_empty(), "needs {n} of {}", buf.len());
-                let (now, later) = rest.split_at(piece.min(rest.len()));
-                buf.extend_from_slice(now);
-                rest = later;
-            }
-            Step::Skip(n) => {
-                assert!(buf.is_empty(), "skips with bytes at hand");
-                rest = &rest[rest.len().min(usize::try_from(n).unwrap_or(usize::MAX))..];
-            }
+/// The first header, and the movie of all packets that belong to it; `None` if MP4 cannot carry it.
+fn muxed(events: &[Event]) -> Option<(Header, Vec<u8>)> {
+    let Some(Event::Header(header)) = events.first() else { return None };
+    let mut muxer = Muxer::new(header, MuxOptions::default()).ok()?;
+    let mut out = muxer.init().to_vec();
+    for event in &events[1..] {
+        let Event::Packet(packet) = event else { break };
+        if let Some(chunk) = muxer.push(packet.clone()).ok()? {
+            out.extend_from_slice(&chunk.head);
+            chunk.data.iter().for_each(|data| out.extend_from_slice(data));
         }
     }
+    Some((header.clone(), out))
+}
+
+/// The formats without a container, each told that the input is its own.
+pub fn bare(data: &[u8]) {
+    demuxer(|| annexb::Demuxer::h264(Timing::Stream), data);
+    demuxer(|| annexb::Demuxer::h265(Timing::Stream), data);
+    demuxer(|| y4m::Demuxer::new(Timing::Stream), data);
+    demuxer(|| mjpeg::Concatenated::new(Timing::Stream), data);
+    demuxer(|| mjpeg::Multipart::new(Timing::Stream), data);
+    demuxer(|| adts::Demuxer::new(Timing::Stream), data);
+    demuxer(|| wav::Demuxer::new(Timing::Stream), data);
+}
+
+fn demuxer<D: Demuxer>(make: impl Fn() -> D, data: &[u8]) {
+    _ = at_every_split(data.len(), PLACES, |piece| events(make(), data, piece));
+}
+
+/// The events of an input that is understood.
+fn read_by(demuxer: impl Demuxer, data: &[u8]) -> Vec<Event> {
+    events(demuxer, data, data.len().max(1)).map(|(events, _)| events).unwrap_or_default()
+}
+
+fn content(events: &[Event]) -> Vec<(usize, bool, &[u8])> {
+    events.iter().filter_map(|e| if let Event::Packet(p) = e { Some((p.track, p.key, &p.data[..])) } else { None }).collect()
 }

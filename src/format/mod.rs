@@ -9,7 +9,7 @@ pub mod bmff;
 pub mod ebml;
 pub mod mjpeg;
 pub mod mkv;
-#[cfg(test)]
+#[doc(hidden)]
 pub mod testing;
 mod timing;
 pub mod wav;

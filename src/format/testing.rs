@@ -1,40 +1,87 @@
-//! For tests: drives a demuxer the way `pipe::Reader` does, in pieces of a chosen size, and holds it to the contract.
+//! For tests and fuzz targets: drives a demuxer or a splitter the way their callers do, in pieces of a chosen size, and holds them
+//! to the contract. What is broken is a panic.
 
+use super::bmff::{Split, Splitter};
 use super::{Demuxer, Step};
 use crate::media::{Event, Malformed, Timestamp};
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
+use std::fmt::Debug;
+
+/// What `run` gives in one piece of `len` bytes, after a check that it gives the same in pieces of other sizes: the smallest, and
+/// some `places` over the whole length.
+pub fn at_every_split<T: PartialEq + Debug>(len: usize, places: usize, run: impl Fn(usize) -> T) -> T {
+    let whole = run(len.max(1));
+    let few = 1..(places / 5).min(len);
+    let many = (1..len).step_by((len / places).max(1));
+    for piece in few.chain(many) {
+        assert_eq!(run(piece), whole, "in pieces of {piece}");
+    }
+    whole
+}
+
+/// The events of `input`, the same in pieces of every size up to 64 bytes and in two pieces cut at every place (of a long input: at
+/// some hundred places).
+pub fn events_at_every_split<D: Demuxer>(make: impl Fn() -> D, input: &[u8]) -> Result<(Vec<Event>, u64), Malformed> {
+    at_every_split(input.len(), 320, |piece| events(make(), input, piece))
+}
 
 /// All events of `input`, arriving `piece` bytes at a time, and the damage count.
 pub fn events(mut demuxer: impl Demuxer, input: &[u8], piece: usize) -> Result<(Vec<Event>, u64), Malformed> {
-    let (mut events, mut buf, mut rest) = (Vec::new(), BytesMut::new(), input);
+    let (mut events, mut line) = (Vec::new(), Line::new(input, piece));
     loop {
-        match demuxer.next(&mut buf, rest.is_empty(), Timestamp::ZERO)? {
+        match demuxer.next(&mut line.buf, line.rest.is_empty(), Timestamp::ZERO)? {
             Step::Event(event) => events.push(event),
+            Step::Need(n) => line.more(n),
+            Step::Skip(n) => line.skip(n),
             Step::End => {
-                assert!(rest.is_empty(), "end before the end");
+                assert!(line.rest.is_empty(), "end before the end");
                 return Ok((events, demuxer.damage()));
-            }
-            Step::Need(n) => {
-                assert!(n > buf.len() && !rest.is_empty(), "needs {n} of {}, {} to come", buf.len(), rest.len());
-                let (now, later) = rest.split_at(piece.min(rest.len()));
-                buf.extend_from_slice(now);
-                rest = later;
-            }
-            Step::Skip(n) => {
-                assert!(buf.is_empty(), "skips with bytes at hand");
-                rest = &rest[rest.len().min(usize::try_from(n).unwrap_or(usize::MAX))..];
             }
         }
     }
 }
 
-/// The events of `input` in one piece, after a check that they are the same in pieces of every size up to 64 bytes and in two
-/// pieces cut at every place (of a long input: at some hundred places).
-pub fn events_at_every_split<D: Demuxer>(make: impl Fn() -> D, input: &[u8]) -> Result<(Vec<Event>, u64), Malformed> {
-    let whole = events(make(), input, input.len().max(1));
-    let places = (1..input.len()).step_by((input.len() / 300).max(1));
-    for piece in (1..64.min(input.len())).chain(places) {
-        assert_eq!(events(make(), input, piece), whole, "in pieces of {piece}");
+/// What a splitter makes of `input`, arriving `piece` bytes at a time, all times moved by `shift`: the bytes of each init segment and
+/// chunk, and a line that says the rest of it.
+pub fn splits(shift: i64, input: &[u8], piece: usize) -> Result<Vec<(Bytes, String)>, Malformed> {
+    let (mut splitter, mut found, mut line) = (Splitter::default(), Vec::new(), Line::new(input, piece));
+    splitter.set_shift(shift);
+    loop {
+        match splitter.next(&mut line.buf, line.rest.is_empty())? {
+            Split::Init(init) => found.push((init.bytes, format!("{:?}", init.tracks))),
+            Split::Chunk(c) => {
+                let said = format!("{:?} {} {} {:?} {} {:?}", c.track, c.key, c.start.micros(), c.duration, c.frames, c.captured);
+                found.push((c.bytes, said));
+            }
+            Split::Need(n) => line.more(n),
+            Split::Skip(n) => line.skip(n),
+            Split::End => return Ok(found),
+        }
     }
-    whole
+}
+
+/// An input on its way.
+struct Line<'a> {
+    buf: BytesMut,
+    rest: &'a [u8],
+    piece: usize,
+}
+
+impl<'a> Line<'a> {
+    fn new(rest: &'a [u8], piece: usize) -> Line<'a> {
+        Line { buf: BytesMut::new(), rest, piece }
+    }
+
+    fn more(&mut self, wanted: usize) {
+        let have = self.buf.len();
+        assert!(wanted > have && !self.rest.is_empty(), "needs {wanted} of {have}, {} to come", self.rest.len());
+        let (now, later) = self.rest.split_at(self.piece.min(self.rest.len()));
+        self.buf.extend_from_slice(now);
+        self.rest = later;
+    }
+
+    fn skip(&mut self, n: u64) {
+        assert!(self.buf.is_empty() && n > 0, "skips {n} with {} bytes at hand", self.buf.len());
+        self.rest = &self.rest[self.rest.len().min(usize::try_from(n).unwrap_or(usize::MAX))..];
+    }
 }

@@ -44,10 +44,13 @@ impl Demuxer {
 
     fn line(&mut self, buf: &mut BytesMut) -> Result<Next, Malformed> {
         let bad = |what: String| Err(Malformed::new(FORMAT, what).at(self.at));
+        let begins = |word: &[u8]| buf.iter().zip(word).all(|(a, b)| a == b);
+        let neither = "neither YUV4MPEG2 nor FRAME";
+        if !begins(STREAM) && !begins(FRAME) {
+            return bad(neither.into());
+        }
         let Some(end) = buf.iter().take(MAX_LINE).position(|&b| b == b'\n') else {
-            let begins = |word: &[u8]| buf.iter().zip(word).all(|(a, b)| a == b);
-            let plausible = buf.len() < MAX_LINE && (begins(STREAM) || begins(FRAME));
-            return if plausible { Ok(Next::Need(buf.len() + 1)) } else { bad("neither YUV4MPEG2 nor FRAME".into()) };
+            return if buf.len() < MAX_LINE { Ok(Next::Need(buf.len() + 1)) } else { bad(neither.into()) };
         };
         let mut words = buf[..end].split(|&b| b == b' ');
         match (words.next(), &self.state) {
@@ -64,7 +67,7 @@ impl Demuxer {
                 }
                 Err(what) => bad(what),
             },
-            _ => bad(format!("neither YUV4MPEG2 nor FRAME, but {:?}", String::from_utf8_lossy(&buf[..end.min(16)]))),
+            _ => bad(format!("{neither}, but {:?}", String::from_utf8_lossy(&buf[..end.min(16)]))),
         }
     }
 

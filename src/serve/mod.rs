@@ -29,6 +29,8 @@ mod shard;
 mod site;
 mod socket;
 mod stream;
+#[doc(hidden)]
+pub mod testing;
 mod viewer;
 pub mod ws;
 

@@ -6,6 +6,7 @@ use super::routes::{Accepted, Router};
 use super::server::Ticket;
 use super::site::Site;
 use super::socket::{self, Patient, Socket};
+use bytes::Bytes;
 use crossbeam_channel::Receiver;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -15,6 +16,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::LocalSet;
 
@@ -104,21 +106,38 @@ async fn run(
     _ = tokio::time::timeout(STOP_LIMIT, all_gone).await;
 }
 
-/// HTTP until the end, or until the WebSocket handshake is done.
+/// One connection, from its first request until it is closed or belongs to the hub.
 async fn connection(inside: Rc<Inside>, socket: Socket, ticket: Ticket) {
     inside.open.set(inside.open.get() + 1);
     let local = matches!(socket, Socket::Unix(_));
+    let io = Patient::new(socket, inside.stall);
+    let (io, early, accepted) = http(&inside.site, &inside.hub, inside.stop.clone(), io, local).await;
+    let socket = io.into_socket();
+    match accepted {
+        Some(Accepted { feed, seat }) => inside.hub.borrow_mut().join(socket, &early, feed, seat, ticket),
+        None => linger(&socket).await,
+    }
+    inside.open.set(inside.open.get() - 1);
+}
+
+/// HTTP until the end, or until a WebSocket handshake is done; gives back the connection, what was read from it too early, and the
+/// WebSocket's place.
+pub(super) async fn http<I: AsyncRead + AsyncWrite + Unpin>(
+    site: &Arc<Site>,
+    hub: &Rc<RefCell<Hub>>,
+    mut stop: watch::Receiver<bool>,
+    io: I,
+    local: bool,
+) -> (I, Bytes, Option<Accepted>) {
     let accepted = Cell::new(None::<Accepted>);
     let service = hyper::service::service_fn(|request| {
-        let router = Router { site: &inside.site, hub: &inside.hub, request: &request, local };
-        let (response, upgrade) = router.answer();
+        let (response, upgrade) = Router { site, hub, request: &request, local }.answer();
         accepted.set(upgrade);
         ready(Ok::<_, std::convert::Infallible>(response))
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD).max_headers(MAX_HEADERS).half_close(true);
-    let mut serving = http.serve_connection(TokioIo::new(Patient::new(socket, inside.stall)), service);
-    let mut stop = inside.stop.clone();
+    let mut serving = http.serve_connection(TokioIo::new(io), service);
     {
         let mut stopped = pin!(stop.wait_for(|stop| *stop));
         let mut told = false;
@@ -134,12 +153,7 @@ async fn connection(inside: Rc<Inside>, socket: Socket, ticket: Ticket) {
         }
     }
     let parts = serving.into_parts();
-    let socket = parts.io.into_inner().into_socket();
-    match accepted.take() {
-        Some(Accepted { feed, seat }) => inside.hub.borrow_mut().join(socket, &parts.read_buf, feed, seat, ticket),
-        None => linger(&socket).await,
-    }
-    inside.open.set(inside.open.get() - 1);
+    (parts.io.into_inner(), parts.read_buf, accepted.take())
 }
 
 /// Ends our side and waits a little for the other: closing a socket that still has unread input resets the connection, and the

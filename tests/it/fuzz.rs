@@ -1,26 +1,21 @@
-//! The checks of the fuzz targets on real inputs, and on each of them damaged in some hundred repeatable ways.
+//! The checks of the fuzz targets, on their corpora: real inputs and what the fuzzers found, and each damaged in some repeatable ways.
 
 #[path = "../../fuzz/src/lib.rs"]
 mod targets;
 
-use crate::util::data;
+use crate::util::repository;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 
-/// Real inputs of every format; of the long ones the start.
-fn corpus() -> Vec<Vec<u8>> {
-    let files = ["mediarecorder-avc1-opus.mkv", "mediarecorder-vp8-opus.webm", "b-frames.h264", "b-frames.h265", "bigbuckbunny-3s.mp4"];
-    let mut all: Vec<Vec<u8>> = files.iter().map(|file| std::fs::read(data(file)).unwrap()).collect();
-    let jpeg = b"\xff\xd8\xff\xc0\0\x0b\x08\0\x10\0\x20\x01\x01\x11\0\xff\xda\0\x08\x01\x01\0\0\x3f\0\xaa\xff\xd9";
-    let part = [b"--b\r\nContent-Type: image/jpeg\r\nContent-Length: 27\r\n\r\n", &jpeg[..], b"\r\n"].concat();
-    all.push(jpeg.repeat(4));
-    all.push(part.repeat(4));
-    all.push(b"YUV4MPEG2 W4 H2 F25:1 Cmono\nFRAME\npicturesFRAME\npictures".to_vec());
-    all.push(
-        b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x01\0\x02\0\x2c\x01\0\0\xb0\x04\0\0\x04\0\x10\0data\xff\xff\xff\xffaaaabbbbccccdddd"
-            .to_vec(),
-    );
-    all.push(b"\xff\xf1\x4c\x80\x01\x5f\xfcone\xff\xf1\x4c\x80\x01\x5f\xfctwo".to_vec());
-    all.iter_mut().for_each(|input| input.truncate(6000));
-    all
+fn files(folder: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(repository(folder)).unwrap_or_else(|e| panic!("{folder}: {e}"));
+    let mut files: Vec<PathBuf> = entries.map(|e| e.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+fn corpus(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
+    files(&format!("fuzz/corpus/{target}")).into_iter().map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
 }
 
 /// The same every time.
@@ -53,19 +48,42 @@ impl Chance {
     }
 }
 
+#[track_caller]
+fn holds(what: &str, target: targets::Check, input: &[u8]) {
+    if std::panic::catch_unwind(|| target(input)).is_err() {
+        let kept = std::env::temp_dir().join("h5live-fuzz-input");
+        std::fs::write(&kept, input).unwrap();
+        panic!("{what}: the input is in {}", kept.display());
+    }
+}
+
 #[test]
-fn real_inputs_and_damaged_ones() {
-    let corpus = corpus();
+fn every_target_has_its_corpus_and_its_program() {
+    let names: BTreeSet<String> = targets::TARGETS.iter().map(|(name, _)| String::from(*name)).collect();
+    let stems = |folder| files(folder).iter().map(|p| p.file_stem().unwrap().to_string_lossy().into_owned()).collect::<BTreeSet<_>>();
+    assert_eq!(stems("fuzz/fuzz_targets"), names);
+    assert_eq!(stems("fuzz/corpus"), names);
+    let bytes: usize = names.iter().flat_map(|name| corpus(name)).map(|(_, input)| input.len()).sum();
+    assert!(bytes < 300_000, "the corpora are to stay small: {bytes} bytes");
+}
+
+#[test]
+fn the_corpora_hold() {
     for (name, target) in targets::TARGETS {
-        for input in &corpus {
-            target(input);
+        for (path, input) in corpus(name) {
+            holds(&format!("{name}, {}", path.display()), target, &input);
         }
+    }
+}
+
+#[test]
+fn damaged_inputs_hold() {
+    for (name, target) in targets::TARGETS {
+        let corpus = corpus(name);
         let mut chance = Chance(1);
         for round in 0..ROUNDS {
-            let input = &corpus[round % corpus.len()];
-            let damaged = chance.damage(&input[..input.len().min(1500)]);
-            let outcome = std::panic::catch_unwind(|| target(&damaged));
-            assert!(outcome.is_ok(), "{name}, round {round}: {damaged:02x?}");
+            let damaged = chance.damage(&corpus[round % corpus.len()].1);
+            holds(&format!("{name}, round {round}"), target, &damaged);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What is written is read back the same, however it is cut; what is damaged never panics.
 
 use super::*;
-use crate::format::{Demuxer as _, Step};
+use crate::format::testing;
 use crate::media::{AudioParams, Codec, Colour, Event, Header, Malformed, Packet, Timestamp, Track, VideoParams, WallTime};
 use bytes::{Bytes, BytesMut};
 use std::time::Duration;
@@ -12,71 +12,19 @@ fn bunny() -> Vec<u8> {
     std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/bigbuckbunny-3s.mp4")).unwrap()
 }
 
-/// Reads `input` in the given pieces.
-fn demux<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<(Vec<Event>, u64), Malformed> {
-    let mut demuxer = Demuxer::default();
-    let (mut buf, mut events, mut skip) = (BytesMut::new(), Vec::new(), 0u64);
-    let mut pieces = pieces.into_iter();
-    let mut eof = false;
-    loop {
-        match demuxer.next(&mut buf, eof, Timestamp::ZERO)? {
-            Step::Event(event) => events.push(event),
-            Step::Skip(n) => {
-                assert!(buf.is_empty() && n > 0);
-                skip = n;
-            }
-            Step::Need(n) => assert!(n > buf.len() && !eof),
-            Step::End => return Ok((events, demuxer.damage())),
-        }
-        // As the contract says: bytes come when they are asked for.
-        loop {
-            let Some(piece) = pieces.next() else {
-                eof = true;
-                break;
-            };
-            let passed = skip.min(piece.len() as u64);
-            skip -= passed;
-            buf.extend_from_slice(&piece[passed as usize..]);
-            if passed < piece.len() as u64 || piece.is_empty() {
-                break;
-            }
-        }
-    }
+/// Reads `input` at once.
+fn demux(input: &[u8]) -> Result<(Vec<Event>, u64), Malformed> {
+    testing::events(Demuxer::default(), input, input.len())
 }
 
-/// Cuts `input` into pieces and collects what it says: bytes of each piece and a line about it.
-fn split<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, shift: i64) -> Result<Vec<(Bytes, String)>, Malformed> {
-    let mut splitter = Splitter::default();
-    splitter.set_shift(shift);
-    let (mut buf, mut found, mut skip) = (BytesMut::new(), Vec::new(), 0u64);
-    let mut pieces = pieces.into_iter();
-    let mut eof = false;
-    loop {
-        match splitter.next(&mut buf, eof)? {
-            Split::Init(init) => found.push((init.bytes.clone(), format!("{:?}", init.tracks))),
-            Split::Chunk(Chunk { bytes, track, key, start, duration, frames, captured }) => {
-                let line = format!("{track:?} {key} {} {duration:?} {frames} {captured:?}", start.micros());
-                found.push((bytes, line));
-                continue;
-            }
-            Split::Skip(n) => skip = n,
-            Split::Need(n) => assert!(n > buf.len() && !eof),
-            Split::End => return Ok(found),
-        }
-        match pieces.next() {
-            None => eof = true,
-            Some(piece) => {
-                let passed = skip.min(piece.len() as u64);
-                skip -= passed;
-                buf.extend_from_slice(&piece[passed as usize..]);
-            }
-        }
-    }
+/// Cuts `input`, which comes at once, into what a server hands out.
+fn split(input: &[u8], shift: i64) -> Result<Vec<(Bytes, String)>, Malformed> {
+    testing::splits(shift, input, input.len())
 }
 
 /// A short stream with B-frames in its configuration, Opus with its delay, and times far from zero.
 fn small() -> (Header, Vec<Packet>) {
-    let (events, _) = demux([&bunny()[..]]).unwrap();
+    let (events, _) = demux(&bunny()).unwrap();
     let Some(Event::Header(header)) = events.into_iter().next() else { panic!("no header") };
     let video = Track { frame_duration: Some(Duration::from_millis(40)), ..header.tracks[0].clone() };
     let params = AudioParams { rate: 48_000, channels: 2, delay: Duration::from_micros(6500) };
@@ -111,7 +59,7 @@ fn mux(header: &Header, packets: &[Packet]) -> Vec<u8> {
 
 #[test]
 fn a_progressive_file_is_read_as_ffprobe_reads_it() {
-    let (events, damage) = demux([&bunny()[..]]).unwrap();
+    let (events, damage) = demux(&bunny()).unwrap();
     assert_eq!(damage, 0);
     let Event::Header(header) = &events[0] else { panic!("no header first") };
     assert_eq!(header.tracks.iter().map(|t| t.codec).collect::<Vec<_>>(), [Codec::H264, Codec::Aac]);
@@ -130,7 +78,7 @@ fn a_progressive_file_is_read_as_ffprobe_reads_it() {
 #[test]
 fn what_is_written_is_read_back() {
     let (header, packets) = small();
-    let (events, damage) = demux([&mux(&header, &packets)[..]]).unwrap();
+    let (events, damage) = demux(&mux(&header, &packets)).unwrap();
     let Event::Header(read) = &events[0] else { panic!("no header first") };
     assert_eq!(damage, 0);
     assert_eq!(read.time_zero, Some(ZERO), "from the prft of the first chunk");
@@ -145,15 +93,11 @@ fn what_is_written_is_read_back() {
 fn events_do_not_depend_on_how_the_input_was_cut() {
     let (header, packets) = small();
     let stream = mux(&header, &packets);
-    let whole = demux([&stream[..]]).unwrap();
-    for cut in 0..stream.len() {
-        assert_eq!(demux([&stream[..cut], &stream[cut..]]).unwrap(), whole, "cut at {cut}");
-    }
-    assert_eq!(demux(stream.chunks(1)).unwrap(), whole);
+    testing::at_every_split(stream.len(), stream.len(), |piece| testing::events(Demuxer::default(), &stream, piece)).unwrap();
     let file = bunny();
-    let whole = demux([&file[..]]).unwrap();
+    let whole = demux(&file).unwrap();
     for size in [1000, 4096, 65_537] {
-        assert_eq!(demux(file.chunks(size)).unwrap(), whole, "pieces of {size}");
+        assert_eq!(testing::events(Demuxer::default(), &file, size).unwrap(), whole, "pieces of {size}");
     }
 }
 
@@ -170,12 +114,8 @@ fn pieces_do_not_depend_on_how_the_input_was_cut() {
     }
     stream.extend_from_slice(b"\0\0\0\x0cmfra\0\0\0\0");
     for shift in [0, 5_000_000] {
-        let whole = split([&stream[..]], shift).unwrap();
-        assert_eq!(whole.len(), 1 + packets.len());
-        for cut in 0..stream.len() {
-            assert_eq!(split([&stream[..cut], &stream[cut..]], shift).unwrap(), whole, "cut at {cut}");
-        }
-        assert_eq!(split(stream.chunks(1), shift).unwrap(), whole);
+        let found = testing::at_every_split(stream.len(), stream.len(), |piece| testing::splits(shift, &stream, piece)).unwrap();
+        assert_eq!(found.len(), 1 + packets.len());
     }
 }
 
@@ -183,7 +123,7 @@ fn pieces_do_not_depend_on_how_the_input_was_cut() {
 fn chunks_say_what_they_are() {
     let (header, packets) = small();
     let stream = mux(&header, &packets);
-    let lines: Vec<_> = split([&stream[..]], 1_000_000).unwrap().into_iter().map(|(_, line)| line).skip(1).collect();
+    let lines: Vec<_> = split(&stream, 1_000_000).unwrap().into_iter().map(|(_, line)| line).skip(1).collect();
     let captured = |micros| format!("{:?}", Some(ZERO.at(Timestamp(micros))));
     assert_eq!(
         lines,
@@ -218,16 +158,16 @@ fn damage_is_told_with_its_place() {
     let at = init(&header).unwrap().len();
     stream.truncate(at);
     stream.extend_from_slice(b"\xff\xff\xff\xff\xff\xff\xff\xff garbage");
-    let error = split([&stream[..]], 0).unwrap_err();
+    let error = split(&stream, 0).unwrap_err();
     assert_eq!(error.to_string(), format!("MP4: byte {at}: no box begins here"));
-    assert_eq!(demux([&stream[..]]).unwrap_err().at, Some(at as u64));
+    assert_eq!(demux(&stream).unwrap_err().at, Some(at as u64));
     let huge = b"\0\0\0\x01moov\x10\0\0\0\0\0\0\0";
-    assert!(split([&huge[..]], 0).is_err());
-    assert!(demux([&huge[..]]).is_err());
+    assert!(split(huge, 0).is_err());
+    assert!(demux(huge).is_err());
     let file = bunny();
-    assert!(split([&file[..]], 0).unwrap_err().what.contains("h5mux"), "an ordinary file is refused with advice");
+    assert!(split(&file, 0).unwrap_err().what.contains("h5mux"), "an ordinary file is refused with advice");
     let mdat_first = b"\0\0\0\x14ftypisom\0\0\0\0isom\0\0\0\x10mdat12345678";
-    assert!(demux([&mdat_first[..]]).unwrap_err().what.contains("matroska"), "so is one whose header comes last");
+    assert!(demux(mdat_first).unwrap_err().what.contains("matroska"), "so is one whose header comes last");
 }
 
 #[test]
@@ -235,8 +175,8 @@ fn a_last_chunk_cut_short_is_dropped() {
     let (header, packets) = small();
     let stream = mux(&header, &packets);
     let cut = &stream[..stream.len() - 1];
-    assert_eq!(split([cut], 0).unwrap().len(), packets.len());
-    let (events, damage) = demux([cut]).unwrap();
+    assert_eq!(split(cut, 0).unwrap().len(), packets.len());
+    let (events, damage) = demux(cut).unwrap();
     assert_eq!((events.len(), damage), (packets.len(), 1));
 }
 
@@ -271,8 +211,8 @@ fn mutations_never_panic() {
                 break;
             }
         }
-        _ = demux([&stream[..]]);
-        _ = split([&stream[..]], 1 << 40);
+        _ = demux(&stream);
+        _ = split(&stream, 1 << 40);
     }
 }
 

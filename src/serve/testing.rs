@@ -1,0 +1,88 @@
+//! For fuzz targets: one connection in memory, served as any other.
+
+use super::hub::Hub;
+use super::policy::Policy;
+use super::publish::News;
+use super::ring::{Chunk, Keep};
+use super::seat::Seats;
+use super::shard;
+use super::site::Site;
+use super::stream::{self, Stream};
+use super::viewer::Patience;
+use std::cell::RefCell;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::watch;
+
+/// How a connection went.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Served {
+    /// All that was answered.
+    pub answers: Vec<u8>,
+    /// What the client sent after its WebSocket handshake; `None` if there was none.
+    pub websocket: Option<Vec<u8>>,
+}
+
+/// Serves a client that sends `requests`, `piece` bytes at a time, and then closes its side. There are two streams: `film`, which has not
+/// begun, and `still`, a JPEG picture that has ended.
+pub fn serve(requests: &[u8], piece: usize) -> Served {
+    let streams = ["film", "still"].map(|name| Arc::new(Stream::new(name.into())));
+    let patience = Patience { lag: Duration::from_secs(2), stall: Duration::from_secs(10) };
+    let mut hub = Hub::new(&streams, Keep { bytes: 1 << 20, age: patience.lag }, patience, Arc::default());
+    let picture = b"\xff\xd8\xff\xd9";
+    streams[1].set_content(stream::jpeg_content(picture));
+    for news in [News::Chunk(Arc::new(Chunk::new(picture, 0, Instant::now()))), News::End] {
+        hub.feed_mut(1).take(news);
+    }
+    let site = Arc::new(Site { streams: streams.into(), policy: Policy::default(), seats: Arc::new(Seats::new(10)) });
+    let line = Line { requests, piece, pause: true, answers: Vec::new() };
+    // The sender only has to be there.
+    let (_stopping, stop) = watch::channel(false);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("needs nothing of the system");
+    let (line, early, accepted) = runtime.block_on(shard::http(&site, &Rc::new(RefCell::new(hub)), stop, line, false));
+    let websocket = accepted.map(|_| [&early, line.requests].concat());
+    Served { answers: line.answers, websocket }
+}
+
+/// The server's end of a connection.
+struct Line<'a> {
+    requests: &'a [u8],
+    piece: usize,
+    /// The next piece has not come yet.
+    pause: bool,
+    answers: Vec<u8>,
+}
+
+impl AsyncRead for Line<'_> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.pause = !self.pause;
+        if !self.pause {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let (now, later) = self.requests.split_at(self.piece.min(self.requests.len()).min(buf.remaining()));
+        buf.put_slice(now);
+        self.requests = later;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Line<'_> {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.answers.extend_from_slice(buf);
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
