@@ -11,12 +11,16 @@ use sha1::{Digest, Sha1};
 use std::sync::LazyLock;
 
 /// The parts of `h5live.js`; each imports only from those before it.
-const PARTS: [(&str, &str); 11] = [
+const PARTS: [(&str, &str); 15] = [
     ("clock.js", include_str!("clock.js")),
     ("controller.js", include_str!("controller.js")),
     ("bmff.js", include_str!("bmff.js")),
+    ("codecs.js", include_str!("codecs.js")),
+    ("annexb.js", include_str!("annexb.js")),
     ("link.js", include_str!("link.js")),
     ("mse.js", include_str!("mse.js")),
+    ("sound.js", include_str!("sound.js")),
+    ("webcodecs.js", include_str!("webcodecs.js")),
     ("jpeg.js", include_str!("jpeg.js")),
     ("http.js", include_str!("http.js")),
     ("session.js", include_str!("session.js")),
@@ -39,9 +43,10 @@ pub struct Asset {
     pub etag: String,
 }
 
-static ASSETS: LazyLock<[(&str, Asset); 4]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[(&str, Asset); 5]> = LazyLock::new(|| {
     [
         ("h5live.js", Asset::new("text/javascript; charset=utf-8", Bytes::from(module()))),
+        ("h5live-sound.js", Asset::new("text/javascript; charset=utf-8", Bytes::from_static(include_bytes!("h5live-sound.js")))),
         ("page.js", Asset::new("text/javascript; charset=utf-8", Bytes::from_static(include_bytes!("page.js")))),
         ("page.css", Asset::new("text/css; charset=utf-8", Bytes::from_static(include_bytes!("page.css")))),
         ("icon.svg", Asset::new("image/svg+xml", Bytes::from_static(include_bytes!("icon.svg")))),

@@ -1,31 +1,11 @@
 import { CaptureTimes, Median } from './clock.js';
 import { LiveEdge } from './controller.js';
-import { chunkTime, isInit, timescales } from './bmff.js';
+import { chunkTime, isInit, tracks } from './bmff.js';
+import { AUDIO_CODECS, VIDEO_CODECS, cure, isSound, isVideo, notPlayed } from './codecs.js';
 import { Link } from './link.js';
 
-/** What is offered to the server, as far as the browser can play it. The first ones of H.264 are go2rtc's, which servers look for. */
-const VIDEO_CODECS = ['avc1.640029', 'avc1.64002A', 'avc1.640033', 'hvc1.1.6.L153.B0', 'av01.0.08M.08', 'vp09.00.40.08'];
-const AUDIO_CODECS = ['mp4a.40.2', 'mp4a.40.5', 'flac', 'opus', 'mp3'];
 /** More than this waiting for the SourceBuffer means that it hangs. */
 const MAX_QUEUED = 64 << 20;
-
-/** Whether an RFC 6381 list of codecs names one for sound. */
-export function isSound(codecs) {
-  return /mp4a|opus|flac|mp3/i.test(codecs);
-}
-
-function isVideo(codecs) {
-  return /avc|hvc|hev|av01|vp0/i.test(codecs);
-}
-
-/** In words for people: the codec, and what they can do. */
-export function notPlayed(codecs) {
-  const names = { avc: 'H.264', hvc: 'H.265', hev: 'H.265', av01: 'AV1', vp09: 'VP9', vp08: 'VP8' };
-  const name = Object.keys(names).find(name => codecs.includes(name));
-  if (!name) return `this browser cannot play ${codecs}`;
-  const cure = names[name] === 'H.264' ? '' : '; another browser may, or the stream can be encoded as H.264';
-  return `this browser cannot play ${names[name]}${cure}`;
-}
 
 /** iPhone has only the managed kind, and it is the better one where there are both. */
 const MediaSourceKind = globalThis.ManagedMediaSource ?? globalThis.MediaSource;
@@ -42,6 +22,7 @@ const MediaSourceKind = globalThis.ManagedMediaSource ?? globalThis.MediaSource;
  * @typedef {object} Failure
  * @property {boolean} [unplayable]  another attempt of the same kind would fail likewise
  * @property {'jpeg' | 'movie'} [kind]  what the stream is, if not what this transport is for
+ * @property {string} [cure]  what people can do about it
  * @property {boolean} [soon]  there is something to play at once
  * @property {boolean} [unreachable]  no connection was made
  */
@@ -64,7 +45,7 @@ export class MseTransport {
   #buffer = null;
   #queue = [];
   #queued = 0;
-  #scales = new Map();
+  #tracks = new Map();
   #captures = new CaptureTimes();
   #spacing = new Median(9);
   #lastTime = null;
@@ -166,12 +147,12 @@ export class MseTransport {
     const codecs = /codecs not matched: (.*)/.exec(reason)?.[1];
     if (codecs === undefined) this.#fail(reason, { unplayable: true });
     else if (codecs === 'jpeg') this.#fail('the stream is MJPEG', { unplayable: true, kind: 'jpeg' });
-    else if (this.#asked) this.#fail(notPlayed(codecs), { unplayable: true, kind: 'movie' });
+    else if (this.#asked) this.#fail(notPlayed(codecs), { unplayable: true, kind: 'movie', cure: cure(codecs) });
     else this.#request(true);
   }
 
   #open(mime) {
-    if (!MediaSourceKind.isTypeSupported(mime)) return this.#fail(notPlayed(mime), { unplayable: true, kind: 'movie' });
+    if (!MediaSourceKind.isTypeSupported(mime)) return this.#fail(notPlayed(mime), { unplayable: true, kind: 'movie', cure: cure(mime) });
     this.codecs = /codecs="([^"]*)"/.exec(mime)?.[1] ?? '';
     this.edge.audio = this.hasSound;
     this.#timed = 'requestVideoFrameCallback' in this.#video && isVideo(this.codecs);
@@ -181,8 +162,8 @@ export class MseTransport {
   }
 
   #data(data) {
-    if (isInit(data)) this.#scales = timescales(data);
-    else this.#learn(chunkTime(data, this.#scales));
+    if (isInit(data)) this.#tracks = tracks(data);
+    else this.#learn(chunkTime(data, this.#tracks));
     this.#queue.push(data);
     this.#queued += data.byteLength;
     if (this.#queued > MAX_QUEUED) this.#fail('the browser takes no more data');
@@ -192,8 +173,8 @@ export class MseTransport {
   /** Capture time and spacing of the chunks; those of the video track, as only it has capture times. */
   #learn(chunk) {
     if (!chunk) return;
-    if (chunk.captured !== null) this.#captures.add(chunk.time, chunk.captured);
-    else if (this.#scales.size > 1) return;
+    if (chunk.captured) this.#captures.add(chunk.captured.media, chunk.captured.wall);
+    else if (this.#tracks.size > 1) return;
     const step = chunk.time - this.#lastTime;
     if (this.#lastTime !== null && step > 0 && step < 60) this.#spacing.add(step);
     this.#lastTime = chunk.time;

@@ -1,9 +1,11 @@
 import { Backoff, Median, ServerClock } from './clock.js';
-import { MseTransport, isSound } from './mse.js';
+import { isSound } from './codecs.js';
+import { MseTransport } from './mse.js';
+import { CodecsTransport } from './webcodecs.js';
 import { JpegTransport } from './jpeg.js';
 import { Mp4Transport, MultipartTransport } from './http.js';
 
-const TRANSPORTS = { mse: MseTransport, mjpeg: JpegTransport, mp4: Mp4Transport, multipart: MultipartTransport };
+const TRANSPORTS = { mse: MseTransport, webcodecs: CodecsTransport, mjpeg: JpegTransport, mp4: Mp4Transport, multipart: MultipartTransport };
 /** A picture that stands still for this long, or for two and a half frames where they come more slowly, gets a spinner. */
 const BUSY_MS = 500;
 /** Connected, but no data for this long: it is the source that is quiet. */
@@ -25,7 +27,7 @@ const UNPLAYABLE_MS = 10000;
  * @param {boolean} [known.mse] whether there is a MediaSource; then `<video>` alone plays no more than that
  */
 export function order({ asked = 'auto', kind = null, socket = true, mse = true }) {
-  const movie = socket ? (mse ? ['mse'] : ['mp4']) : ['mp4'];
+  const movie = !socket ? ['mp4'] : mse ? ['mse', 'webcodecs'] : ['webcodecs', 'mp4'];
   const jpeg = socket ? ['mjpeg'] : ['multipart'];
   const all = kind === 'jpeg' ? jpeg : kind === 'movie' ? movie : [...movie, ...jpeg];
   return TRANSPORTS[asked] ? [asked, ...all.filter(name => name !== asked)] : all;
@@ -50,6 +52,7 @@ export class Session {
   #addresses = null;
   #asked = 'auto';
   #sound = false;
+  #volume = 1;
   #transport = null;
   #name = '';
   #clock = new ServerClock();
@@ -119,7 +122,7 @@ export class Session {
     if (!this.#name) return '';
     if (this.#name === this.#asked) return 'asked for';
     const [refused] = this.#refusals;
-    if (refused) return `${TRANSPORTS[refused[0]].label}: ${refused[1]}`;
+    if (refused) return `${TRANSPORTS[refused[0]].label}: ${refused[1].reason}`;
     return this.#unreachable >= UNREACHABLE ? 'no WebSocket gets through' : 'best here';
   }
 
@@ -127,7 +130,7 @@ export class Session {
   get stats() {
     const { currentTime, playbackRate, buffered } = this.#stage.video;
     const { width, height } = this.#stage.picture;
-    const { edge, link, codecs = '', dropped = 0, appends = 0 } = this.#transport ?? {};
+    const { edge, link, buffer, codecs = '', dropped = 0, appends = 0 } = this.#transport ?? {};
     return {
       state: this.#state,
       reason: this.#reason,
@@ -140,7 +143,7 @@ export class Session {
       latency: this.#latency.value,
       roundTrip: this.#clock.roundTrip,
       clockOffset: this.#clock.offset,
-      buffer: buffered.length ? buffered.end(buffered.length - 1) - currentTime : 0,
+      buffer: buffer ?? (buffered.length ? buffered.end(buffered.length - 1) - currentTime : 0),
       rate: playbackRate,
       pictures: this.#pictures,
       bytes: link?.bytes ?? 0,
@@ -193,10 +196,18 @@ export class Session {
   /** With sound or without. */
   listen(sound) {
     this.#sound = sound;
+    if (this.#transport?.listen) return this.#transport.listen(sound);
     const wrong = this.#transport instanceof MseTransport && sound !== this.#transport.hasSound;
     // Without sound only video is taken: a sound track makes Chromium show the picture later, even when it is muted.
     if (wrong && this.offersSound) this.#connect();
     else this.#transport?.foreground();
+  }
+
+  /** 0 to 1. */
+  set volume(volume) {
+    this.#volume = volume;
+    this.#stage.video.volume = volume;
+    if (this.#transport instanceof CodecsTransport) this.#transport.volume = volume;
   }
 
   /** The page is hidden, or visible again. */
@@ -248,7 +259,7 @@ export class Session {
       this.#begun = performance.now();
       this.#setState('connecting');
     }
-    this.#transport = new Transport(element, { ...this.#addresses, sound: this.#sound, clock: this.#clock }, {
+    this.#transport = new Transport(element, { ...this.#addresses, sound: this.#sound, volume: this.#volume, clock: this.#clock }, {
       shown: picture => this.#shown(picture),
       info: info => (this.#info = { ...this.#info, ...info }),
       blocked: () => this.#blocked(),
@@ -274,12 +285,12 @@ export class Session {
     this.#transport = null;
   }
 
-  #failed(reason, { unplayable = false, kind = null, soon = false, unreachable = false } = {}) {
+  #failed(reason, { unplayable = false, kind = null, cure = '', soon = false, unreachable = false } = {}) {
     this.#transport = null;
     if (unplayable) {
       if (kind && kind !== this.#kind) this.#refusals.clear();
       this.#kind = kind ?? this.#kind;
-      return this.#refused(reason);
+      return this.#refused(reason, cure);
     }
     if (unreachable) this.#unreachable++;
     if (this.#pictures > 0) this.#reconnects++;
@@ -287,18 +298,18 @@ export class Session {
     this.#wait(soon ? 100 : this.#backoff.next());
   }
 
-  #refused(reason) {
-    this.#refusals.set(this.#name, reason);
+  #refused(reason, cure = '') {
+    this.#refusals.set(this.#name, { reason, cure });
     this.#connect();
   }
 
   /** Nothing plays this here. */
   #unplayable() {
-    const [[, reason]] = this.#refusals;
+    const { reason, cure } = this.#refusals.values().next().value;
     const away = this.#unreachable >= UNREACHABLE;
     this.#forget();
     if (away) this.#setState('reconnecting', 'the server cannot be reached');
-    else this.#setState('unplayable', reason);
+    else this.#setState('unplayable', cure ? `${reason}; ${cure}` : reason);
     this.#wait(away ? this.#backoff.next() : UNPLAYABLE_MS);
   }
 

@@ -22,7 +22,7 @@ const TYPES = { '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; char
 /** What the working tree has for an address of the server; null for all else. Pages are known by their request wanting a document. */
 function answer(url, isDocument) {
   const name = isDocument ? 'page.html' : new URL(url).pathname.split('/').pop();
-  if (name !== 'h5live.js' && !['page.js', 'page.css', 'page.html', 'icon.svg'].includes(name)) return null;
+  if (name !== 'h5live.js' && !['h5live-sound.js', 'page.js', 'page.css', 'page.html', 'icon.svg'].includes(name)) return null;
   return { body: name === 'h5live.js' ? joined() : read(name), type: TYPES[path.extname(name)] };
 }
 
@@ -45,7 +45,7 @@ export async function serveTree(page) {
     return { status: 200, headers, body: found.body };
   };
   if (page.route) {
-    await page.route(/\/(h5live\.js|page\.js|page\.css|icon\.svg|[^./]*)$/, route => {
+    await page.route(/\/(h5live\.js|h5live-sound\.js|page\.js|page\.css|icon\.svg|[^./]*)$/, route => {
       const found = reply(route.request().url(), route.request().isNavigationRequest());
       return found ? route.fulfill(found) : route.fallback();
     });

@@ -1,0 +1,149 @@
+/** What is offered to AudioWorklet beside this module; it comes from where the module came from, as a strict Content-Security-Policy wants it. */
+const WORKLET = new URL('h5live-sound.js', import.meta.url);
+const RATE = 48000;
+/** A browser that has not begun to play sound after this time wants a gesture first, or has nothing to play it with. */
+const GESTURE_MS = 1000;
+/** An audio device is given up after so many decoder errors in a row. */
+const MAX_SOUND_ERRORS = 3;
+
+/**
+ * Sound by WebCodecs: decoded here, played by a worklet that keeps as little in hand as the network allows.
+ *
+ * @typedef {object} SoundEvents
+ * @property {() => void} blocked  the browser wants a gesture before it plays sound
+ * @property {(reason: string) => void} failed
+ */
+export class Sound {
+  #context;
+  #gain;
+  #node = null;
+  #events;
+  #decoder = null;
+  #config = null;
+  #errors = 0;
+  #closed = false;
+  #report = { held: 0, underruns: 0 };
+
+  /** @param {number} volume 0 to 1 @param {SoundEvents} events */
+  constructor(volume, events) {
+    this.#events = events;
+    this.#context = new AudioContext({ sampleRate: RATE, latencyHint: 'interactive' });
+    this.#gain = new GainNode(this.#context, { gain: volume });
+    this.#gain.connect(this.#context.destination);
+    this.resume();
+    this.#start();
+  }
+
+  set volume(volume) {
+    this.#gain.gain.value = volume;
+  }
+
+  /** Seconds of sound in hand. */
+  get buffer() {
+    return this.#report.held;
+  }
+
+  get underruns() {
+    return this.#report.underruns;
+  }
+
+  /** To be called from a gesture, too. */
+  resume() {
+    if (this.#context.state === 'running') return;
+    this.#context.resume().catch(() => {});
+    setTimeout(() => this.#silent(), GESTURE_MS);
+  }
+
+  /** @param {string} codec by RFC 6381 @param {import('./bmff.js').Track} track */
+  open(codec, track) {
+    this.#config = { codec, sampleRate: track.rate || RATE, numberOfChannels: track.channels || 2, ...described(codec, track.config) };
+    this.#drop();
+  }
+
+  feed({ time, data }) {
+    if (!this.#config || this.#closed) return;
+    this.#decoder ??= this.#configured();
+    this.#decoder.decode(new EncodedAudioChunk({ type: 'key', timestamp: Math.round(time * 1e6), data }));
+  }
+
+  close() {
+    this.#closed = true;
+    this.#drop();
+    this.#context.close().catch(() => {});
+  }
+
+  async #start() {
+    try {
+      await this.#context.audioWorklet.addModule(WORKLET);
+      if (this.#closed) return;
+      this.#node = new AudioWorkletNode(this.#context, 'h5live-sound', { numberOfInputs: 0, outputChannelCount: [2] });
+      this.#node.port.onmessage = ({ data }) => (this.#report = data);
+      this.#node.connect(this.#gain);
+    } catch (error) {
+      if (!this.#closed) this.#events.failed(error.message);
+    }
+  }
+
+  #silent() {
+    if (this.#closed || this.#context.state === 'running') return;
+    // After a gesture it is not the gesture that is missing.
+    if (navigator.userActivation?.hasBeenActive) this.#events.failed('no device plays it');
+    else this.#events.blocked();
+  }
+
+  #configured() {
+    const decoder = new AudioDecoder({
+      output: sound => this.#play(sound),
+      error: error => decoder === this.#decoder && this.#broken(error),
+    });
+    decoder.configure(this.#config);
+    return decoder;
+  }
+
+  #play(sound) {
+    this.#errors = 0;
+    const planes = Array.from({ length: Math.min(2, sound.numberOfChannels) }, (_, planeIndex) => {
+      const plane = new Float32Array(sound.numberOfFrames);
+      sound.copyTo(plane, { planeIndex, format: 'f32-planar' });
+      return plane;
+    });
+    this.#node?.port.postMessage({ rate: sound.sampleRate, planes }, planes.map(plane => plane.buffer));
+    sound.close();
+  }
+
+  /** Every packet of sound stands alone: the next one is tried. */
+  #broken(error) {
+    this.#drop();
+    if (++this.#errors >= MAX_SOUND_ERRORS) this.#events.failed(error.message);
+  }
+
+  #drop() {
+    if (this.#decoder && this.#decoder.state !== 'closed') this.#decoder.close();
+    this.#decoder = null;
+  }
+}
+
+/** What AudioDecoder wants to know besides (WebCodecs codec registry): the AudioSpecificConfig of AAC, the header blocks of FLAC. Opus in stereo needs nothing. */
+function described(codec, config) {
+  if (!config) return {};
+  if (codec.startsWith('mp4a')) {
+    const description = specificConfig(config);
+    return description && { description };
+  }
+  if (codec.startsWith('flac')) return { description: Uint8Array.of(...[...'fLaC'].map(c => c.charCodeAt(0)), ...config.subarray(4)) };
+  return {};
+}
+
+/** DecoderSpecificInfo inside an `esds` box (ISO/IEC 14496-1, section 7.2.6): ES_Descriptor 3, DecoderConfigDescriptor 4, DecoderSpecificInfo 5. */
+function specificConfig(esds) {
+  let at = 4;
+  for (const [tag, fields] of [[3, 3], [4, 13], [5, 0]]) {
+    if (esds[at++] !== tag) return null;
+    let size = 0;
+    do size = size * 128 + (esds[at] & 127);
+    while (esds[at++] & 128);
+    if (tag === 5) return esds.slice(at, at + size);
+    at += fields;
+  }
+  return null;
+}

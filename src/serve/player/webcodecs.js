@@ -1,0 +1,303 @@
+import { CaptureTimes, Median } from './clock.js';
+import { chunkTime, frames, isInit, tracks } from './bmff.js';
+import { Link } from './link.js';
+import { AUDIO_CODECS, VIDEO_CODECS, cure, isSound, isVideo, notPlayed } from './codecs.js';
+import { parameterSets, toAnnexB } from './annexb.js';
+import { Sound } from './sound.js';
+
+/** More pictures than this waiting for the decoder, for so long, and the rest of their group is left out. */
+const LATE = { pictures: 8, ms: 1500 };
+/** Never more than this waits for the decoder: a cached group of pictures is less. */
+const MAX_WAITING = 1500;
+/** While the decoder catches up with what was cached, a picture is shown this often. */
+const CATCH_UP_MS = 100;
+/** So many decoder errors without a picture between them, and it is given up. */
+const MAX_BREAKS = 3;
+/** After a new request, what was shown already comes again within this time. */
+const REPEATS_MS = 2000;
+/** What a painted canvas takes from the callback before the next frame to the screen: about one refresh. */
+const COMPOSITOR_MS = 16;
+
+/** What the browser can decode, asked once. */
+let playable = null;
+
+async function decodable() {
+  const can = (Decoder, config) => (Decoder ? Decoder.isConfigSupported(config).then(answer => answer.supported, () => false) : false);
+  const video = VIDEO_CODECS.map(async codec => ((await can(globalThis.VideoDecoder, { codec, optimizeForLatency: true })) ? [codec] : []));
+  const audio = AUDIO_CODECS.map(async codec => ((await can(globalThis.AudioDecoder, { codec, sampleRate: 48000, numberOfChannels: 2 })) ? [codec] : []));
+  return { video: (await Promise.all(video)).flat(), audio: (await Promise.all(audio)).flat() };
+}
+
+/**
+ * Fragmented MP4 over WebSocket, decoded by WebCodecs and painted on a canvas as soon as it is there: the lowest latency that there is, at
+ * the price of a picture that moves as unevenly as it comes. One instance is one attempt, as with the other transports.
+ */
+export class CodecsTransport {
+  static label = 'WebCodecs';
+  static surface = 'canvas';
+  static sound = true;
+
+  /** Why this cannot be used here; '' if it can. */
+  static refusal() {
+    if (globalThis.VideoDecoder) return '';
+    return isSecureContext ? 'this browser has no WebCodecs' : 'WebCodecs need a page that came by https, or from this computer';
+  }
+
+  #canvas;
+  #context;
+  #events;
+  #muted;
+  /** Sound and picture come in one piece only. */
+  #together = false;
+  #sound = null;
+  #volume;
+  #tracks = new Map();
+  #video = null;
+  #sets = null;
+  #decoder = null;
+  /** Deltas are of no use until a key picture comes. */
+  #needsKey = true;
+  /** The page is hidden: nothing is decoded. */
+  #asleep = false;
+  #easyAt = performance.now();
+  #painted = { media: -Infinity, at: -Infinity };
+  #floor = { media: -Infinity, until: -Infinity };
+  #reports = 0;
+  #errors = 0;
+  #captures = new CaptureTimes();
+  #spacing = new Median(9);
+  #lastTime = null;
+  #stopped = false;
+
+  /**
+   * @param {HTMLCanvasElement} canvas
+   * @param {{ws: string, sound: boolean, volume?: number, clock: object}} options
+   * @param {import('./mse.js').TransportEvents} events
+   */
+  constructor(canvas, { ws, sound, volume = 1, clock }, events) {
+    this.#canvas = canvas;
+    this.#context = canvas.getContext('2d', { alpha: false });
+    this.#events = events;
+    this.#muted = !sound;
+    this.#volume = volume;
+    this.dropped = 0;
+    this.codecs = '';
+    this.edge = { chunk: 1 / 30, stats: { stalls: 0, resyncs: 0 } };
+    if (sound) this.#startSound();
+    this.link = new Link(ws, { open: () => this.#request(), message: m => this.#message(m), data: d => this.#data(d), closed: (r, c) => this.#closed(r, c) }, clock);
+  }
+
+  stop() {
+    this.#stopped = true;
+    this.link.stop();
+    this.#sound?.close();
+    cancelAnimationFrame(this.#reports);
+    if (this.#decoder?.state !== 'closed') this.#decoder?.close();
+  }
+
+  /** The page is visible again, or somebody wants it to play. */
+  foreground() {
+    this.#sound?.resume();
+    if (this.#asleep) this.#again();
+  }
+
+  /** With sound or without, on the same connection. To be called from the gesture: a browser may want that for sound. */
+  listen(sound) {
+    if (sound === !this.#muted) return;
+    this.#muted = !sound;
+    this.#sound?.close();
+    this.#sound = null;
+    if (sound) this.#startSound();
+    this.#again();
+  }
+
+  set volume(volume) {
+    this.#volume = volume;
+    if (this.#sound) this.#sound.volume = volume;
+  }
+
+  capturedAt(media) {
+    return this.#captures.at(media);
+  }
+
+  get hasSound() {
+    return isSound(this.codecs);
+  }
+
+  /** Seconds of sound in hand, the only buffer there is. */
+  get buffer() {
+    return this.#sound?.buffer ?? 0;
+  }
+
+  #startSound() {
+    this.#sound = new Sound(this.#volume, { blocked: () => this.#events.blocked(), failed: reason => this.#mute(reason) });
+  }
+
+  /** Sound that cannot be played is no reason to be without a picture. */
+  #mute(reason) {
+    console.warn(`h5live: sound: ${reason}`);
+    this.#sound?.close();
+    this.#sound = null;
+    this.#muted = true;
+    this.#events.info({ silent: true });
+    this.#again();
+  }
+
+  /** Says what the browser can decode; the server begins with the newest key picture. */
+  async #request() {
+    playable ??= decodable();
+    const { video, audio } = await playable;
+    if (this.#stopped || !this.link.opened) return;
+    const wanted = this.#muted && !this.#together ? video : [...video, ...audio];
+    this.link.send({ type: 'mse', value: wanted.join() });
+  }
+
+  /** From the newest key picture again: what was shown already is not shown twice. */
+  #again() {
+    this.#asleep = false;
+    this.#floor = { media: this.#painted.media, until: performance.now() + REPEATS_MS };
+    this.#request();
+  }
+
+  #message({ type, value }) {
+    if (type === 'mse') this.#begin(String(value));
+    else if (type === 'error') this.#refused(String(value));
+    else if (type === 'dropped') this.dropped += Number(value?.frames ?? value) || 0;
+    else if (type === 'stream') this.#events.info(value);
+  }
+
+  #refused(reason) {
+    const codecs = /codecs not matched: (.*)/.exec(reason)?.[1];
+    if (codecs === undefined) this.#fail(reason, { unplayable: true });
+    else if (codecs === 'jpeg') this.#fail('the stream is MJPEG', { unplayable: true, kind: 'jpeg' });
+    else if (!this.#muted || this.#together) this.#fail(notPlayed(codecs), { unplayable: true, kind: 'movie', cure: cure(codecs) });
+    else {
+      this.#together = true;
+      this.#request();
+    }
+  }
+
+  #begin(mime) {
+    this.codecs = /codecs="([^"]*)"/.exec(mime)?.[1] ?? '';
+    if (!isVideo(this.codecs)) return this.#fail('there are no pictures in the stream', { unplayable: true, kind: 'movie' });
+    if (!this.#muted && !this.hasSound) this.#events.info({ silent: true });
+  }
+
+  #data(data) {
+    if (isInit(data)) return this.#open(tracks(data));
+    this.#learn(chunkTime(data, this.#tracks));
+    for (const frame of frames(data, this.#tracks)) {
+      if (frame.track === this.#video) this.#picture(frame);
+      else if (!this.#muted) this.#sound?.feed(frame);
+    }
+  }
+
+  #open(found) {
+    const id = kind => [...found].find(([, track]) => track.kind === kind)?.[0] ?? null;
+    this.#tracks = found;
+    this.#video = id('vide');
+    if (this.#video === null) return this.#fail('there are no pictures in the stream', { unplayable: true, kind: 'movie' });
+    this.#sets = parameterSets(this.#codec(isVideo), found.get(this.#video).config);
+    this.#close();
+    if (id('soun') !== null) this.#sound?.open(this.#codec(isSound), found.get(id('soun')));
+  }
+
+  /** The one of the stream's codecs that is for pictures, or for sound. */
+  #codec(is) {
+    return this.codecs.split(',').find(codec => is(codec)) ?? '';
+  }
+
+  /** Capture time and spacing of the pictures. */
+  #learn(chunk) {
+    if (chunk?.track !== this.#video) return;
+    if (chunk.captured) this.#captures.add(chunk.captured.media, chunk.captured.wall);
+    const step = chunk.time - this.#lastTime;
+    if (this.#lastTime !== null && step > 0 && step < 60) this.#spacing.add(step);
+    this.#lastTime = chunk.time;
+    this.edge.chunk = this.#spacing.value ?? this.edge.chunk;
+  }
+
+  #picture(frame) {
+    this.#asleep ||= document.hidden;
+    if (this.#asleep) return;
+    this.#watch(performance.now());
+    if (this.#needsKey && !frame.key) return void this.dropped++;
+    if (this.#needsKey && this.#decoder?.decodeQueueSize > LATE.pictures) this.#close();
+    this.#needsKey = false;
+    this.#decoder ??= this.#configured();
+    const data = this.#sets ? toAnnexB(frame, this.#sets) : frame.data;
+    try {
+      this.#decoder?.decode(new EncodedVideoChunk({ type: frame.key ? 'key' : 'delta', timestamp: Math.round(frame.time * 1e6), data }));
+    } catch (error) {
+      this.#broken(error);
+    }
+  }
+
+  /** A decoder that does not keep up, or hangs, is given nothing until the next key picture. */
+  #watch(now) {
+    const queued = this.#decoder?.decodeQueueSize ?? 0;
+    if (queued <= LATE.pictures || this.#needsKey) this.#easyAt = now;
+    if (queued < MAX_WAITING && now - this.#easyAt < LATE.ms) return;
+    this.#needsKey = true;
+    this.edge.stats.resyncs++;
+  }
+
+  #configured() {
+    const decoder = new VideoDecoder({
+      output: picture => (decoder === this.#decoder ? this.#paint(picture) : picture.close()),
+      error: error => decoder === this.#decoder && this.#broken(error),
+    });
+    decoder.configure({ codec: this.#codec(isVideo), optimizeForLatency: true });
+    return decoder;
+  }
+
+  #close() {
+    if (this.#decoder && this.#decoder.state !== 'closed') this.#decoder.close();
+    this.#decoder = null;
+    this.#needsKey = true;
+  }
+
+  /** After damage, or when the browser took the decoder away: from the newest key picture, and if that does not help, from the next one. */
+  #broken(error) {
+    this.#close();
+    if (++this.#errors > MAX_BREAKS) return this.#fail(`the browser cannot decode this: ${error.message}`, { unplayable: true, kind: 'movie' });
+    this.edge.stats.resyncs++;
+    if (this.#errors === 1) this.#again();
+  }
+
+  /** Older pictures come again after a new request, and many at once while the decoder catches up. */
+  #paint(picture) {
+    const now = performance.now();
+    const media = picture.timestamp / 1e6;
+    const stale = media <= this.#floor.media && now < this.#floor.until;
+    const hurry = this.#decoder.decodeQueueSize > 1 && now - this.#painted.at < CATCH_UP_MS;
+    if (!stale && !hurry) {
+      const { displayWidth: width, displayHeight: height } = picture;
+      if (this.#canvas.width !== width) this.#canvas.width = width;
+      if (this.#canvas.height !== height) this.#canvas.height = height;
+      this.#context.drawImage(picture, 0, 0, width, height);
+      if (now - this.#painted.at > 500 + 2500 * this.edge.chunk && this.#painted.at > 0) this.edge.stats.stalls++;
+      this.#painted = { media, at: now };
+      this.#errors = 0;
+      this.#reports ||= requestAnimationFrame(() => this.#report());
+    }
+    picture.close();
+  }
+
+  /** The newest picture goes to the screen with the frame that begins now. */
+  #report() {
+    this.#reports = 0;
+    this.#events.shown({ media: this.#painted.media, at: Date.now() + COMPOSITOR_MS });
+  }
+
+  #closed(reason, code) {
+    // 1012: the writer came back with other tracks. There is something to play at once.
+    this.#fail(reason, { soon: code === 1012, unreachable: !this.link.opened });
+  }
+
+  #fail(reason, how = {}) {
+    if (this.#stopped) return;
+    this.stop();
+    this.#events.failed(reason, how);
+  }
+}

@@ -1,0 +1,87 @@
+// The player in the audio thread, on a simulated clock: packets of 20 ms come, blocks of 128 samples go.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Player } from '../../../src/serve/player/h5live-sound.js';
+import { random } from './simulation.mjs';
+
+const RATE = 48000;
+const TONE = 440;
+const packet = (n, rate = RATE) => {
+  const size = rate / 50;
+  return { rate, planes: [Float32Array.from({ length: size }, (_, i) => Math.sin((2 * Math.PI * TONE * (n * size + i)) / rate))] };
+};
+
+/** Plays; `late` says by how many ms packet n is late, null: it is lost. `speed`: how much faster than ours the sender's clock is. */
+function play(seconds, { late = () => 0, speed = 1, rate = RATE } = {}) {
+  const player = new Player(RATE);
+  const packets = [];
+  for (let n = 0; n * 20 < seconds * 1000 * speed; n++) if (late(n) !== null) packets.push({ at: (n + 1) * 20 / speed + late(n), n });
+  const sound = [];
+  const held = [];
+  const underruns = [];
+  for (let block = 0; (block * 128) / RATE < seconds; block++) {
+    const now = (block * 128000) / RATE;
+    while (packets.length && packets[0].at <= now) player.push(packet(packets.shift().n, rate));
+    const outputs = [new Float32Array(128), new Float32Array(128)];
+    player.pull(outputs);
+    sound.push(...outputs[0]);
+    assert.deepEqual(outputs[0], outputs[1], 'one channel is played on both');
+    held.push(player.held);
+    underruns.push(player.underruns);
+  }
+  return { player, sound, held, underruns };
+}
+
+const last = list => list[list.length - 1];
+const largest = sound => sound.reduce((most, s) => Math.max(most, s), 0);
+const steepest = sound => sound.slice(1).reduce((most, s, i) => Math.max(most, Math.abs(s - sound[i])), 0);
+
+test('an even stream: the very samples, in hand no more than 100 ms', () => {
+  const { player, sound, held } = play(10);
+  assert.equal(player.underruns, 0);
+  assert.ok(largest(held.slice(1000)) < 0.1, `${largest(held.slice(1000))}`);
+  // A full tone without a click: no step is steeper than that of the tone itself.
+  const calm = sound.slice(RATE);
+  assert.ok(largest(calm) > 0.99 && steepest(calm) < 1.01 * 2 * Math.PI * TONE / RATE, `${steepest(calm)}`);
+});
+
+test('a burst at the start is not kept as delay', () => {
+  const { held } = play(6, { late: n => (n < 50 ? (50 - n) * 20 - 19 : 0) });
+  assert.ok(held[Math.round(4 * RATE / 128)] < 0.12, `${held[Math.round(4 * RATE / 128)]}`);
+});
+
+test('a jittery network: so much is kept as it needs, then it is almost quiet', () => {
+  const next = random(7);
+  const { underruns, held } = play(40, { late: () => next() * 120 });
+  const late = last(underruns) - underruns[Math.round(20 * RATE / 128)];
+  assert.ok(late <= 2, `${late} underruns in the second half`);
+  assert.ok(last(held) < 0.35, `${last(held)}`);
+});
+
+test('a network that was bad is trusted again after a while', () => {
+  const { player } = play(120, { late: n => (n < 500 && n % 50 === 0 ? 150 : 0) });
+  assert.ok(player.target < 0.09, `${player.target}`);
+});
+
+for (const speed of [1.0005, 0.9995]) {
+  test(`a sender whose clock is ${speed > 1 ? 'fast' : 'slow'}: no underrun, no growing delay`, () => {
+    const { player, held } = play(200, { speed });
+    assert.equal(player.underruns, 0);
+    assert.ok(last(held) < 0.15, `${last(held)}`);
+  });
+}
+
+test('another rate than that of the output keeps its pitch', () => {
+  const { sound, player } = play(5, { rate: 44100 });
+  const calm = sound.slice(2 * RATE, 4 * RATE);
+  const crossings = calm.filter((s, i) => i && calm[i - 1] < 0 && s >= 0).length;
+  assert.ok(Math.abs(crossings - 2 * TONE) <= 2, `${crossings / 2} Hz`);
+  assert.equal(player.underruns, 0);
+});
+
+test('ten seconds of nothing: silence without a click, then as before', () => {
+  const { player, sound, held } = play(25, { late: n => (n >= 250 && n < 750 ? null : 0) });
+  assert.ok(sound.slice(6 * RATE, 14 * RATE).every(s => s === 0));
+  assert.ok(steepest(sound.slice(15.5 * RATE)) < 0.1);
+  assert.ok(last(held) < 0.15 && player.underruns === 1, `${last(held)}, ${player.underruns}`);
+});
