@@ -1,8 +1,8 @@
 //! The text messages on `/api/ws`, the protocol of go2rtc's MSE mode: JSON objects with `type` and `value`. Pure.
 
+use crate::media::WallTime;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What a client asks.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,9 +60,17 @@ pub fn dropped(frames: u64) -> String {
     json!({ "type": "dropped", "value": frames }).to_string()
 }
 
+/// When the JPEG picture that follows was captured; fragmented MP4 has `prft` for that.
+pub fn captured(wall: WallTime) -> String {
+    json!({ "type": "captured", "value": unix_ms(wall) }).to_string()
+}
+
 pub fn pong(t: f64) -> String {
-    let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64() * 1000.0;
-    json!({ "type": "pong", "value": { "t": t, "server": unix_ms } }).to_string()
+    json!({ "type": "pong", "value": { "t": t, "server": unix_ms(WallTime::now()) } }).to_string()
+}
+
+fn unix_ms(wall: WallTime) -> f64 {
+    wall.0 as f64 / 1000.0
 }
 
 #[cfg(test)]

@@ -114,7 +114,7 @@ impl Movie {
 
     /// [`Movie::init_of`] as a WebSocket message.
     pub fn init_message(&self, tracks: Mask) -> Bytes {
-        ws::binary(&self.init_of(tracks)).0
+        ws::binary("", &self.init_of(tracks)).0
     }
 
     /// A player of `self` can play on with `next`: same tracks, same codecs.

@@ -1,9 +1,11 @@
 //! The way in: one publisher per stream, owned by the thread that reads the input.
 
+use super::message;
 use super::movie::Movie;
 use super::ring::Chunk;
 use super::stream::{self, Content, State, Stream};
 use crate::format::bmff;
+use crate::media::WallTime;
 use crossbeam_channel::Sender;
 use std::sync::Arc;
 use std::time::Instant;
@@ -77,22 +79,23 @@ impl Publisher {
             return Ok(());
         }
         let main = if tracks & movie.main() != 0 { u64::from(chunk.frames) } else { 0 };
-        self.publish(&chunk.bytes, main, |c| Chunk { tracks, key: chunk.key, movie: Some(movie), ..c })
+        self.publish("", &chunk.bytes, main, |c| Chunk { tracks, key: chunk.key, movie: Some(movie), ..c })
     }
 
-    /// One whole JPEG picture.
-    pub fn jpeg(&mut self, picture: &[u8]) -> Result<(), Closed> {
+    /// One whole JPEG picture, and when it was captured.
+    pub fn jpeg(&mut self, picture: &[u8], captured: Option<WallTime>) -> Result<(), Closed> {
         if self.movie.take().is_some() || self.seq == 0 || self.seq.is_multiple_of(64) {
             self.stream.set_content(stream::jpeg_content(picture));
         }
-        self.publish(picture, 1, |c| c)
+        let text = captured.map(message::captured).unwrap_or_default();
+        self.publish(&text, picture, 1, |c| c)
     }
 
-    fn publish(&mut self, payload: &[u8], frames: u64, complete: impl FnOnce(Chunk) -> Chunk) -> Result<(), Closed> {
+    fn publish(&mut self, text: &str, payload: &[u8], frames: u64, complete: impl FnOnce(Chunk) -> Chunk) -> Result<(), Closed> {
         let now = Instant::now();
         self.frames += frames;
         self.stream.count(frames, payload.len(), now);
-        let chunk = complete(Chunk { frames: self.frames, ..Chunk::new(payload, self.seq, now) });
+        let chunk = complete(Chunk { frames: self.frames, ..Chunk::announced(text, payload, self.seq, now) });
         self.seq += 1;
         self.tell(News::Chunk(Arc::new(chunk)))
     }

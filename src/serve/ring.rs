@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 pub struct Chunk {
     /// Consecutive within a stream, across writers.
     pub seq: u64,
-    /// The payload in a WebSocket frame: server frames are not masked, so these are the same bytes for everybody.
+    /// The payload in a WebSocket frame: server frames are not masked, so these are the same bytes for everybody. A text message
+    /// about it may go before.
     pub frame: Bytes,
     /// Where in `frame` the payload begins.
     pub payload_at: usize,
@@ -30,7 +31,12 @@ pub struct Chunk {
 
 impl Chunk {
     pub fn new(payload: &[u8], seq: u64, arrived: Instant) -> Chunk {
-        let (frame, payload_at) = ws::binary(payload);
+        Chunk::announced("", payload, seq, arrived)
+    }
+
+    /// A chunk with a text message before it.
+    pub fn announced(text: &str, payload: &[u8], seq: u64, arrived: Instant) -> Chunk {
+        let (frame, payload_at) = ws::binary(text, payload);
         Chunk { seq, frame, payload_at, tracks: super::movie::ALL, key: true, frames: seq + 1, arrived, movie: None }
     }
 

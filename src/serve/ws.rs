@@ -41,11 +41,15 @@ pub fn accept_key(key: &str) -> Option<String> {
     (nonce.len() == 16).then(|| STANDARD.encode(Sha1::new().chain_update(key.trim()).chain_update(GUID).finalize()))
 }
 
-/// A binary message in one frame, and where its payload begins.
-pub fn binary(payload: &[u8]) -> (Bytes, usize) {
-    let frame = frame(BINARY, payload);
-    let at = frame.len() - payload.len();
-    (frame, at)
+/// A binary message in one frame, with a text message before it unless that is empty, and where the binary payload begins.
+pub fn binary(text: &str, payload: &[u8]) -> (Bytes, usize) {
+    let mut out = BytesMut::with_capacity(text.len() + payload.len() + 20);
+    if !text.is_empty() {
+        put_frame(&mut out, TEXT, text.as_bytes());
+    }
+    put_frame(&mut out, BINARY, payload);
+    let at = out.len() - payload.len();
+    (out.freeze(), at)
 }
 
 /// A text message in one frame.
@@ -79,6 +83,11 @@ pub fn close(code: u16, reason: &str) -> Bytes {
 
 fn frame(opcode: u8, payload: &[u8]) -> Bytes {
     let mut out = BytesMut::with_capacity(payload.len() + 10);
+    put_frame(&mut out, opcode, payload);
+    out.freeze()
+}
+
+fn put_frame(out: &mut BytesMut, opcode: u8, payload: &[u8]) {
     out.put_u8(0x80 | opcode);
     match payload.len() {
         n @ 0..126 => out.put_u8(n as u8),
@@ -92,7 +101,6 @@ fn frame(opcode: u8, payload: &[u8]) -> Bytes {
         }
     }
     out.extend_from_slice(payload);
-    out.freeze()
 }
 
 /// What a client said.
@@ -372,9 +380,11 @@ mod tests {
     #[test]
     fn frames_out() {
         assert_eq!(&text("hi")[..], b"\x81\x02hi");
-        let (f, at) = binary(&[7; 70_000]);
+        let (f, at) = binary("", &[7; 70_000]);
         assert_eq!((&f[..at], f.len()), (&[0x82, 127, 0, 0, 0, 0, 0, 1, 0x11, 0x70][..], 70_010));
-        assert_eq!(binary(&[7; 126]).1, 4);
+        assert_eq!(binary("", &[7; 126]).1, 4);
+        let (f, at) = binary("hi", &[7; 3]);
+        assert_eq!((&f[..], at), (&[0x81, 2, b'h', b'i', 0x82, 3, 7, 7, 7][..], 6));
         assert_eq!(&close(1001, "bye")[..], b"\x88\x05\x03\xe9bye");
         let long = close(1008, &"é".repeat(80));
         assert_eq!(long[1], 124, "cut on a character");

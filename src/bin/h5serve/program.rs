@@ -6,7 +6,7 @@ use crate::input::Reading;
 use crate::line::Line;
 use h5live::cli;
 use h5live::format::bmff::{Chunk, Init, Split};
-use h5live::media::{Codec, Event, Header, Kind, Malformed, Packet, SystemClock, Timestamp};
+use h5live::media::{Codec, Event, Header, Kind, Malformed, Packet, SystemClock, Timestamp, WallTime};
 use h5live::mux::{Fragment, MuxOptions, Muxer};
 use h5live::pipe::{InputFormat, Reader, ReaderOptions};
 use h5live::serve::{Closed, Publisher};
@@ -154,7 +154,7 @@ impl Program {
     /// Chooses the route for a writer's tracks, or takes it on from there when they change in the middle.
     fn header(&mut self, header: &Header, route: &mut Option<Route>) -> anyhow::Result<()> {
         if let Some(track) = header.tracks.iter().position(|t| t.codec == Codec::Jpeg) {
-            *route = Some(Route::Pictures { track, pace: self.pace.as_ref().map(|_| Pace::default()) });
+            *route = Some(Route::Pictures { track, time_zero: header.time_zero, pace: self.pace.as_ref().map(|_| Pace::default()) });
             return Ok(());
         }
         if let Some(Route::Muxed { muxer, cutter }) = route {
@@ -171,13 +171,13 @@ impl Program {
 
     fn packet(&mut self, packet: Packet, route: &mut Route) -> anyhow::Result<()> {
         match route {
-            Route::Pictures { track, pace } if packet.track == *track => {
+            Route::Pictures { track, time_zero, pace } if packet.track == *track => {
                 if let Some(pace) = pace {
                     pace.wait(packet.pts, &self.cx.stop);
                 }
                 self.cx.stats.input.count(Kind::Video, packet.data.len());
                 self.end = self.end.max(Some(packet.pts));
-                Ok(self.publisher.jpeg(&packet.data)?)
+                Ok(self.publisher.jpeg(&packet.data, time_zero.map(|zero| zero.at(packet.pts)))?)
             }
             Route::Pictures { .. } => Ok(()),
             Route::Muxed { muxer, cutter } => match muxer.push(packet).map_err(|e| self.refused(e))? {
@@ -198,7 +198,7 @@ impl Program {
 
 /// How packets go on.
 enum Route {
-    Pictures { track: usize, pace: Option<Pace> },
+    Pictures { track: usize, time_zero: Option<WallTime>, pace: Option<Pace> },
     Muxed { muxer: Box<Muxer>, cutter: Cutter },
 }
 

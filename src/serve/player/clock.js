@@ -3,6 +3,9 @@
  * Pure, as the controller is. Wall-clock times are Unix milliseconds, media times seconds.
  */
 
+/** What a page has painted is on the screen so long after the callback before its next frame: about one refresh. */
+export const COMPOSITOR_MS = 16;
+
 /** The server's clock, from round trips as in NTP: the answer of the shortest of the last few is the best. */
 export class ServerClock {
   #trips = [];

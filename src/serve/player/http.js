@@ -27,12 +27,8 @@ class HttpTransport {
 
   foreground() {}
 
-  capturedAt() {
-    return null;
-  }
-
-  shown(media = null) {
-    this.events.shown({ media, at: Date.now() });
+  shown() {
+    this.events.shown({ captured: null, at: Date.now() });
   }
 
   fail(reason, options = {}) {
@@ -71,7 +67,7 @@ export class Mp4Transport extends HttpTransport {
     if (this.element.currentTime === 0) return;
     this.#seen = true;
     this.#movedAt = performance.now();
-    this.shown(this.element.currentTime);
+    this.shown();
   }
 
   #watch() {

@@ -1,3 +1,4 @@
+import { COMPOSITOR_MS } from './clock.js';
 import { Link } from './link.js';
 
 /**
@@ -16,6 +17,7 @@ export class JpegTransport {
   #image;
   #events;
   #next = null;
+  #captured = null;
   #busy = false;
   #stopped = false;
 
@@ -33,12 +35,9 @@ export class JpegTransport {
 
   foreground() {}
 
-  capturedAt() {
-    return null;
-  }
-
   #message({ type, value }) {
     if (type === 'error') this.#refused(String(value));
+    else if (type === 'captured') this.#captured = Number.isFinite(value) ? value : null;
     else if (type === 'stream') this.#events.info(value);
   }
 
@@ -49,20 +48,22 @@ export class JpegTransport {
 
   #data(data) {
     if (this.#next) this.dropped++;
-    this.#next = data;
+    this.#next = { data, captured: this.#captured };
+    this.#captured = null;
     if (!this.#busy) this.#show();
   }
 
   async #show() {
     this.#busy = true;
     while (this.#next && !this.#stopped) {
-      const address = URL.createObjectURL(new Blob([this.#next], { type: 'image/jpeg' }));
+      const { data, captured } = this.#next;
+      const address = URL.createObjectURL(new Blob([data], { type: 'image/jpeg' }));
       this.#next = null;
       this.#image.src = address;
       // A damaged picture is skipped: the next one is whole again.
       const whole = await this.#image.decode().then(() => true, () => false);
       URL.revokeObjectURL(address);
-      if (whole && !this.#stopped) this.#events.shown({ media: null, at: Date.now() });
+      if (whole && !this.#stopped) requestAnimationFrame(() => this.#stopped || this.#events.shown({ captured, at: Date.now() + COMPOSITOR_MS }));
     }
     this.#busy = false;
   }

@@ -14,7 +14,8 @@ const MediaSourceKind = globalThis.ManagedMediaSource ?? globalThis.MediaSource;
  * Fragmented MP4 over WebSocket into a MediaSource. One instance is one attempt: it plays until it fails or is stopped.
  *
  * @typedef {object} TransportEvents
- * @property {(picture: {media: number, at: number}) => void} shown  a picture is on the screen at wall-clock time `at`
+ * @property {(picture: {captured: number | null, at: number}) => void} shown  a picture is on the screen at wall-clock time `at`; when it was captured,
+ *   by the clock of whoever captured it. Both are Unix ms
  * @property {(info: object) => void} info       what the server said of the stream
  * @property {() => void} blocked                the browser refuses to play before a gesture
  * @property {(reason: string, how?: Failure) => void} failed  the end of the attempt
@@ -83,11 +84,6 @@ export class MseTransport {
     this.#follow(this.edge.foreground(performance.now(), this.#view()));
   }
 
-  /** Capture time of a picture (Unix ms by the clock of whoever captured it), or null. */
-  capturedAt(media) {
-    return this.#captures.at(media);
-  }
-
   get hasSound() {
     return isSound(this.codecs);
   }
@@ -119,7 +115,7 @@ export class MseTransport {
 
   #shown(media, at) {
     this.edge.shown(performance.now(), media);
-    this.#events.shown({ media, at });
+    this.#events.shown({ captured: this.#captures.at(media), at });
   }
 
   /** Asks once, when both ends are ready. The source is open before its event says so: either may be the last to tell. */

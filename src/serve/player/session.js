@@ -324,10 +324,9 @@ export class Session {
     else this.#setState('blocked');
   }
 
-  #shown({ media, at }) {
+  #shown({ captured, at }) {
     this.#shownAt = performance.now();
     this.#pictures++;
-    const captured = media === null ? null : this.#transport.capturedAt(media);
     if (captured !== null && this.#clock.offset !== null) this.#latency.add(at + this.#clock.offset - captured);
     if (this.#state === 'playing') return;
     this.#backoff.reset();

@@ -1,4 +1,4 @@
-import { CaptureTimes, Median } from './clock.js';
+import { COMPOSITOR_MS, CaptureTimes, Median } from './clock.js';
 import { chunkTime, frames, isInit, tracks } from './bmff.js';
 import { Link } from './link.js';
 import { AUDIO_CODECS, VIDEO_CODECS, cure, isSound, isVideo, notPlayed } from './codecs.js';
@@ -15,8 +15,6 @@ const CATCH_UP_MS = 100;
 const MAX_BREAKS = 3;
 /** After a new request, what was shown already comes again within this time. */
 const REPEATS_MS = 2000;
-/** What a painted canvas takes from the callback before the next frame to the screen: about one refresh. */
-const COMPOSITOR_MS = 16;
 
 /** What the browser can decode, asked once. */
 let playable = null;
@@ -114,10 +112,6 @@ export class CodecsTransport {
   set volume(volume) {
     this.#volume = volume;
     if (this.#sound) this.#sound.volume = volume;
-  }
-
-  capturedAt(media) {
-    return this.#captures.at(media);
   }
 
   get hasSound() {
@@ -287,7 +281,7 @@ export class CodecsTransport {
   /** The newest picture goes to the screen with the frame that begins now. */
   #report() {
     this.#reports = 0;
-    this.#events.shown({ media: this.#painted.media, at: Date.now() + COMPOSITOR_MS });
+    this.#events.shown({ captured: this.#captures.at(this.#painted.media), at: Date.now() + COMPOSITOR_MS });
   }
 
   #closed(reason, code) {

@@ -8,7 +8,7 @@ export function watchClock(page, selector = 'h5-live') {
     const host = document.querySelector(selector);
     const inside = host.shadowRoot ?? host;
     const video = host.localName === 'video' ? host : inside.querySelector('video');
-    const image = inside.querySelector('img');
+    const image = host.localName === 'img' ? host : inside.querySelector('img');
     const canvas = document.createElement('canvas');
     const context = canvas.getContext('2d', { willReadFrequently: true });
     const crc8 = bytes => bytes.reduce((crc, byte) => {
@@ -42,18 +42,18 @@ export function watchClock(page, selector = 'h5-live') {
       video.requestVideoFrameCallback(onframe);
     };
     video?.requestVideoFrameCallback(onframe);
-    // A canvas tells nobody that it was painted: it is looked at before each frame of the page.
+    // Neither a canvas nor every image tells that it was painted: they are looked at before each frame of the page.
     const painted = inside.querySelector('canvas[part=canvas]');
     const onpaint = () => {
-      if (painted.checkVisibility() && painted.width) read(painted, painted.width, true);
+      if (painted?.checkVisibility() && painted.width) read(painted, painted.width, true);
+      if (image?.checkVisibility() && image.naturalWidth) read(image, image.naturalWidth, true);
       requestAnimationFrame(onpaint);
     };
-    if (painted) onpaint();
-    image?.addEventListener('load', () => image.complete && image.naturalWidth && read(image, image.naturalWidth));
+    onpaint();
   }, selector);
 }
 
-/** The clock's readings since the last call: how many were good, whether frame numbers only grew, and the median latency in ms. */
+/** The clock's readings since the last call: how many were good, whether frame numbers only grew, the median latency in ms, and the median of the page's own figure. */
 export async function readClock(page) {
   const readings = await page.evaluate(() => window.clock.splice(0));
   const good = readings.filter(Boolean);
@@ -65,8 +65,12 @@ export async function readClock(page) {
     frames: good.map(r => r.frame),
     p50: latencies[latencies.length >> 1] ?? NaN,
     p95: latencies[Math.floor(latencies.length * 0.95)] ?? NaN,
-    shown: good.at(-1)?.shown ?? null,
+    shown: middle(good.map(r => r.shown).filter(shown => shown !== null)),
   };
+}
+
+function middle(values) {
+  return values.sort((a, b) => a - b)[values.length >> 1] ?? null;
 }
 
 /** What the player says of itself; {} before it is there. */

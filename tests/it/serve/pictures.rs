@@ -1,6 +1,7 @@
 use super::client::{Message, Ws, answer, ask, connect, read_head};
 use super::{Server, feed};
 use crate::util::{eventually, run};
+use h5live::media::WallTime;
 use std::io::{Read, Write};
 use std::process::Command;
 use std::time::Duration;
@@ -95,6 +96,10 @@ fn over_the_websocket() {
     assert!(error["type"] == "error" && error["value"].as_str().unwrap().starts_with("mse"), "{error}");
     ws.say(r#"{"type":"mjpeg"}"#);
     assert_eq!(ws.text()["type"], "mjpeg");
+    assert_eq!(ws.text()["type"], "stream");
+    let captured = ws.text();
+    let age = WallTime::now().0 as f64 / 1000.0 - captured["value"].as_f64().unwrap();
+    assert!(captured["type"] == "captured" && (0.0..60_000.0).contains(&age), "{captured}");
     assert!(ws.binary() == pictures[0]);
     feed(&mut stdin, &pictures[1]);
     assert!(ws.binary() == pictures[1]);
