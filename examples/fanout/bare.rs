@@ -28,7 +28,7 @@ pub fn run(port: u16) -> io::Result<()> {
     loop {
         match splitter.next(&mut buf, false).expect("what `fanout source` writes") {
             Split::Chunk(chunk) => {
-                let frame = ws::binary(&chunk.bytes).0;
+                let frame = ws::binary("", &chunk.bytes).0;
                 viewers.extend(new.try_iter());
                 viewers.retain_mut(|viewer| match viewer.put(&frame) {
                     Ok(whole) => {
