@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Prints a camera's pictures with the edges drawn in, as JPEGs one after the other: that is all h5cap and h5enc need.
 
-    python3 edges.py 0 | h5enc --live --video h264 | h5mux | h5serve          camera 0
-    python3 edges.py film.mp4 | h5enc --live --video h264 | h5mux | h5serve   a file
+    python3 edges.py 0 | h5enc --live | h5mux | h5serve          camera 0
+    python3 edges.py film.mp4 | h5enc --live | h5mux | h5serve   a file
 
 Needs OpenCV: pip install opencv-python-headless
 """

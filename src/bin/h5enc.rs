@@ -15,7 +15,7 @@ const MANUAL: cli::Manual = cli::Manual {
         ("For a slow link: half the size, 500 kbit/s", "h5cap test | h5enc --size 640x --bitrate 500K | h5mux | h5serve"),
         (
             "A JPEG camera as H.264, which takes a tenth of the bits",
-            "h5cap test --pixel-format i420 | h5enc --video mjpeg | h5enc --video h264 | h5mux > show.mp4",
+            "h5cap test --pixel-format i420 | h5enc --video mjpeg | h5enc | h5mux > show.mp4",
         ),
         ("Sound for players that have no Opus, no pictures", "h5cap test | h5enc --video none --audio aac | h5mux > sound.mp4"),
         ("Pictures that another program prints", "ffmpeg -i clip.mp4 -f yuv4mpegpipe - | h5enc | mpv -"),
@@ -23,9 +23,8 @@ const MANUAL: cli::Manual = cli::Manual {
     sections: &[
         (
             "VIDEO",
-            "Without options, raw pictures become H.264 (High profile, one reference picture, no B-frames) and coded video, MJPEG among \
-             it, passes through untouched; --video h264 turns a JPEG camera's pictures into H.264. Video that is coded otherwise cannot \
-             be decoded here: ffmpeg(1) can.\n\n\
+            "Without options, raw pictures and the JPEG of a camera become H.264 (High profile, one reference picture, no B-frames); video that \
+             is coded otherwise passes through untouched, because it cannot be decoded here: ffmpeg(1) can.\n\n\
              Every picture is written before the next one is read. The bitrate is kept over a second; the quantiser moves slowly within, \
              because that looks best. A still picture takes less than --bitrate. SPS and PPS stand before every key picture.\n\n\
              All pixel formats of h5pipe(5) are taken. H.264 has even sizes only: of an odd one the last column or row is left out. \
@@ -59,7 +58,7 @@ const MANUAL: cli::Manual = cli::Manual {
 /// Arguments as typed.
 #[derive(clap::Parser)]
 struct Args {
-    /// What becomes of video; without it, raw becomes h264 and coded is copied
+    /// What becomes of video; without it, raw and JPEG become h264 and other coded video is copied
     #[arg(long, value_enum, value_name = "CODEC")]
     video: Option<Video>,
 

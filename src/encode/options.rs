@@ -9,7 +9,7 @@ use std::time::Duration;
 /// What becomes of video.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum VideoCodec {
-    /// Raw becomes H.264, coded stays as it is.
+    /// Raw and JPEG become H.264, other coded video stays as it is.
     #[default]
     Auto,
     H264,

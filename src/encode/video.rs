@@ -30,9 +30,9 @@ pub fn plan(input: &Track, options: &Options) -> Result<Plan, Error> {
     match (options.video, input.codec) {
         (VideoCodec::None, _) => Ok(Plan::Leave),
         (VideoCodec::Copy, _) => Ok(Plan::Copy),
-        (VideoCodec::Auto | VideoCodec::H264, Codec::Raw(_)) | (VideoCodec::H264, Codec::Jpeg) => Ok(Plan::H264),
+        (VideoCodec::Auto | VideoCodec::H264, Codec::Raw(_) | Codec::Jpeg) => Ok(Plan::H264),
         (VideoCodec::Mjpeg, Codec::Raw(_)) => Ok(Plan::Mjpeg),
-        (VideoCodec::Auto | VideoCodec::Mjpeg, Codec::Jpeg) => Ok(if changed { Plan::Mjpeg } else { Plan::Copy }),
+        (VideoCodec::Mjpeg, Codec::Jpeg) => Ok(if changed { Plan::Mjpeg } else { Plan::Copy }),
         (VideoCodec::Auto, _) | (VideoCodec::H264, Codec::H264) if options.size.is_none() => Ok(Plan::Copy),
         (_, codec) => Err(super::cannot_decode(codec, super::DECODE_VIDEO)),
     }
@@ -294,8 +294,9 @@ mod tests {
         let ask = |video| Options { video, ..Options::default() };
         let small = |video| Options { video, size: "32x".parse().ok(), ..Options::default() };
         assert_eq!(plan(&raw, &auto).unwrap(), Plan::H264);
-        assert_eq!(plan(&jpeg, &auto).unwrap(), Plan::Copy);
-        assert_eq!(plan(&jpeg, &small(VideoCodec::Auto)).unwrap(), Plan::Mjpeg);
+        assert_eq!(plan(&jpeg, &auto).unwrap(), Plan::H264);
+        assert_eq!(plan(&jpeg, &ask(VideoCodec::Mjpeg)).unwrap(), Plan::Copy);
+        assert_eq!(plan(&jpeg, &small(VideoCodec::Mjpeg)).unwrap(), Plan::Mjpeg);
         assert_eq!(plan(&jpeg, &ask(VideoCodec::H264)).unwrap(), Plan::H264);
         assert_eq!(plan(&h264, &auto).unwrap(), Plan::Copy);
         assert_eq!(plan(&h264, &ask(VideoCodec::H264)).unwrap(), Plan::Copy);
