@@ -29,7 +29,7 @@ pub const TARGETS: [(&str, Check); 8] = [
 ];
 
 /// So many places are tried to cut an input at.
-const PLACES: usize = 20;
+const PLACES: usize = 10;
 
 /// The answer is final, asks for more than there is, and does not change with what comes after.
 pub fn sniff(data: &[u8]) {

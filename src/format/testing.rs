@@ -11,9 +11,9 @@ use std::fmt::Debug;
 /// some `places` over the whole length.
 pub fn at_every_split<T: PartialEq + Debug>(len: usize, places: usize, run: impl Fn(usize) -> T) -> T {
     let whole = run(len.max(1));
-    let few = 1..(places / 5).min(len);
-    let many = (1..len).step_by((len / places).max(1));
-    for piece in few.chain(many) {
+    let few = (places / 5).clamp(1, len.max(1));
+    let many = (few..len).step_by((len / places).max(1));
+    for piece in (1..few).chain(many) {
         assert_eq!(run(piece), whole, "in pieces of {piece}");
     }
     whole

@@ -197,11 +197,12 @@ fn multipart(bytes: &[u8]) -> Verdict {
     if !b"--".starts_with(&head[..head.len().min(2)]) {
         return Verdict::No;
     }
-    let lines: Vec<&[u8]> = head.split(|&b| b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line)).take(32).collect();
+    let text = head[..head.len().min(MAX_HEAD)].split(|&b| b == 0).next().unwrap_or_default();
+    let lines: Vec<&[u8]> = text.split(|&b| b == b'\n').take(3).collect();
     match lines[..] {
-        [_, header, _, ..] if header.contains(&b':') => Verdict::Is(InputFormat::Multipart),
-        [_, _, _, ..] => Verdict::No,
-        _ if head.len() > MAX_HEAD || head.contains(&0) => Verdict::No,
+        [_, header, _] if header.contains(&b':') => Verdict::Is(InputFormat::Multipart),
+        [_, _, _] => Verdict::No,
+        _ if text.len() < head.len() => Verdict::No,
         _ => Verdict::Need(bytes.len() + 1),
     }
 }
