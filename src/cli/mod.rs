@@ -35,6 +35,7 @@ pub mod control;
 pub mod exit;
 mod log;
 pub mod manual;
+mod meter;
 pub mod stats;
 mod status;
 mod stop;
@@ -43,7 +44,7 @@ pub use control::{Control, Reply};
 pub use exit::usage;
 pub use log::LogFormat;
 pub use manual::Manual;
-pub use stats::{Counter, Gauge, Stats};
+pub use stats::{Counter, Gauge, Histogram, Stats};
 pub use stop::Stop;
 
 use anyhow::Context as _;

@@ -4,18 +4,12 @@
 //! addition. What every stage has is there already: [`Stats::input`], [`Stats::output`], [`Stats::dropped`],
 //! [`Stats::damaged`]. Rates are computed when somebody looks, never where frames flow.
 
+use super::meter::{Meter, Rates, Totals};
 use crate::media::Kind;
-use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-
-/// Rates are means over this time: long enough to be steady at 5 frames a second, short enough to follow.
-const WINDOW: Duration = Duration::from_secs(3);
-
-/// Without a frame for this long, /healthz says 503, unless [`Stats::set_stall_limit`] says otherwise.
-const STALL_LIMIT: Duration = Duration::from_secs(5);
 
 /// A number that only grows. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +45,32 @@ impl Gauge {
 
     pub fn get(&self) -> f64 {
         f64::from_bits(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// How often there was how much, as it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Histogram {
+    /// Upper bounds, growing.
+    pub bounds: &'static [f64],
+    /// Of values above the bound before and up to this one; the last: above all bounds.
+    pub counts: Vec<u64>,
+    /// Of all values.
+    pub sum: f64,
+}
+
+impl Histogram {
+    /// How many values there are up to each bound, and in all.
+    fn cumulated(&self) -> impl Iterator<Item = (f64, u64)> {
+        let bounds = self.bounds.iter().copied().chain([f64::INFINITY]);
+        bounds.zip(&self.counts).scan(0, |sum, (bound, count)| {
+            *sum += count;
+            Some((bound, *sum))
+        })
+    }
+
+    fn count(&self) -> u64 {
+        self.counts.iter().sum()
     }
 }
 
@@ -98,7 +118,10 @@ pub struct Stats {
     shown: Mutex<Vec<(&'static str, Value)>>,
     meter: Mutex<Meter>,
     health: Mutex<Option<HealthCheck>>,
+    details: Mutex<Vec<(&'static str, Detail)>>,
 }
+
+type Detail = Box<dyn Fn() -> serde_json::Value + Send>;
 
 type HealthCheck = Box<dyn Fn() -> Result<(), String> + Send>;
 
@@ -113,13 +136,16 @@ struct Metric {
 enum Value {
     Counter(Counter),
     Gauge(Gauge),
+    Histogram(Arc<dyn Fn() -> Histogram + Send + Sync>),
 }
 
 impl Value {
+    /// Of a histogram: how many values there were.
     fn get(&self) -> f64 {
         match self {
             Value::Counter(c) => c.get() as f64,
             Value::Gauge(g) => g.get(),
+            Value::Histogram(read) => read().count() as f64,
         }
     }
 
@@ -127,6 +153,7 @@ impl Value {
         match self {
             Value::Counter(_) => "counter",
             Value::Gauge(_) => "gauge",
+            Value::Histogram(_) => "histogram",
         }
     }
 }
@@ -157,6 +184,7 @@ impl Stats {
             shown: Mutex::default(),
             meter: Mutex::new(Meter::new(Instant::now())),
             health: Mutex::default(),
+            details: Mutex::default(),
         };
         stats.register_flow("input", "read", &stats.input);
         stats.register_flow("output", "written", &stats.output);
@@ -169,7 +197,7 @@ impl Stats {
     pub fn counter(&self, name: &str, help: &'static str, labels: &[(&str, &str)]) -> Counter {
         match self.register(name, help, labels, Value::Counter(Counter::default())) {
             Value::Counter(counter) => counter,
-            Value::Gauge(_) => Counter::default(),
+            Value::Gauge(_) | Value::Histogram(_) => Counter::default(),
         }
     }
 
@@ -177,8 +205,18 @@ impl Stats {
     pub fn gauge(&self, name: &str, help: &'static str, labels: &[(&str, &str)]) -> Gauge {
         match self.register(name, help, labels, Value::Gauge(Gauge::default())) {
             Value::Gauge(gauge) => gauge,
-            Value::Counter(_) => Gauge::default(),
+            Value::Counter(_) | Value::Histogram(_) => Gauge::default(),
         }
+    }
+
+    /// A histogram `PROGRAM_NAME` that somebody else keeps; `read` is asked whenever somebody looks.
+    pub fn histogram(&self, name: &str, help: &'static str, labels: &[(&str, &str)], read: impl Fn() -> Histogram + Send + Sync + 'static) {
+        self.register(name, help, labels, Value::Histogram(Arc::new(read)));
+    }
+
+    /// Another member of what /stats says; `make` is asked whenever somebody looks.
+    pub fn set_detail(&self, name: &'static str, make: impl Fn() -> serde_json::Value + Send + 'static) {
+        lock(&self.details).push((name, Box::new(make)));
     }
 
     /// Takes away every number that has this label, as when a stream is gone.
@@ -243,9 +281,7 @@ impl Stats {
             if let Some(first) = family().next() {
                 _ = writeln!(out, "# HELP {name} {}\n# TYPE {name} {}", first.help, first.value.kind());
             }
-            for metric in family() {
-                _ = writeln!(out, "{name}{} {}", labels(&metric.labels), metric.value.get());
-            }
+            family().for_each(|metric| metric.write(&mut out));
         }
         let gauge = |name: &str, help: &str, value: f64| {
             let p = self.program;
@@ -261,7 +297,7 @@ impl Stats {
         let Rates { fps, bits_per_second } = lock(&self.meter).rates();
         let health = self.health();
         let metrics: Vec<_> = lock(&self.metrics).iter().map(Metric::json).collect();
-        serde_json::json!({
+        let mut all = serde_json::json!({
             "program": self.program,
             "version": env!("CARGO_PKG_VERSION"),
             "up_seconds": self.started.elapsed().as_secs_f64(),
@@ -270,7 +306,11 @@ impl Stats {
             "fps": fps,
             "bits_per_second": bits_per_second,
             "metrics": metrics,
-        })
+        });
+        for (name, make) in &*lock(&self.details) {
+            all[*name] = make();
+        }
+        all
     }
 
     pub(super) fn program(&self) -> &'static str {
@@ -310,63 +350,28 @@ impl Stats {
 impl Metric {
     fn json(&self) -> serde_json::Value {
         let labels: serde_json::Map<_, _> = self.labels.iter().map(|(l, v)| (l.clone(), v.clone().into())).collect();
-        serde_json::json!({ "name": self.name, "labels": labels, "value": self.value.get() })
-    }
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Totals {
-    pictures: u64,
-    frames: u64,
-    bytes: u64,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Rates {
-    fps: f64,
-    bits_per_second: f64,
-}
-
-/// Rates and stalls, from totals noted now and then.
-struct Meter {
-    samples: VecDeque<(Instant, Totals)>,
-    moved: Instant,
-    stall_limit: Duration,
-}
-
-impl Meter {
-    fn new(now: Instant) -> Meter {
-        Meter { samples: VecDeque::from([(now, Totals::default())]), moved: now, stall_limit: STALL_LIMIT }
+        let mut json = serde_json::json!({ "name": self.name, "labels": labels, "value": self.value.get() });
+        if let Value::Histogram(read) = &self.value {
+            json["sum"] = read().sum.into();
+        }
+        json
     }
 
-    fn sample(&mut self, now: Instant, totals: Totals) {
-        if self.samples.back().is_none_or(|(_, last)| last.frames != totals.frames) {
-            self.moved = now;
+    /// In the Prometheus text format.
+    fn write(&self, out: &mut String) {
+        let Metric { name, labels, value, .. } = self;
+        let Value::Histogram(read) = value else {
+            _ = writeln!(out, "{name}{} {}", self::labels(labels), value.get());
+            return;
+        };
+        let histogram = read();
+        for (bound, count) in histogram.cumulated() {
+            let le = if bound.is_finite() { bound.to_string() } else { "+Inf".into() };
+            let bucket: Vec<_> = labels.iter().cloned().chain([("le".into(), le)]).collect();
+            _ = writeln!(out, "{name}_bucket{} {count}", self::labels(&bucket));
         }
-        self.samples.push_back((now, totals));
-        while self.samples.len() > 2 && now - self.samples[1].0 >= WINDOW {
-            self.samples.pop_front();
-        }
-    }
-
-    fn rates(&self) -> Rates {
-        let (Some((from, a)), Some((to, b))) = (self.samples.front(), self.samples.back()) else { return Rates::default() };
-        let seconds = (*to - *from).as_secs_f64();
-        if seconds <= 0.0 {
-            return Rates::default();
-        }
-        // The main flow may change from input to output once, at the first frame: hence saturating.
-        let per_second = |from: u64, to: u64| to.saturating_sub(from) as f64 / seconds;
-        Rates { fps: per_second(a.pictures, b.pictures), bits_per_second: 8.0 * per_second(a.bytes, b.bytes) }
-    }
-
-    fn health(&self, now: Instant) -> Result<(), String> {
-        let still = now - self.moved;
-        match self.samples.back() {
-            Some((_, totals)) if totals.frames == 0 => Err(format!("no frame yet, {:.1} s after the start", still.as_secs_f64())),
-            _ if still > self.stall_limit => Err(format!("no frame for {:.1} s", still.as_secs_f64())),
-            _ => Ok(()),
-        }
+        let labels = self::labels(labels);
+        _ = writeln!(out, "{name}_sum{labels} {}\n{name}_count{labels} {}", histogram.sum, histogram.count());
     }
 }
 
@@ -411,35 +416,26 @@ mod tests {
     }
 
     #[test]
+    fn histograms_are_cumulated() {
+        let stats = Stats::new("h5serve");
+        let now = || Histogram { bounds: &[0.1, 1.0], counts: vec![2, 3, 1], sum: 4.5 };
+        stats.histogram("stall_seconds", "Stalls.", &[("stream", "yard")], now);
+        let text = stats.prometheus();
+        let expected = "# HELP h5serve_stall_seconds Stalls.\n# TYPE h5serve_stall_seconds histogram\n\
+            h5serve_stall_seconds_bucket{stream=\"yard\",le=\"0.1\"} 2\nh5serve_stall_seconds_bucket{stream=\"yard\",le=\"1\"} 5\n\
+            h5serve_stall_seconds_bucket{stream=\"yard\",le=\"+Inf\"} 6\n\
+            h5serve_stall_seconds_sum{stream=\"yard\"} 4.5\nh5serve_stall_seconds_count{stream=\"yard\"} 6\n";
+        assert!(text.contains(expected), "{text}");
+        stats.set_detail("viewers", || serde_json::json!([7]));
+        let json = stats.json();
+        assert_eq!((&json["viewers"][0], &json["metrics"][0]["name"]), (&7.into(), &"h5serve_input_frames_total".into()));
+    }
+
+    #[test]
     fn forgotten_labels_are_gone() {
         let stats = Stats::new("h5serve");
         stats.gauge("viewers", "Viewers.", &[("stream", "yard")]).add(1.0);
         stats.forget("stream", "yard");
         assert!(!stats.prometheus().contains("yard"));
-    }
-
-    #[test]
-    fn rates_are_means_over_the_window() {
-        let start = Instant::now();
-        let mut meter = Meter::new(start);
-        for second in 1..=10 {
-            let frames = if second <= 5 { 0 } else { (second - 5) * 30 };
-            meter.sample(start + Duration::from_secs(second), Totals { pictures: frames, frames, bytes: frames * 1000 });
-        }
-        assert_eq!(meter.rates(), Rates { fps: 30.0, bits_per_second: 240_000.0 });
-    }
-
-    #[test]
-    fn no_frames_is_not_healthy() {
-        let start = Instant::now();
-        let at = |s| start + Duration::from_secs(s);
-        let mut meter = Meter::new(start);
-        assert!(meter.health(at(1)).unwrap_err().contains("yet"));
-        meter.sample(at(2), Totals { pictures: 1, frames: 1, bytes: 1 });
-        assert_eq!(meter.health(at(3)), Ok(()));
-        meter.sample(at(8), Totals { pictures: 1, frames: 1, bytes: 1 });
-        assert_eq!(meter.health(at(8)).unwrap_err(), "no frame for 6.0 s");
-        meter.stall_limit = Duration::from_secs(60);
-        assert_eq!(meter.health(at(8)), Ok(()));
     }
 }

@@ -12,7 +12,6 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -113,7 +112,7 @@ impl Endless {
         };
         match next {
             Next::Data(data) => {
-                self.seat.numbers().bytes_out.fetch_add(data.len() as u64, Relaxed);
+                self.seat.sent(data.len());
                 Poll::Ready(Some(data))
             }
             Next::Over => Poll::Ready(None),
@@ -131,7 +130,7 @@ impl Endless {
             return Next::Over;
         }
         if let Some(lost) = self.cursor.catch_up(&feed.ring, Instant::now(), hub.patience().lag, || 0) {
-            self.seat.numbers().dropped.fetch_add(lost, Relaxed);
+            self.seat.jumped(lost);
         }
         let Some(chunk) = self.cursor.pending(&feed.ring).next() else { return Next::when_idle(feed.ended) };
         let Some(movie) = &chunk.movie else { return Next::Over };

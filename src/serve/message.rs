@@ -1,5 +1,6 @@
 //! The text messages on `/api/ws`, the protocol of go2rtc's MSE mode: JSON objects with `type` and `value`. Pure.
 
+use super::report::Report;
 use crate::media::WallTime;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -13,6 +14,8 @@ pub enum Command {
     Mjpeg,
     /// Clock offset; the value comes back.
     Ping(f64),
+    /// How the picture is doing there.
+    Report(Report),
     /// Something this server does not do, such as `webrtc/offer`.
     Other(String),
 }
@@ -31,6 +34,7 @@ impl Command {
             "mse" => Command::Mse(value.as_str().unwrap_or_default().to_string()),
             "mjpeg" => Command::Mjpeg,
             "ping" => Command::Ping(value.as_f64().unwrap_or_default()),
+            "h5live/report" => Command::Report(Report::parse(&value)),
             _ => Command::Other(r#type.chars().take(40).collect()),
         })
     }
@@ -84,6 +88,7 @@ mod tests {
         assert_eq!(parse(r#"{"value":7,"type":"mse"}"#), Some(Command::Mse(String::new())));
         assert_eq!(parse(r#"{"type":"mjpeg"}"#), Some(Command::Mjpeg));
         assert_eq!(parse(r#"{"type":"ping","value":12.5}"#), Some(Command::Ping(12.5)));
+        assert_eq!(parse(r#"{"type":"h5live/report"}"#), Some(Command::Report(Report::default())));
         assert_eq!(parse(r#"{"type":"webrtc/offer","value":"v=0"}"#), Some(Command::Other("webrtc/offer".into())));
         for bad in ["", "mse", "[]", r#"{"value":""}"#, &"[".repeat(10_000)] {
             assert_eq!(parse(bad), None);

@@ -14,6 +14,7 @@
 
 mod body;
 mod cursor;
+mod event;
 mod feed;
 mod hub;
 pub mod message;
@@ -21,6 +22,7 @@ pub mod movie;
 pub mod player;
 mod policy;
 mod publish;
+mod report;
 mod ring;
 mod routes;
 mod seat;
@@ -34,8 +36,11 @@ pub mod testing;
 mod viewer;
 pub mod ws;
 
+pub use event::{EventLog, Events};
 pub use policy::Policy;
 pub use publish::{Closed, Publisher};
+pub use report::Tally;
+pub use seat::{PlayerSummary, ViewerSummary};
 pub use server::{Error, Listen, ListenError, Options, Server, Stopper};
 pub use stream::{Numbers, State, Stream};
 pub use viewer::Patience;

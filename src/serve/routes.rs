@@ -7,6 +7,7 @@ use super::player::{self, Asset};
 use super::policy::Origin;
 use super::seat::Seat;
 use super::site::Site;
+use super::socket::Peer;
 use super::stream::{Content, Stream};
 use super::ws;
 use bytes::Bytes;
@@ -30,8 +31,7 @@ pub struct Router<'a, B> {
     pub site: &'a Arc<Site>,
     pub hub: &'a Rc<RefCell<Hub>>,
     pub request: &'a Request<B>,
-    /// The connection came over a Unix socket, whose Host means nothing.
-    pub local: bool,
+    pub peer: Peer,
 }
 
 type Answer = Response<Reply>;
@@ -65,7 +65,8 @@ impl<B> Router<'_, B> {
             (None, None, None) if self.request.version() < Version::HTTP_11 => return Ok(String::new()),
             (None, None, None) => return Err(Refusal(StatusCode::BAD_REQUEST, "no Host header")),
         };
-        if self.local || self.site.policy.knows_host(&host) {
+        // Over a Unix socket a Host means nothing.
+        if self.peer == Peer::Local || self.site.policy.knows_host(&host) {
             return Ok(host);
         }
         Err(Refusal(StatusCode::MISDIRECTED_REQUEST, "this name is not known here; start h5serve with --host NAME to allow it"))
@@ -127,22 +128,22 @@ impl<B> Router<'_, B> {
         let Some(choice) = movie.choose(self.query("codecs").unwrap_or_default(), newest.tracks == ALL) else {
             return text(StatusCode::NOT_FOUND, "the stream has no such tracks");
         };
-        self.endless(index, &choice.content_type(), |seat| Reply::movie(self.hub, index, &choice, seat))
+        self.endless(index, "mp4", &choice.content_type(), |seat| Reply::movie(self.hub, index, &choice, seat))
     }
 
     fn multipart(&self, index: usize) -> Answer {
         // Browsers all say Mozilla; everybody else wants the length of each part.
         let early = self.header(header::USER_AGENT).is_some_and(|agent| agent.contains("Mozilla/"));
         let content_type = format!("multipart/x-mixed-replace; boundary={}", body::BOUNDARY);
-        self.endless(index, &content_type, |seat| Reply::multipart(self.hub, index, early, seat))
+        self.endless(index, "multipart", &content_type, |seat| Reply::multipart(self.hub, index, early, seat))
     }
 
-    fn endless(&self, index: usize, content_type: &str, body: impl FnOnce(Seat) -> Reply) -> Answer {
+    fn endless(&self, index: usize, transport: &'static str, content_type: &str, body: impl FnOnce(Seat) -> Reply) -> Answer {
         let content_type = HeaderValue::from_str(content_type).unwrap_or(HeaderValue::from_static("video/mp4"));
         if self.request.method() == Method::HEAD {
             return respond(StatusCode::OK, Reply::empty(), content_type, NO_STORE);
         }
-        match self.seat(Some(&self.site.streams[index])) {
+        match self.seat(Some(&self.site.streams[index]), transport) {
             Ok(seat) => respond(StatusCode::OK, body(seat), content_type, NO_STORE),
             Err(refusal) => refusal.into(),
         }
@@ -207,16 +208,16 @@ impl<B> Router<'_, B> {
             (None, [_]) => Some(0),
             (None, _) => return refuse(text(StatusCode::BAD_REQUEST, "which stream? /api/ws?src=NAME")),
         };
-        let seat = match self.seat(feed.map(|f| &self.site.streams[f])) {
+        let seat = match self.seat(feed.map(|f| &self.site.streams[f]), "websocket") {
             Ok(seat) => seat,
             Err(refusal) => return refuse(refusal.into()),
         };
         (switching(&accept), Some(Accepted { feed, seat }))
     }
 
-    fn seat(&self, stream: Option<&Arc<Stream>>) -> Result<Seat, Refusal> {
+    fn seat(&self, stream: Option<&Arc<Stream>>, transport: &'static str) -> Result<Seat, Refusal> {
         let full = Refusal(StatusCode::SERVICE_UNAVAILABLE, "all places are taken");
-        self.site.seats.take(stream.cloned()).ok_or(full)
+        self.site.seats.take(stream.cloned(), transport, self.peer).ok_or(full)
     }
 
     fn options(&self, origin: &Origin) -> Answer {

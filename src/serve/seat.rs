@@ -1,8 +1,20 @@
-//! Places for viewers, counted: per stream, and all together up to a limit.
+//! Places for viewers, counted: per stream, and all together up to a limit; and what is known of each who has one.
 
+use super::event::{Event, Events, Side, What};
+use super::report::Report;
+use super::socket::Peer;
 use super::stream::{Numbers, Stream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use crate::media::WallTime;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The median is taken over so many latencies.
+const LATENCIES: usize = 15;
+/// Who reports more often is not listened to.
+const BETWEEN_REPORTS: Duration = Duration::from_millis(250);
 
 /// All the places there are.
 #[derive(Debug)]
@@ -11,42 +23,292 @@ pub struct Seats {
     limit: usize,
     /// For those who ask for a stream that is not there.
     nobodys: Numbers,
+    events: Events,
+    viewers: Mutex<BTreeMap<u64, Arc<Record>>>,
+    next: AtomicU64,
 }
 
 /// One place, given back when it is dropped.
 #[derive(Debug)]
 pub struct Seat {
     seats: Arc<Seats>,
+    record: Arc<Record>,
+}
+
+/// What is known of a viewer. Of a fixed size but for two short texts.
+#[derive(Debug)]
+struct Record {
+    id: u64,
     stream: Option<Arc<Stream>>,
+    peer: Peer,
+    since: WallTime,
+    began: Instant,
+    bytes: AtomicU64,
+    jumps: AtomicU64,
+    dropped: AtomicU64,
+    /// Of the close frame that was sent; 0: none was.
+    code: AtomicU16,
+    told: Mutex<Told>,
+}
+
+/// How it is served, and what it has reported.
+#[derive(Debug)]
+struct Told {
+    transport: &'static str,
+    at: Option<Instant>,
+    latencies: [Duration; LATENCIES],
+    measured: usize,
+    stalls: u64,
+    stalled: Duration,
+    dropped: u64,
+    errors: u64,
+    error: Option<Box<str>>,
+    player: Option<Box<str>>,
+}
+
+/// A viewer, for people.
+#[derive(Debug, Serialize)]
+pub struct ViewerSummary {
+    id: u64,
+    /// `None`: one that is not there.
+    stream: Option<String>,
+    /// `websocket` until it has asked for something, then `mse` or `mjpeg`; or, over plain HTTP, `mp4` or `multipart`.
+    transport: &'static str,
+    remote: Peer,
+    /// Unix time.
+    since: f64,
+    bytes: u64,
+    /// How often it was too late and went on at a newer keyframe, and how many frames it lost by that.
+    jumps: u64,
+    dropped: u64,
+    /// `None` as long as nothing was reported.
+    player: Option<PlayerSummary>,
+}
+
+/// What a viewer's player has reported, in all.
+#[derive(Debug, Serialize)]
+pub struct PlayerSummary {
+    transport: Option<String>,
+    /// The median of the newest.
+    latency_ms: Option<f64>,
+    stalls: u64,
+    stalled_ms: f64,
+    dropped: u64,
+    errors: u64,
+    error: Option<String>,
+    /// Seconds since the newest report.
+    age: f64,
 }
 
 impl Seats {
-    pub fn new(limit: usize) -> Seats {
-        Seats { taken: AtomicUsize::new(0), limit, nobodys: Numbers::default() }
+    pub fn new(limit: usize, events: Events) -> Seats {
+        let (taken, next) = (AtomicUsize::new(0), AtomicU64::new(1));
+        Seats { taken, limit, nobodys: Numbers::default(), events, viewers: Mutex::default(), next }
     }
 
     /// `None` if all are taken.
-    pub fn take(self: &Arc<Seats>, stream: Option<Arc<Stream>>) -> Option<Seat> {
+    pub fn take(self: &Arc<Seats>, stream: Option<Arc<Stream>>, transport: &'static str, peer: Peer) -> Option<Seat> {
         let more = |n: usize| (n < self.limit).then_some(n + 1);
         self.taken.fetch_update(Relaxed, Relaxed, more).ok()?;
-        let seat = Seat { seats: self.clone(), stream };
+        let record = Arc::new(Record {
+            id: self.next.fetch_add(1, Relaxed),
+            stream,
+            peer,
+            since: WallTime::now(),
+            began: Instant::now(),
+            bytes: AtomicU64::new(0),
+            jumps: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            code: AtomicU16::new(0),
+            told: Mutex::new(Told::new(transport)),
+        });
+        self.lock().insert(record.id, record.clone());
+        let seat = Seat { seats: self.clone(), record };
         seat.numbers().viewers.fetch_add(1, Relaxed);
         seat.numbers().joined.fetch_add(1, Relaxed);
+        seat.tell(|| What::Join { remote: peer, transport });
         Some(seat)
+    }
+
+    /// The viewers who are there, at most so many, those who came first.
+    pub fn viewers(&self, most: usize) -> Vec<ViewerSummary> {
+        let viewers: Vec<_> = self.lock().values().take(most).cloned().collect();
+        viewers.iter().map(|record| record.summary(Instant::now())).collect()
+    }
+
+    /// A poisoned lock only means that another thread died while it counted.
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Record>>> {
+        self.viewers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Seat {
-    pub fn numbers(&self) -> &Numbers {
-        self.stream.as_ref().map_or(&self.seats.nobodys, |s| &s.numbers)
+    /// So many bytes went to it.
+    pub fn sent(&self, bytes: usize) {
+        self.numbers().bytes_out.fetch_add(bytes as u64, Relaxed);
+        self.record.bytes.fetch_add(bytes as u64, Relaxed);
+    }
+
+    /// It was too late and goes on at a newer keyframe.
+    pub fn jumped(&self, frames: u64) {
+        self.numbers().dropped.fetch_add(frames, Relaxed);
+        self.record.jumps.fetch_add(1, Relaxed);
+        self.record.dropped.fetch_add(frames, Relaxed);
+        self.tell(|| What::Drop { by: Side::Server, frames });
+    }
+
+    /// It took nothing for so long, and is closed.
+    pub fn stalled(&self, time: Duration) {
+        self.numbers().stalled.fetch_add(1, Relaxed);
+        self.tell(|| What::Stall { by: Side::Server, seconds: seconds(time) });
+    }
+
+    /// It broke the rules of the protocol.
+    pub fn failed(&self, error: &str) {
+        self.tell(|| What::Error { by: Side::Server, error: error.into() });
+    }
+
+    /// It has been granted what it asked for.
+    pub fn gets(&self, transport: &'static str) {
+        self.record.told().transport = transport;
+    }
+
+    /// A close frame with this code is on its way to it.
+    pub fn closing(&self, code: u16) {
+        self.record.code.store(code, Relaxed);
+    }
+
+    /// What its player says. Who says it too often is not listened to.
+    pub fn reported(&self, report: &Report, now: Instant) {
+        if !self.record.told().take(report, now) {
+            return;
+        }
+        let numbers = self.numbers();
+        report.latency.iter().for_each(|latency| numbers.latency.add(*latency));
+        report.stalls.iter().for_each(|stall| numbers.stalls.add(*stall));
+        numbers.player_dropped.fetch_add(report.dropped, Relaxed);
+        numbers.player_errors.fetch_add(report.errors, Relaxed);
+        for stall in &report.stalls {
+            self.tell(|| What::Stall { by: Side::Player, seconds: seconds(*stall) });
+        }
+        if report.dropped > 0 {
+            self.tell(|| What::Drop { by: Side::Player, frames: report.dropped });
+        }
+        if report.errors > 0 {
+            self.tell(|| What::Error { by: Side::Player, error: report.error.clone().unwrap_or_default() });
+        }
+    }
+
+    fn numbers(&self) -> &Numbers {
+        self.record.stream.as_ref().map_or(&self.seats.nobodys, |s| &s.numbers)
+    }
+
+    fn tell(&self, what: impl FnOnce() -> What) {
+        let Record { id, stream, .. } = &*self.record;
+        self.seats.events.tell(|| Event { time: WallTime::now(), what: what(), stream: stream.clone(), viewer: *id });
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
+        let record = &self.record;
+        self.tell(|| What::Leave {
+            transport: record.told().transport,
+            seconds: seconds(record.began.elapsed()),
+            bytes: record.bytes.load(Relaxed),
+            dropped: record.dropped.load(Relaxed),
+            code: Some(record.code.load(Relaxed)).filter(|code| *code > 0),
+        });
+        self.seats.lock().remove(&record.id);
         self.numbers().viewers.fetch_sub(1, Relaxed);
         self.seats.taken.fetch_sub(1, Relaxed);
     }
+}
+
+impl Record {
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn summary(&self, now: Instant) -> ViewerSummary {
+        let told = self.told();
+        ViewerSummary {
+            id: self.id,
+            stream: self.stream.as_ref().map(|s| s.name.clone()),
+            transport: told.transport,
+            remote: self.peer,
+            since: self.since.0 as f64 / 1e6,
+            bytes: self.bytes.load(Relaxed),
+            jumps: self.jumps.load(Relaxed),
+            dropped: self.dropped.load(Relaxed),
+            player: told.at.map(|at| told.summary(now.saturating_duration_since(at))),
+        }
+    }
+}
+
+impl Told {
+    fn new(transport: &'static str) -> Told {
+        Told {
+            transport,
+            at: None,
+            latencies: [Duration::ZERO; LATENCIES],
+            measured: 0,
+            stalls: 0,
+            stalled: Duration::ZERO,
+            dropped: 0,
+            errors: 0,
+            error: None,
+            player: None,
+        }
+    }
+
+    /// `false`: too soon after the one before, and not taken.
+    fn take(&mut self, report: &Report, now: Instant) -> bool {
+        if self.at.is_some_and(|at| now < at + BETWEEN_REPORTS) {
+            return false;
+        }
+        self.at = Some(now);
+        if let Some(latency) = report.latency {
+            self.latencies[self.measured % LATENCIES] = latency;
+            self.measured += 1;
+        }
+        self.stalls += report.stalls.len() as u64;
+        self.stalled = self.stalled.saturating_add(report.stalls.iter().sum());
+        self.dropped = self.dropped.saturating_add(report.dropped);
+        self.errors = self.errors.saturating_add(report.errors);
+        if let Some(error) = &report.error {
+            self.error = Some(error.as_str().into());
+        }
+        if let Some(player) = &report.transport {
+            self.player = Some(player.as_str().into());
+        }
+        true
+    }
+
+    fn summary(&self, age: Duration) -> PlayerSummary {
+        let mut latencies = self.latencies;
+        let known = &mut latencies[..self.measured.min(LATENCIES)];
+        known.sort_unstable();
+        PlayerSummary {
+            transport: self.player.as_deref().map(Into::into),
+            latency_ms: known.get(known.len() / 2).map(millis),
+            stalls: self.stalls,
+            stalled_ms: millis(&self.stalled),
+            dropped: self.dropped,
+            errors: self.errors,
+            error: self.error.as_deref().map(Into::into),
+            age: seconds(age),
+        }
+    }
+}
+
+fn seconds(time: Duration) -> f64 {
+    millis(&time) / 1000.0
+}
+
+/// To a tenth.
+fn millis(time: &Duration) -> f64 {
+    (time.as_secs_f64() * 10_000.0).round() / 10.0
 }
 
 #[cfg(test)]
@@ -55,12 +317,28 @@ mod tests {
 
     #[test]
     fn places_are_limited_and_given_back() {
-        let seats = Arc::new(Seats::new(2));
+        let seats = Arc::new(Seats::new(2, Events::default()));
         let stream = Arc::new(Stream::new("a".into()));
-        let (a, b) = (seats.take(Some(stream.clone())), seats.take(None));
-        assert!(a.is_some() && b.is_some() && seats.take(None).is_none());
-        assert_eq!(stream.numbers.viewers.load(Relaxed), 1);
+        let take = |stream| seats.take(stream, "mp4", Peer::Local);
+        let (a, b) = (take(Some(stream.clone())), take(None));
+        assert!(a.is_some() && b.is_some() && take(None).is_none());
+        assert_eq!((stream.numbers.viewers.load(Relaxed), seats.viewers(10).len(), seats.viewers(1).len()), (1, 2, 1));
         drop(a);
         assert_eq!((stream.numbers.viewers.load(Relaxed), seats.taken.load(Relaxed)), (0, 1));
+        assert_eq!(seats.viewers(10).len(), 1);
+    }
+
+    #[test]
+    fn the_median_is_that_of_the_newest_reports() {
+        let (mut told, t) = (Told::new("mse"), Instant::now());
+        let report = |ms| Report { latency: Some(Duration::from_millis(ms)), dropped: 1, ..Report::default() };
+        let at = |n: u64| t + BETWEEN_REPORTS * n as u32;
+        assert_eq!(told.summary(Duration::ZERO).latency_ms, None);
+        for n in 0..20 {
+            assert!(told.take(&report(if n < 5 { 9000 } else { n }), at(n)));
+            assert!(!told.take(&report(1), at(n) + BETWEEN_REPORTS / 2), "too soon");
+        }
+        let summary = told.summary(Duration::ZERO);
+        assert_eq!((summary.latency_ms, summary.dropped), (Some(12.0), 20));
     }
 }

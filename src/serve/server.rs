@@ -1,10 +1,11 @@
 //! The server: listens, spreads connections over its shards, and stops.
 
+use super::event::Events;
 use super::hub::Hub;
 use super::policy::Policy;
 use super::publish::Publisher;
 use super::ring::Keep;
-use super::seat::Seats;
+use super::seat::{Seats, ViewerSummary};
 use super::shard::{Order, Shard};
 use super::site::Site;
 use super::socket::Accepted;
@@ -42,6 +43,8 @@ pub struct Options {
     /// Threads that serve viewers; at least 1.
     pub threads: usize,
     pub policy: Policy,
+    /// Where it is told what happens to viewers.
+    pub events: Events,
 }
 
 /// Where to listen: `HOST:PORT`, `[IPv6]:PORT`, a port alone (this machine only) or `unix:PATH`.
@@ -123,7 +126,7 @@ impl Server {
         let site = Arc::new(Site {
             streams: names.iter().map(|name| Arc::new(Stream::new(name.clone()))).collect(),
             policy: options.policy.clone(),
-            seats: Arc::new(Seats::new(options.max_viewers)),
+            seats: Arc::new(Seats::new(options.max_viewers, options.events.clone())),
         });
         let patience = options.patience;
         let keep = Keep { bytes: options.ring, age: patience.lag + SPARE };
@@ -144,6 +147,12 @@ impl Server {
 
     pub fn streams(&self) -> &[Arc<Stream>] {
         &self.site.streams
+    }
+
+    /// Tells who is watching, at most so many: those who came first.
+    pub fn viewers(&self) -> impl Fn(usize) -> Vec<ViewerSummary> + Send + use<> {
+        let seats = self.site.seats.clone();
+        move |most| seats.viewers(most)
     }
 
     pub fn stopper(&self) -> Stopper {

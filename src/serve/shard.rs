@@ -5,7 +5,7 @@ use super::publish::{INBOX, Outlet, Publication};
 use super::routes::{Accepted, Router};
 use super::server::Ticket;
 use super::site::Site;
-use super::socket::{self, Patient, Socket};
+use super::socket::{self, Patient, Peer, Socket};
 use bytes::Bytes;
 use crossbeam_channel::Receiver;
 use hyper::server::conn::http1;
@@ -109,13 +109,14 @@ async fn run(
 /// One connection, from its first request until it is closed or belongs to the hub.
 async fn connection(inside: Rc<Inside>, socket: Socket, ticket: Ticket) {
     inside.open.set(inside.open.get() + 1);
-    let local = matches!(socket, Socket::Unix(_));
-    let io = Patient::new(socket, inside.stall);
-    let (io, early, accepted) = http(&inside.site, &inside.hub, inside.stop.clone(), io, local).await;
-    let socket = io.into_socket();
-    match accepted {
-        Some(Accepted { feed, seat }) => inside.hub.borrow_mut().join(socket, &early, feed, seat, ticket),
-        None => linger(&socket).await,
+    if let Some(peer) = socket.peer() {
+        let io = Patient::new(socket, inside.stall);
+        let (io, early, accepted) = http(&inside.site, &inside.hub, inside.stop.clone(), io, peer).await;
+        let socket = io.into_socket();
+        match accepted {
+            Some(Accepted { feed, seat }) => inside.hub.borrow_mut().join(socket, &early, feed, seat, ticket),
+            None => linger(&socket).await,
+        }
     }
     inside.open.set(inside.open.get() - 1);
 }
@@ -127,11 +128,11 @@ pub(super) async fn http<I: AsyncRead + AsyncWrite + Unpin>(
     hub: &Rc<RefCell<Hub>>,
     mut stop: watch::Receiver<bool>,
     io: I,
-    local: bool,
+    peer: Peer,
 ) -> (I, Bytes, Option<Accepted>) {
     let accepted = Cell::new(None::<Accepted>);
     let service = hyper::service::service_fn(|request| {
-        let (response, upgrade) = Router { site, hub, request: &request, local }.answer();
+        let (response, upgrade) = Router { site, hub, request: &request, peer }.answer();
         accepted.set(upgrade);
         ready(Ok::<_, std::convert::Infallible>(response))
     });

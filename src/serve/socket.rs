@@ -1,7 +1,9 @@
 //! A connection, TCP or Unix, and how it is tuned for live pictures.
 
+use serde::{Serialize, Serializer};
 use socket2::{SockRef, TcpKeepalive};
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 #[cfg(target_os = "linux")]
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
@@ -17,6 +19,29 @@ const SEND_BUFFER: usize = 256 * 1024;
 const NOT_SENT: u32 = 32 * 1024;
 /// A peer that has vanished without a word is noticed in this time, also on a stream that stands still.
 const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// The other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    Tcp(SocketAddr),
+    /// Over a Unix socket.
+    Local,
+}
+
+impl std::fmt::Display for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Peer::Tcp(address) => address.fmt(f),
+            Peer::Local => f.write_str("unix"),
+        }
+    }
+}
+
+impl Serialize for Peer {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
 
 /// A socket before it belongs to a runtime.
 #[derive(Debug)]
@@ -73,6 +98,14 @@ macro_rules! either {
 }
 
 impl Socket {
+    /// `None`: it has gone again.
+    pub fn peer(&self) -> Option<Peer> {
+        match self {
+            Socket::Tcp(s) => s.peer_addr().ok().map(Peer::Tcp),
+            Socket::Unix(_) => Some(Peer::Local),
+        }
+    }
+
     pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
         either!(self, s => s.try_read(buf))
     }

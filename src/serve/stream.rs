@@ -1,6 +1,7 @@
 //! What everybody may know about a stream: its name, what it carries, its numbers. Shared by all threads.
 
 use super::movie::Movie;
+use super::report::Tally;
 use crate::codec::jpeg;
 use serde::Serialize;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -30,6 +31,11 @@ pub struct Numbers {
     pub bytes_out: AtomicU64,
     pub dropped: AtomicU64,
     pub stalled: AtomicU64,
+    /// From capture to screen, and how long pictures stood still, as players report it.
+    pub latency: Tally,
+    pub stalls: Tally,
+    pub player_dropped: AtomicU64,
+    pub player_errors: AtomicU64,
     /// How far the viewer furthest behind is behind, in milliseconds, at the last look.
     pub lag_ms: AtomicU64,
 }

@@ -1,5 +1,6 @@
 //! For fuzz targets: one connection in memory, served as any other.
 
+use super::event::Events;
 use super::hub::Hub;
 use super::policy::Policy;
 use super::publish::News;
@@ -7,6 +8,7 @@ use super::ring::{Chunk, Keep};
 use super::seat::Seats;
 use super::shard;
 use super::site::Site;
+use super::socket::Peer;
 use super::stream::{self, Stream};
 use super::viewer::Patience;
 use std::cell::RefCell;
@@ -39,12 +41,12 @@ pub fn serve(requests: &[u8], piece: usize) -> Served {
     for news in [News::Chunk(Arc::new(Chunk::new(picture, 0, Instant::now()))), News::End] {
         hub.feed_mut(1).take(news);
     }
-    let site = Arc::new(Site { streams: streams.into(), policy: Policy::default(), seats: Arc::new(Seats::new(10)) });
+    let site = Arc::new(Site { streams: streams.into(), policy: Policy::default(), seats: Arc::new(Seats::new(10, Events::default())) });
     let line = Line { requests, piece, pause: true, answers: Vec::new() };
     // The sender only has to be there.
     let (_stopping, stop) = watch::channel(false);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("needs nothing of the system");
-    let (line, early, accepted) = runtime.block_on(shard::http(&site, &Rc::new(RefCell::new(hub)), stop, line, false));
+    let (line, early, accepted) = runtime.block_on(shard::http(&site, &Rc::new(RefCell::new(hub)), stop, line, Peer::Local));
     let websocket = accepted.map(|_| [&early, line.requests].concat());
     Served { answers: line.answers, websocket }
 }

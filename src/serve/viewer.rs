@@ -12,7 +12,6 @@ use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
 use std::io::{ErrorKind, IoSlice};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
@@ -150,9 +149,12 @@ impl Viewer {
                 Ok(None) => break,
                 Ok(Some(Message::Close(code))) => self.close_as(code, "", now, true),
                 Ok(Some(Message::Ping(payload))) => ping = Some(payload),
-                Ok(Some(Message::Text(text))) if self.is_open() => self.obey(&text),
+                Ok(Some(Message::Text(text))) if self.is_open() => self.obey(&text, now),
                 Ok(Some(Message::Text(_) | Message::Pong)) => {}
-                Err(violation) => self.close_as(violation.code, violation.reason, now, true),
+                Err(violation) => {
+                    self.seat.failed(violation.reason);
+                    self.close_as(violation.code, violation.reason, now, true);
+                }
             }
         }
         if let Some(payload) = ping.filter(|_| self.is_open()) {
@@ -160,11 +162,12 @@ impl Viewer {
         }
     }
 
-    fn obey(&mut self, text: &str) {
+    fn obey(&mut self, text: &str, now: Instant) {
         match Command::parse(text) {
             Some(Command::Mse(codecs)) => self.wish = Wish::Movie(codecs),
             Some(Command::Mjpeg) => self.wish = Wish::Jpeg,
             Some(Command::Ping(t)) => self.say(&message::pong(t)),
+            Some(Command::Report(report)) => self.seat.reported(&report, now),
             Some(Command::Other(what)) => self.say(&message::error(&format!("{what}: not supported"))),
             None => self.say(&message::error("not a JSON object with type and value")),
         }
@@ -190,6 +193,7 @@ impl Viewer {
                 self.wish = Wish::Nothing;
                 self.out.truncate(usize::from(self.begun));
                 self.out.push_back(ws::close(code, reason));
+                self.seat.closing(code);
                 Phase::Closing { since: now, heard }
             }
         }
@@ -232,7 +236,7 @@ impl Viewer {
         }
         let (Wish::Playing(play), Some(feed)) = (&mut self.wish, feed) else { return };
         if let Some(lost) = play.keep_up(feed, now, patience, || held(&self.out, &self.socket)) {
-            self.seat.numbers().dropped.fetch_add(lost, Relaxed);
+            self.seat.jumped(lost);
             self.out.push_back(ws::text(&message::dropped(lost)));
         }
         if let Some(init) = play.next_init(feed) {
@@ -263,6 +267,7 @@ impl Viewer {
         self.wish = wish;
         self.say(&answer);
         if self.plays() {
+            self.seat.gets(if feed.movie.is_some() { "mse" } else { "mjpeg" });
             self.say(&message::stream(&feed.stream.summary(now)));
         }
     }
@@ -298,7 +303,7 @@ impl Viewer {
 
     /// Takes note of `bytes` sent, in the order of [`Viewer::write`].
     fn sent(&mut self, mut bytes: usize, feed: Option<&Feed>) {
-        self.seat.numbers().bytes_out.fetch_add(bytes as u64, Relaxed);
+        self.seat.sent(bytes);
         while let Some(front) = self.out.front_mut().filter(|_| bytes > 0) {
             let part = front.len().min(bytes);
             front.advance(part);
@@ -325,8 +330,8 @@ impl Viewer {
         if let Phase::Closing { since, .. } = self.phase {
             return if now - since > GOODBYE { Fate::Goes } else { self.pump(feed, now, patience) };
         }
-        if self.stuck.is_some_and(|since| now - since > patience.stall) {
-            self.seat.numbers().stalled.fetch_add(1, Relaxed);
+        if let Some(since) = self.stuck.filter(|since| now - *since > patience.stall) {
+            self.seat.stalled(now - since);
             self.close(code::POLICY, "too slow: nothing was taken within the stall limit", now);
         } else if matches!(self.wish, Wish::Nothing) && now - self.active > UNDECIDED {
             self.close(code::POLICY, "nothing was asked for", now);

@@ -1,6 +1,7 @@
 //! `h5serve`: streams in, viewers out. Arguments -> inputs -> publishers | the server.
 
 mod cutter;
+mod events;
 mod input;
 mod line;
 mod program;
@@ -43,6 +44,20 @@ const MANUAL: cli::Manual = cli::Manual {
              keyframe. One that falls behind by more than --lag goes on at the newest keyframe and is told how many frames it lost. One that \
              takes nothing at all for --stall is closed. A slow viewer costs the others nothing.\n\n\
              Memory is the ring of each stream and at most 8 KiB for each viewer, besides what the kernel keeps of its socket.",
+        ),
+        (
+            "VIEWER HEALTH",
+            "The player says every few seconds over its WebSocket how the picture is doing at its end: its latency from capture to screen, \
+             how long the picture stood still, frames that were not shown, errors. On the address given with --control, /stats has that of \
+             each viewer, with its stream, transport, address, start, bytes and the frames that the server skipped for it; /metrics has \
+             histograms of latency and stalls for each stream. Other players may say it too, as the message\n\n    \
+             {\"type\":\"h5live/report\",\"value\":{\"latency\":84,\"stalls\":[640],\"dropped\":3,\"errors\":1,\"error\":\"...\",\"transport\":\"MSE\"}}\n\n\
+             with times in milliseconds and numbers since the last report, all of them optional. It is believed as far as the numbers go, and \
+             no more than four times a second.\n\n\
+             --events writes what happens as lines of JSON: join, leave, drop (frames skipped, by the server for a late viewer or by its \
+             player), stall (by the server: closed, having taken nothing for --stall; by the player: the picture stood still) and error; each \
+             with time, stream, and viewer, the number of the connection. A reader of the lines that is too slow delays nobody: what it \
+             misses is counted in a line lost.",
         ),
         (
             "ACCESS",
@@ -116,6 +131,10 @@ struct Args {
     #[arg(long, value_name = "NAME")]
     host: Vec<String>,
 
+    /// Write what happens to viewers, as lines of JSON, to a file or to a file descriptor that is open, such as 2
+    #[arg(long, value_name = "FD|FILE")]
+    events: Option<events::Place>,
+
     #[command(flatten)]
     common: cli::Common,
 }
@@ -139,7 +158,8 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     let inputs = args.inputs()?;
     allow_many_files();
     let names: Vec<String> = inputs.iter().map(|i| i.name.clone()).collect();
-    let server = Server::bind(&args.options(), &names)?;
+    let events = args.events.as_ref().map(events::start).transpose()?;
+    let server = Server::bind(&args.options(events.as_ref()), &names)?;
     if !args.common.quiet {
         server.addresses().iter().for_each(|address| eprintln!("{address}"));
     }
@@ -158,6 +178,7 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     })?;
     server.run();
     cx.stop.request();
+    events.into_iter().for_each(events::Writing::finish);
     last.join().unwrap_or_else(|_| anyhow::bail!("an input thread panicked"))
 }
 
@@ -220,7 +241,7 @@ impl Args {
         Ok(inputs)
     }
 
-    fn options(&self) -> Options {
+    fn options(&self, events: Option<&events::Writing>) -> Options {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Options {
             listen: self.listen.clone(),
@@ -228,6 +249,7 @@ impl Args {
             patience: Patience { lag: self.lag, stall: self.stall },
             max_viewers: self.max_viewers as usize,
             threads: self.threads.map_or(cores.min(MOST_THREADS), usize::from),
+            events: events.map(events::Writing::events).unwrap_or_default(),
             policy: Policy { cors: self.cors.clone(), hosts: self.host.iter().cloned().chain(own_names()).collect() },
         }
     }

@@ -1,7 +1,7 @@
 //! The server's numbers, for the status line and the control endpoint.
 
-use h5live::cli::{self, Counter, Gauge, Reply};
-use h5live::serve::{Server, State, Stream};
+use h5live::cli::{self, Counter, Gauge, Histogram, Reply};
+use h5live::serve::{Server, State, Stream, Tally};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 const EVERY: Duration = Duration::from_millis(500);
 /// A live stream without a frame for longer is not healthy.
 const STILL: Duration = Duration::from_secs(5);
+/// /stats lists no more viewers, so that it stays a short answer.
+const MOST_LISTED: usize = 1000;
 
 /// Takes over the numbers in a thread of its own, until the stop.
 pub fn start(server: &Server, cx: &cli::Context) {
@@ -19,6 +21,8 @@ pub fn start(server: &Server, cx: &cli::Context) {
     let mut rows: Vec<Row> = server.streams().iter().map(|s| Row::new(s, cx)).collect();
     let streams = server.streams().to_vec();
     cx.stats.set_health(move || health(&streams));
+    let viewers = server.viewers();
+    cx.stats.set_detail("viewers", move || serde_json::json!(viewers(MOST_LISTED)));
     let streams = server.streams().to_vec();
     cx.control.route("GET", "/streams", move |_| {
         let now = Instant::now();
@@ -58,7 +62,7 @@ struct Row {
     stream: Arc<Stream>,
     viewers: Gauge,
     lag: Gauge,
-    totals: [(Counter, Total); 5],
+    totals: [(Counter, Total); 7],
     dropped: u64,
 }
 
@@ -66,6 +70,12 @@ impl Row {
     fn new(stream: &Arc<Stream>, cx: &cli::Context) -> Row {
         let label = [("stream", stream.name.as_str())];
         let counter = |name, help| cx.stats.counter(name, help, &label);
+        let histogram = |name, help, tally: fn(&Stream) -> &Tally| {
+            let stream = stream.clone();
+            cx.stats.histogram(name, help, &label, move || histogram(tally(&stream)));
+        };
+        histogram("player_latency_seconds", "From capture to screen, as players report it now and then.", |s| &s.numbers.latency);
+        histogram("player_stall_seconds", "How long pictures stood still, as players report.", |s| &s.numbers.stalls);
         Row {
             viewers: cx.stats.gauge("stream_viewers", "Viewers of the stream now.", &label),
             lag: cx.stats.gauge("lag_seconds", "How far the last viewer is behind the newest frame.", &label),
@@ -75,6 +85,10 @@ impl Row {
                 (counter("stream_sent_bytes_total", "Bytes sent to viewers so far."), |s| &s.numbers.bytes_out),
                 (counter("stream_dropped_frames_total", "Frames that late viewers skipped so far."), |s| &s.numbers.dropped),
                 (counter("stream_stalled_total", "Viewers closed so far because they took nothing."), |s| &s.numbers.stalled),
+                (counter("player_dropped_frames_total", "Frames that players had and did not show, as they report."), |s| {
+                    &s.numbers.player_dropped
+                }),
+                (counter("player_errors_total", "Errors of decoding or playback, as players report."), |s| &s.numbers.player_errors),
             ],
             stream: stream.clone(),
             dropped: 0,
@@ -93,4 +107,8 @@ impl Row {
         cx.stats.dropped.add(dropped - std::mem::replace(&mut self.dropped, dropped));
         viewers
     }
+}
+
+fn histogram(tally: &Tally) -> Histogram {
+    Histogram { bounds: &Tally::BOUNDS, counts: tally.counts(), sum: tally.sum().as_secs_f64() }
 }

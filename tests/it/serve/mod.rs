@@ -7,6 +7,8 @@ mod studio;
 mod abuse;
 /// The four ways in which an input's end is met.
 mod endings;
+/// What players report and what happens to viewers: /stats, /metrics, --events.
+mod health;
 /// Outside programs as viewers.
 mod judges;
 /// JPEG streams.

@@ -1,0 +1,101 @@
+//! `--events`: what happens to viewers, as JSON lines.
+
+use anyhow::Context as _;
+use h5live::serve::{EventLog, Events};
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long the program waits at its end for the last lines to be taken.
+const LAST_LINES: Duration = Duration::from_secs(2);
+
+/// Where the lines go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A file descriptor that is open already.
+    Descriptor(u32),
+    /// Appended to, and made if need be.
+    File(PathBuf),
+}
+
+impl FromStr for Place {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Place, String> {
+        match s.parse() {
+            _ if s.is_empty() => Err("expected the number of an open file descriptor, or a file".into()),
+            Ok(0) => Err("0 is stdin".into()),
+            Ok(number) => Ok(Place::Descriptor(number)),
+            Err(_) => Ok(Place::File(s.into())),
+        }
+    }
+}
+
+impl Place {
+    fn open(&self) -> anyhow::Result<File> {
+        let path = match self {
+            Place::Descriptor(number) => PathBuf::from(format!("/dev/fd/{number}")),
+            Place::File(path) => path.clone(),
+        };
+        let make = matches!(self, Place::File(_));
+        OpenOptions::new().append(true).create(make).open(&path).with_context(|| format!("--events {}", path.display()))
+    }
+}
+
+/// A log that is being written.
+pub struct Writing {
+    events: Events,
+    thread: JoinHandle<()>,
+}
+
+/// Starts to write, in a thread of its own: whoever reads the lines slowly delays nobody.
+///
+/// # Errors
+/// The place cannot be opened for writing.
+pub fn start(place: &Place) -> anyhow::Result<Writing> {
+    let file = place.open()?;
+    let (events, log) = Events::new();
+    let thread = std::thread::Builder::new().name("events".into()).spawn(move || write(log, file))?;
+    Ok(Writing { events, thread })
+}
+
+impl Writing {
+    pub fn events(&self) -> Events {
+        self.events.clone()
+    }
+
+    /// Writes what is left, unless nobody takes it.
+    pub fn finish(self) {
+        let until = Instant::now() + LAST_LINES;
+        self.events.end(LAST_LINES);
+        while !self.thread.is_finished() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+fn write(log: EventLog, mut file: File) {
+    for lines in log {
+        if let Err(error) = file.write_all(lines.as_bytes()) {
+            return tracing::warn!("--events: {error}; no more is written");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places() {
+        assert_eq!("3".parse(), Ok(Place::Descriptor(3)));
+        assert_eq!("./3".parse(), Ok(Place::File("./3".into())));
+        assert_eq!("log.jsonl".parse(), Ok(Place::File("log.jsonl".into())));
+        for wrong in ["", "0"] {
+            assert!(wrong.parse::<Place>().is_err(), "{wrong}");
+        }
+    }
+}
