@@ -1,34 +1,70 @@
+import { History } from './history.js';
+import { actionOf } from './keys.js';
+import { choose } from './texts.js';
+import { copyText } from './dom.js';
+import { download, snapshot, snapshotName } from './snapshot.js';
+import { keepVolume, recallVolume } from './memory.js';
 import { Session } from './session.js';
 import { View } from './view.js';
 
 const TICK_MS = 250;
+/** A picture later than this, or with so much in the buffer, is behind: it should not be. */
+const BEHIND_MS = 2000;
+/** Out of sight for this long, a lazy player lets go. */
+const UNSEEN_MS = 1000;
+/** What people may choose from, and what it is called. */
+const CHOICES = [['webcodecs', 'WebCodecs'], ['mse', 'MSE'], ['mjpeg', 'MJPEG'], ['mp4', 'MP4 (HTTP)'], ['multipart', 'MJPEG (HTTP)']];
+/** On a server (React, Vue) there are no elements: there the module may be imported, and does nothing. */
+const Base = globalThis.HTMLElement ?? class {};
 
 /**
  * `<h5-live src="NAME">`: a live picture from h5serve. Attributes, events, methods and parts: docs/player.md.
  *
  * It ties the session, which plays, to the view, which shows, and both to the document.
  */
-export class H5Live extends HTMLElement {
-  static observedAttributes = ['src', 'muted', 'transport', 'controls'];
+export class H5Live extends Base {
+  static observedAttributes = ['src', 'muted', 'transport', 'controls', 'lang'];
 
   #view;
   #session;
+  #history = new History();
   #tick = 0;
+  #volume = 1;
+  #invite = true;
+  #sight = null;
+  #unseen = 0;
+  #away = false;
 
   constructor() {
     super();
-    const actions = { sound: () => (this.muted = !this.muted), full: () => this.#fullscreen(), pip: () => this.#pictureInPicture(), play: () => this.play() };
-    this.#view = new View(this.attachShadow({ mode: 'open' }), actions);
+    this.#view = new View(this.attachShadow({ mode: 'open' }), {
+      toggle: () => this.#act('toggle'),
+      live: () => this.goLive(),
+      sound: () => this.#act('sound'),
+      full: () => this.#fullscreen(),
+      pip: () => this.#pictureInPicture(),
+      snapshot: () => this.#act('snapshot'),
+      retry: () => this.#open(),
+      copy: () => this.#copy(),
+      volume: volume => (this.volume = volume),
+      transport: name => (this.transport = name),
+      transports: CHOICES,
+    });
     this.#session = new Session(this.#view, { change: (state, reason) => this.#changed(state, reason), silence: () => (this.muted = true) });
-    this.addEventListener('fullscreenchange', () => this.#view.fullscreen(document.fullscreenElement === this));
+    this.addEventListener('fullscreenchange', () => this.#refresh());
+    this.addEventListener('keydown', this.#onkey);
   }
 
   connectedCallback() {
     document.addEventListener('visibilitychange', this.#onvisibility);
+    document.addEventListener('keydown', this.#onpagekey);
     addEventListener('online', this.#ononline);
     this.#tick ||= setInterval(() => this.#refresh(), TICK_MS);
-    this.#view.video.muted = this.muted;
+    this.#speak();
+    this.#volume = recallVolume();
+    this.#soundChanged();
     if (this.#session.active) this.play();
+    else if (this.getAttribute('loading') === 'lazy') this.#watchSight();
     else this.#open();
   }
 
@@ -40,9 +76,10 @@ export class H5Live extends HTMLElement {
   attributeChangedCallback(name, old, value) {
     if (old === value || !this.isConnected) return;
     if (name === 'muted') this.#muteChanged();
+    else if (name === 'lang') this.#speak();
     else if (name === 'controls') this.#refresh();
     else if (name === 'transport') this.#session.prefer(this.transport);
-    else this.#open();
+    else if (!this.#away) this.#open();
   }
 
   /** Name of a stream of the server that this module came from, or the address of a stream's page anywhere. */
@@ -62,6 +99,23 @@ export class H5Live extends HTMLElement {
     this.toggleAttribute('muted', Boolean(value));
   }
 
+  /** 0 to 1; kept for the next visit. */
+  get volume() {
+    return this.#volume;
+  }
+
+  set volume(value) {
+    const volume = Math.min(1, Math.max(0, Number(value) || 0));
+    this.#invite = false;
+    if (volume > 0) {
+      this.#volume = volume;
+      keepVolume(volume);
+    }
+    this.#soundChanged();
+    if (this.muted !== (volume === 0)) this.muted = volume === 0;
+    else this.dispatchEvent(new Event('volumechange'));
+  }
+
   /** Which transport is tried first: auto, or the name of one. To change it keeps the picture. */
   get transport() {
     return this.getAttribute('transport') ?? 'auto';
@@ -78,7 +132,10 @@ export class H5Live extends HTMLElement {
 
   /** What is known of the playback now, as plain data. */
   get stats() {
-    return this.#session.stats;
+    const stats = this.#session.stats;
+    // Over plain HTTP only the browser counts.
+    const counted = stats.bytes > 0;
+    return { ...stats, fps: counted ? this.#history.fps : null, bitrate: counted ? this.#history.bitrate : null, volume: this.#volume };
   }
 
   /** Plays, from the live edge: after `stop`, after a pause, and from a gesture where the browser blocked the start. */
@@ -86,30 +143,93 @@ export class H5Live extends HTMLElement {
     this.#session.play();
   }
 
+  /** Keeps the picture that is on the screen, until `play`. */
+  pause() {
+    this.#session.pause();
+  }
+
   /** Lets go of the connection; the last picture stays. `play` begins again. */
   stop() {
     this.#session.stop();
+  }
+
+  /** To the live edge, when the picture is paused or has fallen behind. */
+  goLive() {
+    const stats = this.#session.stats;
+    // What waits in the buffer is skipped; what is late on its way needs a new connection.
+    if (this.state === 'playing' && this.#isBehind(stats) && !(stats.seeks >= 0 && stats.buffer > 1)) this.#open();
+    else this.play();
+  }
+
+  /** The picture on the screen in its full size. @returns {Promise<Blob>} a PNG */
+  snapshot() {
+    return snapshot(this.#view.screen);
+  }
+
+  /** The last part of the address. */
+  get #name() {
+    const last = this.src.split(/[?#]/)[0].split('/').pop();
+    try {
+      return decodeURIComponent(last);
+    } catch {
+      return last;
+    }
   }
 
   #open() {
     this.#session.open(this.src, { sound: !this.muted, transport: this.transport });
   }
 
+  #speak() {
+    this.#view.language.use(choose(this.lang ? [this.lang] : navigator.languages));
+  }
+
   #muteChanged() {
-    this.#view.video.muted = this.muted;
+    this.#soundChanged();
     this.#session.listen(!this.muted);
     this.#refresh();
     this.dispatchEvent(new Event('volumechange'));
   }
 
+  #soundChanged() {
+    this.#view.video.muted = this.muted;
+    this.#session.volume = this.#volume;
+  }
+
   #onvisibility = () => this.#session.visible(!document.hidden);
 
-  #ononline = () => this.#session.state === 'idle' || this.#session.again();
+  #ononline = () => this.#session.resting || this.#away || this.#session.again();
+
+  /** Plays while it can be seen. */
+  #watchSight() {
+    this.#away = true;
+    this.#sight ??= new IntersectionObserver(entries => this.#seen(entries.at(-1).isIntersecting), { rootMargin: '100px' });
+    this.#sight.observe(this);
+  }
+
+  #seen(seen) {
+    clearTimeout(this.#unseen);
+    if (seen && this.#away) {
+      this.#away = false;
+      this.#open();
+    } else if (!seen && !this.#away) {
+      this.#unseen = setTimeout(() => this.#lookedAway(), UNSEEN_MS);
+    }
+  }
+
+  #lookedAway() {
+    if (this.#session.resting || document.pictureInPictureElement === this) return;
+    this.#away = true;
+    this.stop();
+  }
 
   #release() {
     document.removeEventListener('visibilitychange', this.#onvisibility);
+    document.removeEventListener('keydown', this.#onpagekey);
     removeEventListener('online', this.#ononline);
+    this.#sight?.disconnect();
     clearInterval(this.#tick);
+    clearTimeout(this.#unseen);
     this.#tick = 0;
     this.stop();
   }
@@ -119,18 +239,89 @@ export class H5Live extends HTMLElement {
     if (this.isConnected) this.#refresh();
   }
 
+  #isBehind({ latency, buffer }) {
+    return (latency > BEHIND_MS && latency < 60000) || 1000 * buffer > BEHIND_MS;
+  }
+
   #refresh() {
     const busy = this.#session.tick();
+    const stats = this.#session.stats;
+    const now = performance.now();
+    const playing = this.state === 'playing';
+    this.#history.add(now, { ...stats, latency: playing ? stats.latency : null });
     this.#view.show({
-      state: this.#session.state,
+      name: this.#name,
+      state: this.state,
       reason: this.#session.reason,
+      retryIn: this.#session.retryIn === null ? null : this.#session.retryIn / 1000,
       busy,
       seen: this.#session.pictures > 0,
+      behind: playing && this.#isBehind(stats),
       latency: this.#session.latency,
       offersSound: this.#session.offersSound,
       muted: this.muted,
+      invite: this.#invite,
+      volume: this.#volume,
       controls: this.getAttribute('controls') !== 'none',
     });
+    if (this.#view.panel.isOpen) this.#view.panel.show(this.stats, this.#history.latencies(now), this.transport);
+  }
+
+  #onkey = event => {
+    const action = this.getAttribute('keys') === 'none' ? undefined : actionOf(event);
+    if (!action || (action === 'close' && !this.#view.close())) return;
+    event.preventDefault();
+    if (!event.repeat || action === 'louder' || action === 'quieter') this.#act(action);
+  };
+
+  /** With `keys="page"` it takes the keys that nothing else on the page wants. */
+  #onpagekey = event => {
+    const free = event.target === document.body || event.target === document.documentElement;
+    if (free && this.getAttribute('keys') === 'page') this.#onkey(event);
+  };
+
+  /** What a key or a button asks for; where the picture alone would not show it, in words too. */
+  #act(action) {
+    const view = this.#view;
+    const say = (key, values) => view.toast(view.language.say(key, values));
+    const louder = step => {
+      this.volume = Math.round(20 * ((this.muted ? 0 : this.#volume) + step)) / 20;
+      say('volumeAt', { n: Math.round(100 * (this.muted ? 0 : this.#volume)) });
+    };
+    const actions = {
+      toggle: () => (['paused', 'idle', 'blocked'].includes(this.state) ? this.play() : this.pause()),
+      live: () => this.goLive(),
+      sound: () => {
+        this.#invite = false;
+        this.muted = !this.muted;
+        say(this.muted ? 'muted' : 'volumeAt', { n: Math.round(100 * this.#volume) });
+      },
+      louder: () => louder(0.1),
+      quieter: () => louder(-0.1),
+      full: () => this.#fullscreen(),
+      pip: () => this.#pictureInPicture(),
+      snapshot: () => this.#saveSnapshot(say),
+      stats: () => view.panel.toggle(),
+      help: () => view.help.toggle(),
+    };
+    actions[action]?.();
+    this.#refresh();
+  }
+
+  async #saveSnapshot(say) {
+    try {
+      download(await this.snapshot(), snapshotName(this.#name));
+      this.#view.flash();
+      say('snapshotSaved');
+    } catch (error) {
+      say('snapshotFailed', { why: error.message });
+    }
+  }
+
+  async #copy() {
+    const report = { ...this.stats, page: location.href, time: new Date().toISOString(), browser: navigator.userAgent };
+    const copied = await copyText(JSON.stringify(report, null, 2), this.#view.panel.element);
+    this.#view.toast(this.#view.language.say(copied ? 'copied' : 'copyFailed'));
   }
 
   #fullscreen() {
@@ -141,8 +332,8 @@ export class H5Live extends HTMLElement {
 
   #pictureInPicture() {
     if (document.pictureInPictureElement) document.exitPictureInPicture();
-    else this.#view.video.requestPictureInPicture().catch(() => {});
+    else this.#view.video.requestPictureInPicture?.().catch(() => {});
   }
 }
 
-if (!customElements.get('h5-live')) customElements.define('h5-live', H5Live);
+if (globalThis.customElements && !customElements.get('h5-live')) customElements.define('h5-live', H5Live);

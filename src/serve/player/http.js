@@ -63,6 +63,13 @@ export class Mp4Transport extends HttpTransport {
     this.element.play().catch(error => error.name === 'NotAllowedError' && this.events.blocked());
   }
 
+  /** Without this the browser would go on reading. */
+  stop() {
+    super.stop();
+    this.element.removeAttribute('src');
+    this.element.load();
+  }
+
   #moved() {
     if (this.element.currentTime === 0) return;
     this.#seen = true;

@@ -11,7 +11,7 @@ use sha1::{Digest, Sha1};
 use std::sync::LazyLock;
 
 /// The parts of `h5live.js`; each imports only from those before it.
-const PARTS: [(&str, &str); 15] = [
+const PARTS: [(&str, &str); 22] = [
     ("clock.js", include_str!("clock.js")),
     ("controller.js", include_str!("controller.js")),
     ("bmff.js", include_str!("bmff.js")),
@@ -24,7 +24,14 @@ const PARTS: [(&str, &str); 15] = [
     ("jpeg.js", include_str!("jpeg.js")),
     ("http.js", include_str!("http.js")),
     ("session.js", include_str!("session.js")),
+    ("history.js", include_str!("history.js")),
+    ("keys.js", include_str!("keys.js")),
+    ("memory.js", include_str!("memory.js")),
+    ("snapshot.js", include_str!("snapshot.js")),
+    ("texts.js", include_str!("texts.js")),
     ("style.js", include_str!("style.js")),
+    ("dom.js", include_str!("dom.js")),
+    ("panel.js", include_str!("panel.js")),
     ("view.js", include_str!("view.js")),
     ("h5live.js", include_str!("h5live.js")),
 ];

@@ -1,72 +1,156 @@
-import './h5live.js';
+import { Language, copyText, h, icon, label, tell } from './h5live.js';
 
 /** The page for one stream (`/NAME`) and for all of them (`/`). */
 
 const REFRESH_MS = 5000;
-const main = document.querySelector('main');
-const title = document.querySelector('h1');
+const language = new Language();
+const say = (key, values) => language.say(key, values);
+const find = selector => document.querySelector(selector);
+const [main, title, nav, notice] = ['main', 'h1', 'nav', '.notice'].map(find);
 
-function player(name) {
-  const element = document.createElement('h5-live');
-  element.setAttribute('src', encodeURIComponent(name));
-  element.muted = true;
-  return element;
+document.documentElement.lang = language.name;
+find('.home').setAttribute('aria-label', `h5live: ${say('allStreams')}`);
+
+function player(name, attributes) {
+  return h('h5-live', { src: encodeURIComponent(name), muted: '', ...attributes });
 }
 
-function tile(name) {
-  const figure = document.createElement('figure');
-  const caption = document.createElement('figcaption');
-  const link = document.createElement('a');
-  link.href = encodeURIComponent(name);
-  link.textContent = name;
-  caption.append(link);
-  figure.append(player(name), caption);
-  figure.dataset.name = name;
-  return figure;
+/** `640 × 360 · 30 fps · avc1, opus`, as far as it is known. */
+function about({ width, height, fps, codecs }) {
+  const kinds = codecs.map(codec => codec.split('.')[0]);
+  return [width && `${width} × ${height}`, fps > 0 && `${Number(fps.toFixed(1))} fps`, kinds.join(', ')].filter(Boolean).join(' · ');
 }
 
-function one(name) {
-  document.title = `${name} · h5live`;
-  document.body.className = 'one';
-  title.textContent = name;
-  main.replaceChildren(player(name));
+/** One stream, with what there is to know of it, and how to have it elsewhere. */
+class OnePage {
+  #about = h('p', { class: 'about' });
+
+  constructor(name) {
+    this.name = name;
+    document.title = `${name} · h5live`;
+    document.body.className = 'one';
+    title.textContent = name;
+    const dialog = embed(name);
+    const open = h('button', { type: 'button', class: 'quiet' }, icon('code'), h('span', {}, say('embed')));
+    open.addEventListener('click', () => dialog.showModal());
+    nav.replaceChildren(open);
+    main.replaceChildren(player(name, { keys: 'page' }), this.#about, dialog);
+  }
+
+  show(streams) {
+    const stream = streams[this.name];
+    tell(this.#about, stream ? [about(stream), say('viewers', { n: stream.viewers })].filter(Boolean).join(' · ') : '');
+  }
 }
 
-/** Streams come and go: what stays is not touched, so that it plays on. */
-function many(names) {
-  document.title = 'h5live';
-  document.body.className = names.length ? 'many' : 'none';
-  title.textContent = names.length ? '' : 'No streams yet';
-  const tiles = new Map([...main.querySelectorAll('figure')].map(f => [f.dataset.name, f]));
-  if (tiles.size === 0) main.replaceChildren();
-  for (const [name, figure] of tiles) if (!names.includes(name)) figure.remove();
-  for (const name of names) if (!tiles.has(name)) main.append(tile(name));
+/** A snippet to copy and to paste. */
+function embed(name) {
+  const base = new URL('.', location.href).href;
+  const path = encodeURIComponent(name);
+  const snippet = `<script type="module" src="${base}h5live.js"></script>\n<h5-live src="${path}" muted></h5-live>`;
+  const close = h('button', { type: 'button', class: 'round' }, icon('close'));
+  label(close, say('close'));
+  const done = h('span', { role: 'status', class: 'done' });
+  const copy = h('button', { type: 'button', class: 'main' }, icon('copy'), h('span', {}, say('copy')));
+  const dialog = h('dialog', { 'aria-labelledby': 'embed-title' },
+    h('header', {}, h('h2', { id: 'embed-title' }, say('embedTitle')), close),
+    h('p', {}, say('embedMore')),
+    h('pre', { tabindex: '0' }, h('code', {}, snippet)),
+    h('p', { class: 'actions' }, copy, done),
+    h('h3', {}, say('embedDirect')),
+    h('pre', { tabindex: '0' }, h('code', {}, `mpv --profile=low-latency ${base}${path}.mp4`)));
+  close.addEventListener('click', () => dialog.close());
+  dialog.addEventListener('click', event => event.target === dialog && dialog.close());
+  dialog.addEventListener('close', () => (done.textContent = ''));
+  copy.addEventListener('click', async () => (done.textContent = say((await copyText(snippet, dialog)) ? 'copied' : 'copyFailed')));
+  return dialog;
+}
+
+/** All streams: those that are or were live here as players, the others as a list. */
+class ManyPage {
+  #tiles = new Map();
+  #grid = h('section', { class: 'grid' });
+  #list = h('ul');
+  #offline = h('section', { class: 'offline', hidden: '' }, h('h2', {}, say('offlineTitle')), this.#list);
+  #none = h('section', { class: 'none', hidden: '' }, h('h2', {}, say('noStreams')), h('p', {}, say('noStreamsMore')), h('pre', {}, h('code', {}, 'h5cap test | h5enc | h5mux | h5serve')));
+
+  constructor() {
+    document.title = 'h5live';
+    document.body.className = 'many';
+    this.#grid.setAttribute('aria-label', say('allStreams'));
+    main.replaceChildren(this.#grid, this.#offline, this.#none);
+  }
+
+  /** Streams come and go: what stays is not touched, so that it plays on. */
+  show(streams) {
+    const all = Object.values(streams);
+    const live = all.filter(stream => stream.state === 'live').length;
+    for (const [name, tile] of this.#tiles) {
+      if (name in streams && streams[name].state !== 'ended') continue;
+      tile.remove();
+      this.#tiles.delete(name);
+    }
+    for (const stream of all) if (stream.state === 'live' && !this.#tiles.has(stream.name)) this.#add(stream.name, all);
+    for (const [name, tile] of this.#tiles) tell(tile.querySelector('figcaption span'), describe(streams[name]));
+    this.#showOffline(all.filter(stream => !this.#tiles.has(stream.name)));
+    this.#none.hidden = all.length > 0;
+    tell(title, all.length === 0 ? '' : say(live < all.length ? 'countsOffline' : 'counts', { live, offline: all.length - live }));
+  }
+
+  /** In the order of the list. */
+  #add(name, all) {
+    const link = h('a', { href: encodeURIComponent(name) }, name);
+    const tile = h('figure', { 'data-name': name }, player(name, { loading: 'lazy' }), h('figcaption', {}, link, h('span')));
+    const names = all.map(stream => stream.name);
+    const next = names.slice(names.indexOf(name) + 1).find(other => this.#tiles.has(other));
+    this.#grid.insertBefore(tile, this.#tiles.get(next) ?? null);
+    this.#tiles.set(name, tile);
+  }
+
+  #showOffline(streams) {
+    this.#offline.hidden = streams.length === 0;
+    const shown = streams.map(({ name, state }) => `${name} ${state}`).join();
+    if (this.#list.dataset.shown === shown) return;
+    this.#list.dataset.shown = shown;
+    this.#list.replaceChildren(...streams.map(stream => h('li', {}, h('a', { href: encodeURIComponent(stream.name) }, h('b', {}, stream.name), h('span', {}, describe(stream))))));
+  }
+}
+
+function describe(stream) {
+  if (stream.state === 'live') return about(stream);
+  return say(stream.state === 'ended' ? 'offlineEnded' : 'offlineWaiting');
 }
 
 async function streams() {
   const answer = await fetch('api/streams', { cache: 'no-store' });
   if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
-  return Object.keys(await answer.json());
+  return answer.json();
 }
 
-let shown = null;
+const asked = decodeURIComponent(location.pathname.split('/').pop());
+let page = asked ? new OnePage(asked) : null;
+let timer = 0;
+
+/** The page of all streams is that of the stream, where there is but one. */
+function pageFor(names) {
+  if (asked) return page;
+  if (names.length === 1) return page?.name === names[0] ? page : new OnePage(names[0]);
+  return page instanceof ManyPage ? page : new ManyPage();
+}
 
 async function refresh() {
+  clearTimeout(timer);
   try {
-    const names = await streams();
-    if (String(names) === shown) return;
-    shown = String(names);
-    if (names.length === 1) one(names[0]);
-    else many(names);
+    const all = await streams();
+    page = pageFor(Object.keys(all));
+    page.show(all);
+    tell(notice, '');
   } catch {
-    // The players themselves say that the server is away.
+    // A player says so itself.
+    tell(notice, page instanceof OnePage ? '' : say('serverAway'));
   }
+  if (!document.hidden) timer = setTimeout(refresh, REFRESH_MS);
 }
 
-const name = decodeURIComponent(location.pathname.split('/').pop());
-if (name) {
-  one(name);
-} else {
-  refresh();
-  setInterval(refresh, REFRESH_MS);
-}
+document.addEventListener('visibilitychange', () => document.hidden || refresh());
+refresh();

@@ -181,16 +181,31 @@ export class Session {
 
   /** Lets go of the connection; the last picture stays. `play` begins again. */
   stop() {
+    this.#rest('idle');
+  }
+
+  /** As `stop`, but somebody only wants to look at the picture for a while. */
+  pause() {
+    this.#rest('paused');
+  }
+
+  #rest(state) {
     clearTimeout(this.#park);
+    this.#stage.hold();
     this.#drop();
-    this.#setState('idle');
+    this.#setState(state);
+  }
+
+  /** Nobody wants it to play. */
+  get resting() {
+    return !this.#transport && (this.#state === 'idle' || this.#state === 'paused');
   }
 
   /** Another transport first, from now on; the last picture stays until the new one has its own. */
   prefer(transport) {
     this.#asked = TRANSPORTS[transport] ? transport : 'auto';
     this.#forget();
-    if (this.#state !== 'idle') this.#connect();
+    if (!this.resting) this.#connect();
   }
 
   /** With sound or without. */
@@ -215,7 +230,7 @@ export class Session {
     clearTimeout(this.#park);
     if (!visible) this.#park = setTimeout(() => this.#sound || document.pictureInPictureElement || this.#drop(), PARK_MS);
     else if (this.#transport) this.#transport.foreground();
-    else if (this.#state !== 'idle') this.again();
+    else if (!this.resting) this.again();
   }
 
   /** There is a network again, or somebody does not want to wait for the next attempt. */
@@ -231,10 +246,10 @@ export class Session {
     const now = performance.now();
     const frame = 1000 * (this.#transport?.edge?.chunk ?? 0);
     const still = document.hidden ? 0 : now - Math.max(this.#shownAt, this.#begun);
-    const busy = still > Math.max(BUSY_MS, 2.5 * frame) && this.#state !== 'idle';
+    const busy = still > Math.max(BUSY_MS, 2.5 * frame) && !this.resting;
     const link = this.#transport?.link;
     const quiet = link?.opened && now - link.dataAt > Math.max(QUIET_MS, 3 * frame);
-    if (['playing', 'stalled', 'waiting', 'paused'].includes(this.#state)) {
+    if (this.#transport && ['playing', 'stalled', 'waiting', 'paused'].includes(this.#state)) {
       const paused = this.#transport?.constructor.surface === 'video' && this.#stage.video.paused && this.#pictures > 0;
       this.#setState(paused ? 'paused' : !busy ? 'playing' : quiet ? 'waiting' : 'stalled');
     } else if (this.#state === 'connecting' && quiet) {

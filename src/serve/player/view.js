@@ -1,73 +1,133 @@
+import { Help, Panel, milliseconds } from './panel.js';
+import { Language } from './texts.js';
 import { STYLE } from './style.js';
-
-/** Strokes on a 24×24 grid. */
-const ICONS = {
-  muted: ['M11 5 6.5 9H3v6h3.5L11 19z', 'm16 9.5 5 5m0-5-5 5'],
-  sound: ['M11 5 6.5 9H3v6h3.5L11 19z', 'M15 9a4.2 4.2 0 0 1 0 6M17.8 6.2a8.2 8.2 0 0 1 0 11.6'],
-  full: ['M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5'],
-  unfull: ['M9 4v5H4M20 9h-5V4M15 20v-5h5M4 15h5v5'],
-  pip: ['M21 10V6a1 1 0 0 0-1-1H4a1 1 0 0 0-1 1v12a1 1 0 0 0 1 1h6', 'M13.5 13.5H21V19h-7.5z'],
-  play: ['M8 5v14l11-7z'],
-};
-
-/** What the player says to people. */
-export const TEXT = {
-  live: 'LIVE',
-  connecting: 'Connecting',
-  playing: 'Playing live',
-  waiting: 'Waiting for the source',
-  stalled: 'Waiting for the network',
-  reconnecting: 'Reconnecting',
-  blocked: 'Tap to play',
-  unplayable: 'Cannot be played here',
-  paused: 'Paused',
-  idle: 'Stopped',
-  unmute: 'Tap to unmute',
-  mute: 'Mute',
-  sound: 'Sound on',
-  full: 'Full screen',
-  unfull: 'Leave full screen',
-  pip: 'Picture in picture',
-};
+import { button, h, icon, label, tell } from './dom.js';
 
 /** The pointer was still for this long: the buttons go away. */
 const CALM_MS = 2500;
+const TOAST_MS = 1800;
+/** No picture is to be had now. */
+const LOST = ['reconnecting', 'unplayable', 'waiting'];
+/** A latency outside of this comes of clocks that do not agree, or of a recording that tells its own time: it is not shown. */
+const BELIEVED_MS = [-20, 60000];
 
 /**
  * The player's face, inside the shadow root: elements for the picture, and what lies over them. It holds no state of its own but what
  * is shown.
+ *
+ * @typedef {object} Actions  What the buttons do; each but the last three without arguments.
+ * @property {() => void} toggle    play or pause
+ * @property {() => void} live      to the live edge
+ * @property {() => void} sound     mute or unmute
+ * @property {() => void} full
+ * @property {() => void} pip
+ * @property {() => void} snapshot
+ * @property {() => void} retry     at once
+ * @property {() => void} copy      the statistics
+ * @property {(volume: number) => void} volume
+ * @property {(name: string) => void} transport
+ * @property {[string, string][]} transports  those to choose from: name, and name for people
  */
 export class View {
   #root;
   #parts = {};
   #calm = 0;
+  #toasted = 0;
   #sheet = new CSSStyleSheet();
+  language = new Language();
 
-  /** @param {ShadowRoot} shadow @param {{sound(): void, full(): void, pip(): void, play(): void}} actions what the buttons do */
+  /** @param {ShadowRoot} shadow @param {Actions} actions */
   constructor(shadow, actions) {
-    const part = (name, element) => (this.#parts[name] = element);
     this.video = h('video', { part: 'video', playsinline: '', tabindex: '-1' });
     this.image = h('img', { part: 'image', alt: '', hidden: '' });
     this.canvas = h('canvas', { part: 'canvas', width: '0', height: '0', hidden: '' });
     this.still = h('canvas', { part: 'still', hidden: '', 'aria-hidden': 'true' });
-    this.#root = h('div', { class: 'root', part: 'root' }, this.video, this.image, this.canvas, this.still,
-      part('badge', h('div', { class: 'badge', part: 'badge', hidden: '' }, h('i'), h('b', {}, TEXT.live), part('latency', h('span', { part: 'latency' })))),
-      h('div', { class: 'center' },
-        part('spinner', h('div', { class: 'spinner', part: 'spinner', hidden: '' })),
-        part('play', button('play', TEXT.blocked, actions.play, { class: 'play', hidden: '' })),
-        part('note', h('div', { class: 'note', part: 'message', hidden: '' }))),
-      part('bar', h('div', { class: 'bar', part: 'controls' },
-        part('sound', button('sound', TEXT.mute, actions.sound, { class: 'sound', hidden: '' })),
-        part('pip', button('pip', TEXT.pip, actions.pip, { hidden: '' })),
-        part('full', button('full', TEXT.full, actions.full)))),
-      part('unmute', button('muted', TEXT.unmute, actions.sound, { class: 'pill', hidden: '' }, h('span', { part: 'unmute-text' }, TEXT.unmute))),
-      part('status', h('div', { class: 'sr', role: 'status' })));
+    this.help = new Help(this.language);
+    this.panel = new Panel(this.language, { ...actions, help: () => { this.panel.close(); this.help.open(); } });
+    this.#root = h('div', { class: 'root', part: 'root', role: 'group', tabindex: '0' },
+      h('div', { class: 'picture' }, this.video, this.image, this.canvas, this.still),
+      this.#part('flash', h('div', { class: 'flash', hidden: '' })),
+      this.#badge(actions),
+      this.#part('unmute', this.#spoken('unmute', actions.sound, { class: 'pill', part: 'button muted-button', hidden: '' }, icon('muted'))),
+      this.#centre(actions),
+      this.#bar(actions),
+      this.#part('toast', h('div', { class: 'toast', role: 'status', part: 'toast' })),
+      this.panel.element,
+      this.help.element,
+      this.#part('status', h('div', { class: 'sr', role: 'status' })));
     this.#sheet.replaceSync(STYLE);
     shadow.adoptedStyleSheets = [this.#sheet];
     shadow.append(this.#root);
-    for (const name of ['pointermove', 'pointerdown']) this.#root.addEventListener(name, () => this.#wake());
-    this.#root.addEventListener('pointerleave', e => e.pointerType === 'mouse' && this.#sleep());
-    this.video.addEventListener('dblclick', actions.full);
+    this.#listen(actions);
+  }
+
+  #part(name, element) {
+    return (this.#parts[name] = element);
+  }
+
+  /** An element that says one thing, in the language of the day. */
+  #words(tag, key, attributes) {
+    const element = h(tag, attributes);
+    this.language.follow(() => tell(element, this.language.say(key)));
+    return element;
+  }
+
+  /** A button with words on it. */
+  #spoken(key, run, attributes, ...children) {
+    const element = h('button', { type: 'button', ...attributes }, ...children, this.#words('span', key, { part: `${key}-text` }));
+    element.addEventListener('click', run);
+    return element;
+  }
+
+  /** A button with an icon alone, whose name never changes. */
+  #named(name, key, run, attributes) {
+    const element = button(name, run, attributes);
+    this.language.follow(() => label(element, this.language.say(key)));
+    return element;
+  }
+
+  #badge({ live }) {
+    const badge = h('button', { type: 'button', class: 'badge', part: 'badge', hidden: '' }, h('i'), this.#part('word', h('b')), this.#part('latency', h('span', { part: 'latency' })), this.#part('go', this.#words('em', 'goLive')));
+    badge.addEventListener('click', () => (this.#parts.go.hidden ? this.panel.toggle() : live()));
+    return this.#part('badge', badge);
+  }
+
+  #centre({ toggle, retry }) {
+    return h('div', { class: 'centre' },
+      this.#part('spinner', h('div', { class: 'spinner', part: 'spinner', hidden: '' })),
+      this.#part('big', button('play', toggle, { class: 'big', hidden: '' })),
+      this.#part('note', h('div', { class: 'note', part: 'message', hidden: '' },
+        this.#part('title', h('strong')),
+        this.#part('reason', h('span')),
+        this.#part('retry', this.#spoken('retry', retry, { class: 'text', part: 'button retry-button' })))));
+  }
+
+  #bar({ toggle, sound, volume, snapshot, pip, full }) {
+    const slider = h('input', { type: 'range', min: '0', max: '1', step: '0.05', part: 'volume' });
+    slider.addEventListener('input', () => volume(slider.valueAsNumber));
+    this.language.follow(() => label(slider, this.language.say('volume')));
+    return this.#part('bar', h('div', { class: 'bar', part: 'controls' },
+      this.#part('play', button('pause', toggle, { part: 'button play-button' })),
+      this.#part('sound', h('div', { class: 'sound', hidden: '' }, this.#part('mute', button('sound', sound)), this.#part('slider', slider))),
+      h('span', { class: 'gap' }),
+      this.#part('snapshot', this.#named('snapshot', 'snapshot', snapshot)),
+      this.#part('stats', this.#named('stats', 'stats', () => this.panel.toggle())),
+      this.#part('pip', this.#named('pip', 'pip', pip, { hidden: '' })),
+      this.#part('full', button('full', full))));
+  }
+
+  #listen({ full }) {
+    const root = this.#root;
+    const isPicture = e => !e.target.closest('button, .bar, .sheet, .note');
+    root.addEventListener('pointermove', e => e.pointerType === 'mouse' && this.#wake());
+    root.addEventListener('pointerleave', e => e.pointerType === 'mouse' && this.#sleep());
+    root.addEventListener('focusin', () => this.#wake());
+    root.addEventListener('pointerup', e => {
+      // A finger brings the buttons, and takes them away again.
+      if (e.pointerType !== 'mouse' && isPicture(e) && root.classList.contains('active')) this.#sleep();
+      else this.#wake();
+    });
+    root.addEventListener('dblclick', e => isPicture(e) && full());
     this.video.addEventListener('resize', () => this.#ratio(this.video.videoWidth, this.video.videoHeight));
     this.image.addEventListener('load', () => this.#ratio(this.image.naturalWidth, this.image.naturalHeight));
   }
@@ -83,6 +143,11 @@ export class View {
     if (!this.canvas.hidden) return { element: this.canvas, width: this.canvas.width, height: this.canvas.height };
     const { videoWidth, videoHeight, readyState } = this.video;
     return { element: this.video, width: readyState < 2 ? 0 : videoWidth, height: readyState < 2 ? 0 : videoHeight };
+  }
+
+  /** What is on the screen: the picture that is kept, while there is no newer one. */
+  get screen() {
+    return this.still.hidden ? this.picture : { element: this.still, width: this.still.width, height: this.still.height };
   }
 
   /** Keeps the picture that is on the screen over what comes, until `release`. */
@@ -101,37 +166,104 @@ export class View {
 
   /**
    * @param {object} now
+   * @param {string} now.name of the stream
    * @param {string} now.state one of the states in docs/player.md
    * @param {string} now.reason why, in words; '' when all is well
+   * @param {number | null} now.retryIn seconds until the next attempt
    * @param {boolean} now.seen there was a picture
    * @param {boolean} now.busy the picture has stood still for long enough to say so
+   * @param {boolean} now.behind the picture is later than it has to be
    * @param {number | null} now.latency in ms
    * @param {boolean} now.offersSound the stream has, or may have, sound
    * @param {boolean} now.muted
+   * @param {boolean} now.invite nobody has touched the sound yet: it is offered over the picture
+   * @param {number} now.volume
    * @param {boolean} now.controls
    */
-  show({ state, reason, busy, seen, latency, offersSound, muted, controls }) {
-    const p = this.#parts;
+  show(now) {
+    const { name, state, busy, seen, controls } = now;
     if (!this.canvas.hidden) this.#ratio(this.canvas.width, this.canvas.height);
-    const waitsForTap = state === 'blocked' || state === 'paused';
-    this.#root.classList.toggle('live', state === 'playing' && !busy);
-    this.#root.classList.toggle('lost', ['reconnecting', 'unplayable', 'waiting'].includes(state));
-    p.badge.hidden = !controls || !seen || state === 'idle';
-    p.latency.textContent = state === 'playing' && latency !== null ? latencyText(latency) : '';
-    p.spinner.hidden = !busy || waitsForTap;
-    p.play.hidden = !waitsForTap;
-    p.note.hidden = !busy || !(reason || state === 'waiting');
-    p.note.textContent = reason ? `${TEXT[state]}: ${reason}` : TEXT[state];
-    p.unmute.hidden = !controls || !muted || !offersSound || waitsForTap;
-    p.sound.hidden = muted || !offersSound;
+    const lost = LOST.includes(state);
+    const paused = state === 'paused' || state === 'idle';
+    this.#root.classList.toggle('lost', lost);
+    this.#root.classList.toggle('paused', paused);
+    this.#root.classList.toggle('empty', !seen);
+    this.#root.setAttribute('aria-label', this.language.say('player', { name }));
+    this.#showBadge(now, paused, lost);
+    this.#showCentre(now, paused || state === 'blocked');
+    this.#showSound(now, paused || lost);
+    const p = this.#parts;
     p.bar.hidden = !controls;
     p.pip.hidden = !(document.pictureInPictureEnabled && !this.video.hidden && this.video.requestPictureInPicture);
-    if (p.status.textContent !== TEXT[state]) p.status.textContent = TEXT[state];
+    p.snapshot.hidden = !seen;
+    face(p.play, paused ? 'play' : 'pause', this.language.say(paused ? 'play' : 'pause'));
+    this.fullscreen(document.fullscreenElement === this.#root.getRootNode().host);
+    tell(p.status, busy || state === 'playing' || paused ? this.language.say(state) : '');
+    if (!controls) this.panel.close();
+  }
+
+  #showBadge({ state, busy, seen, latency, behind, controls }, paused, lost) {
+    const p = this.#parts;
+    const live = state === 'playing' && !busy && !behind;
+    const known = state === 'playing' && latency !== null && latency > BELIEVED_MS[0] && latency < BELIEVED_MS[1];
+    this.#root.classList.toggle('live', live);
+    p.badge.hidden = !controls || !seen;
+    p.go.hidden = !(behind || paused);
+    tell(p.word, this.language.say(paused ? 'paused' : lost ? 'offline' : behind ? 'behind' : 'live'));
+    tell(p.latency, known ? milliseconds(latency) : '');
+    p.latency.hidden = !known;
+    p.badge.title = p.go.hidden ? `${this.language.say('latency')}: ${this.language.say('latencyMore')}` : '';
+  }
+
+  #showCentre({ state, reason, retryIn, busy, seen }, waitsForTap) {
+    const p = this.#parts;
+    const lost = LOST.includes(state);
+    p.spinner.hidden = !busy || waitsForTap || state === 'unplayable';
+    p.big.hidden = !waitsForTap;
+    label(p.big, this.language.say(state === 'blocked' ? 'blocked' : 'play'));
+    p.note.hidden = !busy || waitsForTap || !(lost || !seen);
+    tell(p.title, this.language.say(state));
+    const more = state === 'waiting' ? this.language.say('waitingMore') : this.language.reason(reason);
+    const soon = retryIn === null ? '' : retryIn > 0.5 ? this.language.say('retryIn', { s: Math.ceil(retryIn) }) : this.language.say('retrying');
+    tell(p.reason, [more, soon].filter(Boolean).join(' · '));
+    p.reason.hidden = !p.reason.textContent;
+    p.retry.hidden = !(retryIn > 1.5);
+  }
+
+  #showSound({ offersSound, muted, invite, volume, controls }, still) {
+    const p = this.#parts;
+    p.unmute.hidden = !controls || !muted || !offersSound || !invite || still;
+    p.sound.hidden = !offersSound;
+    face(p.mute, muted ? 'muted' : 'sound', this.language.say(muted ? 'sound' : 'mute'));
+    const level = muted ? 0 : volume;
+    if (p.slider.valueAsNumber !== level) p.slider.value = level;
   }
 
   fullscreen(on) {
-    this.#parts.full.replaceChildren(icon(on ? 'unfull' : 'full'));
-    label(this.#parts.full, on ? TEXT.unfull : TEXT.full);
+    face(this.#parts.full, on ? 'unfull' : 'full', this.language.say(on ? 'unfull' : 'full'));
+  }
+
+  /** A few words for a moment. */
+  toast(text) {
+    const { toast } = this.#parts;
+    toast.textContent = text;
+    toast.classList.add('on');
+    clearTimeout(this.#toasted);
+    this.#toasted = setTimeout(() => toast.classList.remove('on'), TOAST_MS);
+  }
+
+  /** As a shutter does. */
+  flash() {
+    const { flash } = this.#parts;
+    flash.hidden = false;
+    setTimeout(() => (flash.hidden = true), 220);
+  }
+
+  /** Closes what is open; says whether there was anything. */
+  close() {
+    const open = [this.help, this.panel].find(sheet => sheet.isOpen);
+    open?.close();
+    return open !== undefined;
   }
 
   #ratio(width, height) {
@@ -149,34 +281,11 @@ export class View {
   }
 }
 
-function latencyText(ms) {
-  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
-}
-
-function button(name, text, run, attributes = {}, ...children) {
-  const element = h('button', { type: 'button', part: `button ${name}-button`, ...attributes }, icon(name), ...children);
+/** Another icon and another name for a button, where they have changed. */
+function face(element, name, text) {
+  if (element.dataset.icon !== name) {
+    element.dataset.icon = name;
+    element.querySelector('.icon').replaceWith(icon(name));
+  }
   label(element, text);
-  element.addEventListener('click', run);
-  return element;
-}
-
-function label(element, text) {
-  element.setAttribute('aria-label', text);
-  element.title = text;
-}
-
-function icon(name) {
-  const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
-  svg.setAttribute('viewBox', '0 0 24 24');
-  svg.setAttribute('aria-hidden', 'true');
-  for (const d of ICONS[name]) svg.appendChild(document.createElementNS(svg.namespaceURI, 'path')).setAttribute('d', d);
-  return svg;
-}
-
-/** An element, without innerHTML, which pages with Trusted Types refuse. */
-function h(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children);
-  return element;
 }

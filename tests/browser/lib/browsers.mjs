@@ -27,12 +27,14 @@ const FIREFOX_PREFS = {
 /** Each as `{name, open()}`; `open` gives `{page, requests, errors, close()}`. */
 export const browsers = [{ name: 'Chromium', open: chromium }, { name: 'Firefox', open: firefox }];
 
-export async function chromium({ args = [], size = [1000, 700], dark = false } = {}) {
+/** @param {object} [options] `phone`: a touch screen of so many pixels; `language` as in `zh-CN`; `more`: of playwright */
+export async function chromium({ args = [], size = [1000, 700], dark = false, phone = false, language = 'en-US', more = {} } = {}) {
   if (!CHROMIUM) throw new Error('no Chromium found; set CHROMIUM to its path');
   const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'h5live-chromium-'));
   const context = await playwright.launchPersistentContext(profile, {
     executablePath: CHROMIUM, headless: true, chromiumSandbox: false, args: [...CHROMIUM_ARGS, ...args],
-    viewport: { width: size[0], height: size[1] }, colorScheme: dark ? 'dark' : 'light',
+    viewport: { width: size[0], height: size[1] }, colorScheme: dark ? 'dark' : 'light', locale: language,
+    ...(phone && { hasTouch: true, isMobile: true, deviceScaleFactor: 2 }), ...more,
   });
   const page = context.pages()[0] ?? (await context.newPage());
   const close = async () => {
@@ -42,9 +44,11 @@ export async function chromium({ args = [], size = [1000, 700], dark = false } =
   return { ...(await listen(page)), context, close };
 }
 
-export async function firefox({ prefs = {}, size = [1000, 700] } = {}) {
+export async function firefox({ prefs = {}, size = [1000, 700], dark = false, language = 'en-US' } = {}) {
+  const look = { 'layout.css.prefers-color-scheme.content-override': dark ? 0 : 1, 'intl.accept_languages': language };
+
   if (!FIREFOX) throw new Error('no Firefox found; set FIREFOX to its path');
-  const browser = await puppeteer.launch({ browser: 'firefox', executablePath: FIREFOX, headless: true, extraPrefsFirefox: { ...FIREFOX_PREFS, ...prefs } });
+  const browser = await puppeteer.launch({ browser: 'firefox', executablePath: FIREFOX, headless: true, extraPrefsFirefox: { ...FIREFOX_PREFS, ...look, ...prefs } });
   const page = await browser.newPage();
   await page.setViewport({ width: size[0], height: size[1] });
   return { ...(await listen(page)), close: () => browser.close() };
