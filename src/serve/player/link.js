@@ -21,14 +21,13 @@ export class Link {
   #timer = 0;
   #pings = 0;
   #pinged = -Infinity;
-  #heard = performance.now();
 
   /** @param {string} url @param {LinkEvents} events @param {ServerClock} clock outlives the connection */
   constructor(url, events, clock = new ServerClock()) {
     this.clock = clock;
     this.opened = false;
     this.bytes = 0;
-    this.dataAt = performance.now();
+    this.dataAt = this.heardAt = performance.now();
     this.#events = events;
     this.#socket = new WebSocket(url);
     this.#socket.binaryType = 'arraybuffer';
@@ -52,15 +51,15 @@ export class Link {
 
   #onopen() {
     this.opened = true;
-    this.#heard = performance.now();
+    this.heardAt = performance.now();
     this.#events.open();
   }
 
   #onmessage(data) {
-    this.#heard = performance.now();
+    this.heardAt = performance.now();
     if (typeof data !== 'string') {
       this.bytes += data.byteLength;
-      this.dataAt = this.#heard;
+      this.dataAt = this.heardAt;
       this.#events.data(data);
       return;
     }
@@ -69,7 +68,7 @@ export class Link {
       const { t, server } = message.value ?? {};
       // The round trip by the monotonic clock, put on our wall clock of now.
       const wall = Date.now();
-      this.clock.answer(wall - (this.#heard - t), wall, server);
+      this.clock.answer(wall - (this.heardAt - t), wall, server);
     } else if (message) {
       this.#events.message(message);
     }
@@ -77,7 +76,7 @@ export class Link {
 
   #watch() {
     const now = performance.now();
-    if (now - this.#heard > SILENCE_MS) return this.#close('no answer from the server', 1006);
+    if (now - this.heardAt > SILENCE_MS) return this.#close('no answer from the server', 1006);
     const pause = this.#pings < PINGS.first ? PINGS.quick : now - this.dataAt > PINGS.quiet ? PINGS.quiet : PINGS.calm;
     if (!this.opened || now - this.#pinged < pause) return;
     this.#pings++;

@@ -11,7 +11,7 @@ use sha1::{Digest, Sha1};
 use std::sync::LazyLock;
 
 /// The parts of `h5live.js`; each imports only from those before it.
-const PARTS: [(&str, &str); 22] = [
+const PARTS: [(&str, &str); 23] = [
     ("clock.js", include_str!("clock.js")),
     ("controller.js", include_str!("controller.js")),
     ("bmff.js", include_str!("bmff.js")),
@@ -23,6 +23,7 @@ const PARTS: [(&str, &str); 22] = [
     ("webcodecs.js", include_str!("webcodecs.js")),
     ("jpeg.js", include_str!("jpeg.js")),
     ("http.js", include_str!("http.js")),
+    ("report.js", include_str!("report.js")),
     ("session.js", include_str!("session.js")),
     ("history.js", include_str!("history.js")),
     ("keys.js", include_str!("keys.js")),

@@ -4,6 +4,7 @@ import { MseTransport } from './mse.js';
 import { CodecsTransport } from './webcodecs.js';
 import { JpegTransport } from './jpeg.js';
 import { Mp4Transport, MultipartTransport } from './http.js';
+import { Reporter } from './report.js';
 
 const TRANSPORTS = { mse: MseTransport, webcodecs: CodecsTransport, mjpeg: JpegTransport, mp4: Mp4Transport, multipart: MultipartTransport };
 /** A picture that stands still for this long, or for two and a half frames where they come more slowly, gets a spinner. */
@@ -72,6 +73,7 @@ export class Session {
   #retry = 0;
   #retryAt = null;
   #park = 0;
+  #reporter = new Reporter();
 
   /**
    * @param {Stage} stage
@@ -126,6 +128,12 @@ export class Session {
     return this.#unreachable >= UNREACHABLE ? 'no WebSocket gets through' : 'best here';
   }
 
+  /** Pictures that came and were never on the screen. */
+  get #unshown() {
+    if (this.#transport instanceof JpegTransport) return this.#transport.dropped;
+    return this.#stage.video.getVideoPlaybackQuality?.().droppedVideoFrames ?? 0;
+  }
+
   /** What is known of the playback now, as plain data. */
   get stats() {
     const { currentTime, playbackRate, buffered } = this.#stage.video;
@@ -151,6 +159,7 @@ export class Session {
       ...edge?.stats,
       appends,
       dropped,
+      unshown: this.#unshown,
       reconnects: this.#reconnects,
     };
   }
@@ -248,13 +257,14 @@ export class Session {
     const still = document.hidden ? 0 : now - Math.max(this.#shownAt, this.#begun);
     const busy = still > Math.max(BUSY_MS, 2.5 * frame) && !this.resting;
     const link = this.#transport?.link;
-    const quiet = link?.opened && now - link.dataAt > Math.max(QUIET_MS, 3 * frame);
+    const quiet = link?.opened && now - link.dataAt > Math.max(QUIET_MS, 3 * frame) && link.heardAt > link.dataAt;
     if (this.#transport && ['playing', 'stalled', 'waiting', 'paused'].includes(this.#state)) {
       const paused = this.#transport?.constructor.surface === 'video' && this.#stage.video.paused && this.#pictures > 0;
       this.#setState(paused ? 'paused' : !busy ? 'playing' : quiet ? 'waiting' : 'stalled');
     } else if (this.#state === 'connecting' && quiet) {
       this.#setState('waiting');
     }
+    this.#reporter.tick(now, this.stats, link);
     return busy;
   }
 
@@ -355,6 +365,7 @@ export class Session {
     if (state === this.#state && reason === this.#reason) return;
     this.#state = state;
     this.#reason = reason;
+    this.#reporter.note(performance.now(), state, reason);
     this.#events.change(state, reason);
   }
 }
