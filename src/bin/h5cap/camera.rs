@@ -85,7 +85,8 @@ pub fn capture(args: &Args, which: &str, cx: &Context, stage: &mut Stage) -> any
         losses.add(counts.losses.saturating_sub(losses.get()));
     }
     let counts = camera.counts();
-    tracing::info!("{} frames, {} lost, {} damaged", counts.frames, counts.lost, counts.damaged);
+    let dropped = stage.dropped();
+    tracing::info!("{} frames, {} lost, {} damaged, {dropped} dropped", counts.frames, counts.lost, counts.damaged);
     Ok(())
 }
 

@@ -64,6 +64,11 @@ impl Stage {
         Ok(())
     }
 
+    /// Packets that the next program was too slow for.
+    pub fn dropped(&self) -> u64 {
+        self.outlet.dropped()
+    }
+
     /// Tells how much was damaged so far.
     pub fn damaged(&self, total: u64) {
         self.stats.damaged.add(total.saturating_sub(self.stats.damaged.get()));

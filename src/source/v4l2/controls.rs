@@ -48,7 +48,7 @@ pub enum Kind {
 /// Why a control was not set.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("no control {0:?}; --list names those there are")]
+    #[error("no control {0:?}")]
     Unknown(String),
     #[error("{id}: {value:?} is not one of {choices}")]
     Value { id: String, value: String, choices: String },

@@ -43,3 +43,12 @@ packets() {
 
 # json FILE EXPRESSION: of Python, with the file's content as d.
 json() { python3 -c 'import json, sys; d = json.load(open(sys.argv[1])); print(eval(sys.argv[2]))' "$1" "$2"; }
+
+# buffers FILE: the driver's time, in microseconds, and sequence number of each buffer in a kernel's trace.
+buffers() { sed -nE 's/.*v4l2_dqbuf: .*timestamp = ([0-9]+), .*sequence = ([0-9]+)/\1 \2/p' "$1" | awk '{ printf "%d %d\n", $1 / 1000, $2 }'; }
+
+# missing FILE [COLUMN]: numbers left out between the first and the last.
+missing() { awk -v c="${2-1}" '{ n++ } NR == 1 { first = $c } { last = $c } END { print last - first + 1 - n }' "$1"; }
+
+# counted NAME: what h5cap counted, "N lost, N damaged".
+counted() { grep -o '[0-9]* lost, [0-9]* damaged' "$out/$1.err"; }

@@ -16,6 +16,7 @@ for scenario in $scenarios; do
     ) > "/mnt/out/$scenario/log" 2>&1
     status=$?
     dmesg -c > "/mnt/out/$scenario/dmesg"
+    cp /mnt/work/*.{log,err} "/mnt/out/$scenario" 2> /dev/null
     rm -rf /mnt/work/*
     echo $status > "/mnt/out/$scenario/status"
 done

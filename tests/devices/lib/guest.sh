@@ -11,7 +11,7 @@ await() {
     shift
     until "$@"; do
         [ $SECONDS -le $end ] || { echo "gave up waiting for: $*" >&2; return 1; }
-        sleep 0.05
+        sleep 0.1
     done
 }
 
@@ -29,12 +29,12 @@ node() {
 plugged() { node "$1" > /dev/null; }
 unplugged() { ! plugged "$1"; }
 
-# plug SERIAL [OPTION...]: a USB camera; its log goes to $out/SERIAL.log, what it says to $out/SERIAL.err.
+# plug SERIAL [OPTION...]: a USB camera; its log is SERIAL.log, what it says SERIAL.err; both are in $out at the end.
 plug() {
     local serial=$1
     shift
     modprobe -a vhci-hcd uvcvideo
-    "$uvcam" --serial "$serial" --log "$out/$serial.log" "$@" 2>> "$out/$serial.err" &
+    "$uvcam" --serial "$serial" --log "$serial.log" "$@" 2>> "$serial.err" &
     pid[$serial]=$!
     await 10 plugged "$serial"
 }
@@ -44,7 +44,7 @@ await_frames() {
     local until=$(($(frames "$1") + $2))
     await $(($2 / 5 + 10)) drawn "$1" "$until"
 }
-frames() { wc -l < "$out/$1.log"; }
+frames() { wc -l < "$1.log"; }
 drawn() { [ "$(frames "$1")" -ge "$2" ]; }
 
 unplug() {
@@ -64,4 +64,16 @@ capture() {
     v4l2-ctl -d "$1" --set-fmt-video "pixelformat=$2,width=${3%x*},height=${3#*x}" --set-parm 30 > /dev/null
     v4l2-ctl -d "$1" --stream-mmap --stream-count "$4" --stream-to "${5##*/}" --verbose 2>&1 | grep '^cap dqbuf' > "$5.txt"
     mv "${5##*/}" "$5"
+}
+
+# traced FILE COMMAND...: what the kernel says of each buffer that is taken meanwhile goes to FILE.
+traced() {
+    local file=$1 tracing=/sys/kernel/tracing
+    shift
+    mountpoint -q $tracing || mount -t tracefs trace $tracing
+    echo > $tracing/trace
+    echo 1 > $tracing/events/v4l2/v4l2_dqbuf/enable
+    "$@"
+    echo 0 > $tracing/events/v4l2/v4l2_dqbuf/enable
+    cat $tracing/trace > "$file"
 }

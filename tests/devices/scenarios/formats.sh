@@ -23,7 +23,7 @@ guest() {
 
     # Three buffers in ten are dropped: the gaps are counted.
     v4l2-ctl -d0 -c percentage_of_dropped_buffers=30
-    "$bin/h5cap" /dev/video0 --format GREY --size 320x180 --rate 30 --duration 4 -v > gaps.mkv 2> "$out/gaps.err"
+    traced "$out/gaps.trace" "$bin/h5cap" /dev/video0 --format GREY --size 320x180 --rate 30 --duration 4 --late block -v > gaps.mkv 2> "$out/gaps.err"
     mv gaps.mkv "$out"
     v4l2-ctl -d0 -c percentage_of_dropped_buffers=0
 
@@ -81,12 +81,9 @@ check() {
     done
     equal "by name" "$(ffprobe -v error -show_entries stream=width,height -of csv=p=0 "$out/name.mkv")" "640,360"
 
-    # At a steady rate, the gaps in the times are the frames that were lost.
-    packets gaps > "$out/gaps.packets"
-    local missing
-    missing=$(awk 'NR > 1 { n += int(($1 - last) / 33333.3 + 0.5) - 1 } { last = $1 } END { print n }' "$out/gaps.packets")
-    between "gaps of 120" "$missing" 15 60
-    expect "gaps are counted" grep -q " $missing lost, 0 damaged" "$out/gaps.err"
+    buffers "$out/gaps.trace" > "$out/gaps.driver"
+    between "frames that the driver dropped, of 120" "$(missing "$out/gaps.driver" 2)" 15 60
+    equal "frames that were counted as lost" "$(counted gaps)" "$(missing "$out/gaps.driver" 2) lost, 0 damaged"
 
     local call
     for call in reqbufs qbuf streamon; do
@@ -94,11 +91,12 @@ check() {
     done
     equal "missing" "$(cat "$out/missing.fails")" '3 h5cap: camera nowhere: no such camera; `h5cap --list` shows those there are'
     expect "format" grep -q '^4 h5cap: /dev/video0: it offers YUYV, UYVY' "$out/format.fails"
-    equal "control" "$(cat "$out/control.fails")" '4 h5cap: /dev/video0: no control "nothing"; --list names those there are; see `h5cap --list`'
+    equal "control" "$(cat "$out/control.fails")" '4 h5cap: /dev/video0: no control "nothing"; see `h5cap --list`'
     expect "value" grep -q '^4 h5cap: /dev/video0: brightness: "999" is not one of 0 to 255' "$out/value.fails"
     expect "busy" grep -q '^1 h5cap: /dev/video0: VIDIOC_.*: it is used by v4l2-ctl (process [0-9]*)' "$out/busy.fails"
     expect "denied" grep -q '^1 h5cap: /dev/video0: not allowed: it belongs to group video' "$out/denied.fails"
     expect "an error is survived" grep -q ' 1 damaged' "$out/errors.err"
     expect "it came back" grep -q 'back after 0' "$out/errors.err"
-    between "frames in 5 s with errors" "$(packets errors | wc -l)" 120 150
+    # On a busy machine some are lost as well.
+    between "frames in 5 s with errors" "$(($(packets errors | wc -l) + $(counted errors | cut -d' ' -f1)))" 120 152
 }

@@ -7,9 +7,8 @@ guest() {
     "$bin/h5cap" --list --json > "$out/list.json"
 
     # 1000 frames, and what the driver said of each.
-    record mjpeg 1002 strace -e trace=ioctl -e signal=none -o strace "$bin/h5cap" camera --size 640x480 -v
-    mv strace "$out"
-    cp "$out/A1.log" "$out/mjpeg.log"
+    traced "$out/mjpeg.trace" record mjpeg 1002 "$bin/h5cap" camera --size 640x480 -v
+    cp A1.log "$out/mjpeg.log"
 
     # H.264 by serial number, raw by a part of the name.
     record h264 70 "$bin/h5cap" camera:A1 --format h264 -v
@@ -35,9 +34,9 @@ guest() {
 record() {
     local name=$1 frames=$2
     shift 2
-    "$@" > "$name.mkv" 2> "$out/$name.err" &
+    "$@" --late block > "$name.mkv" 2> "$out/$name.err" &
     await_frames A1 "$frames"
-    pkill -x h5cap
+    kill $!
     wait $!
     mv "$name.mkv" "$out"
 }
@@ -51,7 +50,10 @@ check() {
     equal "frames lost" "$(counted mjpeg)" "$(missing "$out/mjpeg.numbers") lost, 0 damaged"
     clock "$out/mjpeg.mkv" 640x480 > "$out/mjpeg.clock"
     equal "frame numbers in the picture" "$(cut -d' ' -f1 "$out/mjpeg.clock")" "$(cat "$out/mjpeg.numbers")"
-    driver_times "$out/strace" > "$out/mjpeg.driver"
+    buffers "$out/mjpeg.trace" > "$out/mjpeg.driver"
+    equal "frames that the driver gave" "$(wc -l < "$out/mjpeg.driver")" "$(wc -l < "$out/mjpeg.packets")"
+    # Both count from when the stream was started.
+    equal "numbers in the picture" "$(cut -d' ' -f1 "$out/mjpeg.numbers")" "$(cut -d' ' -f2 "$out/mjpeg.driver")"
     between "largest distance from the driver's times, us" "$(times_apart "$out/mjpeg.driver" "$out/mjpeg.packets")" 0 1000
 
     clock "$out/h264.mkv" 640x480 > "$out/h264.clock"
@@ -80,20 +82,9 @@ check() {
     equal "GET /controls" "$(json "$out/controls.json" '[c["value"] for c in d if c["id"] == "brightness"]')" "[42]"
 }
 
-# What h5cap counted: "N lost, N damaged".
-counted() { grep -o '[0-9]* lost, [0-9]* damaged' "$out/$1.err"; }
-
-# missing FILE: numbers left out between the first and the last.
-missing() { awk '{ n++ } NR == 1 { first = $1 } { last = $1 } END { print last - first + 1 - n }' "$1"; }
-
 complaints() { ffmpeg -v error -nostdin -i "$out/$1.mkv" -fps_mode drop -f rawvideo -pix_fmt gray -y /dev/null 2>&1; }
-
-# The driver's time of each buffer, in microseconds, from a trace of the ioctls.
-driver_times() {
-    sed -nE 's/.*VIDIOC_DQBUF.*timestamp=\{tv_sec=([0-9]+), tv_usec=([0-9]+)\}.*/\1 \2/p' "$1" | awk '{ printf "%d\n", $1 * 1000000 + $2 }'
-}
 
 # times_apart DRIVER PACKETS: the largest difference, both counted from the first frame.
 times_apart() {
-    paste -d' ' "$1" <(cut -d' ' -f1 "$2") | awk 'NF == 2 { if (!n++) { a = $1; b = $2 } d = ($1 - a) - ($2 - b); if (d < 0) d = -d; if (d > max) max = d } END { print max + 0 }'
+    paste -d' ' <(cut -d' ' -f1 "$1") <(cut -d' ' -f1 "$2") | awk 'NF == 2 { if (!n++) { a = $1; b = $2 } d = ($1 - a) - ($2 - b); if (d < 0) d = -d; if (d > max) max = d } END { print max + 0 }'
 }
