@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub enum Reply {
     /// `None` when it has been given out.
@@ -28,6 +28,8 @@ pub struct Endless {
     seat: Seat,
     cursor: Cursor,
     form: Form,
+    /// When hyper last asked for more.
+    asked: Instant,
 }
 
 enum Form {
@@ -68,7 +70,7 @@ impl Reply {
     /// Fragmented MP4 from the newest keyframe on.
     pub fn movie(hub: &Rc<RefCell<Hub>>, feed: usize, choice: &Choice, seat: Seat) -> Reply {
         let cursor = Cursor::start(&hub.borrow().feed(feed).ring, choice, Instant::now(), hub.borrow().patience().lag);
-        Reply::Endless(Box::new(Endless { hub: hub.clone(), feed, seat, cursor, form: Form::Movie { init: None } }))
+        Reply::Endless(Box::new(Endless { hub: hub.clone(), feed, seat, cursor, form: Form::Movie { init: None }, asked: Instant::now() }))
     }
 
     /// JPEG pictures, the newest whenever there is room for one. `early`: the head of each part is sent right after the picture
@@ -76,7 +78,14 @@ impl Reply {
     pub fn multipart(hub: &Rc<RefCell<Hub>>, feed: usize, early: bool, seat: Seat) -> Reply {
         let cursor = Cursor::newest(&hub.borrow().feed(feed).ring, Instant::now());
         let place = if early { Part::Boundary } else { Part::Head };
-        Reply::Endless(Box::new(Endless { hub: hub.clone(), feed, seat, cursor, form: Form::Multipart { early, place } }))
+        Reply::Endless(Box::new(Endless {
+            hub: hub.clone(),
+            feed,
+            seat,
+            cursor,
+            form: Form::Multipart { early, place },
+            asked: Instant::now(),
+        }))
     }
 }
 
@@ -106,6 +115,7 @@ impl Body for Reply {
 
 impl Endless {
     fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        self.asked = Instant::now();
         let next = match self.form {
             Form::Movie { .. } => self.next_movie(),
             Form::Multipart { .. } => self.next_part(),
@@ -175,6 +185,19 @@ impl Endless {
         };
         *place = next;
         Next::Data(data)
+    }
+}
+
+impl Drop for Endless {
+    /// A connection that takes nothing is ended by its socket, which does not say so: what is known here is that nothing was asked for,
+    /// but for what hyper had in hand, though there was something to send.
+    fn drop(&mut self) {
+        let Ok(hub) = self.hub.try_borrow() else { return };
+        let idle = self.asked.elapsed();
+        let is_behind = self.cursor.behind(&hub.feed(self.feed).ring, 0) != Some(Duration::ZERO);
+        if is_behind && idle > hub.patience().stall / 2 {
+            self.seat.stalled(idle);
+        }
     }
 }
 

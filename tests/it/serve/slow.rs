@@ -254,7 +254,7 @@ fn five_hundred_viewers() {
 /// An HTTP body that is not taken is given up too.
 #[test]
 fn a_stalled_body_is_closed() {
-    let mut server = Server::start(&["--stall", "1"]);
+    let mut server = Server::start(&["--stall", "1", "--events", "2"]);
     let mut stdin = server.process.stdin();
     let mut studio = Studio::new(30, 30_000);
     feed(&mut stdin, &[studio.init(), studio.picture()].concat());
@@ -266,4 +266,6 @@ fn a_stalled_body_is_closed() {
         feed(&mut stdin, &studio.picture());
         (server.streams()["live"]["viewers"] == 0).then_some(())
     });
+    let told = server.process.wait_for("\"event\":\"stall\"");
+    assert!(told.contains("\"by\":\"server\"") && told.contains("\"stream\":\"live\""), "{told}");
 }
