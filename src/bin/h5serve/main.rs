@@ -49,7 +49,7 @@ const MANUAL: cli::Manual = cli::Manual {
             "VIEWER HEALTH",
             "The player says every few seconds over its WebSocket how the picture is doing at its end: its latency from capture to screen, \
              how long the picture stood still, frames that were not shown, errors. On the address given with --control, /stats has that of \
-             each viewer, with its stream, transport, address, start, bytes and the frames that the server skipped for it; /metrics has \
+             each viewer (of the first thousand), with its stream, transport, address, start, bytes and the frames that the server skipped for it; /metrics has \
              histograms of latency and stalls for each stream. Other players may say it too, as the message\n\n    \
              {\"type\":\"h5live/report\",\"value\":{\"latency\":84,\"stalls\":[640],\"dropped\":3,\"errors\":1,\"error\":\"...\",\"transport\":\"MSE\"}}\n\n\
              with times in milliseconds and numbers since the last report, all of them optional. It is believed as far as the numbers go, and \

@@ -67,6 +67,13 @@ for (const { name, open } of browsers) {
       assert.match(await ask('metrics'), /player_stall_seconds_bucket{stream="cam",le="\+Inf"} [1-9]/);
     });
 
+    await t.test('another transport is another viewer, and reports too', async () => {
+      await page.evaluate(() => (document.querySelector('h5-live').transport = 'webcodecs'));
+      const viewer = await until('a report of WebCodecs', async () => (await viewers()).find(v => v.id > id && v.player?.transport === 'WebCodecs' && v.player.latency_ms));
+      await until('the one before has left', () => events().find(e => e.event === 'leave' && e.viewer === id));
+      id = viewer.id;
+    });
+
     await t.test('it comes and goes in the log', async () => {
       await page.goto('about:blank');
       const leave = await until('it has left', () => events().find(e => e.event === 'leave' && e.viewer === id));
