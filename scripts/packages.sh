@@ -16,10 +16,10 @@ package_manager() {
 # Names of what the build needs: a C and C++ compiler, cmake for libopus, nasm for a fast H.264 encoder, libclang for cameras.
 build_packages() {
     case $1 in
-        apt-get) echo gcc g++ make cmake nasm libclang-dev ;;
-        dnf) echo gcc gcc-c++ make cmake nasm clang-devel ;;
-        pacman) echo gcc make cmake nasm clang ;;
-        apk) echo build-base cmake nasm clang-dev linux-headers ;;
+        apt-get) echo gcc g++ make cmake nasm libclang-dev libasound2-dev pkg-config ;;
+        dnf) echo gcc gcc-c++ make cmake nasm clang-devel alsa-lib-devel pkgconf-pkg-config ;;
+        pacman) echo gcc make cmake nasm clang alsa-lib pkgconf ;;
+        apk) echo build-base cmake nasm clang-dev linux-headers alsa-lib-dev pkgconf ;;
         brew) echo cmake nasm ;;
     esac
 }

@@ -1,9 +1,11 @@
 //! The kernel's word when a device comes or goes (netlink, NETLINK_KOBJECT_UEVENT), so that nobody has to look again and again.
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::netlink::{self, SocketAddrNetlink};
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, recv, socket_with};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 /// Events come from this multicast group straight from the kernel; group 2 is udev's.
 const KERNEL: u32 = 1;
@@ -33,6 +35,15 @@ impl Uevents {
         let socket = socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, Some(netlink::KOBJECT_UEVENT))?;
         bind(&socket, &SocketAddrNetlink::new(0, KERNEL))?;
         Ok(Uevents(socket))
+    }
+
+    /// Waits for an event that matters. All that has arrived is taken, so that one plug makes one try.
+    pub fn wait(&self, wait: Duration, matters: impl Fn(&Uevent) -> bool) -> bool {
+        let timeout = Timespec { tv_sec: wait.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: wait.subsec_nanos().into() };
+        if !poll(&mut [PollFd::new(self, PollFlags::IN)], Some(&timeout)).is_ok_and(|ready| ready > 0) {
+            return false;
+        }
+        std::iter::from_fn(|| self.next()).filter(matters).count() > 0
     }
 
     /// The next event that has arrived. Lost ones (ENOBUFS) come out as an event without a name: look yourself.

@@ -1,6 +1,7 @@
 //! The arguments, and the manual.
 
 use crate::camera::CameraArgs;
+use crate::microphone::AudioArgs;
 use h5live::cli;
 use h5live::media::{PixelFormat, Rate};
 use h5live::pipe::InputFormat;
@@ -11,6 +12,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
     examples: &[
         ("Put the test picture on a web page", "h5cap test | h5enc | h5mux | h5serve"),
         ("The first camera, with no encoder at all if it gives MJPEG", "h5cap | h5serve"),
+        ("The camera with its microphone", "h5cap camera --audio default | h5enc | h5mux | h5serve"),
         ("A recording, in real time and for ever", "h5cap film.mkv --loop | h5enc | h5mux | h5serve"),
         ("Three pictures, each for a second", "h5cap 1.jpg 2.jpg 3.jpg --rate 1 --loop | h5serve"),
         ("Pictures that a camera uploads to a directory, as they come", "h5cap --follow /srv/ftp/camera | h5serve"),
@@ -28,6 +30,10 @@ pub const MANUAL: cli::Manual = cli::Manual {
              largest picture up to 1920×1080; of those MJPEG before H.264 before raw. Without any source, h5cap takes the first camera. \
              A camera that is unplugged or hangs is waited for, and goes on wherever it is plugged in again (--on-loss). Its \
              controls are listed and set while it runs with --control: GET /controls, PUT /controls {\"brightness\": 128}.\n\n\
+             --audio DEVICE adds a microphone to the camera's pictures, in one stream and on one clock; microphone or microphone:DEVICE is \
+             sound alone. A device is default, a name of ALSA such as hw:1, or a card's name (or a part of it), serial number or place on the \
+             bus, as --list shows them. It is recorded in its own format, at 48 kHz in stereo if it can; its times are the \
+             driver's, and h5enc(1) stretches sound whose clock runs differently. A microphone that is unplugged is waited for.\n\n\
              Picture files (JPEG, PNG, GIF, BMP, WebP, TIFF, PNM) and directories of them, in the order of their names: each is a frame, \
              one a second unless --rate says otherwise. JPEG goes out untouched as MJPEG; the others are decoded. With \
              --follow, a directory is watched, or a file that is written again and again: what is new and whole goes out at once, and while \
@@ -42,7 +48,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
              one with a hole of more than ten seconds goes on at once. With --loop, times go on without a jump.",
         ),
     ],
-    see_also: &["ffmpeg(1)", "mpv(1)", "v4l2-ctl(1)"],
+    see_also: &["ffmpeg(1)", "mpv(1)", "v4l2-ctl(1)", "arecord(1)"],
     ..cli::Manual::new(
         "h5cap",
         "capture a camera, or play a test picture, pictures or a recording, as live Matroska",
@@ -54,7 +60,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
 /// Arguments as typed.
 #[derive(clap::Parser)]
 pub struct Args {
-    /// test, a camera, a file, several pictures, a directory of pictures, or - for stdin; none: the first camera
+    /// test, a camera, microphone, a file, several pictures, a directory of pictures, or - for stdin; none: the first camera
     #[arg(value_name = "SOURCE")]
     pub sources: Vec<String>,
 
@@ -108,6 +114,9 @@ pub struct Args {
 
     #[command(flatten)]
     pub camera: CameraArgs,
+
+    #[command(flatten)]
+    pub audio: AudioArgs,
 
     #[command(flatten)]
     pub common: cli::Common,

@@ -1,10 +1,13 @@
 //! Cameras: the arguments that are only for them, capturing, and the routes of the control endpoint.
 
 use crate::args::Args;
+use crate::microphone::{self, Sound};
 use crate::stage::Stage;
 use anyhow::Context as _;
 use h5live::cli::{self, Context};
 use h5live::media::Event;
+use h5live::source::join::Join;
+use h5live::source::origin::Origin;
 use h5live::source::v4l2::modes::FormatWish;
 use h5live::source::v4l2::{Camera, Controls, OnLoss, Options, Selector, Wish, controls};
 use std::time::Duration;
@@ -32,7 +35,7 @@ pub struct CameraArgs {
     #[arg(long, value_enum, value_name = "POLICY", default_value_t)]
     pub on_loss: LossPolicy,
 
-    /// List cameras with their formats and controls, and end
+    /// List cameras with their formats and controls, and microphones, and end
     #[arg(long)]
     pub list: bool,
 
@@ -59,6 +62,14 @@ fn parse_stall(text: &str) -> Result<Duration, String> {
     seconds.map(Duration::from_secs_f64).ok_or_else(|| "0.1 to 3600 seconds".into())
 }
 
+pub fn exits_on_loss(args: &CameraArgs) -> bool {
+    matches!(args.on_loss, LossPolicy::Exit)
+}
+
+pub fn stall(args: &CameraArgs) -> Duration {
+    args.stall
+}
+
 /// Captures until it is time to stop. `which`: as on the command line.
 pub fn capture(args: &Args, which: &str, cx: &Context, stage: &mut Stage) -> anyhow::Result<()> {
     let selector = Selector::parse(which).ok_or_else(|| cli::usage(format!("{which}: no camera is called so")))?;
@@ -69,15 +80,24 @@ pub fn capture(args: &Args, which: &str, cx: &Context, stage: &mut Stage) -> any
         LossPolicy::Black => OnLoss::Black,
     };
     let wish = Wish { format: format.clone(), size: args.size, rate: args.rate };
-    let mut camera = Camera::open(Options { selector, wish, controls: controls.clone(), stall: *stall, on_loss })?;
+    let origin = Origin::default();
+    let options = Options { selector, wish, controls: controls.clone(), stall: *stall, on_loss, origin: origin.clone() };
+    let mut camera = Camera::open(options)?;
+    let mut sound = args.audio.device().map(|which| Sound::open(args, which, cx, origin)).transpose()?;
+    let mut join = Join::new(1 + usize::from(sound.is_some()));
+    let moment = if sound.is_some() { microphone::TURN } else { MOMENT };
     routes(&cx.control, camera.controls());
     let lost = cx.stats.counter("lost_frames_total", "Frames that the camera counted and did not give.", &[]);
     let losses = cx.stats.counter("camera_losses_total", "Times that the camera was away.", &[]);
     while stage.is_open() {
-        match camera.poll(MOMENT)? {
+        let event = camera.poll(moment)?.and_then(|event| join.event(microphone::PICTURE, event));
+        match event {
             Some(Event::Packet(packet)) if stage.is_over(packet.pts) => break,
             Some(event) => stage.send(event)?,
             None => {}
+        }
+        if let Some(sound) = &mut sound {
+            sound.drain(&mut join, stage)?;
         }
         let counts = camera.counts();
         stage.damaged(counts.damaged);
@@ -87,6 +107,9 @@ pub fn capture(args: &Args, which: &str, cx: &Context, stage: &mut Stage) -> any
     let counts = camera.counts();
     let dropped = stage.dropped();
     tracing::info!("{} frames, {} lost, {} damaged, {dropped} dropped", counts.frames, counts.lost, counts.damaged);
+    if let Some(sound) = &sound {
+        sound.sum_up();
+    }
     Ok(())
 }
 

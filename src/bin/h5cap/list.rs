@@ -1,4 +1,4 @@
-//! `h5cap --list`: the cameras there are, for people or as JSON.
+//! `h5cap --list`: the cameras and microphones there are, for people or as JSON.
 
 use h5live::media::Rate;
 use h5live::source::v4l2::device::{Device, Offer, Rates, Sizes};
@@ -25,11 +25,13 @@ pub fn list(as_json: bool) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     if as_json {
         let all: Vec<Value> = cameras.iter().map(to_json).collect();
-        writeln!(out, "{:#}", json!({ "cameras": all }))?;
-    } else if cameras.is_empty() {
-        writeln!(out, "no cameras")?;
+        writeln!(out, "{:#}", json!({ "cameras": all, "microphones": microphones::as_json() }))?;
     } else {
+        if cameras.is_empty() {
+            writeln!(out, "no cameras")?;
+        }
         cameras.iter().try_for_each(|camera| print(&mut out, camera))?;
+        microphones::print(&mut out)?;
     }
     Ok(out.flush()?)
 }
@@ -115,5 +117,43 @@ fn rates_json(rates: &Rates) -> Value {
         Rates::Discrete(rates) => rates.iter().map(|rate| json!(rate.fps())).collect(),
         Rates::Range(slowest, fastest) => json!({ "from": slowest.fps(), "to": fastest.fps() }),
         Rates::Unknown => Value::Null,
+    }
+}
+
+#[cfg(feature = "alsa")]
+mod microphones {
+    use h5live::source::alsa::find::microphones;
+    use serde_json::{Value, json};
+    use std::io::{self, Write};
+
+    pub fn print(out: &mut impl Write) -> io::Result<()> {
+        for microphone in microphones() {
+            writeln!(out, "{}  {}: {}", microphone.pcm, microphone.card, microphone.device)?;
+            let serial = microphone.serial.map_or(String::new(), |serial| format!(", serial {serial}"));
+            writeln!(out, "    at {}{serial}", microphone.bus)?;
+        }
+        Ok(())
+    }
+
+    pub fn as_json() -> Vec<Value> {
+        let one = |m| {
+            let h5live::source::alsa::Microphone { pcm, card, device, serial, bus } = m;
+            json!({ "pcm": pcm, "card": card, "device": device, "serial": serial, "bus": bus })
+        };
+        microphones().into_iter().map(one).collect()
+    }
+}
+
+#[cfg(not(feature = "alsa"))]
+mod microphones {
+    use serde_json::Value;
+    use std::io::{self, Write};
+
+    pub fn print(_: &mut impl Write) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub fn as_json() -> Vec<Value> {
+        Vec::new()
     }
 }

@@ -2,9 +2,16 @@
 
 mod args;
 #[cfg(all(target_os = "linux", feature = "v4l2"))]
+#[cfg_attr(not(feature = "alsa"), allow(dead_code, reason = "microphones ask for the limits of cameras"))]
 mod camera;
 #[cfg(all(target_os = "linux", feature = "v4l2"))]
 mod list;
+#[cfg_attr(not(all(target_os = "linux", feature = "alsa")), path = "no_microphone.rs")]
+#[cfg_attr(
+    not(all(target_os = "linux", feature = "alsa", feature = "v4l2")),
+    allow(dead_code, reason = "sound beside pictures takes both")
+)]
+mod microphone;
 mod source;
 mod stage;
 
@@ -49,6 +56,7 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
         Source::Pictures(paths) => slides(&args, &paths, &clock, &mut stage),
         Source::Stream(input) => stream(&args, &input, &clock, &mut stage),
         Source::Camera(which) => camera::capture(&args, &which, &cx, &mut stage),
+        Source::Microphone(which) => microphone::capture(&args, &which, &cx, &mut stage),
     };
     // What was captured before an error is whole and goes out all the same.
     let finished = stage.finish();
@@ -151,6 +159,14 @@ mod camera {
 
     #[derive(clap::Args)]
     pub struct CameraArgs {}
+
+    pub fn exits_on_loss(_: &CameraArgs) -> bool {
+        false
+    }
+
+    pub fn stall(_: &CameraArgs) -> std::time::Duration {
+        std::time::Duration::from_secs(3)
+    }
 
     pub fn capture(_: &Args, which: &str, _: &Context, _: &mut Stage) -> anyhow::Result<()> {
         let advice = "capture with ffmpeg: ffmpeg -f v4l2 -i DEVICE -f matroska - | h5cap -".into();

@@ -17,6 +17,8 @@ pub enum Source {
     Test,
     /// As on the command line: `camera`, `camera:WHICH` or a device node.
     Camera(String),
+    /// What stands after `microphone:`.
+    Microphone(String),
     Pictures(Vec<PathBuf>),
     Stream(Input),
 }
@@ -47,6 +49,7 @@ impl Source {
         match (kind, rest) {
             ("test", "") => Ok(Source::Test),
             ("-", "") => Ok(Source::Stream(Input::Stdin)),
+            ("microphone", which) => Ok(Source::Microphone(which.into())),
             ("camera", _) => Ok(Source::Camera(text.into())),
             ("file", path) => Source::at(Path::new(path), follow),
             (scheme, rest) if rest.starts_with("//") => Err(Unsupported {
@@ -84,6 +87,7 @@ impl Source {
         is(args.follow, pictures, "--follow is for directories and files of pictures")?;
         is(args.size.is_some(), test || camera, "--size is for the test picture and cameras; h5enc --size scales")?;
         is(args.pixel_format.is_some(), test, "--pixel-format is for the test picture")?;
+        is(args.audio.device().is_some(), camera, "--audio is for cameras; for sound alone: h5cap microphone:DEVICE")?;
         is(args.no_audio, test, "--no-audio is for the test picture")?;
         is(args.input_format.is_some(), stream, "--input-format is for streams")?;
         is(args.live, stream, "--live is for streams")?;
@@ -94,7 +98,7 @@ impl Source {
     pub fn is_live(&self, args: &Args) -> bool {
         match self {
             Source::Test => !args.no_pace,
-            Source::Camera(_) => true,
+            Source::Camera(_) | Source::Microphone(_) => true,
             Source::Pictures(_) => args.follow,
             Source::Stream(_) => false,
         }

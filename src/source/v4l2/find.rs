@@ -1,6 +1,7 @@
 //! Which cameras there are, and which one is meant. Device numbers change from boot to boot and with every plug: a camera is
 //! known by its name, serial number and place on the bus, which sysfs tells without opening it.
 
+use crate::source::place::{place, read};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -84,29 +85,6 @@ fn node(class: &Path) -> Option<(u32, Node)> {
     let device = fs::canonicalize(class.join("device")).ok();
     let (serial, bus) = device.as_deref().map_or((None, String::new()), place);
     Some((number, Node { path: Path::new("/dev").join(file), identity: Identity { name, serial, bus, index } }))
-}
-
-/// Serial number and place on the bus of what a node belongs to.
-fn place(device: &Path) -> (Option<String>, String) {
-    let base = |path: &Path| path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    // A USB interface stands below its device, and that below hubs, down to the root hub `usbN` of a controller.
-    let usb = device.ancestors().find(|path| path.join("devpath").exists());
-    let controller = device.ancestors().find(|path| path.join("busnum").exists() && base(path).starts_with("usb")).and_then(Path::parent);
-    match (usb, controller) {
-        (Some(usb), Some(controller)) => {
-            let ports = read(&usb.join("devpath")).unwrap_or_default();
-            (read(&usb.join("serial")), format!("usb-{}-{ports}", base(controller)))
-        }
-        _ => {
-            let subsystem = fs::canonicalize(device.join("subsystem")).map(|p| base(&p)).unwrap_or_default();
-            (None, format!("{subsystem}:{}", base(device)))
-        }
-    }
-}
-
-fn read(path: &Path) -> Option<String> {
-    let bytes = fs::read(path).ok()?;
-    Some(String::from_utf8_lossy(&bytes).trim().to_owned()).filter(|text| !text.is_empty())
 }
 
 impl Selector {

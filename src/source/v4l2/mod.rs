@@ -24,15 +24,16 @@ pub use find::Selector;
 pub use modes::Wish;
 
 use super::Error;
-use super::uevent::{Uevent, Uevents};
-use crate::media::{Codec, Event, Header, Packet, PixelFormat, Timestamp, Track, WallTime};
+use super::origin::{Origin, monotonic};
+use super::uevent::Uevents;
+use crate::media::{Codec, Event, Header, Packet, PixelFormat, Timestamp, Track};
 use bytes::Bytes;
 use device::{Device, errno};
 use find::Identity;
 use live::{Live, Taken};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -46,12 +47,14 @@ pub struct Options {
     /// A camera that gives no frame for this long hangs.
     pub stall: Duration,
     pub on_loss: OnLoss,
+    /// Time zero, where other devices feed the same stream.
+    pub origin: Origin,
 }
 
 impl Options {
     pub fn new(selector: Selector) -> Options {
         let stall = Duration::from_secs(3);
-        Options { selector, wish: Wish::default(), controls: Vec::new(), stall, on_loss: OnLoss::Wait }
+        Options { selector, wish: Wish::default(), controls: Vec::new(), stall, on_loss: OnLoss::Wait, origin: Origin::default() }
     }
 }
 
@@ -91,8 +94,6 @@ pub struct Camera {
     trouble: Option<Instant>,
     /// The tracks of the last header.
     track: Option<Track>,
-    /// The driver's time of stream time zero, in microseconds.
-    zero: Option<i64>,
     last: Option<Timestamp>,
     ready: VecDeque<Event>,
     counts: Counts,
@@ -123,9 +124,9 @@ impl Camera {
         let wanted = Vec::with_capacity(options.controls.len());
         let controls = Controls(Arc::new(Mutex::new(Shared { device: None, wanted })));
         let uevents = Uevents::listen().inspect_err(|e| tracing::debug!("no kernel events: {e}")).ok();
-        let (identity, track, zero, last, trouble) = (None, None, None, None, None);
+        let (identity, track, last, trouble) = (None, None, None, None);
         let (ready, counts) = (VecDeque::new(), Counts::default());
-        let mut camera = Camera { options, name, identity, state, trouble, track, zero, last, ready, counts, controls, uevents };
+        let mut camera = Camera { options, name, identity, state, trouble, track, last, ready, counts, controls, uevents };
         camera.connect()?;
         for (id, value) in camera.options.controls.clone() {
             let set = camera.controls.set(&id, &value);
@@ -201,12 +202,7 @@ impl Camera {
             std::thread::sleep(wait);
             return false;
         };
-        if !readable(uevents.as_fd(), wait) {
-            return false;
-        }
-        // All that has arrived is taken, so that one plug makes one try.
-        let events: Vec<Uevent> = std::iter::from_fn(|| uevents.next()).collect();
-        events.iter().any(|e| e.action != "remove" && matches!(e.subsystem.as_str(), "video4linux" | ""))
+        uevents.wait(wait, |e| e.action != "remove" && matches!(e.subsystem.as_str(), "video4linux" | ""))
     }
 
     /// Finds the camera and starts it.
@@ -302,14 +298,14 @@ impl Camera {
     }
 
     fn header(&mut self, track: Track, time: i64) {
-        let zero = *self.zero.get_or_insert(time);
-        let time_zero = WallTime(WallTime::now().0.saturating_sub(monotonic().saturating_sub(zero)));
+        // A stream begins with its first frame.
+        self.options.origin.stream_time(time);
         self.track = Some(track.clone());
-        self.ready.push_back(Event::Header(Header { tracks: Arc::new([track]), time_zero: Some(time_zero) }));
+        self.ready.push_back(Event::Header(Header { tracks: Arc::new([track]), time_zero: self.options.origin.wall() }));
     }
 
     fn packet(&mut self, time: i64, key: bool, data: Bytes) {
-        let pts = Timestamp(time.saturating_sub(self.zero.unwrap_or(time)));
+        let pts = self.options.origin.stream_time(time);
         // Drivers that give the same time twice exist.
         let pts = self.last.map_or(pts, |last| pts.max(last + 1));
         self.last = Some(pts);
@@ -329,7 +325,7 @@ impl Camera {
     fn next_black(&self) -> Option<Instant> {
         let (_, track) = self.raw().filter(|_| self.options.on_loss == OnLoss::Black)?;
         let interval = track.frame_duration.unwrap_or(Duration::from_millis(100));
-        let since = monotonic().saturating_sub(self.zero?.saturating_add(self.last?.micros()));
+        let since = monotonic().saturating_sub(self.options.origin.monotonic(self.last?)?);
         Some(Instant::now() + interval.saturating_sub(Duration::from_micros(since.max(0) as u64)))
     }
 
@@ -383,12 +379,6 @@ impl Controls {
     fn lock(&self) -> MutexGuard<'_, Shared> {
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
-}
-
-/// Microseconds of CLOCK_MONOTONIC, the clock of the drivers' times.
-fn monotonic() -> i64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    now.tv_sec * 1_000_000 + now.tv_nsec / 1000
 }
 
 /// Waits until `fd` has something to read, or an error to tell. A signal counts as nothing.

@@ -1,0 +1,60 @@
+//! The common time zero of devices that feed one stream.
+
+use crate::media::{Timestamp, WallTime};
+use std::sync::{Arc, OnceLock};
+
+/// Time zero of a stream: the first time that any of its sources gives, by CLOCK_MONOTONIC. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct Origin(Arc<OnceLock<(i64, WallTime)>>);
+
+impl Origin {
+    /// Stream time and wall-clock time of zero; if this is the first time that anybody gives, it is zero.
+    fn zero(&self, monotonic: i64) -> (i64, WallTime) {
+        *self.0.get_or_init(|| (monotonic, WallTime(WallTime::now().0.saturating_sub(self::monotonic().saturating_sub(monotonic)))))
+    }
+
+    /// A time of CLOCK_MONOTONIC, in microseconds, as stream time. The first one ever is zero.
+    pub fn stream_time(&self, monotonic: i64) -> Timestamp {
+        Timestamp(monotonic.saturating_sub(self.zero(monotonic).0))
+    }
+
+    /// The wall-clock time of stream time zero, once there is one.
+    pub fn wall(&self) -> Option<WallTime> {
+        self.0.get().map(|(_, wall)| *wall)
+    }
+
+    /// A stream time as time of CLOCK_MONOTONIC, once there is a zero.
+    pub fn monotonic(&self, time: Timestamp) -> Option<i64> {
+        self.0.get().map(|(zero, _)| zero.saturating_add(time.micros()))
+    }
+}
+
+/// Microseconds of CLOCK_MONOTONIC, the clock of the drivers' times.
+pub fn monotonic() -> i64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    now.tv_sec * 1_000_000 + now.tv_nsec / 1000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_sources_share_a_zero() {
+        let camera = Origin::default();
+        let microphone = camera.clone();
+        assert_eq!((camera.wall(), camera.monotonic(Timestamp::ZERO)), (None, None));
+        assert_eq!(camera.stream_time(5_000_000), Timestamp::ZERO);
+        assert_eq!(microphone.stream_time(4_990_000), Timestamp(-10_000));
+        assert_eq!(microphone.wall(), camera.wall());
+        assert_eq!(microphone.monotonic(Timestamp(7)), Some(5_000_007));
+    }
+
+    #[test]
+    fn the_wall_clock_is_that_of_the_first_time() {
+        let origin = Origin::default();
+        origin.stream_time(monotonic() - 2_000_000);
+        let ago = WallTime::now().0 - origin.wall().unwrap().0;
+        assert!((2_000_000..3_000_000).contains(&ago), "{ago}");
+    }
+}
