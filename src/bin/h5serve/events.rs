@@ -2,8 +2,10 @@
 
 use anyhow::Context as _;
 use h5live::serve::{EventLog, Events};
+use std::fmt;
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::thread::JoinHandle;
@@ -34,14 +36,25 @@ impl FromStr for Place {
     }
 }
 
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Descriptor(number) => number.fmt(f),
+            Place::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
 impl Place {
     fn open(&self) -> anyhow::Result<File> {
-        let path = match self {
-            Place::Descriptor(number) => PathBuf::from(format!("/dev/fd/{number}")),
-            Place::File(path) => path.clone(),
+        let file = match self {
+            // These may be sockets too, which cannot be opened once more.
+            Place::Descriptor(1) => io::stdout().as_fd().try_clone_to_owned().map(File::from),
+            Place::Descriptor(2) => io::stderr().as_fd().try_clone_to_owned().map(File::from),
+            Place::Descriptor(number) => OpenOptions::new().append(true).open(format!("/dev/fd/{number}")),
+            Place::File(path) => OpenOptions::new().append(true).create(true).open(path),
         };
-        let make = matches!(self, Place::File(_));
-        OpenOptions::new().append(true).create(make).open(&path).with_context(|| format!("--events {}", path.display()))
+        file.with_context(|| format!("--events {self}"))
     }
 }
 
