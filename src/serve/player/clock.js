@@ -6,30 +6,39 @@
 /** What a page has painted is on the screen so long after the callback before its next frame: about one refresh. */
 export const COMPOSITOR_MS = 16;
 
-/** The server's clock, from round trips as in NTP: the answer of the shortest of the last few is the best. */
+/** Two clocks go apart by no more than this: 100 ms in a thousand seconds, twice what is usual. */
+const DRIFT = 1e-4;
+
+/**
+ * The server's clock, from round trips as in NTP. The server answered some time between question and answer, so that a trip is wrong by
+ * half its length at most, and by what the clocks went apart since: the trip with the least of both counts. An answer that contradicts
+ * it says that one of the clocks was set.
+ */
 export class ServerClock {
-  #trips = [];
+  #best = null;
 
   /** @param {number} sent our clock when we asked @param {number} back our clock when the answer came @param {number} server the answer */
   answer(sent, back, server) {
     if (!Number.isFinite(server) || back < sent) return;
-    this.#trips.push({ trip: back - sent, offset: server - (sent + back) / 2 });
-    if (this.#trips.length > 8) this.#trips.shift();
+    const trip = { at: back, trip: back - sent, offset: server - (sent + back) / 2 };
+    const contradicted = this.#best && Math.abs(trip.offset - this.#best.offset) > trip.trip / 2 + error(this.#best, back) + 1;
+    if (!this.#best || contradicted || trip.trip / 2 <= error(this.#best, back)) this.#best = trip;
   }
 
   /** What to add to our clock to have the server's; null before the first answer. */
   get offset() {
-    return this.#trips.length === 0 ? null : this.#best().offset;
+    return this.#best?.offset ?? null;
   }
 
-  /** The shortest round trip of the last few, in ms. */
+  /** The round trip that this is from, in ms. */
   get roundTrip() {
-    return this.#trips.length === 0 ? null : this.#best().trip;
+    return this.#best?.trip ?? null;
   }
+}
 
-  #best() {
-    return this.#trips.reduce((best, t) => (t.trip < best.trip ? t : best));
-  }
+/** By how much the offset of a trip may be wrong. */
+function error({ trip, at }, now) {
+  return trip / 2 + Math.abs(now - at) * DRIFT;
 }
 
 /**

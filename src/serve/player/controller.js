@@ -3,7 +3,8 @@
  * to run it. All media times are seconds, `now` is monotonic milliseconds.
  *
  * The measure is the **margin**: the media still in hand just before the next chunk is appended. A margin that was never used for
- * some seconds is delay that nobody needs, and is played off by a slightly faster rate.
+ * some seconds is delay that nobody needs, and is played off by a slightly faster rate. How much is needed differs by browser, rate and
+ * network: it is learned from stalls, and forgotten again when all was well for long enough.
  *
  * @typedef {object} View    What the media element says.
  * @property {number} time   currentTime
@@ -21,19 +22,30 @@
  * @property {string} why
  */
 
-/** Margins above MARGIN + RAISE are played off, until they are below MARGIN + LOWER. */
-const MARGIN = 0.03;
+/** Margins above what is needed + RAISE are played off, until they are below what is needed + LOWER. */
 const RAISE = 0.012;
 const LOWER = 0.004;
-/** Above 1.06 the speed-up can be seen in a moving picture. */
-const MAX_RATE = 1.06;
+/** What is thought to be needed at first: Chromium stalls with less than a frame and 10 ms in hand. */
+const NEED = { spare: 0.012, least: 0.03, most: 0.052 };
+/** A stall raises it to a little more than there was, but not by more than so much at once, nor above the limit. */
+const LESSON = { more: 0.008, step: 0.02, limit: 0.12 };
+/** One stall often brings a few more: for so long they teach nothing, nor do those after a seek. */
+const LESSON_MS = 1000;
+/** So long without a stall, and half of what was learned is forgotten; where that was too early, twice that time is waited. */
+const FORGET_MS = { first: 20_000, most: 320_000 };
+/** Above 1.06 the speed-up can be seen in a moving picture; where delay is large, that is the lesser evil. */
+const CALM = { rate: 1.06, spare: 0.15 };
+const MAX_RATE = 1.24;
 /** Margins are judged over this time, or over four frames where those take longer. */
 const WINDOW_MS = 3000;
 /** The burst of the cached group of pictures may still be arriving when playback starts: for this long one seek is allowed when behind by so much. */
 const EARLY_MS = 1500;
 const EARLY_BEHIND = 0.3;
+/** For this long after a start, delay is played off at once. */
+const HURRY_MS = 3000;
+const HURRY_WINDOW_MS = 400;
 /** After a stall of this length it is as at the start: browsers wait for more than is needed before they go on. */
-const LONG_STALL_MS = 500;
+const LONG_STALL_MS = 250;
 /** This far behind, a speed-up would take too long. */
 const SEEK_BEHIND = 1.0;
 /** Behind by this much, the picture is not asked any more. */
@@ -67,6 +79,14 @@ export class LiveEdge {
     this.margins = [];
     this.drift = 0;
     this.driftAt = null;
+    this.hurryUntil = 0;
+    this.lesson = { added: 0, at: 0, patience: FORGET_MS.first, eased: false };
+    this.margin = 0;
+  }
+
+  /** The margin that is thought to be needed. */
+  get need() {
+    return Math.min(NEED.most, Math.max(NEED.least, this.chunk + NEED.spare)) + this.lesson.added;
   }
 
   /** How far before the end of the buffer playback starts: enough that the first chunks do not underflow, which would cost delay for good. */
@@ -88,6 +108,8 @@ export class LiveEdge {
     if (this.#tooFar(now, ahead, behind, bursting)) return this.#toEdge(view, 'behind', this.chunk);
     // At low frame rates Chromium's clock lags while the picture is live: the picture decides.
     if (behind < ahead - 2 * this.chunk || this.audio) return null;
+    this.margin = ahead;
+    this.#forget(now);
     return this.#chase(now, ahead, view);
   }
 
@@ -100,7 +122,7 @@ export class LiveEdge {
 
   /** A picture was presented (requestVideoFrameCallback, or a `timeupdate` where there is none). */
   shown(now, mediaTime) {
-    if (this.stalledAt !== null && now - this.stalledAt > LONG_STALL_MS) this.earlyUntil = now + EARLY_MS;
+    if (this.stalledAt !== null && now - this.stalledAt > LONG_STALL_MS) this.#hurry(now);
     this.stalledAt = null;
     this.lastShown = now;
     this.shownTime = mediaTime;
@@ -113,6 +135,7 @@ export class LiveEdge {
     this.stats.stalls++;
     this.stalledAt ??= now;
     this.margins = [];
+    this.#learn(now);
     return { rate: 1, why: 'waiting' };
   }
 
@@ -140,6 +163,7 @@ export class LiveEdge {
     this.lastShown = now;
     if (this.startedAt === null || view.ranges.length === 0) return null;
     if (last(view.ranges)[1] - view.time < this.startAhead + 0.1) return { play: true, why: 'foreground' };
+    this.#hurry(now);
     return { ...this.#toEdge(view, 'foreground'), play: true };
   }
 
@@ -153,7 +177,7 @@ export class LiveEdge {
     const end = last(view.ranges)[1];
     if (end - view.ranges[0][0] < this.startAhead - 0.001) return null;
     this.startedAt = now;
-    this.earlyUntil = now + EARLY_MS;
+    this.#hurry(now);
     this.lastShown = now;
     const at = intoRange(view.ranges, end - this.startAhead);
     return { ...(Math.abs(view.time - at) > 0.001 && { seek: at }), play: true, why: 'start' };
@@ -175,10 +199,32 @@ export class LiveEdge {
     return true;
   }
 
+  #hurry(now) {
+    this.earlyUntil = now + EARLY_MS;
+    this.hurryUntil = now + HURRY_MS;
+    this.lesson.at = now;
+  }
+
+  /** This margin was too small. */
+  #learn(now) {
+    const { lesson } = this;
+    if (this.audio || now - lesson.at < LESSON_MS) return;
+    if (lesson.eased) lesson.patience = Math.min(FORGET_MS.most, 2 * lesson.patience);
+    const wanted = Math.min(Math.max(this.margin, this.need), this.need + LESSON.step) + LESSON.more;
+    this.lesson = { ...lesson, added: Math.min(LESSON.limit, lesson.added + wanted - this.need), at: now, eased: false };
+  }
+
+  #forget(now) {
+    const { lesson } = this;
+    if (lesson.added === 0 || now - lesson.at < lesson.patience) return;
+    this.lesson = { ...lesson, added: lesson.added < 2 * LESSON.more ? 0 : lesson.added / 2, at: now, eased: true };
+  }
+
   /** @param {number} coming  what is going to be appended after the end */
   #toEdge(view, why, coming = 0) {
     this.stats.seeks++;
     this.margins = [];
+    this.lesson.at = Math.max(this.lesson.at, this.lastData ?? 0);
     return { seek: intoRange(view.ranges, last(view.ranges)[1] + coming - this.startAhead), rate: 1, why };
   }
 
@@ -192,10 +238,11 @@ export class LiveEdge {
     const window = Math.max(WINDOW_MS, 4000 * this.chunk);
     this.margins.push([now, ahead + this.drift]);
     while (now - this.margins[0][0] > window) this.margins.shift();
-    const spare = Math.min(...this.margins.map(m => m[1])) - this.drift - MARGIN;
-    const known = now - this.margins[0][0] > window / 3;
+    const spare = Math.min(...this.margins.map(m => m[1])) - this.drift - this.need;
+    const hurry = now < this.hurryUntil;
+    const known = now - this.margins[0][0] > (hurry ? HURRY_WINDOW_MS : window / 3);
     let rate = 1;
-    if (known && spare > RAISE) rate = Math.min(MAX_RATE, 1.02 + Math.max(0, (spare - 0.05) * 0.4));
+    if (known && spare > RAISE) rate = hurry || spare > CALM.spare ? Math.min(MAX_RATE, 1.02 + spare) : Math.min(CALM.rate, 1.02 + Math.max(0, (spare - 0.05) * 0.4));
     else if (view.rate > 1 && spare > LOWER) rate = 1.02;
     rate = Math.round(rate * 50) / 50;
     if (rate === view.rate) return null;

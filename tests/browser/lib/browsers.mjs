@@ -41,7 +41,7 @@ export async function chromium({ args = [], size = [1000, 700], dark = false, ph
     await context.close();
     fs.rmSync(profile, { recursive: true, force: true });
   };
-  return { ...(await listen(page)), context, close };
+  return { ...(await listen(page)), context, pid: browserOf(profile), close };
 }
 
 export async function firefox({ prefs = {}, size = [1000, 700], dark = false, language = 'en-US' } = {}) {
@@ -51,7 +51,19 @@ export async function firefox({ prefs = {}, size = [1000, 700], dark = false, la
   const browser = await puppeteer.launch({ browser: 'firefox', executablePath: FIREFOX, headless: true, extraPrefsFirefox: { ...FIREFOX_PREFS, ...look, ...prefs } });
   const page = await browser.newPage();
   await page.setViewport({ width: size[0], height: size[1] });
-  return { ...(await listen(page)), close: () => browser.close() };
+  return { ...(await listen(page)), pid: browser.process().pid, close: () => browser.close() };
+}
+
+/** The process that has this profile: playwright keeps it to itself. */
+function browserOf(profile) {
+  const line = pid => {
+    try {
+      return fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+    } catch {
+      return '';
+    }
+  };
+  return fs.readdirSync('/proc').filter(pid => /^\d+$/.test(pid) && line(pid).includes(`--user-data-dir=${profile}`)).map(Number).sort((a, b) => a - b)[0];
 }
 
 /** What the page asks for and what it complains of; in the page, `firstPicture` is the time of the first picture, ms after navigation. */

@@ -1,89 +1,171 @@
-// What breaks comes back, without a reload of the page.
+// What breaks comes back without a reload of the page, and as live as before: over each transport, three seconds after the first new picture.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { browsers } from '../lib/browsers.mjs';
-import { readClock, stats, video, watchClock } from '../lib/page.mjs';
 import { Bench, Server, sleep, until } from '../lib/programs.mjs';
+import { Relay, signalTree } from '../lib/relay.mjs';
 
+/** On a shared machine latency is never twice the same: two frames more than before are as before, as is what is live for anybody; what fails is tried again. */
+const TOLERANCE_MS = 70;
+const LIVE_MS = 300;
+const ATTEMPTS = 2;
+const BACK_MS = 3000;
+const PLAYERS = [['cam', 'mse'], ['cam', 'webcodecs'], ['jpg', 'mjpeg']];
 const bench = new Bench();
 let server;
+let relay;
+let pages = [];
 let stages;
+let pictures;
+
+const feed = (size = '320x240') => server.feed('cam', { size });
+const feedPictures = () => bench.pipeline([['h5cap', 'test', '--size', '320x240', '--rate', '30', '--no-audio'], ['h5enc', '--video', 'mjpeg']], server.inputs.jpg);
 
 before(async () => {
-  server = await Server.start(bench);
-  stages = server.feed();
-  await server.live();
+  server = await Server.start(bench, ['cam', 'jpg']);
+  [stages, pictures] = [feed(), feedPictures()];
+  await server.live('cam');
+  await server.live('jpg');
+  relay = await Relay.start(server.port);
+  pages = await Promise.all(browsers.map(async ({ name, open }) => ({ name, ...(await open()) })));
+  for (const { page } of pages) {
+    await page.goto(server.url('cam').replace(server.port, relay.port));
+    await page.evaluate(watch, PLAYERS);
+  }
+  await sleep(4000);
 });
-after(() => bench.close());
+after(async () => {
+  relay?.close();
+  await Promise.all(pages.map(page => page.close()));
+  await bench.close();
+});
 
-for (const { name, open } of browsers) {
-  test(name, async t => {
-    const browser = await open();
-    const { page } = browser;
-    t.after(() => browser.close());
-    await page.goto(server.url('cam'));
-    await until('the first picture', () => page.evaluate(() => window.firstPicture));
-    await watchClock(page);
-    await page.evaluate(() => (window.sameDocument = true));
+/** In the page: a player for each transport, and a note of each of them twenty times a second. */
+function watch(players) {
+  document.querySelector('main').replaceChildren(...players.map(([src, transport]) => {
+    const element = document.createElement('h5-live');
+    for (const [name, value] of Object.entries({ src, transport, muted: '' })) element.setAttribute(name, value);
+    return element;
+  }));
+  window.notes = players.map(() => []);
+  setInterval(() => document.querySelectorAll('h5-live').forEach((element, i) => {
+    const { pictures, latency, state, transport, width, reconnects } = element.stats;
+    window.notes[i].push({ at: Date.now(), pictures, latency, state, transport, width, reconnects });
+  }), 50);
+}
 
-    /** The pictures of the present advance again, late by no more than is usual. */
-    const back = async () => {
-      const { pictures } = await stats(page);
-      await until('pictures', async () => (await stats(page)).pictures > pictures + 5, 15000);
-      await readClock(page);
-      let read;
-      for (let window = 0; window < 5; window++) {
-        await sleep(2000);
-        read = await readClock(page);
-        if (read.p50 < 300 && read.pictures > 30) break;
-      }
-      assert.ok(read.p50 < 300 && read.good > 0.8 && read.pictures > 30, JSON.stringify({ ...read, frames: read.frames.length }));
-      assert.equal((await video(page)).error, null);
-      assert.equal(await page.evaluate(() => window.sameDocument), true);
-      return read;
-    };
+const notes = page => page.evaluate(() => window.notes.map(list => list.slice(-600)));
+const middle = values => [...values].sort((a, b) => a - b)[values.length >> 1];
+/** The median of what was said from `from` to `to`. */
+const latency = (list, from, to) => middle(list.filter(n => n.at >= from && n.at < to && n.latency !== null).map(n => n.latency));
 
-    await t.test('h5serve killed and started again', async () => {
-      await server.kill();
-      await until('the page says so', async () => (await stats(page)).state === 'reconnecting');
-      assert.notEqual((await stats(page)).reason, '');
-      await Promise.all(stages.map(stage => stage.ended));
-      await server.run();
-      stages = server.feed();
-      await server.live();
-      const since = Date.now();
-      const { pictures } = await stats(page);
-      await until('pictures', async () => (await stats(page)).pictures > pictures, 15000);
-      t.diagnostic(`picture ${Date.now() - since} ms after the stream was live again`);
-      await back();
-      assert.ok((await stats(page)).reconnects >= 1);
+/** Lets something happen to all players, and sees them come back. */
+async function comesBack(t, happen) {
+  let late;
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    late = await lateAfter(t, happen);
+    if (late.length === 0) return;
+  }
+  assert.deepEqual(late, []);
+}
+
+/** The players that are not as before three seconds after their first picture, in words. */
+async function lateAfter(t, happen) {
+  const late = [];
+  const start = Date.now();
+  const usual = await Promise.all(pages.map(async ({ page }) => (await notes(page)).map(list => latency(list, start - 2000, start))));
+  await happen();
+  const over = Date.now();
+  await Promise.all(pages.map(async ({ name, page }, p) => {
+    const first = await until(`${name} shows new pictures: ${JSON.stringify(await lastNotes(page))}`, async () => {
+      const lists = (await notes(page)).map(list => list.filter(n => n.at >= over));
+      const found = lists.map(list => list.find(n => n.pictures > list[0].pictures + 1)?.at);
+      return found.every(Boolean) && found;
+    }, 20000);
+    await sleep(Math.max(...first) + BACK_MS + 600 - Date.now());
+    const lists = await notes(page);
+    PLAYERS.forEach(([, transport], i) => {
+      const now = latency(lists[i], first[i] + BACK_MS, first[i] + BACK_MS + 600);
+      t.diagnostic(`${name}, ${transport}: first picture after ${first[i] - over} ms; 3 s later ${Math.round(now)} ms late, before ${Math.round(usual[p][i])}`);
+      if (!(now < Math.max(LIVE_MS, usual[p][i] + TOLERANCE_MS))) late.push(`${name}, ${transport}: ${Math.round(now)} ms, before ${Math.round(usual[p][i])}`);
     });
+  }));
+  await until('all play', () => all(n => n.state === 'playing'));
+  return late;
+}
 
-    for (const [i, stage] of ['h5cap', 'h5enc', 'h5mux'].entries()) {
-      await t.test(`${stage} killed, its pipeline started again: the same connection plays on`, async () => {
-        const { reconnects } = await stats(page);
-        stages[i].kill('SIGKILL');
-        await Promise.all(stages.map(s => s.ended));
-        await until('the page says that no pictures come', async () => ['stalled', 'waiting'].includes((await stats(page)).state));
-        stages = server.feed();
-        await back();
-        assert.equal((await stats(page)).reconnects, reconnects);
-      });
-    }
+const lastNotes = page => notes(page).then(lists => lists.map(list => list.at(-1)));
+const all = async what => (await Promise.all(pages.map(({ page }) => lastNotes(page)))).flat().every(what);
 
-    await t.test('the next writer has another picture size', async () => {
-      stages[0].kill('SIGTERM');
+test('each plays over its own transport', async () => {
+  await until('all play', () => all(n => n.state === 'playing'));
+  for (const { page } of pages) assert.deepEqual((await lastNotes(page)).map(n => n.transport), ['MSE', 'WebCodecs', 'MJPEG']);
+});
+
+test('a network that stands still for ten seconds', async t => {
+  await comesBack(t, async () => {
+    relay.freeze();
+    await sleep(7000);
+    assert.ok(await all(n => n.state !== 'playing'), 'the pages say so');
+    await sleep(3000);
+    relay.thaw();
+  });
+});
+
+test('a computer that sleeps for ten seconds', async t => {
+  await comesBack(t, async () => {
+    for (const { pid } of pages) signalTree(pid, 'SIGSTOP');
+    await sleep(10000);
+    for (const { pid } of pages) signalTree(pid, 'SIGCONT');
+  });
+});
+
+test('a server that hangs for four seconds', async t => {
+  await comesBack(t, async () => {
+    server.process.kill('SIGSTOP');
+    await sleep(4000);
+    server.process.kill('SIGCONT');
+  });
+});
+
+test('a server killed and started again', async t => {
+  await comesBack(t, async () => {
+    await server.kill();
+    await until('the pages say so', () => all(n => n.state === 'reconnecting'));
+    // A writer that outlives its reader would go on in the middle of its stream.
+    await Promise.all([...stages, ...pictures].map(stage => stage.ended));
+    await server.run();
+    [stages, pictures] = [feed(), feedPictures()];
+    await server.live('cam');
+    await server.live('jpg');
+  });
+  assert.ok(await all(n => n.reconnects >= 1));
+});
+
+for (const [i, stage] of ['h5cap', 'h5enc', 'h5mux'].entries()) {
+  test(`${stage} killed, its pipeline started again: the same connection plays on`, async t => {
+    const before = (await Promise.all(pages.map(({ page }) => lastNotes(page)))).flat().map(n => n.reconnects);
+    await comesBack(t, async () => {
+      stages[i].kill('SIGKILL');
       await Promise.all(stages.map(s => s.ended));
-      stages = server.feed('cam', { size: '1280x720' });
-      await until('the new size', async () => (await video(page)).width === 1280, 20000);
-      await back();
+      stages = feed();
+      await server.live('cam');
     });
-
-    await t.test('a server that hangs for four seconds', async () => {
-      server.process.kill('SIGSTOP');
-      await sleep(4000);
-      server.process.kill('SIGCONT');
-      await back();
-    });
+    assert.deepEqual((await Promise.all(pages.map(({ page }) => lastNotes(page)))).flat().map(n => n.reconnects), before);
   });
 }
+
+test('the next writer has another picture size', async t => {
+  const sizes = [['640x360', 640], ['320x240', 320], ['480x270', 480]].values();
+  await comesBack(t, async () => {
+    stages[0].kill('SIGTERM');
+    await Promise.all(stages.map(s => s.ended));
+    const [size, width] = sizes.next().value;
+    stages = feed(size);
+    await until('the new size', async () => (await Promise.all(pages.map(({ page }) => lastNotes(page)))).every(([a, b]) => a.width === width && b.width === width), 20000);
+  });
+});
+
+test('all in the same pages as at the start', async () => {
+  for (const { page } of pages) assert.equal(await page.evaluate(() => window.notes.length), PLAYERS.length);
+});

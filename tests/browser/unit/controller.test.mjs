@@ -23,6 +23,61 @@ for (const fps of [10, 15, 25, 30, 60]) {
   });
 }
 
+for (const fps of [10, 15, 25, 30, 60]) {
+  test(`${fps} fps over a network with 40 ms of jitter: no stall after it is known, and no more delay than it takes`, () => {
+    const sim = simulate({ fps, seconds: 40, delay: jitter(40) });
+    const late = sim.waits.filter(t => t > 15000);
+    assert.ok(late.length <= 2, `${late}`);
+    const allowed = 5 + 40 + 2000 / fps + 70;
+    assert.ok(latency(sim, 15000) < allowed, `${latency(sim, 15000)} ms, allowed ${allowed}`);
+  });
+
+  test(`${fps} fps in bursts of five frames`, () => {
+    const frame = 1000 / fps;
+    const sim = simulate({ fps, seconds: 40, gop: 5, delay: n => (4 - ((n % 5) + 5) % 5) * frame + 5 });
+    assert.ok(sim.waits.filter(t => t > 15000).length <= 2, `${sim.waits}`);
+    assert.ok(latency(sim, 15000) < 6 * frame + 100, `${latency(sim, 15000)} ms`);
+  });
+}
+
+for (const fps of [25, 30]) {
+  test(`${fps} fps, a browser that stalls with 45 ms in hand: after two stalls it gets what it needs`, () => {
+    const sim = simulate({ fps, seconds: 60, brink: 0.045, delay: jitter(3) });
+    assert.ok(sim.waits.filter(t => t > 1000).length <= 4, `${sim.waits}`);
+    assert.deepEqual(sim.waits.filter(t => t > 8000 && t < 25000), []);
+    assert.ok(latency(sim, 8000) < 45 + 1000 / fps + 25, `${latency(sim, 8000)}`);
+  });
+}
+
+test('what was learned of a bad hour is forgotten in a good one', () => {
+  const sim = simulate({ fps: 30, seconds: 150, delay: n => (n > 60 && n < 900 && n % 45 === 0 ? 90 : 5) });
+  assert.ok(sim.waits.some(t => t > 2000 && t < 30000));
+  assert.ok(latency(sim, 120000) < 100, `${latency(sim, 120000)}`);
+});
+
+test('a stall that everybody saw is caught up within 3 s, faster than would be allowed later', () => {
+  // 600 ms of nothing, then all at once; the browser wants 350 ms before it goes on.
+  const sim = simulate({ fps: 30, seconds: 20, resume: 0.25, delay: (n, t) => (t > 8000 && t < 8600 ? 8600 - t : 5) });
+  const usual = latency(sim, 5000, 8000);
+  assert.ok(latency(sim, 11700, 12200) < usual + 40, `${latency(sim, 11700, 12200)} after ${usual}`);
+});
+
+test('a network that is too slow for ten seconds, and a server that leaves out what is a second late', () => {
+  // 10 % too slow: the delay grows until the server jumps to the newest key picture, once a second of the stream.
+  let behind = 0;
+  const delay = (n, t) => {
+    if (t < 5000 || t > 15000) return (behind = 5);
+    behind += 33 * 0.1;
+    if (behind > 300 && n % 30 === 0) behind = 5;
+    return behind > 300 ? null : behind;
+  };
+  const sim = simulate({ fps: 30, seconds: 90, delay });
+  const usual = latency(sim, 3000, 5000);
+  assert.ok(latency(sim, 5000, 15000) < 500, `${latency(sim, 5000, 15000)}`);
+  assert.ok(latency(sim, 19000, 20000) < usual + 150, `${latency(sim, 19000, 20000)}`);
+  assert.ok(latency(sim, 85000) < usual + 20, `${latency(sim, 85000)}`);
+});
+
 test('a viewer who gets a second of cached pictures starts at their end, not at their beginning', () => {
   const sim = simulate({ fps: 30, gop: 2, phase: 0.9 });
   assert.ok(sim.latencies[0][1] < 120, `${sim.latencies[0][1]}`);
@@ -35,12 +90,14 @@ test('cached pictures that are still arriving when playback starts are left behi
   assert.ok(latency(sim, 3000, 5000) < 150, `${latency(sim, 3000, 5000)}`);
 });
 
-test('delay that is not needed is played off by at most 6 %, and the rate is 1 again', () => {
+test('delay that is not needed is played off, a little of it by at most 6 %, and the rate is 1 again', () => {
   // Everything comes 250 ms late for two seconds, and in time from then on.
   const sim = simulate({ fps: 30, seconds: 30, delay: n => (n < 60 ? 250 : 5) });
-  assert.ok(latency(sim, 2000, 3000) > 200);
+  assert.ok(latency(sim, 1500, 2000) > 200);
   assert.ok(latency(sim, 20000) < 100, `${latency(sim, 20000)}`);
-  assert.ok(Math.max(...sim.rates) <= 1.06 && Math.max(...sim.rates) > 1);
+  assert.ok(Math.max(...sim.rates) <= 1.25 && Math.max(...sim.rates) > 1);
+  const little = simulate({ fps: 30, seconds: 30, delay: n => (n < 180 ? 100 : 5) });
+  assert.ok(Math.max(...little.rates) <= 1.06 && Math.max(...little.rates) > 1, `${[...little.rates]}`);
   assert.equal(sim.rate, 1);
   assert.deepEqual(sim.waits.filter(t => t > 4000), []);
 });
@@ -113,6 +170,11 @@ test('with sound: 250 ms in hand, and the rate is left alone', () => {
   assert.deepEqual([...sim.rates], [1]);
   assert.ok(latency(sim, 3000) > 180 && latency(sim, 3000) < 320, `${latency(sim, 3000)}`);
   assert.deepEqual(sim.waits.filter(t => t > 1000), []);
+});
+
+test('with sound, after ten seconds of nothing: as before within 3 s', () => {
+  const sim = simulate({ fps: 30, seconds: 30, audio: true, delay: (n, t) => (t > 8000 && t < 18000 ? 18000 - t : 5) });
+  assert.ok(latency(sim, 20500, 21500) < latency(sim, 5000, 8000) + 60, `${latency(sim, 20500, 21500)}`);
 });
 
 test('with sound: more than a second behind is left by a seek', () => {

@@ -20,10 +20,11 @@ export function random(seed) {
  * @param {(n: number, t: number) => number | null} [o.delay]  ms from capture to arrival of frame n captured at t ms; null: never
  * @param {boolean} [o.audio]
  * @param {number} [o.resume]  seconds of media that the browser wants before it goes on after a stall
+ * @param {number} [o.brink]   seconds of media with which the browser already stalls
  * @param {(sim: object) => void} [o.each]  called every millisecond, to interfere
  */
 export function simulate(o) {
-  const { fps, gop = 1, phase = 0.5, seconds = 10, delay = () => 5, audio = false, resume = 0 } = o;
+  const { fps, gop = 1, phase = 0.5, seconds = 10, delay = () => 5, audio = false, resume = 0, brink = 0 } = o;
   const frame = 1000 / fps;
   const origin = 1000 * 1000;
   const sim = { now: 0, time: 0, rate: 1, paused: true, ranges: [], log: [], latencies: [], waits: [], rates: new Set(), hidden: false, frozen: false };
@@ -65,7 +66,7 @@ export function simulate(o) {
       follow(edge.appended(sim.now, view()));
     }
     const range = sim.ranges.find(([a, b]) => a <= sim.time && sim.time < b);
-    if (!sim.paused && range && !(stalled && range[1] - sim.time < resume)) {
+    if (!sim.paused && range && range[1] - sim.time >= brink && !(stalled && range[1] - sim.time < brink + resume)) {
       sim.time = Math.min(sim.time + sim.rate / 1000, range[1]);
       stalled = false;
     } else if (!sim.paused && !stalled) {
