@@ -1,5 +1,5 @@
 import { COMPOSITOR_MS } from './clock.js';
-import { Link } from './link.js';
+import { Link, isSoon } from './link.js';
 
 /**
  * JPEG pictures over WebSocket into an `<img>`, the newest only: a picture that comes while another one is being decoded replaces the one
@@ -25,7 +25,7 @@ export class JpegTransport {
   constructor(image, { ws, clock }, events) {
     this.#image = image;
     this.#events = events;
-    this.link = new Link(ws, { open: () => this.link.send({ type: 'mjpeg' }), message: m => this.#message(m), data: d => this.#data(d), closed: r => this.#fail(r, { unreachable: !this.link.opened }) }, clock);
+    this.link = new Link(ws, { open: () => this.link.send({ type: 'mjpeg' }), message: m => this.#message(m), data: d => this.#data(d), closed: (r, c) => this.#fail(r, { soon: isSoon(c), unreachable: !this.link.opened }) }, clock);
   }
 
   stop() {

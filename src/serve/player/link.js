@@ -2,6 +2,10 @@ import { ServerClock } from './clock.js';
 
 /** Neither data nor an answer to a ping for this long: the connection is dead, whatever the browser says. */
 const SILENCE_MS = 5000;
+/** The watch comes ten times a second. So long after its time, the computer slept: the connection is gone, or full of what is old. */
+const SLEPT_MS = 4000;
+/** What `closed` is told then; 4000 to 4999 are for applications. */
+const SLEPT = 4001;
 /** Pings measure the server's clock; a few at once at first, then rarely, and each second when no data comes. */
 const PINGS = { first: 5, quick: 200, calm: 5000, quiet: 1000 };
 
@@ -21,6 +25,7 @@ export class Link {
   #timer = 0;
   #pings = 0;
   #pinged = -Infinity;
+  #watched = Date.now();
 
   /** @param {string} url @param {LinkEvents} events @param {ServerClock} clock outlives the connection */
   constructor(url, events, clock = new ServerClock()) {
@@ -76,9 +81,13 @@ export class Link {
 
   #watch() {
     const now = performance.now();
+    const pause = Date.now() - this.#watched;
+    this.#watched = Date.now();
+    // In a hidden page timers rest, too.
+    if (pause > SLEPT_MS && !document.hidden) return this.#close('the computer slept', SLEPT);
     if (now - this.heardAt > SILENCE_MS) return this.#close('no answer from the server', 1006);
-    const pause = this.#pings < PINGS.first ? PINGS.quick : now - this.dataAt > PINGS.quiet ? PINGS.quiet : PINGS.calm;
-    if (!this.opened || now - this.#pinged < pause) return;
+    const rest = this.#pings < PINGS.first ? PINGS.quick : now - this.dataAt > PINGS.quiet ? PINGS.quiet : PINGS.calm;
+    if (!this.opened || now - this.#pinged < rest) return;
     this.#pings++;
     this.#pinged = now;
     this.send({ type: 'ping', value: now });
@@ -89,6 +98,11 @@ export class Link {
     this.stop();
     events?.closed(reason, code);
   }
+}
+
+/** Whether there is something to play at once after this close: another writer came back with other tracks (1012), or the computer woke. */
+export function isSoon(code) {
+  return code === 1012 || code === SLEPT;
 }
 
 function parse(text) {

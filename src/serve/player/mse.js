@@ -2,7 +2,7 @@ import { CaptureTimes, Median } from './clock.js';
 import { LiveEdge } from './controller.js';
 import { chunkTime, isInit, tracks } from './bmff.js';
 import { AUDIO_CODECS, VIDEO_CODECS, cure, isSound, isVideo, notPlayed } from './codecs.js';
-import { Link } from './link.js';
+import { Link, isSoon } from './link.js';
 
 /** More than this waiting for the SourceBuffer means that it hangs. */
 const MAX_QUEUED = 64 << 20;
@@ -214,8 +214,7 @@ export class MseTransport {
   }
 
   #closed(reason, code) {
-    // 1012: the writer came back with other tracks. There is something to play at once.
-    this.#fail(reason, { soon: code === 1012, unreachable: !this.link.opened });
+    this.#fail(reason, { soon: isSoon(code), unreachable: !this.link.opened });
   }
 
   #fail(reason, options = {}) {

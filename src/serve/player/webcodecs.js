@@ -1,6 +1,6 @@
 import { COMPOSITOR_MS, CaptureTimes, Median } from './clock.js';
 import { chunkTime, frames, isInit, tracks } from './bmff.js';
-import { Link } from './link.js';
+import { Link, isSoon } from './link.js';
 import { AUDIO_CODECS, VIDEO_CODECS, cure, isSound, isVideo, notPlayed } from './codecs.js';
 import { parameterSets, toAnnexB } from './annexb.js';
 import { Sound } from './sound.js';
@@ -285,8 +285,7 @@ export class CodecsTransport {
   }
 
   #closed(reason, code) {
-    // 1012: the writer came back with other tracks. There is something to play at once.
-    this.#fail(reason, { soon: code === 1012, unreachable: !this.link.opened });
+    this.#fail(reason, { soon: isSoon(code), unreachable: !this.link.opened });
   }
 
   #fail(reason, how = {}) {

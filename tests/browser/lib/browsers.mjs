@@ -27,6 +27,9 @@ const FIREFOX_PREFS = {
 /** Each as `{name, open()}`; `open` gives `{page, requests, errors, close()}`. */
 export const browsers = [{ name: 'Chromium', open: chromium }, { name: 'Firefox', open: firefox }];
 
+/** The same as processes, `pid`, with pages of puppeteer, which can be hidden behind others. */
+export const tabbed = [{ name: 'Chromium', open: tabbedChromium }, { name: 'Firefox', open: firefox }];
+
 /** @param {object} [options] `phone`: a touch screen of so many pixels; `language` as in `zh-CN`; `more`: of playwright */
 export async function chromium({ args = [], size = [1000, 700], dark = false, phone = false, language = 'en-US', more = {} } = {}) {
   if (!CHROMIUM) throw new Error('no Chromium found; set CHROMIUM to its path');
@@ -41,12 +44,11 @@ export async function chromium({ args = [], size = [1000, 700], dark = false, ph
     await context.close();
     fs.rmSync(profile, { recursive: true, force: true });
   };
-  return { ...(await listen(page)), context, pid: browserOf(profile), close };
+  return { ...(await listen(page)), context, close };
 }
 
 export async function firefox({ prefs = {}, size = [1000, 700], dark = false, language = 'en-US' } = {}) {
   const look = { 'layout.css.prefers-color-scheme.content-override': dark ? 0 : 1, 'intl.accept_languages': language };
-
   if (!FIREFOX) throw new Error('no Firefox found; set FIREFOX to its path');
   const browser = await puppeteer.launch({ browser: 'firefox', executablePath: FIREFOX, headless: true, extraPrefsFirefox: { ...FIREFOX_PREFS, ...look, ...prefs } });
   const page = await browser.newPage();
@@ -54,16 +56,13 @@ export async function firefox({ prefs = {}, size = [1000, 700], dark = false, la
   return { ...(await listen(page)), pid: browser.process().pid, close: () => browser.close() };
 }
 
-/** The process that has this profile: playwright keeps it to itself. */
-function browserOf(profile) {
-  const line = pid => {
-    try {
-      return fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8');
-    } catch {
-      return '';
-    }
-  };
-  return fs.readdirSync('/proc').filter(pid => /^\d+$/.test(pid) && line(pid).includes(`--user-data-dir=${profile}`)).map(Number).sort((a, b) => a - b)[0];
+/** Chromium whose tabs are hidden when another one is in front: playwright makes all of them believe to be seen. */
+async function tabbedChromium() {
+  if (!CHROMIUM) throw new Error('no Chromium found; set CHROMIUM to its path');
+  const throttled = ['--disable-background-timer-throttling', '--disable-backgrounding-occluded-windows', '--disable-renderer-backgrounding'];
+  const browser = await puppeteer.launch({ executablePath: CHROMIUM, headless: true, args: CHROMIUM_ARGS, ignoreDefaultArgs: throttled });
+  const [page] = await browser.pages();
+  return { ...(await listen(page)), pid: browser.process().pid, close: () => browser.close() };
 }
 
 /** What the page asks for and what it complains of; in the page, `firstPicture` is the time of the first picture, ms after navigation. */
