@@ -280,6 +280,7 @@ export class Session {
     const element = this.#stage[Transport.surface];
     this.#stage.hold();
     this.#stage.use(element);
+    if (element !== this.#stage.video) unload(this.#stage.video);
     if (this.#state !== 'reconnecting' && this.#state !== 'unplayable') {
       this.#begun = performance.now();
       this.#setState('connecting');
@@ -368,6 +369,14 @@ export class Session {
     this.#reporter.note(performance.now(), state, reason);
     this.#events.change(state, reason);
   }
+}
+
+/** Lets go of its decoder and of what it has buffered. */
+function unload(video) {
+  if (!video.srcObject && !video.src) return;
+  video.srcObject = null;
+  video.removeAttribute('src');
+  video.load();
 }
 
 /** Addresses of a stream, from its name or from the address of its page, `…/NAME`; null if it is none. */
