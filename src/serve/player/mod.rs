@@ -2,7 +2,7 @@
 //!
 //! The component is written as small ES modules beside this file. They are served as **one** file, `h5live.js`, so that one
 //! script tag is enough: the parts are joined in order of dependency, and the imports between them, which name what is
-//! then in the same file, are left out. Nothing else is changed; there is no build step.
+//! then in the same file, are left out, and so are lines of comments. Nothing else is changed; there is no build step.
 //!
 //! This module knows no HTTP: the server asks for a name and gets a body, its type and its entity tag.
 
@@ -83,7 +83,18 @@ impl Asset {
 
 /// The parts as one ES module. Each part keeps its exports, so that the pieces can be used on their own.
 fn module() -> String {
-    PARTS.iter().flat_map(|(_, part)| part.lines()).filter(|line| !is_local_import(line)).fold(String::new(), |js, line| js + line + "\n")
+    let mut comment = false;
+    let code = |line: &&str| !is_comment(line, &mut comment) && !is_local_import(line);
+    PARTS.iter().flat_map(|(_, part)| part.lines()).filter(code).fold(String::new(), |js, line| js + line + "\n")
+}
+
+/// Lines that hold nothing but comment; `inside` one that began in an earlier line.
+fn is_comment(line: &str, inside: &mut bool) -> bool {
+    let line = line.trim_start();
+    *inside |= line.starts_with("/*");
+    let is_comment = *inside || line.starts_with("//");
+    *inside &= !line.ends_with("*/");
+    is_comment
 }
 
 fn is_local_import(line: &str) -> bool {
@@ -117,6 +128,7 @@ mod tests {
                 assert!(names.insert(name), "{name} is declared twice");
             }
         }
+        assert!(!module.lines().any(|l| l.trim_start().starts_with("//") || l.contains("/**")), "a comment");
         assert!(names.contains("LiveEdge") && names.contains("H5Live"), "{names:?}");
     }
 

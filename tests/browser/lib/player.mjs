@@ -14,7 +14,14 @@ export function parts() {
 /** `GET /h5live.js`, byte for byte. */
 export function joined() {
   const lines = parts().flatMap(name => read(name).replace(/\n$/, '').split('\n'));
-  return lines.filter(line => !(line.startsWith('import ') && line.includes(" from './"))).map(line => line + '\n').join('');
+  let inside = false;
+  const isComment = line => {
+    inside ||= line.startsWith('/*');
+    const is = inside || line.startsWith('//');
+    inside &&= !line.endsWith('*/');
+    return is;
+  };
+  return lines.filter(line => !isComment(line.trimStart()) && !(line.startsWith('import ') && line.includes(" from './"))).map(line => line + '\n').join('');
 }
 
 const TYPES = { '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.html': 'text/html; charset=utf-8', '.svg': 'image/svg+xml' };

@@ -50,7 +50,7 @@ for (const { name, open } of browsers) {
     }
 
     await t.test('MSE is at most a fifth as late as plain playback of the same source', async () => {
-      const read = await plain(page, server.url('api/streams'), 'video', server.url('cam.mp4'));
+      const read = await plain(page, server.url('cam'), 'video', server.url('cam.mp4'));
       t.diagnostic(`progressive MP4: p50 ${Math.round(read.p50)} ms`);
       assert.ok(p50.mse <= read.p50 / 5, `${p50.mse} of ${read.p50} ms`);
     });
@@ -58,7 +58,7 @@ for (const { name, open } of browsers) {
     // Firefox gives a canvas the same picture of a multipart image again and again.
     if (name === 'Chromium') {
       await t.test('multipart JPEG: with the next part\'s head sent early it is sooner than without', async () => {
-        const measure = () => plain(page, server.url('api/streams'), 'img', server.url('jpg.mjpg'), { settle: 1000, time: 3000 });
+        const measure = () => plain(page, server.url('jpg'), 'img', server.url('jpg.mjpg'), { settle: 1000, time: 3000 });
         const early = await measure();
         // Whoever does not say that he is a browser gets parts with their lengths.
         await page.setExtraHTTPHeaders({ 'User-Agent': 'plain' });
