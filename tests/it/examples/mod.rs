@@ -20,6 +20,7 @@ const CHANGED: [(&str, &str, &str); 9] = [
     ("/srv/ftp/camera", "pictures", "a directory with three pictures in the folder of the example"),
     ("demo=show.mp4", "demo=clip.mp4", "a recording that is there"),
     ("/dev/video0", "test", "test machines have no camera; scripts/test-devices drives real ones"),
+    ("camera --audio default", "test", "nor a microphone"),
     (
         "rpicam-vid -t 0 -o -",
         "ffmpeg -v error -re -f lavfi -i testsrc -c:v libx264 -tune zerolatency -f h264 -",
