@@ -10,7 +10,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 /// What stands there, what is run in its place, and why.
-const CHANGED: [(&str, &str, &str); 9] = [
+const CHANGED: [(&str, &str, &str); 10] = [
     ("h5cap | h5serve", "h5cap 1.jpg 2.jpg --loop | h5serve", "no camera; the pictures stand for one that gives MJPEG"),
     (
         "mkfifo door.mp4 yard.mp4; h5serve",
