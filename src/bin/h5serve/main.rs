@@ -119,9 +119,9 @@ struct Args {
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     max_viewers: u32,
 
-    /// Threads that serve viewers [default: one per core, at most 8]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
-    threads: Option<u16>,
+    /// Threads that serve viewers; one is good for several Gbit/s, and takes the least CPU
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: u16,
 
     /// Another origin whose pages may use the streams, such as https://example.org, or * for all; may be given several times
     #[arg(long, value_name = "ORIGIN")]
@@ -145,8 +145,6 @@ impl AsRef<cli::Common> for Args {
     }
 }
 
-/// More would not be served faster: each thread is good for several Gbit/s.
-const MOST_THREADS: usize = 8;
 /// How long viewers may take over the last frames when all inputs have ended.
 const LAST_FRAMES: Duration = Duration::from_secs(2);
 
@@ -242,13 +240,12 @@ impl Args {
     }
 
     fn options(&self, events: Option<&events::Writing>) -> Options {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Options {
             listen: self.listen.clone(),
             ring: self.ring as usize * 1024 * 1024,
             patience: Patience { lag: self.lag, stall: self.stall },
             max_viewers: self.max_viewers as usize,
-            threads: self.threads.map_or(cores.min(MOST_THREADS), usize::from),
+            threads: usize::from(self.threads),
             events: events.map(events::Writing::events).unwrap_or_default(),
             policy: Policy { cors: self.cors.clone(), hosts: self.host.iter().cloned().chain(own_names()).collect() },
         }

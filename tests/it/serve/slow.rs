@@ -199,7 +199,7 @@ fn metric(control: u16, name: &str) -> f64 {
 fn five_hundred_viewers() {
     const VIEWERS: usize = 500;
     const PICTURES: u64 = 120;
-    let mut server = Server::start(&["--lag", "10"]);
+    let mut server = Server::start(&["--lag", "10", "--threads", "2"]);
     let mut stdin = server.process.stdin();
     let mut studio = Studio::new(1000, 1000);
     feed(&mut stdin, &[studio.init(), studio.picture()].concat());
