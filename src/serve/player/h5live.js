@@ -162,7 +162,9 @@ export class H5Live extends Base {
   }
 
   /** The picture on the screen in its full size. @returns {Promise<Blob>} a PNG */
-  snapshot() {
+  async snapshot() {
+    // While the browser seeks there is none for a moment.
+    for (let i = 0; i < 20 && !this.#view.screen.width && this.#session.pictures > 0; i++) await new Promise(resolve => setTimeout(resolve, 50));
     return snapshot(this.#view.screen);
   }
 
@@ -314,7 +316,7 @@ export class H5Live extends Base {
       this.#view.flash();
       say('snapshotSaved');
     } catch (error) {
-      say('snapshotFailed', { why: error.message });
+      say('snapshotFailed', { why: this.#view.language.reason(error.message) });
     }
   }
 

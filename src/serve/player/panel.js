@@ -64,12 +64,13 @@ export class Help extends Sheet {
 
 /** Rows of the statistics: key of the text, and how it is told. What is null is left out. */
 const ROWS = {
-  why: s => s.why || null,
+  why: (s, language) => (s.why ? language.reason(s.why) : null),
   codecs: s => s.codecs || null,
   picture: s => (s.width ? `${s.width} × ${s.height}${s.fps === null ? '' : `, ${s.fps.toFixed(1)} fps`}` : null),
   bitrate: s => bits(s.bitrate),
   buffer: s => (s.buffer > 0 ? `${Math.round(1000 * s.buffer)} ms${s.rate === 1 ? '' : ` · ${s.rate} ×`}` : null),
   dropped: s => String(s.dropped),
+  unshown: s => String(s.unshown),
   stalls: s => String(s.stalls ?? 0),
   reconnects: s => String(s.reconnects),
   roundTrip: s => (s.roundTrip === null ? null : milliseconds(s.roundTrip)),
@@ -125,7 +126,7 @@ export class Panel extends Sheet {
       if (option.value === 'auto') tell(option, this.#language.say('automatic') + (now ? ` (${stats.transport})` : ''));
     }
     for (const [name, { row, value }] of Object.entries(this.#rows)) {
-      const text = ROWS[name](stats);
+      const text = ROWS[name](stats, this.#language);
       row.hidden = text === null;
       tell(value, text ?? '');
     }

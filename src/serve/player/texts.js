@@ -1,7 +1,4 @@
-/**
- * All that is said to people, in each language under the same keys. `{x}` stands for a value. The reasons of failures are written in English
- * where they arise, and are for programs too: there the English sentence, or its beginning, is the key.
- */
+/** All that is said to people, in each language under the same keys. `{x}` stands for a value. */
 export const TEXTS = {
   en: {
     live: 'LIVE',
@@ -55,6 +52,7 @@ export const TEXTS = {
     bitrate: 'Bitrate',
     buffer: 'Buffer',
     dropped: 'Frames dropped',
+    unshown: 'Too late to show',
     stalls: 'Stalls',
     reconnects: 'Reconnects',
     roundTrip: 'Round trip',
@@ -67,21 +65,6 @@ export const TEXTS = {
     keySnapshot: 'Save a snapshot',
     keyLive: 'Go live',
     keyHelp: 'This list',
-    // Reasons.
-    'the server cannot be reached': 'The server cannot be reached',
-    'no answer from the server': 'No answer from the server',
-    'no data from the server': 'No data from the server',
-    'the connection was closed': 'The connection was closed',
-    'the stream ended': 'The stream has ended',
-    'no such stream': 'There is no such stream',
-    'the picture stands still': 'The picture stands still',
-    'the browser takes no more data': 'The browser takes no more data',
-    'the browser refused the stream': 'The browser refused the stream',
-    'the browser cannot decode this': 'This browser cannot decode the stream',
-    'the browser cannot play this': 'This browser cannot play the stream',
-    'this browser cannot play': 'This browser cannot play',
-    'codecs not matched': 'This browser cannot play what the stream carries',
-    'src is not an address': 'The address of the stream is not valid',
     // The pages.
     allStreams: 'All streams',
     noStreams: 'No streams yet',
@@ -151,6 +134,7 @@ export const TEXTS = {
     bitrate: '码率',
     buffer: '缓冲',
     dropped: '丢帧',
+    unshown: '过晚未显示',
     stalls: '卡顿',
     reconnects: '重连',
     roundTrip: '往返时间',
@@ -163,20 +147,6 @@ export const TEXTS = {
     keySnapshot: '保存截图',
     keyLive: '回到直播',
     keyHelp: '显示此列表',
-    'the server cannot be reached': '无法连接服务器',
-    'no answer from the server': '服务器没有响应',
-    'no data from the server': '服务器没有发送数据',
-    'the connection was closed': '连接已关闭',
-    'the stream ended': '直播已结束',
-    'no such stream': '没有这个视频流',
-    'the picture stands still': '画面停滞',
-    'the browser takes no more data': '浏览器不再接收数据',
-    'the browser refused the stream': '浏览器拒绝了此视频流',
-    'the browser cannot decode this': '浏览器无法解码此视频流',
-    'the browser cannot play this': '浏览器无法播放此视频流',
-    'this browser cannot play': '此浏览器无法播放',
-    'codecs not matched': '此浏览器不支持该视频流的编码',
-    'src is not an address': '视频流地址无效',
     allStreams: '所有视频流',
     noStreams: '还没有视频流',
     noStreamsMore: '在服务器上启动一个视频流，它会自动出现在这里：',
@@ -192,6 +162,40 @@ export const TEXTS = {
     embedDirect: '其他播放器',
     copy: '复制',
     serverAway: '无法连接服务器，正在重试。',
+  },
+};
+
+/** Why something is not to be had, from English as it is written where it arises, or parts of it. */
+export const REASONS = {
+  en: {},
+  zh: {
+    'the server cannot be reached': '无法连接服务器',
+    'no answer from the server': '服务器没有响应',
+    'no data from the server': '服务器没有发送数据',
+    'the connection was closed': '连接已关闭',
+    'no WebSocket gets through': 'WebSocket 无法连通',
+    'the stream ended': '直播已结束',
+    'no such stream': '没有这个视频流',
+    'the stream is MJPEG': '此视频流为 MJPEG',
+    'there are no pictures in the stream': '此视频流没有画面',
+    'the picture stands still': '画面停滞',
+    'the computer slept': '电脑刚从睡眠中恢复',
+    'the browser takes no more data': '浏览器不再接收数据',
+    'the browser refused the stream': '浏览器拒绝了此视频流',
+    'the browser cannot decode this': '浏览器无法解码此视频流',
+    'the browser cannot play this': '浏览器无法播放此视频流',
+    'is not played by this browser': '在此浏览器中无法播放',
+    'this browser has no MediaSource': '此浏览器没有 MediaSource',
+    'this browser has no WebCodecs': '此浏览器没有 WebCodecs',
+    'WebCodecs need a page that came by https, or from this computer': 'WebCodecs 只能用于通过 https 或从本机打开的页面',
+    'another browser may play it, or the stream can be encoded as H.264': '可换用其他浏览器，或改用 H.264 编码',
+    'codecs not matched': '此浏览器不支持该视频流的编码',
+    'src is not an address': '视频流地址无效',
+    'all places are taken': '观看人数已满',
+    'there is no picture yet': '还没有画面',
+    'the browser gives no PNG': '浏览器无法生成 PNG',
+    'asked for': '手动选择',
+    'best here': '此处最佳',
   },
 };
 
@@ -221,10 +225,9 @@ export class Language {
     return TEXTS[this.name][key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
   }
 
-  /** A reason, as far as it is known; what follows it, such as the browser's own words, is left as it is. */
+  /** A reason, as far as it is known; the rest, such as the browser's own words, is left as it is. */
   reason(text) {
-    const table = TEXTS[this.name];
-    const known = Object.keys(table).find(key => key.includes(' ') && text.startsWith(key));
-    return known ? table[known] + text.slice(known.length) : text;
+    const said = Object.entries(REASONS[this.name]).reduce((text, [english, words]) => text.replace(english, words), text);
+    return said.charAt(0).toUpperCase() + said.slice(1);
   }
 }

@@ -66,7 +66,7 @@ export class View {
   }
 
   /** An element that says one thing, in the language of the day. */
-  #words(tag, key, attributes) {
+  #words(tag, key, attributes = {}) {
     const element = h(tag, attributes);
     this.language.follow(() => tell(element, this.language.say(key)));
     return element;
@@ -87,7 +87,7 @@ export class View {
   }
 
   #badge({ live }) {
-    const badge = h('button', { type: 'button', class: 'badge', part: 'badge', hidden: '' }, h('i'), this.#part('word', h('b')), this.#part('latency', h('span', { part: 'latency' })), this.#part('go', this.#words('em', 'goLive')));
+    const badge = h('button', { type: 'button', class: 'badge', part: 'badge', hidden: '' }, h('i'), this.#part('word', h('b')), this.#part('latency', h('span', { part: 'latency' })), this.#part('go', this.#words('em', 'goLive', { part: 'live-text' })));
     badge.addEventListener('click', () => (this.#parts.go.hidden ? this.panel.toggle() : live()));
     return this.#part('badge', badge);
   }

@@ -1,28 +1,6 @@
 // The player as the working tree has it: the parts joined as the server joins them, and put in place of what the server sends.
-import fs from 'node:fs';
 import path from 'node:path';
-
-const folder = path.resolve(import.meta.dirname, '../../../src/serve/player');
-const read = name => fs.readFileSync(path.join(folder, name), 'utf8');
-
-/** The parts of `h5live.js` in their order, which mod.rs knows. */
-export function parts() {
-  const table = /const PARTS:[^;]*;[^=]*=\s*\[([^;]*)\];/.exec(read('mod.rs'))[1];
-  return [...table.matchAll(/include_str!\("([^"]+)"\)/g)].map(match => match[1]);
-}
-
-/** `GET /h5live.js`, byte for byte. */
-export function joined() {
-  const lines = parts().flatMap(name => read(name).replace(/\n$/, '').split('\n'));
-  let inside = false;
-  const isComment = line => {
-    inside ||= line.startsWith('/*');
-    const is = inside || line.startsWith('//');
-    inside &&= !line.endsWith('*/');
-    return is;
-  };
-  return lines.filter(line => !isComment(line.trimStart()) && !(line.startsWith('import ') && line.includes(" from './"))).map(line => line + '\n').join('');
-}
+import { joined, read } from '../../../npm/join.mjs';
 
 const TYPES = { '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.html': 'text/html; charset=utf-8', '.svg': 'image/svg+xml' };
 

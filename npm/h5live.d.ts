@@ -1,0 +1,82 @@
+/** What the player does now; see docs/player.md. */
+export type State = 'idle' | 'connecting' | 'playing' | 'stalled' | 'waiting' | 'reconnecting' | 'unplayable' | 'paused' | 'blocked';
+
+/** Ways that the stream can take. */
+export type Transport = 'auto' | 'webcodecs' | 'mse' | 'mjpeg' | 'mp4' | 'multipart';
+
+/** What is known of the playback now. Times in ms unless it says otherwise; null is not known. */
+export interface Stats {
+  state: State;
+  /** Why, in English; '' when all is well. */
+  reason: string;
+  /** Name of the transport in use. */
+  transport: string;
+  /** Why this one and no other. */
+  why: string;
+  /** RFC 6381. */
+  codecs: string;
+  /** There is sound, and it is on. */
+  sound: boolean;
+  volume: number;
+  width: number;
+  height: number;
+  /** Frames a second, measured. */
+  fps: number | null;
+  /** Bits a second, measured. */
+  bitrate: number | null;
+  /** From capture to screen. */
+  latency: number | null;
+  roundTrip: number | null;
+  clockOffset: number | null;
+  /** Seconds. */
+  buffer: number;
+  rate: number;
+  pictures: number;
+  bytes: number;
+  /** Skipped by the server or the player. */
+  dropped: number;
+  /** Came too late for the screen. */
+  unshown: number;
+  reconnects: number;
+  stalls?: number;
+  seeks?: number;
+  gaps?: number;
+  [more: string]: unknown;
+}
+
+export interface H5LiveEventMap {
+  statechange: CustomEvent<{ state: State; reason: string }>;
+  volumechange: Event;
+}
+
+/** `<h5-live src="NAME">` */
+export class H5Live extends HTMLElement {
+  /** Name of a stream of the server that the module came from, or the address of a stream's page. */
+  src: string;
+  muted: boolean;
+  /** 0 to 1. */
+  volume: number;
+  transport: Transport;
+  readonly state: State;
+  readonly stats: Stats;
+  /** From the live edge. */
+  play(): void;
+  /** Keeps the picture that is on the screen, until `play`. */
+  pause(): void;
+  /** Lets go of the connection; the last picture stays. */
+  stop(): void;
+  /** To the live edge, when paused or behind. */
+  goLive(): void;
+  /** The picture in its full size, as a PNG. */
+  snapshot(): Promise<Blob>;
+  addEventListener<K extends keyof H5LiveEventMap>(type: K, listener: (this: H5Live, event: H5LiveEventMap[K]) => void, options?: boolean | AddEventListenerOptions): void;
+  addEventListener(type: string, listener: EventListenerOrEventListenerObject, options?: boolean | AddEventListenerOptions): void;
+  removeEventListener<K extends keyof H5LiveEventMap>(type: K, listener: (this: H5Live, event: H5LiveEventMap[K]) => void, options?: boolean | EventListenerOptions): void;
+  removeEventListener(type: string, listener: EventListenerOrEventListenerObject, options?: boolean | EventListenerOptions): void;
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'h5-live': H5Live;
+  }
+}

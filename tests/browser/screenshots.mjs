@@ -1,0 +1,62 @@
+// Makes the pictures of the pages in docs/ again: node tests/browser/screenshots.mjs [FOLDER]
+// They are the test picture's, as small as pngquant gets them (which is left out where it is not installed).
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { chromium } from './lib/browsers.mjs';
+import { stats } from './lib/page.mjs';
+import { Bench, Server, sleep, until } from './lib/programs.mjs';
+
+const folder = path.resolve(process.argv[2] ?? path.join(import.meta.dirname, '../../docs'));
+const bench = new Bench();
+const server = await Server.start(bench, ['door', 'yard', 'garage'], ['--on-eof', 'reopen']);
+server.feed('door', { size: '1280x720' });
+server.feed('yard', { size: '640x360', rate: '15' });
+await server.live('door');
+await server.live('yard');
+
+const look = async page => {
+  await page.mouse.move(300, 300);
+  await page.mouse.move(310, 310);
+};
+/** Until the latency is what it is to be, and the graph has something to show. */
+const settle = async page => {
+  await until('playing', async () => (await stats(page)).state === 'playing', 20000);
+  await sleep(12000);
+};
+const PICTURES = [
+  ['page', 'door', { size: [1000, 640] }, look],
+  ['player-dark', 'door', { size: [1000, 640], dark: true }, look],
+  ['player-stats', 'door', { size: [1000, 640], dark: true }, async page => {
+    await page.click('h5-live', { position: { x: 300, y: 300 } });
+    await page.evaluate(() => document.querySelector('h5-live').shadowRoot.querySelector('[part~=stats-button]').click());
+    await page.evaluate(() => document.activeElement.blur());
+    await sleep(12000);
+    await look(page);
+  }],
+  ['player-grid', '', { size: [1000, 640] }],
+  ['player-grid-phone', '', { size: [390, 780], phone: true, dark: true }],
+  ['player-phone', 'door', { size: [390, 780], phone: true, language: 'zh-CN' }, async page => {
+    await page.evaluate(() => document.querySelector('h5-live').shadowRoot.querySelector('[part~=stats-button]').click());
+    await page.evaluate(() => document.activeElement.blur());
+    await sleep(12000);
+  }],
+  ['player-offline', 'door', { size: [1000, 640] }, async page => {
+    await server.kill();
+    await until('some patience', () => page.evaluate(() => /in [3-9] s/.test(document.querySelector('h5-live').shadowRoot.querySelector('.note').innerText)), 30000);
+  }],
+];
+
+for (const [name, at, options, prepare] of PICTURES) {
+  const { page, close } = await chromium(options);
+  await page.goto(server.url(at));
+  await settle(page);
+  await prepare?.(page);
+  await sleep(500);
+  const file = path.join(folder, `${name}.png`);
+  await page.screenshot({ path: file, scale: 'css' });
+  await close();
+  spawnSync('pngquant', ['--force', '--skip-if-larger', '--speed', '1', '--output', file, '64', file]);
+  console.log(`${file}: ${fs.statSync(file).size} bytes`);
+}
+await bench.close();

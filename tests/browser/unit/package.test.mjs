@@ -1,0 +1,37 @@
+// The player as one file: how large it is, and that it may be loaded where there is no document.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { test } from 'node:test';
+import zlib from 'node:zlib';
+import { joined, read } from '../../../npm/join.mjs';
+
+test('less than 40 KB in all, compressed', t => {
+  const pages = ['h5live-sound.js', 'page.js', 'page.css', 'page.html', 'icon.svg'].map(read);
+  const sizes = [joined(), ...pages].map(text => zlib.gzipSync(text, { level: 9 }).length);
+  const all = sizes.reduce((a, b) => a + b);
+  t.diagnostic(`h5live.js ${sizes[0]} bytes, with the pages ${all}`);
+  assert.ok(all < 40960, `${all} bytes`);
+});
+
+test('it is one module, which can be loaded on a server, where it does nothing', async () => {
+  assert.equal(globalThis.HTMLElement, undefined);
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'h5live-module-'));
+  const file = path.join(dir, 'h5live.mjs');
+  fs.writeFileSync(file, joined());
+  assert.doesNotMatch(joined(), /^import /m);
+  const module = await import(file).finally(() => fs.rmSync(dir, { recursive: true }));
+  assert.equal(typeof module.H5Live, 'function');
+});
+
+test('types tell of every method and property', () => {
+  const types = read('../../../npm/h5live.d.ts');
+  const own = [...read('h5live.js').matchAll(/^ {2}(?:async |get |set )?([a-z]\w*)\(/gm)].map(match => match[1]);
+  const internal = ['constructor', 'connectedCallback', 'disconnectedCallback', 'attributeChangedCallback'];
+  const told = own.filter(name => !internal.includes(name));
+  assert.ok(told.length > 8, String(told));
+  for (const name of told) assert.match(types, new RegExp(`\\b${name}\\b`), name);
+  const docs = read('../../../docs/player.md');
+  for (const name of told) assert.match(docs, new RegExp(`\`${name}\\b`), `docs/player.md: ${name}`);
+});
