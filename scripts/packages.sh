@@ -52,6 +52,19 @@ test_packages() {
     esac
 }
 
+# Names of what the tests with cameras need: an emulator and what makes its initramfs, then what judges. Only for Debian and what is made
+# from it, whose kernel the machine runs.
+machine_packages() {
+    case $1 in
+        apt-get) echo qemu-system-x86 seabios busybox-static kmod cpio lz4 xz-utils ;;
+    esac
+}
+device_packages() {
+    case $1 in
+        apt-get) echo "$(machine_packages "$1")" alsa-utils ffmpeg v4l-utils strace ustreamer curl python3 'chromium|chromium-browser' $(unless node nodejs) $(unless npm npm) ;;
+    esac
+}
+
 is_installed() {
     case $1 in
         apt-get) dpkg-query -W -f '${db:Status-Abbrev}' "$2" 2>/dev/null | grep -q '^ii' ;;

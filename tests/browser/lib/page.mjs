@@ -34,7 +34,7 @@ export function watchClock(page, selector = 'h5-live') {
       last = frame;
       let latency = (Date.now() % 2 ** 32) - time;
       if (latency < -(2 ** 31)) latency += 2 ** 32;
-      window.clock.push(good ? { frame, latency, at: performance.now(), shown: host.stats?.latency ?? null } : null);
+      window.clock.push(good ? { frame, time, latency, at: performance.now(), shown: host.stats?.latency ?? null } : null);
     };
     const onframe = () => {
       window.presented++;

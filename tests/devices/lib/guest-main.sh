@@ -15,6 +15,9 @@ for scenario in $scenarios; do
         guest
     ) > "/mnt/out/$scenario/log" 2>&1
     status=$?
+    # What a scenario that failed has left running.
+    kill -9 -1
+    wait
     dmesg -c > "/mnt/out/$scenario/dmesg"
     cp /mnt/work/*.{log,err} "/mnt/out/$scenario" 2> /dev/null
     rm -rf /mnt/work/*
