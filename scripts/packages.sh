@@ -1,4 +1,5 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2046
+# Names are one word each.
 # What has to be on the machine, by the names of each package manager, and how it gets there. Sourced by scripts/live and
 # scripts/test; defines functions only.
 
@@ -31,8 +32,7 @@ unless() { command -v "$1" >/dev/null || echo "$2"; }
 test_packages() {
     case $1 in
         apt-get)
-            # shellcheck disable=SC2046  # nothing, where there is nothing to install
-            echo bsdutils curl ffmpeg iproute2 libvo-aacenc0 mpv mkvtoolnix shellcheck util-linux man-db $(unless node nodejs) $(unless npm npm) python3 python3-venv \
+            echo bsdutils curl ffmpeg iproute2 libvo-aacenc0 mpv mkvtoolnix shellcheck systemd util-linux man-db $(unless node nodejs) $(unless npm npm) python3 python3-venv \
                 gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
                 gstreamer1.0-plugins-ugly gstreamer1.0-libav 'chromium|chromium-browser' 'firefox-esr|firefox'
             ;;

@@ -183,3 +183,35 @@ fn h5_at(folder: &Path, name: &str) -> std::process::Command {
     command.arg("--version");
     command
 }
+
+#[test]
+fn the_steps_of_scripts_test_are_all_there() {
+    let script = fs::read_to_string(repository("scripts/test")).unwrap();
+    let after = |mark: &str| script.split(mark).nth(1).unwrap_or_else(|| panic!("{mark}")).lines().next().unwrap().trim().to_owned();
+    let said = after("some steps: ");
+    assert_eq!(after("    steps=("), format!("{said})"));
+    let functions = script.lines().filter_map(|l| l.strip_prefix("step_")?.split_once("()")).map(|(name, _)| name);
+    assert_eq!(functions.collect::<Vec<_>>().join(" "), said);
+}
+
+/// The unit in examples/: systemd takes it, and the programs in it are ours.
+#[test]
+fn the_unit_of_systemd_is_sound() {
+    let path = repository("examples/h5live.service");
+    let unit = fs::read_to_string(&path).unwrap();
+    let pipe = unit.split_once(" -c '").and_then(|(_, rest)| rest.split_once("'\n")).expect("a pipeline for the shell").0;
+    for stage in pipe.split('|') {
+        let (name, arguments) = stage.trim().split_once(' ').unwrap_or((stage.trim(), ""));
+        let arguments: Vec<&str> = arguments.split_whitespace().chain(["--help"]).collect();
+        run(&mut h5(name, &arguments), b"").success();
+    }
+    // Not every Linux has systemd; the packages that scripts/test installs bring it.
+    if run(&mut shell("command -v systemd-analyze"), b"").code() != 0 {
+        assert!(std::env::var_os("CI").is_none(), "no systemd-analyze");
+        return eprintln!("no systemd-analyze: the unit was not looked at");
+    }
+    let runtime = TempDir::new();
+    let line = format!("systemd-analyze verify --user --man=no '{}'", path.display());
+    let done = run(shell(&line).env("XDG_RUNTIME_DIR", &*runtime), b"").success();
+    assert_eq!(done.stderr, "", "systemd complains");
+}

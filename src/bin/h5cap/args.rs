@@ -25,11 +25,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
              machine-readable clock: the capture time in milliseconds and the frame number as two rows of black and white \
              blocks (see h5pipe(5)). The sound is 48 kHz stereo: a soft tone, in which gaps are heard, and the beep.\n\n\
              camera: the first camera of Linux, by Video4Linux2; camera:WHICH: the one with this name (or a part of it), serial number \
-             or place on the bus, as h5cap --list shows them, which stay the same when device numbers change; or /dev/videoN. Of its \
-             modes that one is taken which is nearest to --size and --rate; without them the one that comes up to 30 frames a second with the \
-             largest picture up to 1920×1080; of those MJPEG before H.264 before raw. Without any source, h5cap takes the first camera. \
-             A camera that is unplugged or hangs is waited for, and goes on wherever it is plugged in again (--on-loss). Its \
-             controls are listed and set while it runs with --control: GET /controls, PUT /controls {\"brightness\": 128}.\n\n\
+             or place on the bus, as h5cap --list shows them; or /dev/videoN. Without any source, h5cap takes the first camera. See CAMERAS.\n\n\
              --audio DEVICE adds a microphone to the camera's pictures, in one stream and on one clock; microphone or microphone:DEVICE is \
              sound alone. A device is default, a name of ALSA such as hw:1, or a card's name (or a part of it), serial number or place on the \
              bus, as --list shows them. It is recorded in its own format, at 48 kHz in stereo if it can; its times are the \
@@ -40,6 +36,20 @@ pub const MANUAL: cli::Manual = cli::Manual {
              nothing new comes, the last picture is repeated at --rate.\n\n\
              Any other file, FIFO, or - for stdin: a stream in any format of h5pipe(5). Coded frames go out as they are.\n\n\
              A source of one of these names is told from a file by a prefix: file:test, file:-, camera:/dev/video2.",
+        ),
+        (
+            "CAMERAS",
+            "Names, serial numbers and places on the bus stay the same; the numbers of device nodes change from boot to boot.\n\n\
+             Of the modes that a camera offers that one is taken which, most important first: is of --format; is nearest to --size, or without it \
+             is no larger than 1920×1080; is nearest to --rate, or without it comes up to 30 frames a second; has the largest picture; is MJPEG, \
+             H.264, raw (4:2:0, 4:2:2, RGB, grey) or H.265, in this order; is listed first. With -v, h5cap says which; and always, where the driver \
+             takes another than it was asked for.\n\n\
+             Frames pass as they are, with the driver's times. Those that come damaged are dropped; they and those that the driver lost are counted, \
+             see /metrics and /stats, and -v at the end.\n\n\
+             A camera that is unplugged, fails, or gives no frame for --stall is waited for, and goes on wherever it is plugged in again, with correct \
+             times: the same one, by name, serial number and place. --on-loss says what else to do.\n\n\
+             Controls are set with --control-set, and listed and set while it runs with --control: GET /controls, PUT /controls {\"brightness\": 128}. They \
+             are set again when the camera is back.",
         ),
         (
             "TIME",

@@ -15,6 +15,10 @@ pub fn explain(path: &Path, error: io::Error) -> io::Error {
             none if none.is_empty() => format!("{error}: another program uses it"),
             holders => format!("{error}: it is used by {holders}"),
         }),
+        // Where buffers are started; the text of the error speaks of disks.
+        Some(libc::ENOSPC) => {
+            Some("the USB bus has no room left for it: take a smaller size or rate, or another controller (see `lsusb -t`)".into())
+        }
         _ => None,
     };
     advice.map_or(error, io::Error::other)
@@ -60,9 +64,11 @@ mod tests {
     }
 
     #[test]
-    fn which_group_is_missing() {
+    fn what_to_do_is_said() {
         let denied = explain(Path::new("/dev/null"), io::Error::from_raw_os_error(libc::EACCES)).to_string();
         assert_eq!(denied, "not allowed: it belongs to group root; `sudo usermod -aG root $USER`, then log in again");
+        let full = explain(Path::new("/dev/null"), io::Error::from_raw_os_error(libc::ENOSPC)).to_string();
+        assert!(full.contains("USB bus has no room left"), "{full}");
         let other = explain(Path::new("/dev/null"), io::Error::from_raw_os_error(libc::EIO));
         assert_eq!(other.raw_os_error(), Some(libc::EIO));
     }

@@ -1,5 +1,5 @@
 # On the host: what the `check` functions of the scenarios use. $out is the scenario's folder.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 
 readclock=$repo/tests/devices/uvcam/target/release/readclock
 failures=0
@@ -20,7 +20,7 @@ expect() {
 equal() { [ "$2" = "$3" ] || fail "$1: got '${2:0:300}', expected '${3:0:300}'"; }
 
 # between WHAT GOT LOW HIGH, whole numbers
-between() { [[ $2 =~ ^-?[0-9]+$ ]] && [ "$2" -ge "$3" ] && [ "$2" -le "$4" ] || fail "$1: got '$2', expected $3 to $4"; }
+between() { if ! { [[ $2 =~ ^-?[0-9]+$ ]] && [ "$2" -ge "$3" ] && [ "$2" -le "$4" ]; }; then fail "$1: got '$2', expected $3 to $4"; fi; }
 
 # clock FILE WIDTHxHEIGHT [FFMPEG_INPUT_OPTION...]: "NUMBER TIME" of the clock in each picture, "-" where none can be read.
 clock() {

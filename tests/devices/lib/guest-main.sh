@@ -1,6 +1,7 @@
 #!/bin/bash
 # Runs the `guest` function of each scenario, in the virtual machine. Arguments are in the file `environment` beside it:
 # repo, bin, scenarios.
+# shellcheck disable=SC1090,SC1091,SC2034,SC2154
 . /mnt/out/environment
 mkdir /mnt/work
 for scenario in $scenarios; do

@@ -1,6 +1,6 @@
 # Inside the virtual machine: what the `guest` functions of the scenarios use. $repo is the repository, $out the scenario's folder
 # on the host, $bin the programs under test; the current folder is in memory.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 
 uvcam=$repo/tests/devices/uvcam/target/release/uvcam
 declare -A pid # of the cameras, by serial number

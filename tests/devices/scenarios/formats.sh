@@ -1,5 +1,5 @@
 # Every raw format that the pipe carries, pixel by pixel as v4l2-ctl captures it; gaps; errors at every call.
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2016,SC2086,SC2154
 
 single="YU12 YV12 NV12 422P YUYV UYVY RGB3 BGR3 AB24 AR24 GREY"
 planar="NM12 YM12 YM16 YM24"

@@ -1,5 +1,5 @@
 # A sound card: what goes in comes out, at the same pitch and on our clock, however fast the card's own runs.
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2016,SC2086,SC2154
 
 guest() {
     modprobe snd-aloop
