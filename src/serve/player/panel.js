@@ -62,6 +62,8 @@ export class Help extends Sheet {
   }
 }
 
+/** Those that are short enough to stand two in a row. */
+const SHORT = ['bitrate', 'buffer', 'dropped', 'unshown', 'stalls', 'reconnects'];
 /** Rows of the statistics: key of the text, and how it is told. What is null is left out. */
 const ROWS = {
   why: (s, language) => (s.why ? language.reason(s.why) : null),
@@ -99,7 +101,7 @@ export class Panel extends Sheet {
     this.#choice.addEventListener('change', () => transport(this.#choice.value));
     const rows = Object.keys(ROWS).map(name => {
       const value = h('dd');
-      const row = h('div', {}, words('dt', name), value);
+      const row = h('div', SHORT.includes(name) ? { class: 'short' } : {}, words('dt', name), value);
       this.#rows[name] = { row, value };
       return row;
     });

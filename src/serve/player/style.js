@@ -111,8 +111,11 @@ label, dt { color: var(--soft); }
 select { font: inherit; color: inherit; background: rgb(255 255 255 / 10%); border: 1px solid var(--line); border-radius: 10px; min-height: 44px; padding: 0 10px; max-width: 210px; }
 option { background: #1b1f25; color: #fff; }
 dl { margin: 0; }
+.stats dl { display: grid; grid-template-columns: 1fr 1fr; column-gap: 18px; }
+.stats dl div:not(.short) { grid-column: 1 / -1; }
 dl div { display: flex; justify-content: space-between; gap: 16px; padding: 4px 0; border-top: 1px solid var(--line); }
 dl div:first-child { border-top: 0; }
+.short { gap: 6px !important; }
 dt { flex: none; }
 dd { margin: 0; text-align: right; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 .sheet footer { display: flex; flex-wrap: wrap; gap: 8px; padding-top: 12px; }

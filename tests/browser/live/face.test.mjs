@@ -157,6 +157,8 @@ for (const { name, open } of browsers) {
         assert.ok(at.ring, `${at.part} has no visible focus`);
         seen.add(at.part);
       }
+      // Where there is no mouse there is no slider.
+      if (await page.evaluate(() => matchMedia('(hover: none)').matches)) seen.add('volume');
       for (const part of ['quiet', 'root', 'badge', 'button play-button', 'button sound-button', 'volume', 'button snapshot-button', 'button stats-button', 'button full-button']) assert.ok(seen.has(part), `${part} in ${[...seen]}`);
     });
 
