@@ -19,20 +19,19 @@ const look = async page => {
   await page.mouse.move(300, 300);
   await page.mouse.move(310, 310);
 };
-/** Until the start, which is slow on a busy machine, is over. */
-const settle = async page => {
-  await until('playing', async () => (await stats(page)).state === 'playing', 20000);
-  await until('calm', async () => (await stats(page)).latency < 120, 20000).catch(() => {});
-};
+/** The start is over, and a busy machine has a quiet moment; it may not have one. */
+const settle = page => until('a quiet moment', async () => {
+  const { state, latency } = await stats(page);
+  return state === 'playing' && latency !== null && latency < 120;
+}, 30000).catch(error => console.warn(error.message));
 const PICTURES = [
-  ['page', 'door', { size: [1000, 640] }, look],
-  ['player-dark', 'door', { size: [1000, 640], dark: true }, look],
+  ['page', 'door', { size: [1000, 640] }],
+  ['player-dark', 'door', { size: [1000, 640], dark: true }],
   ['player-stats', 'door', { size: [1000, 640], dark: true }, async page => {
     await page.click('h5-live', { position: { x: 300, y: 300 } });
     await page.evaluate(() => document.querySelector('h5-live').shadowRoot.querySelector('[part~=stats-button]').click());
     await page.evaluate(() => document.activeElement.blur());
     await sleep(12000);
-    await look(page);
   }],
   ['player-grid', '', { size: [1000, 640] }],
   ['player-grid-phone', '', { size: [390, 780], phone: true, dark: true }],
@@ -52,7 +51,9 @@ for (const [name, at, options, prepare] of PICTURES) {
   await page.goto(server.url(at));
   await settle(page);
   await prepare?.(page);
-  await sleep(1000);
+  if (name !== 'player-offline') await settle(page);
+  if (!options.phone && name !== 'player-offline') await look(page);
+  await sleep(300);
   const file = path.join(folder, `${name}.png`);
   await page.screenshot({ path: file, scale: 'css' });
   await close();

@@ -163,8 +163,7 @@ export class H5Live extends Base {
 
   /** The picture on the screen in its full size. @returns {Promise<Blob>} a PNG */
   async snapshot() {
-    // While the browser seeks there is none for a moment.
-    for (let i = 0; i < 20 && !this.#view.screen.width && this.#session.pictures > 0; i++) await new Promise(resolve => setTimeout(resolve, 50));
+    for (let i = 0; i < 20 && !this.#view.screen.ready && this.#session.pictures > 0; i++) await new Promise(resolve => setTimeout(resolve, 50));
     return snapshot(this.#view.screen);
   }
 

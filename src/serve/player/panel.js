@@ -70,7 +70,7 @@ const ROWS = {
   codecs: s => s.codecs || null,
   picture: s => (s.width ? `${s.width} × ${s.height}${s.fps === null ? '' : `, ${s.fps.toFixed(1)} fps`}` : null),
   bitrate: s => bits(s.bitrate),
-  buffer: s => (s.buffer > 0 ? `${Math.round(1000 * s.buffer)} ms${s.rate === 1 ? '' : ` · ${s.rate} ×`}` : null),
+  buffer: s => (s.buffer > 0 ? `${milliseconds(1000 * s.buffer)}${s.rate === 1 ? '' : `, ${s.rate}×`}` : null),
   dropped: s => String(s.dropped),
   unshown: s => String(s.unshown),
   stalls: s => String(s.stalls ?? 0),

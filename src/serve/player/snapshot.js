@@ -1,6 +1,6 @@
-/** The picture in its own size as a PNG. @param {{element: CanvasImageSource, width: number, height: number}} picture @returns {Promise<Blob>} */
-export function snapshot({ element, width, height }) {
-  if (!width || !height) return Promise.reject(new Error('there is no picture yet'));
+/** The picture in its own size as a PNG. @param {{element: CanvasImageSource, width: number, height: number, ready: boolean}} picture @returns {Promise<Blob>} */
+export function snapshot({ element, width, height, ready }) {
+  if (!ready) return Promise.reject(new Error('there is no picture yet'));
   const canvas = document.createElement('canvas');
   canvas.width = width;
   canvas.height = height;

@@ -84,7 +84,7 @@ input[type=range] { width: 0; height: 44px; margin: 0; opacity: 0; accent-color:
 @keyframes flash { 20% { opacity: .55; } }
 
 .sheet {
-  position: absolute; z-index: 2; top: max(var(--edge), env(safe-area-inset-top)); right: max(var(--edge), env(safe-area-inset-right)); width: 340px; max-height: calc(100% - 66px); overflow: auto;
+  position: absolute; z-index: 2; top: max(var(--edge), env(safe-area-inset-top)); right: max(var(--edge), env(safe-area-inset-right)); width: 340px; max-height: calc(100% - 2 * var(--edge)); overflow: auto;
   overscroll-behavior: contain; margin: 0; padding: 0; border: 1px solid var(--line); border-radius: 16px; color: var(--ink); background: rgb(20 23 28 / 88%);
   -webkit-backdrop-filter: blur(24px) saturate(1.5); backdrop-filter: blur(24px) saturate(1.5); box-shadow: 0 12px 40px rgb(0 0 0 / 40%); user-select: text; -webkit-user-select: text; text-align: left;
 }
@@ -96,11 +96,11 @@ input[type=range] { width: 0; height: 44px; margin: 0; opacity: 0; accent-color:
 .sheet header { position: sticky; top: 0; display: flex; align-items: center; justify-content: space-between; padding: 5px 5px 0 16px; background: inherit; border-radius: inherit; z-index: 1; }
 .sheet h2 { margin: 0; font-size: 15px; font-weight: 650; }
 .body { padding: 0 16px 14px; }
-.headline { display: flex; margin-top: -6px; align-items: baseline; gap: 8px; color: var(--soft); }
+.headline { display: flex; margin-top: -2px; align-items: baseline; gap: 8px; color: var(--soft); }
 .headline strong { font-size: 26px; font-weight: 650; letter-spacing: -.02em; color: var(--ink); font-variant-numeric: tabular-nums; }
 .headline span:first-child { display: none; }
 figure { margin: 4px 0 0; position: relative; }
-figure svg { display: block; width: 100%; height: 64px; overflow: visible; }
+figure svg { display: block; width: 100%; height: 56px; overflow: visible; }
 .line { fill: none; stroke: #5ac8fa; stroke-width: 1.6; vector-effect: non-scaling-stroke; stroke-linejoin: round; }
 .area { fill: rgb(90 200 250 / 16%); }
 .grid { stroke: var(--line); vector-effect: non-scaling-stroke; stroke-dasharray: 3 4; }
@@ -115,7 +115,8 @@ dl { margin: 0; }
 .stats dl div:not(.short) { grid-column: 1 / -1; }
 dl div { display: flex; justify-content: space-between; gap: 16px; padding: 4px 0; border-top: 1px solid var(--line); }
 dl div:first-child { border-top: 0; }
-.short { gap: 6px !important; }
+.stats .short { gap: 6px; }
+.short dd { white-space: nowrap; }
 dt { flex: none; }
 dd { margin: 0; text-align: right; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 .sheet footer { display: flex; flex-wrap: wrap; gap: 8px; padding-top: 12px; }

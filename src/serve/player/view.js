@@ -137,23 +137,23 @@ export class View {
     for (const each of [this.video, this.image, this.canvas]) each.hidden = each !== element;
   }
 
-  /** What shows the picture, and the picture's own size; 0 × 0 before there is one. */
+  /** What shows the picture, the picture's own size, 0 × 0 before there is one, and whether it can be drawn: not while the browser seeks. */
   get picture() {
-    if (!this.image.hidden) return { element: this.image, width: this.image.naturalWidth, height: this.image.naturalHeight };
-    if (!this.canvas.hidden) return { element: this.canvas, width: this.canvas.width, height: this.canvas.height };
-    const { videoWidth, videoHeight, readyState } = this.video;
-    return { element: this.video, width: readyState < 2 ? 0 : videoWidth, height: readyState < 2 ? 0 : videoHeight };
+    const of = (element, width, height, ready = true) => ({ element, width, height, ready: ready && width > 0 && height > 0 });
+    if (!this.image.hidden) return of(this.image, this.image.naturalWidth, this.image.naturalHeight);
+    if (!this.canvas.hidden) return of(this.canvas, this.canvas.width, this.canvas.height);
+    return of(this.video, this.video.videoWidth, this.video.videoHeight, this.video.readyState >= 2);
   }
 
   /** What is on the screen: the picture that is kept, while there is no newer one. */
   get screen() {
-    return this.still.hidden ? this.picture : { element: this.still, width: this.still.width, height: this.still.height };
+    return this.still.hidden ? this.picture : { element: this.still, width: this.still.width, height: this.still.height, ready: true };
   }
 
   /** Keeps the picture that is on the screen over what comes, until `release`. */
   hold() {
-    const { element, width, height } = this.picture;
-    if (!width || !height) return;
+    const { element, width, height, ready } = this.picture;
+    if (!ready) return;
     this.still.width = width;
     this.still.height = height;
     this.still.getContext('2d').drawImage(element, 0, 0, width, height);

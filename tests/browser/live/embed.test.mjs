@@ -155,9 +155,10 @@ for (const { name, open } of browsers) {
         await until('the event', () => page.evaluate(() => document.querySelector('p').textContent === 'playing'));
         assert.deepEqual(await page.evaluate(() => [window.player.muted, window.player.transport]), [true, 'mse']);
         await page.evaluate(() => window.setName('yard'));
-        await until('the other stream', async () => (await stats(page)).width === 160, 15000);
+        await until('the other stream', async () => (await stats(page)).width === 160 && (await stats(page)).state === 'playing', 15000);
         await page.evaluate(() => window.setMuted(false));
         await until('unmuted', () => page.evaluate(() => window.player.muted === false));
+        await become(page, 'playing');
         assert.equal((await inside(page, 'snapshot')).height, 120);
         assert.deepEqual(await page.evaluate(() => window.refused), []);
       });
