@@ -21,7 +21,7 @@ if (wanted.length === 0) {
   process.exit(2);
 }
 if (wanted.some(test => test.includes('live')) && !fs.existsSync(path.join(here, 'node_modules'))) {
-  console.error(`the browser tests need two packages: npm ci --prefix ${path.relative(process.cwd(), here) || '.'}`);
+  console.error(`the browser tests need a few packages: npm ci --prefix ${path.relative(process.cwd(), here) || '.'}`);
   process.exit(2);
 }
 // One file after the other: the figures are of one browser at a time.

@@ -105,6 +105,27 @@ for (const { name, open } of browsers) {
       await until('MSE', async () => (await stats(page)).transport === 'MSE' && (await state(page)) === 'playing', 15000);
     });
 
+    await t.test('behind, the badge is grey and offers to go live', async () => {
+      await page.evaluate(() => (document.querySelector('h5-live').transport = 'mp4'));
+      await until('MP4', async () => (await stats(page)).transport === 'MP4' && (await state(page)) === 'playing', 15000);
+      // Nothing steers plain MP4: so much in the buffer stays there.
+      await page.evaluate(() => {
+        const video = document.querySelector('h5-live').shadowRoot.querySelector('video');
+        Object.defineProperty(video, 'buffered', { configurable: true, value: { length: 1, start: () => 0, end: () => video.currentTime + 5 } });
+      });
+      await until('it says so', async () => /^behind.*go live$/i.test(await inside(page, 'text', '.badge')));
+      await page.evaluate(() => {
+        const { shadowRoot } = document.querySelector('h5-live');
+        window.reopened = false;
+        document.querySelector('h5-live').addEventListener('statechange', event => (window.reopened ||= event.detail.state === 'connecting'));
+        shadowRoot.querySelector('.badge').click();
+        delete shadowRoot.querySelector('video').buffered;
+      });
+      assert.equal(await page.evaluate(() => window.reopened), true);
+      await page.evaluate(() => (document.querySelector('h5-live').transport = 'auto'));
+      await until('live', async () => (await stats(page)).transport === 'MSE' && (await state(page)) === 'playing' && /^live/i.test(await inside(page, 'text', '.badge')), 15000);
+    });
+
     await t.test('s saves a snapshot of the full size', async () => {
       const shot = await inside(page, 'snapshot');
       const { width, height } = await stats(page);
