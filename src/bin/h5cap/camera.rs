@@ -142,7 +142,7 @@ fn refusal(error: &controls::Error) -> cli::Reply {
         controls::Error::Io { .. } => 500,
         controls::Error::Away => 503,
     };
-    cli::Reply::text(status, format!("{:#}", anyhow::Error::msg(error.to_string())))
+    cli::Reply::text(status, error.to_string())
 }
 
 #[cfg(test)]

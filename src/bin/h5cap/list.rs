@@ -38,7 +38,7 @@ pub fn list(as_json: bool) -> anyhow::Result<()> {
 
 fn look(node: Node) -> Option<Listed> {
     let open = match Device::open(&node.path) {
-        Ok(device) => Ok(Opened { offers: device.offers(), controls: device.controls(), driver: device.driver.clone() }),
+        Ok(device) => Ok(Opened { offers: device.offers(|_| true), controls: device.controls(), driver: device.driver.clone() }),
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Err(e.to_string()),
         Err(_) => return None,
     };

@@ -52,8 +52,8 @@ pub enum Error {
     Unknown(String),
     #[error("{id}: {value:?} is not one of {choices}")]
     Value { id: String, value: String, choices: String },
-    #[error("{id}")]
-    Io { id: String, source: io::Error },
+    #[error("{id}: {why}")]
+    Io { id: String, why: io::Error },
     #[error("the camera is away")]
     Away,
 }
@@ -150,7 +150,7 @@ impl Device {
         let controls = self.controls();
         let control = controls.iter().find(|c| c.id == id || c.name == id).ok_or_else(|| Error::Unknown(id.to_owned()))?;
         let number = control.number(value)?;
-        self.set(control.code, control.wide, number).map_err(|source| Error::Io { id: id.to_owned(), source })
+        self.set(control.code, control.wide, number).map_err(|why| Error::Io { id: id.to_owned(), why })
     }
 }
 

@@ -139,15 +139,16 @@ impl Device {
         ioctl(&self.fd, call, argument)
     }
 
-    /// All that the device offers, in its own order.
-    pub fn offers(&self) -> Vec<Offer> {
+    /// All formats that the device offers, in its own order. The sizes only of those that are `wanted`: some drivers take thousands of
+    /// calls to list them all.
+    pub fn offers(&self, wanted: impl Fn(FourCc) -> bool) -> Vec<Offer> {
         let listed = (0..MAX_LISTED).map_while(|index| {
             let mut desc = sys::v4l2_fmtdesc { index, type_: self.buffer_type(), ..zeroed() };
             self.ioctl(call!(VIDIOC_ENUM_FMT), &mut desc).ok()?;
             Some((FourCc::from_code(desc.pixelformat), text(&desc.description)))
         });
-        let offers = listed.map(|(fourcc, description)| Offer { fourcc, description, sizes: self.sizes(fourcc) });
-        offers.collect()
+        let sizes = |fourcc| if wanted(fourcc) { self.sizes(fourcc) } else { Sizes::Unknown };
+        listed.map(|(fourcc, description)| Offer { fourcc, description, sizes: sizes(fourcc) }).collect()
     }
 
     fn sizes(&self, fourcc: FourCc) -> Sizes {

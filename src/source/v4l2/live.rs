@@ -63,7 +63,7 @@ const MAX_GAP: u32 = 1 << 16;
 
 impl Live {
     pub fn start(device: Arc<Device>, wish: &Wish, name: &str) -> Result<Live, StartError> {
-        let offers = device.offers();
+        let offers = device.offers(|fourcc| modes::accepted(fourcc, wish));
         let current = device.format()?;
         let mode = modes::choose(&offers, wish, (current.width, current.height)).ok_or_else(|| {
             let carried = offers.iter().filter(|o| picture::codec(o.fourcc).is_some());

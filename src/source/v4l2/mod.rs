@@ -130,7 +130,10 @@ impl Camera {
         camera.connect()?;
         for (id, value) in camera.options.controls.clone() {
             let set = camera.controls.set(&id, &value);
-            set.map_err(|e| Error::unsupported(&camera.name, e.to_string(), "see `h5cap --list`"))?;
+            set.map_err(|e| match e {
+                controls::Error::Io { id, why } => Error::io(format!("{}: {id}", camera.name), why),
+                e => Error::unsupported(&camera.name, e.to_string(), "see `h5cap --list`"),
+            })?;
         }
         if camera.options.on_loss == OnLoss::Black && camera.raw().is_none() {
             tracing::warn!("{}: black pictures are made for raw formats only", camera.name);

@@ -84,17 +84,18 @@ const GOOD_SIZE: (u32, u32) = (1920, 1080);
 ///
 /// `current` is the size the driver has set, for drivers that list none. `None`: nothing fits the format that was asked for.
 pub fn choose(offers: &[Offer], wish: &Wish, current: (u32, u32)) -> Option<Mode> {
-    let carried = offers.iter().filter(|offer| picture::codec(offer.fourcc).is_some_and(|codec| accepted(offer.fourcc, codec, wish)));
+    let carried = offers.iter().filter(|offer| accepted(offer.fourcc, wish));
     let modes = carried.flat_map(|offer| candidates(offer, wish, current));
     modes.min_by_key(|mode| score(mode, wish))
 }
 
-fn accepted(fourcc: FourCc, codec: Codec, wish: &Wish) -> bool {
-    match wish.format {
+/// The first point of the rule.
+pub fn accepted(fourcc: FourCc, wish: &Wish) -> bool {
+    picture::codec(fourcc).is_some_and(|codec| match wish.format {
         None => true,
         Some(FormatWish::Codec(wanted)) => wanted == codec,
         Some(FormatWish::FourCc(wanted)) => wanted == fourcc,
-    }
+    })
 }
 
 /// Smaller is better.

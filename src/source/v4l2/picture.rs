@@ -3,7 +3,7 @@
 
 use super::device::{Format, FourCc};
 use crate::media::{Codec, PixelFormat};
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 
 /// Codec by V4L2 name; `None` where the pipe has none.
 pub fn codec(fourcc: FourCc) -> Option<Codec> {
@@ -50,6 +50,8 @@ pub fn black(pixels: PixelFormat, width: u32, height: u32, full_range: bool) -> 
 pub struct Layout {
     planes: Vec<Lines>,
     size: usize,
+    /// Bytes of a group of pixels that share their colour, where they are in one plane.
+    group: usize,
 }
 
 /// Lines of one plane: buffer, byte offset of the first, distance, length in bytes, count.
@@ -77,14 +79,20 @@ impl Layout {
             PixelFormat::Rgba | PixelFormat::Bgra => vec![(4 * width, height, 1)],
             PixelFormat::Gray => vec![(width, height, 1)],
         };
+        let group = match pixels {
+            PixelFormat::Yuy2 | PixelFormat::Uyvy => 4,
+            PixelFormat::Nv12 => 2,
+            _ => 1,
+        };
         let own_buffers = format.planes.len() == planes.len();
         let mut offset = 0;
         let mut lines = Vec::with_capacity(planes.len());
         for (n, (length, count, part)) in planes.into_iter().enumerate() {
             let buffer = if own_buffers { n } else { 0 };
             let given = format.planes.get(buffer).map_or(0, |p| p.stride as usize) / if own_buffers { 1 } else { part };
-            // Some drivers leave the stride at 0 where there is no padding.
-            let stride = given.max(length);
+            // Some drivers leave the stride at 0 where there is no padding. Of an odd width, vivid and uvcvideo leave out what the last
+            // group has no pixels for.
+            let stride = if given > 0 && given + group > length { given } else { length };
             lines.push(Lines { buffer, offset: if own_buffers { 0 } else { offset }, stride, length, count });
             offset += stride * count;
         }
@@ -92,7 +100,7 @@ impl Layout {
         if matches!(&format.fourcc.0, b"YV12" | b"YM21") {
             lines.swap(1, 2);
         }
-        Layout { planes: lines, size: pixels.picture_size(format.width, format.height) }
+        Layout { planes: lines, size: pixels.picture_size(format.width, format.height), group }
     }
 
     /// The picture, tightly packed; `None` when the buffers hold less than all of it.
@@ -106,7 +114,11 @@ impl Layout {
             }
             // The last line may come without its padding.
             for n in 0..plane.count {
-                picture.extend_from_slice(data.get(n * plane.stride..)?.get(..plane.length)?);
+                picture.extend_from_slice(data.get(n * plane.stride..)?.get(..plane.length.min(plane.stride))?);
+                // What is missing of the last group is as in the one before.
+                for _ in plane.stride..plane.length {
+                    picture.put_u8(*picture.get(picture.len().checked_sub(self.group)?)?);
+                }
             }
         }
         debug_assert_eq!(picture.len(), self.size, "the planes are the picture");
@@ -138,6 +150,16 @@ mod tests {
         assert_eq!(pack(&grey, &[&[1, 2, 3, 0, 4, 5]]), None, "a short frame");
         assert_eq!(pack(&grey, &[]), None);
         assert_eq!(pack(&format(b"YUYV", 3, 1, &[0]), &[&[1, 2, 3, 4, 5, 6, 7, 8]]), Some(vec![1, 2, 3, 4, 5, 6, 7, 8]));
+    }
+
+    #[test]
+    fn half_a_group_at_the_end_of_a_line() {
+        let yuyv = format(b"YUYV", 3, 2, &[6]);
+        let whole = [1, 2, 3, 4, 5, 6, 3, 4, 11, 12, 13, 14, 15, 16, 13, 14];
+        assert_eq!(pack(&yuyv, &[&[1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16]]), Some(whole.to_vec()));
+        let nv12 = format(b"NV12", 3, 2, &[3]);
+        assert_eq!(pack(&nv12, &[&[1, 1, 1, 2, 2, 2, 7, 8, 9]]).unwrap()[6..], [7, 8, 9, 8]);
+        assert_eq!(pack(&yuyv, &[&[1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15]]), None, "a short frame");
     }
 
     #[test]

@@ -17,6 +17,14 @@ guest() {
             "$bin/h5cap" /dev/video$node --format $format --size 320x180 --rate 60 --duration 0.1 > "$format.mkv" 2> "$out/$format.err"
         done
     done
+    # Every size: the end of the stream is a picture.
+    local size
+    for size in $(v4l2-ctl -d0 --list-framesizes YUYV | grep -o '[0-9]*x[0-9]*'); do
+        v4l2-ctl -d0 --set-fmt-video "width=${size%x*},height=${size#*x},pixelformat=YUYV" > /dev/null
+        v4l2-ctl -d0 --stream-mmap --stream-count 1 --stream-to size > /dev/null 2>&1
+        "$bin/h5cap" /dev/video0 --format YUYV --size "$size" --duration 1ms > size.h5
+        echo "$size $(md5sum < size) $(tail -c $((${size%x*} * ${size#*x} * 2)) size.h5 | md5sum)" | tr -d - >> "$out/sizes"
+    done
     # What is there under the same name comes by it.
     "$bin/h5cap" camera:vivid.0 --size 640x360 --duration 0.1 > name.mkv
     mv ./*.raw ./*.mkv "$out"
@@ -79,6 +87,7 @@ check() {
         wanted=$(md5sum < "$out/$wanted.raw" | cut -c1-32)
         equal "$format: pictures" "$(ffprobe -v error -show_packets -show_data_hash md5 -show_entries packet=data_hash -of csv=p=0 "$out/$format.mkv" | sort -u)" "MD5:$wanted"
     done
+    equal "sizes" "$(awk '$2 == $3 { print $1 }' "$out/sizes" | xargs)" "320x180 640x360 640x480 1280x720 1920x1080 3840x2160"
     equal "by name" "$(ffprobe -v error -show_entries stream=width,height -of csv=p=0 "$out/name.mkv")" "640,360"
 
     buffers "$out/gaps.trace" > "$out/gaps.driver"
