@@ -66,6 +66,7 @@ export class Mp4Transport extends HttpTransport {
   /** Without this the browser would go on reading. */
   stop() {
     super.stop();
+    this.events.leaving();
     this.element.removeAttribute('src');
     this.element.load();
   }
@@ -107,6 +108,7 @@ export class MultipartTransport extends HttpTransport {
 
   stop() {
     super.stop();
+    this.events.leaving();
     this.element.removeAttribute('src');
   }
 }

@@ -31,7 +31,7 @@ export function order({ asked = 'auto', kind = null, socket = true, mse = true }
   const movie = !socket ? ['mp4'] : mse ? ['mse', 'webcodecs'] : ['webcodecs', 'mp4'];
   const jpeg = socket ? ['mjpeg'] : ['multipart'];
   const all = kind === 'jpeg' ? jpeg : kind === 'movie' ? movie : [...movie, ...jpeg];
-  return TRANSPORTS[asked] ? [asked, ...all.filter(name => name !== asked)] : all;
+  return Object.hasOwn(TRANSPORTS, asked) ? [asked, ...all.filter(name => name !== asked)] : all;
 }
 
 /**
@@ -174,7 +174,7 @@ export class Session {
     this.#addresses = src ? resolve(src) : null;
     if (!this.#addresses) return this.#setState('idle', src ? 'src is not an address' : '');
     this.#sound = sound;
-    this.#asked = TRANSPORTS[transport] ? transport : 'auto';
+    this.#asked = Object.hasOwn(TRANSPORTS, transport) ? transport : 'auto';
     this.#info = {};
     this.#forget();
     this.#backoff.reset();
@@ -212,7 +212,7 @@ export class Session {
 
   /** Another transport first, from now on; the last picture stays until the new one has its own. */
   prefer(transport) {
-    this.#asked = TRANSPORTS[transport] ? transport : 'auto';
+    this.#asked = Object.hasOwn(TRANSPORTS, transport) ? transport : 'auto';
     this.#forget();
     if (!this.resting) this.#connect();
   }
@@ -270,6 +270,7 @@ export class Session {
 
   /** Starts an attempt with the transport whose turn it is. */
   #connect() {
+    this.#stage.hold();
     this.#drop();
     if (!this.#addresses) return;
     this.#name = this.#candidates().find(name => !this.#refusals.has(name)) ?? '';
@@ -278,7 +279,6 @@ export class Session {
     const refusal = Transport.refusal();
     if (refusal) return this.#refused(refusal);
     const element = this.#stage[Transport.surface];
-    this.#stage.hold();
     this.#stage.use(element);
     if (element !== this.#stage.video) unload(this.#stage.video);
     if (this.#state !== 'reconnecting' && this.#state !== 'unplayable') {
@@ -287,6 +287,7 @@ export class Session {
     }
     this.#transport = new Transport(element, { ...this.#addresses, sound: this.#sound, volume: this.#volume, clock: this.#clock }, {
       shown: picture => this.#shown(picture),
+      leaving: () => this.#stage.hold(),
       info: info => (this.#info = { ...this.#info, ...info }),
       blocked: () => this.#blocked(),
       failed: (reason, how) => this.#failed(reason, how),

@@ -11,6 +11,8 @@ const LATE = { pictures: 8, ms: 1500 };
 const MAX_WAITING = 1500;
 /** While the decoder catches up with what was cached, a picture is shown this often. */
 const CATCH_UP_MS = 100;
+/** A decoder that is fed and gives nothing for so long has failed, though it does not say so. */
+const SILENT_MS = 3000;
 /** So many decoder errors without a picture between them, and it is given up. */
 const MAX_BREAKS = 3;
 /** After a new request, what was shown already comes again within this time. */
@@ -58,6 +60,8 @@ export class CodecsTransport {
   /** The page is hidden: nothing is decoded. */
   #asleep = false;
   #easyAt = performance.now();
+  /** Since when the decoder has been fed, and has given nothing. */
+  #fedAt = null;
   #painted = { media: -Infinity, at: -Infinity };
   #floor = { media: -Infinity, until: -Infinity };
   #reports = 0;
@@ -75,6 +79,8 @@ export class CodecsTransport {
   constructor(canvas, { ws, sound, volume = 1, clock }, events) {
     this.#canvas = canvas;
     this.#context = canvas.getContext('2d', { alpha: false });
+    // What an earlier attempt left there is no picture of this one.
+    canvas.width = canvas.height = 0;
     this.#events = events;
     this.#muted = !sound;
     this.#volume = volume;
@@ -215,12 +221,14 @@ export class CodecsTransport {
     this.#asleep ||= document.hidden;
     if (this.#asleep) return;
     this.#watch(performance.now());
+    if (this.#stopped) return;
     if (this.#needsKey && !frame.key) return void this.dropped++;
     if (this.#needsKey && this.#decoder?.decodeQueueSize > LATE.pictures) this.#close();
     this.#needsKey = false;
     this.#decoder ??= this.#configured();
     const data = this.#sets ? toAnnexB(frame, this.#sets) : frame.data;
     try {
+      this.#fedAt ??= performance.now();
       this.#decoder?.decode(new EncodedVideoChunk({ type: frame.key ? 'key' : 'delta', timestamp: Math.round(frame.time * 1e6), data }));
     } catch (error) {
       this.#broken(error);
@@ -229,6 +237,7 @@ export class CodecsTransport {
 
   /** A decoder that does not keep up, or hangs, is given nothing until the next key picture. */
   #watch(now) {
+    if (this.#fedAt !== null && now - this.#fedAt > SILENT_MS + 3000 * this.edge.chunk) this.#broken(new Error('no picture comes out'));
     const queued = this.#decoder?.decodeQueueSize ?? 0;
     if (queued <= LATE.pictures || this.#needsKey) this.#easyAt = now;
     if (queued < MAX_WAITING && now - this.#easyAt < LATE.ms) return;
@@ -246,6 +255,7 @@ export class CodecsTransport {
   }
 
   #close() {
+    this.#fedAt = null;
     if (this.#decoder && this.#decoder.state !== 'closed') this.#decoder.close();
     this.#decoder = null;
     this.#needsKey = true;
@@ -262,6 +272,7 @@ export class CodecsTransport {
   /** Older pictures come again after a new request, and many at once while the decoder catches up. */
   #paint(picture) {
     const now = performance.now();
+    this.#fedAt = null;
     const media = picture.timestamp / 1e6;
     const stale = media <= this.#floor.media && now < this.#floor.until;
     const hurry = this.#decoder.decodeQueueSize > 1 && now - this.#painted.at < CATCH_UP_MS;

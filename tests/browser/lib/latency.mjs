@@ -28,7 +28,12 @@ export async function plain(page, near, tag, src, { settle = 3000, time = 4000 }
     document.body.replaceChildren(element);
     element.play?.();
   }, [tag, src]);
-  await watchClock(page, tag);
+  return watched(page, tag, { settle, time });
+}
+
+/** What the clock in the element's pictures says. */
+export async function watched(page, selector, { settle, time }) {
+  await watchClock(page, selector);
   await until('a picture', () => page.evaluate(() => window.clock.length > 0), 20000);
   return measured(page, settle, time);
 }

@@ -56,7 +56,7 @@ export class Bench {
   /** Starts one program; the shell only opens the files and becomes the program. */
   start(name, args, { input = '/dev/null', output = '/dev/null' } = {}) {
     const program = name.startsWith('h5') ? path.join(programs(), name) : name;
-    const log = fs.openSync(path.join(this.dir, `${name}.log`), 'a');
+    const log = fs.openSync(path.join(this.dir, `${path.basename(name)}.log`), 'a');
     const child = spawn('sh', ['-c', 'exec "$@" <"$0" >"$H5LIVE_OUT"', input, program, ...args], { stdio: ['ignore', 'ignore', log], env: { ...process.env, H5LIVE_OUT: output } });
     fs.closeSync(log);
     this.#running.add(child);

@@ -1,0 +1,77 @@
+// What scripts/latency runs: a table of how late the picture is, over each way that it can take.
+import fs from 'node:fs';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { browsers } from './lib/browsers.mjs';
+import { plain, player, watched } from './lib/latency.mjs';
+import { Bench, Server, freePort, until } from './lib/programs.mjs';
+
+const { values: options } = parseArgs({
+  options: { seconds: { type: 'string', default: '10' }, rate: { type: 'string', default: '30' }, size: { type: 'string', default: '640x360' }, browser: { type: 'string', default: '' } },
+});
+const WARM_UP_MS = 5000;
+const window = { settle: WARM_UP_MS, time: 1000 * Number(options.seconds) };
+const bench = new Bench();
+
+/** go2rtc with our stream as its source, by ffmpeg, which copies it; null where one of them is not installed. */
+async function go2rtc(server) {
+  const found = name => (process.env.PATH ?? '').split(':').map(dir => path.join(dir, name)).find(file => fs.existsSync(file));
+  const program = process.env.GO2RTC ?? found('go2rtc');
+  if (!program || !found('ffmpeg')) return null;
+  const [api, rtsp] = [await freePort(), await freePort()];
+  const copy = `ffmpeg -v error -probesize 4096 -analyzeduration 0 -i ${server.url('cam.mp4?codecs=avc1')} -c copy -flush_packets 1 -muxdelay 0 -f mpegts -`;
+  const config = path.join(bench.dir, 'go2rtc.yaml');
+  fs.writeFileSync(config, `api: {listen: "127.0.0.1:${api}"}\nrtsp: {listen: "127.0.0.1:${rtsp}"}\nwebrtc: {listen: ""}\nsrtp: {listen: ""}\nlog: {level: error}\nstreams:\n  cam: "exec:${copy}"\n`);
+  bench.start(program, ['-config', config]);
+  const address = `http://127.0.0.1:${api}/`;
+  await until('go2rtc listens', () => fetch(address).then(r => r.ok, () => false));
+  return `${address}stream.html?src=cam&mode=mse`;
+}
+
+const ms = value => (Number.isFinite(value) ? `${Math.round(value)}`.padStart(6) : '     -');
+
+function row(name, read) {
+  const { p50, p95, shown = null, pictures } = read;
+  console.log(`${name.padEnd(34)}${ms(p50)}${ms(p95)}${ms(shown ?? NaN)}${String(pictures).padStart(10)}`);
+}
+
+async function measure(name, run) {
+  try {
+    row(name, await run());
+  } catch (error) {
+    console.log(`${name.padEnd(34)}  failed: ${error.message}`);
+  }
+}
+
+try {
+  const server = await Server.start(bench, ['cam', 'jpg']);
+  server.feed('cam', options);
+  bench.pipeline([['h5cap', 'test', '--size', options.size, '--rate', options.rate, '--no-audio'], ['h5enc', '--video', 'mjpeg']], server.inputs.jpg);
+  await server.live('cam');
+  await server.live('jpg');
+  const other = await go2rtc(server);
+  if (!other) console.log('go2rtc (or ffmpeg, which feeds it) is not installed: left out\n');
+  console.log(`${options.size} at ${options.rate} pictures a second, ${options.seconds} s each; ms from capture to screen`);
+  for (const { name, open } of browsers.filter(b => b.name.toLowerCase().includes(options.browser.toLowerCase()))) {
+    const { page, close } = await open();
+    console.log(`\n${name.padEnd(34)}   p50   p95  told  pictures`);
+    try {
+      for (const [transport, stream] of [['webcodecs', 'cam'], ['mse', 'cam'], ['mjpeg', 'jpg']]) await measure(`h5live, ${transport}`, () => player(page, server.url(stream), transport, window));
+      await measure('<video src=NAME.mp4>', () => plain(page, server.url('cam'), 'video', server.url('cam.mp4'), window));
+      // Firefox gives a canvas the same picture of a multipart image again and again.
+      if (name === 'Chromium') await measure('<img src=NAME.mjpg>', () => plain(page, server.url('jpg'), 'img', server.url('jpg.mjpg'), window));
+      if (other) await measure("go2rtc's page, mse", () => theirs(page, other));
+    } finally {
+      await close();
+    }
+  }
+} finally {
+  await bench.close();
+}
+
+/** go2rtc's own page: its <video> is in the document itself. */
+async function theirs(page, address) {
+  await page.goto(address);
+  await until('its <video>', () => page.evaluate(() => document.querySelector('video')?.videoWidth > 0), 20000);
+  return watched(page, 'video', window);
+}

@@ -1,0 +1,165 @@
+// Choosing and changing transports: never a blank picture, always the reason; and what WebCodecs do when something is wrong.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { browsers, chromium } from '../lib/browsers.mjs';
+import { stats } from '../lib/page.mjs';
+import { Bench, Server, sleep, until } from '../lib/programs.mjs';
+
+const bench = new Bench();
+let server;
+
+before(async () => {
+  server = await Server.start(bench, ['cam', 'jpg', 'hevc'], ['--on-eof', 'reopen', '--host', 'cam.test']);
+  server.feed('cam', { size: '320x240' });
+  bench.pipeline([['h5cap', 'test', '--size', '320x240', '--rate', '15', '--no-audio'], ['h5enc', '--video', 'mjpeg']], server.inputs.jpg);
+  const x265 = ['-c:v', 'libx265', '-preset', 'ultrafast', '-tune', 'zerolatency', '-x265-params', 'log-level=error:keyint=15:repeat-headers=1', '-pix_fmt', 'yuv420p'];
+  bench.pipeline([
+    ['h5cap', 'test', '--size', '320x240', '--rate', '15', '--no-audio'],
+    ['ffmpeg', '-v', 'error', '-probesize', '32', '-analyzeduration', '0', '-i', 'pipe:0', ...x265, '-flush_packets', '1', '-f', 'matroska', '-cluster_time_limit', '0', 'pipe:1'],
+    ['h5mux'],
+  ], server.inputs.hevc);
+  for (const name of ['cam', 'jpg', 'hevc']) await server.live(name);
+});
+after(() => bench.close());
+
+const ask = (page, transport) => page.evaluate(transport => (document.querySelector('h5-live').transport = transport), transport);
+const playing = (page, label) => until(`${label} plays`, async () => {
+  const { state, transport } = await stats(page);
+  return state === 'playing' && transport === label;
+}, 20000);
+
+/** Looks before each frame whether there is a picture: of the transport, or the one that is held. */
+const watchBlanks = page => page.evaluate(() => {
+  const root = document.querySelector('h5-live').shadowRoot;
+  const part = name => root.querySelector(`[part~=${name}]`);
+  const shows = {
+    // A browser that seeks shows the old picture until it has the new one.
+    video: v => v.videoWidth > 0 && (v.readyState >= 2 || v.seeking),
+    img: i => i.naturalWidth > 0,
+    canvas: c => c.width > 0,
+  };
+  window.blanks = [];
+  const look = () => {
+    const surfaces = [part('video'), part('image'), part('canvas'), part('still')].filter(e => e.checkVisibility());
+    if (!surfaces.some(e => shows[e.localName](e))) window.blanks.push([performance.now(), document.querySelector('h5-live').stats.transport]);
+    requestAnimationFrame(look);
+  };
+  look();
+});
+
+for (const { name, open } of browsers) {
+  test(name, async t => {
+    const { page, close } = await open();
+    t.after(close);
+    await page.goto(server.url('cam'));
+    await playing(page, 'MSE');
+    assert.equal((await stats(page)).why, 'best here');
+
+    await t.test('from one transport to the next, and never a blank picture', async () => {
+      await watchBlanks(page);
+      for (const [transport, label] of [['webcodecs', 'WebCodecs'], ['mse', 'MSE'], ['mp4', 'MP4'], ['webcodecs', 'WebCodecs'], ['auto', 'MSE']]) {
+        await ask(page, transport);
+        await playing(page, label);
+        assert.equal((await stats(page)).why, transport === 'auto' ? 'best here' : 'asked for');
+        const { pictures } = await stats(page);
+        await until(`${label} goes on`, async () => (await stats(page)).pictures > pictures + 3);
+      }
+      assert.deepEqual(await page.evaluate(() => window.blanks), []);
+    });
+
+    await t.test('MJPEG is played as such, and the reason told', async () => {
+      await page.goto(server.url('jpg'));
+      await playing(page, 'MJPEG');
+      assert.equal((await stats(page)).why, 'MSE: the stream is MJPEG');
+      await watchBlanks(page);
+      await ask(page, 'multipart');
+      await playing(page, 'MJPEG (HTTP)');
+      await ask(page, 'webcodecs');
+      await playing(page, 'MJPEG');
+      assert.equal((await stats(page)).why, 'WebCodecs: the stream is MJPEG');
+      assert.deepEqual(await page.evaluate(() => window.blanks), []);
+    });
+
+    await t.test('WebCodecs: sound comes and goes on the same connection, and the picture does not stop', async () => {
+      await page.goto(server.url('cam'));
+      await ask(page, 'webcodecs');
+      await playing(page, 'WebCodecs');
+      const { reconnects } = await stats(page);
+      await page.mouse.click(5, 5); // the page has its gesture
+      await page.evaluate(() => (document.querySelector('h5-live').muted = false));
+      if (name === 'Chromium') {
+        await until('sound', async () => (await stats(page)).sound && (await stats(page)).buffer > 0.01);
+        await sleep(2000);
+        const { buffer, codecs } = await stats(page);
+        assert.ok(buffer > 0 && buffer < 0.3, `${buffer} s of sound in hand`);
+        assert.match(codecs, /opus|mp4a/);
+      }
+      const { pictures } = await stats(page);
+      await page.evaluate(() => (document.querySelector('h5-live').muted = true));
+      await until('more pictures', async () => (await stats(page)).pictures > pictures + 30);
+      const after = await stats(page);
+      assert.deepEqual([after.reconnects, after.sound, after.transport], [reconnects, false, 'WebCodecs']);
+      assert.ok(after.stalls === 0, `${after.stalls} stalls`);
+    });
+
+    await t.test('WebCodecs: a decoder that fails goes on at a key picture, one that always fails gives way', async () => {
+      await page.evaluate(() => {
+        const { decode } = VideoDecoder.prototype;
+        window.hurt = 1;
+        VideoDecoder.prototype.decode = function (chunk) {
+          // A delta without what it refers to is an error that the decoder itself finds.
+          if (window.hurt-- > 0) return decode.call(this, new EncodedVideoChunk({ type: 'key', timestamp: chunk.timestamp, data: new Uint8Array([0, 0, 0, 1, 0x41, 0xff]) }));
+          return decode.call(this, chunk);
+        };
+      });
+      await until('the error was seen', async () => (await stats(page)).resyncs >= 1);
+      const { pictures } = await stats(page);
+      await until('pictures', async () => (await stats(page)).pictures > pictures + 20);
+      assert.equal((await stats(page)).transport, 'WebCodecs');
+      await page.evaluate(() => (window.hurt = Infinity));
+      await playing(page, 'MSE');
+      assert.match((await stats(page)).why, /^WebCodecs: the browser cannot decode this/);
+    });
+
+    await t.test('WebCodecs: a decoder that does not keep up is spared the rest of its group', async () => {
+      await page.goto(server.url('cam'));
+      await page.evaluate(() => {
+        const own = Object.getOwnPropertyDescriptor(VideoDecoder.prototype, 'decodeQueueSize').get;
+        Object.defineProperty(VideoDecoder.prototype, 'decodeQueueSize', { get() { return window.waiting ?? own.call(this); } });
+      });
+      await ask(page, 'webcodecs');
+      await playing(page, 'WebCodecs');
+      await page.evaluate(() => (window.waiting = 50));
+      await until('pictures are left out', async () => (await stats(page)).dropped > 0);
+      await page.evaluate(() => (window.waiting = undefined));
+      const { pictures, resyncs } = await stats(page);
+      assert.ok(resyncs > 0);
+      await until('pictures', async () => (await stats(page)).pictures > pictures + 30);
+      assert.equal((await stats(page)).state, 'playing');
+    });
+
+    await t.test('H.265 is played where the browser can, and where it cannot the page says what to do', async () => {
+      const can = await page.evaluate(() => MediaSource.isTypeSupported('video/mp4; codecs="hvc1.1.6.L93.B0"'));
+      await page.goto(server.url('hevc'));
+      await ask(page, 'webcodecs');
+      if (can) {
+        await playing(page, 'MSE');
+        assert.equal((await stats(page)).why, 'WebCodecs: H.265 is not played by this browser');
+      } else {
+        await until('it says so', async () => (await stats(page)).state === 'unplayable');
+        assert.match((await stats(page)).reason, /^H\.265 is not played by this browser; .*H\.264/);
+      }
+      t.diagnostic(`${name} ${can ? 'plays' : 'does not play'} H.265`);
+    });
+  });
+}
+
+test('Chromium, on a page that came by http from another computer: MSE, and why not WebCodecs', async t => {
+  const { page, close } = await chromium({ args: ['--host-resolver-rules=MAP cam.test 127.0.0.1'] });
+  t.after(close);
+  await page.goto(server.url('cam').replace('127.0.0.1', 'cam.test'));
+  assert.equal(await page.evaluate(() => isSecureContext), false);
+  await ask(page, 'webcodecs');
+  await playing(page, 'MSE');
+  assert.match((await stats(page)).why, /^WebCodecs: .*https/);
+});

@@ -1,0 +1,17 @@
+// Which transports are tried, and in which order.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+// The module looks for elements only when it is used.
+const { order } = await import('../../../src/serve/player/session.js');
+
+test('the order of transports', () => {
+  assert.deepEqual(order({}), ['mse', 'webcodecs', 'mjpeg']);
+  assert.deepEqual(order({ mse: false }), ['webcodecs', 'mp4', 'mjpeg']);
+  assert.deepEqual(order({ kind: 'jpeg' }), ['mjpeg']);
+  assert.deepEqual(order({ kind: 'movie' }), ['mse', 'webcodecs']);
+  assert.deepEqual(order({ socket: false }), ['mp4', 'multipart']);
+  assert.deepEqual(order({ asked: 'webcodecs' }), ['webcodecs', 'mse', 'mjpeg']);
+  assert.deepEqual(order({ asked: 'mp4', kind: 'jpeg' }), ['mp4', 'mjpeg']);
+  assert.deepEqual(order({ asked: 'constructor' }), ['mse', 'webcodecs', 'mjpeg']);
+});
