@@ -6,7 +6,7 @@ import { sleep, until } from './programs.mjs';
  * The player, with one transport: what the clock in the picture says, and what the page says.
  * @param {{settle?: number, time?: number}} [o] ms before anything counts, and ms that count
  */
-export async function player(page, url, transport, { settle = 3000, time = 4000 } = {}) {
+export async function player(page, url, transport, { settle = 2500, time = 3000 } = {}) {
   await page.goto(url);
   await page.evaluate(transport => (document.querySelector('h5-live').transport = transport), transport);
   await until(`${transport} plays`, async () => {
@@ -19,7 +19,7 @@ export async function player(page, url, transport, { settle = 3000, time = 4000 
 }
 
 /** A plain `<video>` or `<img>` with this address, and no code of ours. */
-export async function plain(page, near, tag, src, { settle = 3000, time = 4000 } = {}) {
+export async function plain(page, near, tag, src, { settle = 2500, time = 3000 } = {}) {
   await page.goto(near);
   await page.evaluate(([tag, src]) => {
     const element = document.createElement(tag);

@@ -40,10 +40,10 @@ for (const { name, open } of browsers) {
     for (const [transport, label, stream, limit] of [['webcodecs', 'WebCodecs', 'cam', 40], ['mse', 'MSE', 'cam', 100], ['mjpeg', 'MJPEG', 'jpg', 100]]) {
       await t.test(`${label}: under ${limit} ms, and the page says so`, async () => {
         const read = await best(() => player(page, server.url(stream), transport), r => r.p50 < limit && told(r) < TOLERANCE_MS);
-        t.diagnostic(`${label}: p50 ${Math.round(read.p50)} ms, p95 ${Math.round(read.p95)} ms, ${read.pictures} pictures in 4 s; the page says ${Math.round(read.shown)} ms`);
+        t.diagnostic(`${label}: p50 ${Math.round(read.p50)} ms, p95 ${Math.round(read.p95)} ms, ${read.pictures} pictures in 3 s; the page says ${Math.round(read.shown)} ms`);
         p50[transport] = read.p50;
         assert.deepEqual([read.stats.transport, read.stats.why], [label, 'asked for']);
-        assert.ok(read.good > 0.9 && read.ordered && read.pictures > 0.6 * 120, JSON.stringify({ ...read, frames: read.frames.length }));
+        assert.ok(read.good > 0.9 && read.ordered && read.pictures > 0.6 * 90, JSON.stringify({ ...read, frames: read.frames.length }));
         assert.ok(read.p50 < limit, `${read.p50} ms`);
         assert.ok(told(read) < TOLERANCE_MS, `the page says ${read.shown}, the picture ${read.p50}`);
       });
@@ -58,7 +58,7 @@ for (const { name, open } of browsers) {
     // Firefox gives a canvas the same picture of a multipart image again and again.
     if (name === 'Chromium') {
       await t.test('multipart JPEG: with the next part\'s head sent early it is sooner than without', async () => {
-        const measure = () => plain(page, server.url('jpg'), 'img', server.url('jpg.mjpg'), { settle: 1000, time: 3000 });
+        const measure = () => plain(page, server.url('jpg'), 'img', server.url('jpg.mjpg'), { settle: 1000, time: 2000 });
         const early = await measure();
         // Whoever does not say that he is a browser gets parts with their lengths.
         await page.setExtraHTTPHeaders({ 'User-Agent': 'plain' });

@@ -35,7 +35,8 @@ const watchBlanks = page => page.evaluate(() => {
   const shows = {
     // A browser that seeks shows the old picture until it has the new one.
     video: v => v.videoWidth > 0 && (v.readyState >= 2 || v.seeking),
-    img: i => i.naturalWidth > 0,
+    // So does an image that has another one to load.
+    img: i => i.naturalWidth > 0 || (i.hasAttribute('src') && !i.complete),
     canvas: c => c.width > 0,
   };
   window.blanks = [];
