@@ -183,6 +183,7 @@ export const REASONS = {
     'the browser takes no more data': '浏览器不再接收数据',
     'the browser refused the stream': '浏览器拒绝了此视频流',
     'the browser cannot decode this': '浏览器无法解码此视频流',
+    'no picture comes out': '没有画面输出',
     'the browser cannot play this': '浏览器无法播放此视频流',
     'is not played by this browser': '在此浏览器中无法播放',
     'this browser has no MediaSource': '此浏览器没有 MediaSource',
