@@ -5,7 +5,8 @@ export const STYLE = `
   --ink: #fff;
   --soft: rgb(255 255 255 / 72%);
   --line: rgb(255 255 255 / 14%);
-  --glass: rgb(15 17 21 / 62%);
+  /* Not blurred: that would have to be done anew for every frame of the picture, and costs where there is no graphics card. */
+  --glass: rgb(15 17 21 / 74%);
   --edge: 10px;
   --ratio: var(--h5-live-ratio, var(--picture-ratio, 16 / 9));
   display: block; position: relative; overflow: hidden; aspect-ratio: var(--ratio); max-width: calc(var(--h5-live-max-height) * var(--ratio));
@@ -26,12 +27,12 @@ button {
 }
 button:active { scale: .96; }
 :is(button, select, input):focus-visible { outline: 2px solid #fff; outline-offset: -3px; box-shadow: 0 0 0 2px rgb(0 0 0 / 70%); }
-@media (hover: hover) { button:hover { background: rgb(255 255 255 / 16%); } }
+@media (hover: hover) { button:hover { background: rgb(255 255 255 / 16%); } :is(.pill, .big):hover { background: rgb(40 44 52 / 85%); } }
 .icon { width: 22px; height: 22px; fill: none; stroke: currentColor; stroke-width: 1.8; stroke-linecap: round; stroke-linejoin: round; flex: none; }
 .solid { fill: currentColor; }
 .text { border: 1px solid rgb(255 255 255 / 26%); padding: 0 16px; font-weight: 600; }
 .text .icon { width: 18px; height: 18px; margin-left: -4px; }
-.badge::before, .pill, .note, .toast, .big { background: var(--glass); -webkit-backdrop-filter: blur(14px) saturate(1.4); backdrop-filter: blur(14px) saturate(1.4); }
+.badge::before, .pill, .note, .toast, .big { background: var(--glass); }
 
 .badge, .pill { position: absolute; top: max(var(--edge), env(safe-area-inset-top)); z-index: 1; font-size: 12px; letter-spacing: .01em; }
 /* The pill that is seen is lower than the target of the finger. */
@@ -73,7 +74,7 @@ input[type=range] { width: 0; height: 44px; margin: 0; opacity: 0; accent-color:
 .note span { color: var(--soft); font-variant-numeric: tabular-nums; }
 .note .text { margin: 9px 0 3px; }
 .note .text span { color: inherit; }
-.empty .note { background: none; backdrop-filter: none; -webkit-backdrop-filter: none; }
+.empty .note { background: none; }
 .lost .picture { filter: saturate(.3) brightness(.6); transition: filter .4s; }
 .toast {
   position: absolute; left: 50%; bottom: max(66px, env(safe-area-inset-bottom)); translate: -50% 6px; padding: 8px 16px; border-radius: 18px; font-weight: 600; max-width: calc(100% - 24px);
@@ -85,8 +86,8 @@ input[type=range] { width: 0; height: 44px; margin: 0; opacity: 0; accent-color:
 
 .sheet {
   position: absolute; z-index: 2; top: max(var(--edge), env(safe-area-inset-top)); right: max(var(--edge), env(safe-area-inset-right)); width: 340px; max-height: calc(100% - 2 * var(--edge)); overflow: auto;
-  overscroll-behavior: contain; margin: 0; padding: 0; border: 1px solid var(--line); border-radius: 16px; color: var(--ink); background: rgb(20 23 28 / 88%);
-  -webkit-backdrop-filter: blur(24px) saturate(1.5); backdrop-filter: blur(24px) saturate(1.5); box-shadow: 0 12px 40px rgb(0 0 0 / 40%); user-select: text; -webkit-user-select: text; text-align: left;
+  overscroll-behavior: contain; margin: 0; padding: 0; border: 1px solid var(--line); border-radius: 16px; color: var(--ink); background: rgb(20 23 28 / 95%);
+  box-shadow: 0 12px 40px rgb(0 0 0 / 40%); user-select: text; -webkit-user-select: text; text-align: left;
 }
 .sheet:popover-open {
   position: fixed; inset: auto 0 0; margin: 0 auto; width: min(100%, 460px); max-height: min(85dvh, 640px); border-radius: 20px 20px 0 0; border-bottom: 0;
