@@ -86,7 +86,7 @@ input[type=range] { width: 0; height: 44px; margin: 0; opacity: 0; accent-color:
 
 .sheet {
   position: absolute; z-index: 2; top: max(var(--edge), env(safe-area-inset-top)); right: max(var(--edge), env(safe-area-inset-right)); width: 340px; max-height: calc(100% - 2 * var(--edge)); overflow: auto;
-  overscroll-behavior: contain; margin: 0; padding: 0; border: 1px solid var(--line); border-radius: 16px; color: var(--ink); background: rgb(20 23 28 / 95%);
+  overscroll-behavior: contain; margin: 0; padding: 0; border: 1px solid var(--line); border-radius: 16px; color: var(--ink); background: rgb(20 23 28 / 98%);
   box-shadow: 0 12px 40px rgb(0 0 0 / 40%); user-select: text; -webkit-user-select: text; text-align: left;
 }
 .sheet:popover-open {
