@@ -11,7 +11,10 @@ import { sleep, until } from '../../browser/lib/programs.mjs';
 const [folder, ...ports] = process.argv.slice(2);
 const file = name => path.join(folder, name);
 const tell = name => fs.writeFileSync(file(name), '');
-const told = name => until(name, () => fs.existsSync(file(name)), 120000);
+const told = name => until(name, () => {
+  if (fs.existsSync(file('status'))) throw new Error(`the machine ended before: ${name}`);
+  return fs.existsSync(file(name));
+}, 120000);
 
 /** The pictures seen since the last call, as `{frame, time, latency, at}`, times in Unix ms. */
 async function pictures(viewer) {
