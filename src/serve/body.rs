@@ -5,6 +5,7 @@ use super::cursor::Cursor;
 use super::hub::Hub;
 use super::movie::{Choice, Movie};
 use super::seat::Seat;
+use super::socket::GaveUp;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use std::cell::RefCell;
@@ -13,7 +14,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub enum Reply {
     /// `None` when it has been given out.
@@ -28,8 +29,7 @@ pub struct Endless {
     seat: Seat,
     cursor: Cursor,
     form: Form,
-    /// When hyper last asked for more.
-    asked: Instant,
+    gave_up: GaveUp,
 }
 
 enum Form {
@@ -68,14 +68,21 @@ impl Reply {
     }
 
     /// Fragmented MP4 from the newest keyframe on.
-    pub fn movie(hub: &Rc<RefCell<Hub>>, feed: usize, choice: &Choice, seat: Seat) -> Reply {
+    pub fn movie(hub: &Rc<RefCell<Hub>>, feed: usize, choice: &Choice, seat: Seat, gave_up: &GaveUp) -> Reply {
         let cursor = Cursor::start(&hub.borrow().feed(feed).ring, choice, Instant::now(), hub.borrow().patience().lag);
-        Reply::Endless(Box::new(Endless { hub: hub.clone(), feed, seat, cursor, form: Form::Movie { init: None }, asked: Instant::now() }))
+        Reply::Endless(Box::new(Endless {
+            hub: hub.clone(),
+            feed,
+            seat,
+            cursor,
+            form: Form::Movie { init: None },
+            gave_up: gave_up.clone(),
+        }))
     }
 
     /// JPEG pictures, the newest whenever there is room for one. `early`: the head of each part is sent right after the picture
     /// before it, since browsers show a picture only when the next part begins; its length is then not known.
-    pub fn multipart(hub: &Rc<RefCell<Hub>>, feed: usize, early: bool, seat: Seat) -> Reply {
+    pub fn multipart(hub: &Rc<RefCell<Hub>>, feed: usize, early: bool, seat: Seat, gave_up: &GaveUp) -> Reply {
         let cursor = Cursor::newest(&hub.borrow().feed(feed).ring, Instant::now());
         let place = if early { Part::Boundary } else { Part::Head };
         Reply::Endless(Box::new(Endless {
@@ -84,7 +91,7 @@ impl Reply {
             seat,
             cursor,
             form: Form::Multipart { early, place },
-            asked: Instant::now(),
+            gave_up: gave_up.clone(),
         }))
     }
 }
@@ -115,7 +122,6 @@ impl Body for Reply {
 
 impl Endless {
     fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        self.asked = Instant::now();
         let next = match self.form {
             Form::Movie { .. } => self.next_movie(),
             Form::Multipart { .. } => self.next_part(),
@@ -189,14 +195,11 @@ impl Endless {
 }
 
 impl Drop for Endless {
-    /// A connection that takes nothing is ended by its socket, which does not say so: what is known here is that nothing was asked for,
-    /// but for what hyper had in hand, though there was something to send.
     fn drop(&mut self) {
-        let Ok(hub) = self.hub.try_borrow() else { return };
-        let idle = self.asked.elapsed();
-        let is_behind = self.cursor.behind(&hub.feed(self.feed).ring, 0) != Some(Duration::ZERO);
-        if is_behind && idle > hub.patience().stall / 2 {
-            self.seat.stalled(idle);
+        if self.gave_up.get()
+            && let Ok(hub) = self.hub.try_borrow()
+        {
+            self.seat.stalled(hub.patience().stall);
         }
     }
 }

@@ -7,7 +7,7 @@ use super::player::{self, Asset};
 use super::policy::Origin;
 use super::seat::Seat;
 use super::site::Site;
-use super::socket::Peer;
+use super::socket::{GaveUp, Peer};
 use super::stream::{Content, Stream};
 use super::ws;
 use bytes::Bytes;
@@ -32,6 +32,7 @@ pub struct Router<'a, B> {
     pub hub: &'a Rc<RefCell<Hub>>,
     pub request: &'a Request<B>,
     pub peer: Peer,
+    pub gave_up: &'a GaveUp,
 }
 
 type Answer = Response<Reply>;
@@ -128,14 +129,14 @@ impl<B> Router<'_, B> {
         let Some(choice) = movie.choose(self.query("codecs").unwrap_or_default(), newest.tracks == ALL) else {
             return text(StatusCode::NOT_FOUND, "the stream has no such tracks");
         };
-        self.endless(index, "mp4", &choice.content_type(), |seat| Reply::movie(self.hub, index, &choice, seat))
+        self.endless(index, "mp4", &choice.content_type(), |seat| Reply::movie(self.hub, index, &choice, seat, self.gave_up))
     }
 
     fn multipart(&self, index: usize) -> Answer {
         // Browsers all say Mozilla; everybody else wants the length of each part.
         let early = self.header(header::USER_AGENT).is_some_and(|agent| agent.contains("Mozilla/"));
         let content_type = format!("multipart/x-mixed-replace; boundary={}", body::BOUNDARY);
-        self.endless(index, "multipart", &content_type, |seat| Reply::multipart(self.hub, index, early, seat))
+        self.endless(index, "multipart", &content_type, |seat| Reply::multipart(self.hub, index, early, seat, self.gave_up))
     }
 
     fn endless(&self, index: usize, transport: &'static str, content_type: &str, body: impl FnOnce(Seat) -> Reply) -> Answer {

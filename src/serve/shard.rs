@@ -5,7 +5,7 @@ use super::publish::{INBOX, Outlet, Publication};
 use super::routes::{Accepted, Router};
 use super::server::Ticket;
 use super::site::Site;
-use super::socket::{self, Patient, Peer, Socket};
+use super::socket::{self, GaveUp, Patient, Peer, Socket};
 use bytes::Bytes;
 use crossbeam_channel::Receiver;
 use hyper::server::conn::http1;
@@ -110,8 +110,9 @@ async fn run(
 async fn connection(inside: Rc<Inside>, socket: Socket, ticket: Ticket) {
     inside.open.set(inside.open.get() + 1);
     if let Some(peer) = socket.peer() {
-        let io = Patient::new(socket, inside.stall);
-        let (io, early, accepted) = http(&inside.site, &inside.hub, inside.stop.clone(), io, peer).await;
+        let gave_up = GaveUp::default();
+        let io = Patient::new(socket, inside.stall, gave_up.clone());
+        let (io, early, accepted) = http(&inside.site, &inside.hub, inside.stop.clone(), io, peer, gave_up).await;
         let socket = io.into_socket();
         match accepted {
             Some(Accepted { feed, seat }) => inside.hub.borrow_mut().join(socket, &early, feed, seat, ticket),
@@ -129,10 +130,11 @@ pub(super) async fn http<I: AsyncRead + AsyncWrite + Unpin>(
     mut stop: watch::Receiver<bool>,
     io: I,
     peer: Peer,
+    gave_up: GaveUp,
 ) -> (I, Bytes, Option<Accepted>) {
     let accepted = Cell::new(None::<Accepted>);
     let service = hyper::service::service_fn(|request| {
-        let (response, upgrade) = Router { site, hub, request: &request, peer }.answer();
+        let (response, upgrade) = Router { site, hub, request: &request, peer, gave_up: &gave_up }.answer();
         accepted.set(upgrade);
         ready(Ok::<_, std::convert::Infallible>(response))
     });

@@ -2,11 +2,13 @@
 
 use serde::{Serialize, Serializer};
 use socket2::{SockRef, TcpKeepalive};
+use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 #[cfg(target_os = "linux")]
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -150,17 +152,21 @@ impl Socket {
     }
 }
 
+/// Whether a connection was given up because nothing was taken of it.
+pub type GaveUp = Rc<Cell<bool>>;
+
 /// A socket for hyper. A write that gets nothing through for `stall` fails: hyper has no such limit itself.
 #[derive(Debug)]
 pub struct Patient {
     socket: Socket,
     stall: Duration,
+    gave_up: GaveUp,
     stuck: Option<Pin<Box<Sleep>>>,
 }
 
 impl Patient {
-    pub fn new(socket: Socket, stall: Duration) -> Patient {
-        Patient { socket, stall, stuck: None }
+    pub fn new(socket: Socket, stall: Duration, gave_up: GaveUp) -> Patient {
+        Patient { socket, stall, gave_up, stuck: None }
     }
 
     pub fn into_socket(self) -> Socket {
@@ -175,6 +181,7 @@ impl Patient {
         let stall = self.stall;
         let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + stall)));
         ready!(stuck.as_mut().poll(cx));
+        self.gave_up.set(true);
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
