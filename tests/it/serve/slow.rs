@@ -258,10 +258,12 @@ fn a_stalled_body_is_closed() {
     let mut stdin = server.process.stdin();
     let mut studio = Studio::new(30, 30_000);
     feed(&mut stdin, &[studio.init(), studio.picture()].concat());
+    eventually("the stream begins", || (server.streams()["live"]["state"] == "live").then_some(()));
     let mut stream = connect(server.port);
     stream.write_all(b"GET /live.mp4 HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
-    let mut one = [0];
-    stream.read_exact(&mut one).unwrap();
+    let mut status = [0; 15];
+    stream.read_exact(&mut status).unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200 OK");
     eventually("it is given up", || {
         feed(&mut stdin, &studio.picture());
         (server.streams()["live"]["viewers"] == 0).then_some(())
