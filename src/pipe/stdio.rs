@@ -66,7 +66,7 @@ impl Read for Stdin {
                 return Ok(0);
             }
             match self.file.read(buf) {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
                 read => return read,
             }
         }

@@ -8,6 +8,7 @@ use h5live::cli;
 use h5live::format::Timing;
 use h5live::media::{NoSource, Rate};
 use h5live::pipe::InputFormat;
+use h5live::pipe::stdio::Stdin;
 use h5live::serve::{Closed, Publisher};
 use rustix::fs::{FileType, Mode, OFlags};
 use std::fs::File;
@@ -151,7 +152,7 @@ fn read(input: &Input, file: File, program: &mut Program, reading: &Reading, on_
     // A file has all its frames at once: it is played in its own time.
     let paced = kind == FileType::RegularFile;
     let patient = on_eof == OnEof::Reopen && kind == FileType::Fifo;
-    let mut line = Line::new(file, cx.stop.clone());
+    let mut line = Line::new(Stdin::over(file, Some(&cx.stop))?);
     let mut failures = 0;
     while failures < FALSE_STARTS {
         let before = program.end();

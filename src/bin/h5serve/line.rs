@@ -1,11 +1,8 @@
 //! An input as it is read. What was not understood is passed over up to the next beginning of a stream, which may be among what was
 //! already read.
 
-use h5live::cli;
-use rustix::event::{PollFd, PollFlags, poll};
-use std::fs::File;
+use h5live::pipe::stdio::Stdin;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One read while looking for a beginning.
@@ -15,24 +12,23 @@ const MARK: usize = 8;
 /// No honest `ftyp` or `moov` is larger.
 const MAX_BOX: u32 = 16 << 20;
 
-/// Reads until the end, or until the stop: that reads as the end. Its clones read on where the others were.
+/// Reads until the end, or until the stop, as [`Stdin`] does. Its clones read on where the others were.
 #[derive(Clone)]
 pub struct Line(Arc<Mutex<Inner>>);
 
 struct Inner {
-    file: File,
-    stop: cli::Stop,
+    input: Stdin,
     /// What the last read gave, and a little of what came before it.
     recent: Vec<u8>,
     /// Bytes given since the start of this try.
     since: usize,
-    /// To be given again, before the file.
+    /// To be given again, before what comes.
     again: io::Cursor<Vec<u8>>,
 }
 
 impl Line {
-    pub fn new(file: File, stop: cli::Stop) -> Line {
-        Line(Arc::new(Mutex::new(Inner { file, stop, recent: vec![], since: 0, again: io::Cursor::default() })))
+    pub fn new(input: Stdin) -> Line {
+        Line(Arc::new(Mutex::new(Inner { input, recent: vec![], since: 0, again: io::Cursor::default() })))
     }
 
     /// The reader before has failed: passes over everything up to the next beginning of a stream after the one that it was given.
@@ -56,7 +52,7 @@ impl Line {
             seen.drain(..seen.len().saturating_sub(MARK - 1));
             let have = seen.len();
             seen.resize(have + READ, 0);
-            let n = inner.read_file(&mut seen[have..])?;
+            let n = inner.input.read(&mut seen[have..])?;
             seen.truncate(have + n);
             if n == 0 {
                 return Ok(false);
@@ -79,7 +75,7 @@ impl Read for Line {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let mut inner = self.inner();
         let n = match inner.again.read(buf)? {
-            0 => inner.read_file(buf)?,
+            0 => inner.input.read(buf)?,
             n => n,
         };
         inner.since = inner.since.saturating_add(n);
@@ -87,32 +83,6 @@ impl Read for Line {
         inner.recent.drain(..old);
         inner.recent.extend_from_slice(&buf[..n]);
         Ok(n)
-    }
-}
-
-impl Inner {
-    fn read_file(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        loop {
-            if !wait_readable(self.file.as_fd(), &self.stop)? {
-                return Ok(0);
-            }
-            match self.file.read(buf) {
-                Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-                done => return done,
-            }
-        }
-    }
-}
-
-/// `false` when the stop comes first.
-fn wait_readable(file: BorrowedFd<'_>, stop: &cli::Stop) -> io::Result<bool> {
-    let mut fds = [PollFd::from_borrowed_fd(file, PollFlags::IN), PollFd::new(stop, PollFlags::IN)];
-    loop {
-        match poll(&mut fds, None) {
-            Ok(_) => return Ok(fds[1].revents().is_empty()),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
     }
 }
 
@@ -136,7 +106,7 @@ mod tests {
         let (reader, mut writer) = io::pipe().unwrap();
         writer.write_all(bytes).unwrap();
         drop(writer);
-        let mut line = Line::new(std::os::fd::OwnedFd::from(reader).into(), cli::Stop::new().unwrap());
+        let mut line = Line::new(Stdin::over(reader, None).unwrap());
         let mut buf = vec![0; taken];
         buf.chunks_mut(piece).for_each(|part| line.clone().read_exact(part).unwrap());
         let mut rest = vec![];
@@ -169,7 +139,7 @@ mod tests {
     fn far_away() {
         let noise = vec![0x55; 3 * READ - 5];
         let (reader, mut writer) = io::pipe().unwrap();
-        let mut line = Line::new(std::os::fd::OwnedFd::from(reader).into(), cli::Stop::new().unwrap());
+        let mut line = Line::new(Stdin::over(reader, None).unwrap());
         let writing = std::thread::spawn(move || writer.write_all(&[&noise[..], FTYP, b"rest"].concat()).unwrap());
         assert!(line.find_beginning().unwrap());
         let mut rest = vec![];
