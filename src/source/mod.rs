@@ -25,6 +25,8 @@ pub mod pictures;
 mod place;
 pub mod repeat;
 #[cfg(all(target_os = "linux", any(feature = "v4l2", feature = "alsa")))]
+mod retry;
+#[cfg(all(target_os = "linux", any(feature = "v4l2", feature = "alsa")))]
 pub mod uevent;
 #[cfg(all(target_os = "linux", feature = "v4l2"))]
 pub mod v4l2;

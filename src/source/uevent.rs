@@ -37,15 +37,6 @@ impl Uevents {
         Ok(Uevents(socket))
     }
 
-    /// Waits for an event that matters. All that has arrived is taken, so that one plug makes one try.
-    pub fn wait(&self, wait: Duration, matters: impl Fn(&Uevent) -> bool) -> bool {
-        let timeout = Timespec { tv_sec: wait.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: wait.subsec_nanos().into() };
-        if !poll(&mut [PollFd::new(self, PollFlags::IN)], Some(&timeout)).is_ok_and(|ready| ready > 0) {
-            return false;
-        }
-        std::iter::from_fn(|| self.next()).filter(matters).count() > 0
-    }
-
     /// The next event that has arrived. Lost ones (ENOBUFS) come out as an event without a name: look yourself.
     pub fn next(&self) -> Option<Uevent> {
         let mut message = [0; MAX_EVENT];
@@ -61,6 +52,22 @@ impl AsFd for Uevents {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+/// Waits for word that a device of this subsystem may be there. All that has arrived is taken, so that one plug makes one try. Where
+/// nothing can be heard, it only waits.
+pub fn news(events: Option<&Uevents>, subsystem: &str, wait: Duration) -> bool {
+    let Some(events) = events else {
+        std::thread::sleep(wait);
+        return false;
+    };
+    let timeout = Timespec { tv_sec: wait.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: wait.subsec_nanos().into() };
+    if !poll(&mut [PollFd::new(events, PollFlags::IN)], Some(&timeout)).is_ok_and(|ready| ready > 0) {
+        return false;
+    }
+    // One without a name stands for those that were lost.
+    let matters = |event: &Uevent| event.action != "remove" && (event.subsystem == subsystem || event.subsystem.is_empty());
+    std::iter::from_fn(|| events.next()).filter(matters).count() > 0
 }
 
 /// `add@/devices/…` NUL `ACTION=add` NUL `SUBSYSTEM=…` NUL …

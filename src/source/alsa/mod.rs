@@ -13,7 +13,8 @@ pub use find::{Microphone, Selector};
 
 use super::Error;
 use super::origin::Origin;
-use super::uevent::Uevents;
+use super::retry::Retry;
+use super::uevent::{self, Uevents};
 use crate::media::{Event, Header, Packet, Timestamp, Track};
 use device::{Device, Taken};
 use std::io;
@@ -41,10 +42,6 @@ pub struct Counts {
     pub losses: u64,
 }
 
-/// First and longest wait between two tries to open a microphone that is away.
-const FIRST_TRY: Duration = Duration::from_millis(50);
-const LAST_TRY: Duration = Duration::from_secs(2);
-
 /// A microphone, plugged in or waited for.
 pub struct Recorder {
     options: Options,
@@ -61,7 +58,7 @@ pub struct Recorder {
 
 enum State {
     Live(Box<Device>),
-    Away { try_again: Instant, patience: Duration },
+    Away(Retry),
 }
 
 impl Recorder {
@@ -71,7 +68,7 @@ impl Recorder {
     /// There is no such microphone; it may not be opened or is in use; it has no format that fits.
     pub fn open(options: Options) -> Result<Recorder, Error> {
         let name = options.selector.to_string();
-        let state = State::Away { try_again: Instant::now(), patience: FIRST_TRY };
+        let state = State::Away(Retry::now());
         let uevents = Uevents::listen().inspect_err(|e| tracing::debug!("no kernel events: {e}")).ok();
         let (trouble, track, last, ready, counts) = (None, None, None, None, Counts::default());
         let mut recorder = Recorder { options, name, state, trouble, track, last, ready, counts, uevents };
@@ -118,29 +115,15 @@ impl Recorder {
                     }
                     Err(e) => self.lost(e)?,
                 },
-                State::Away { try_again, .. } => {
-                    let until = end.min(*try_again);
-                    if self.news(until.saturating_duration_since(Instant::now())) || self.is_time() {
+                State::Away(retry) => {
+                    let (now, try_again) = (Instant::now(), retry.at());
+                    let news = uevent::news(self.uevents.as_ref(), "sound", end.min(try_again).saturating_duration_since(now));
+                    if news || Instant::now() >= try_again {
                         self.reconnect();
                     } else if Instant::now() >= end {
                         return Ok(None);
                     }
                 }
-            }
-        }
-    }
-
-    fn is_time(&self) -> bool {
-        matches!(self.state, State::Away { try_again, .. } if Instant::now() >= try_again)
-    }
-
-    /// Waits for word of sound cards.
-    fn news(&self, wait: Duration) -> bool {
-        match &self.uevents {
-            Some(uevents) => uevents.wait(wait, |e| e.action != "remove" && matches!(e.subsystem.as_str(), "sound" | "")),
-            None => {
-                std::thread::sleep(wait);
-                false
             }
         }
     }
@@ -167,7 +150,7 @@ impl Recorder {
             _ => why,
         };
         let hangs = self.trouble.is_some();
-        self.state = State::Away { try_again: Instant::now() + if hangs { LAST_TRY } else { FIRST_TRY }, patience: FIRST_TRY };
+        self.state = State::Away(Retry::lost(hangs));
         if self.options.exit_on_loss {
             return Err(Error::io(&self.name, why));
         }
@@ -182,9 +165,8 @@ impl Recorder {
     fn reconnect(&mut self) {
         if let Err(e) = self.connect() {
             tracing::debug!("{e}");
-            if let State::Away { try_again, patience } = &mut self.state {
-                *patience = (*patience * 2).min(LAST_TRY);
-                *try_again = Instant::now() + *patience;
+            if let State::Away(retry) = &mut self.state {
+                retry.failed();
             }
         }
     }

@@ -25,7 +25,8 @@ pub use modes::Wish;
 
 use super::Error;
 use super::origin::{Origin, monotonic};
-use super::uevent::Uevents;
+use super::retry::Retry;
+use super::uevent::{self, Uevents};
 use crate::media::{Codec, Event, Header, Packet, PixelFormat, Timestamp, Track};
 use bytes::Bytes;
 use device::{Device, errno};
@@ -103,12 +104,9 @@ pub struct Camera {
 
 enum State {
     Live(Box<Live>),
-    Away { try_again: Instant, patience: Duration },
+    Away(Retry),
 }
 
-/// First and longest wait between two tries to open a camera that is there but will not work.
-const FIRST_TRY: Duration = Duration::from_millis(50);
-const LAST_TRY: Duration = Duration::from_secs(2);
 /// Times further than this from now are not believed.
 const SANE: i64 = 5_000_000;
 
@@ -120,7 +118,7 @@ impl Camera {
     /// is not there.
     pub fn open(options: Options) -> Result<Camera, Error> {
         let name = options.selector.to_string();
-        let state = State::Away { try_again: Instant::now(), patience: FIRST_TRY };
+        let state = State::Away(Retry::now());
         let wanted = Vec::with_capacity(options.controls.len());
         let controls = Controls(Arc::new(Mutex::new(Shared { device: None, wanted })));
         let uevents = Uevents::listen().inspect_err(|e| tracing::debug!("no kernel events: {e}")).ok();
@@ -183,11 +181,13 @@ impl Camera {
                         Err(e) => self.lost(e)?,
                     }
                 }
-                State::Away { try_again, .. } => {
-                    let try_again = *try_again;
+                State::Away(retry) => {
+                    let try_again = retry.at();
                     let black = self.next_black();
                     let until = end.min(try_again).min(black.unwrap_or(end));
-                    if self.news(until.saturating_duration_since(now)) || Instant::now() >= try_again {
+                    if uevent::news(self.uevents.as_ref(), "video4linux", until.saturating_duration_since(now))
+                        || Instant::now() >= try_again
+                    {
                         self.reconnect();
                     } else if black.is_some_and(|due| Instant::now() >= due) {
                         self.black();
@@ -197,15 +197,6 @@ impl Camera {
                 }
             }
         }
-    }
-
-    /// Waits for word of video devices.
-    fn news(&self, wait: Duration) -> bool {
-        let Some(uevents) = &self.uevents else {
-            std::thread::sleep(wait);
-            return false;
-        };
-        uevents.wait(wait, |e| e.action != "remove" && matches!(e.subsystem.as_str(), "video4linux" | ""))
     }
 
     /// Finds the camera and starts it.
@@ -255,7 +246,7 @@ impl Camera {
         };
         self.controls.detach();
         let hangs = self.trouble.is_some();
-        self.state = State::Away { try_again: Instant::now() + if hangs { LAST_TRY } else { FIRST_TRY }, patience: FIRST_TRY };
+        self.state = State::Away(Retry::lost(hangs));
         if self.options.on_loss == OnLoss::Exit {
             return Err(Error::io(&self.name, why));
         }
@@ -271,9 +262,8 @@ impl Camera {
         if let Err(e) = self.connect() {
             let cause = std::error::Error::source(&e).map(ToString::to_string).unwrap_or_default();
             tracing::debug!("{e}: {cause}");
-            if let State::Away { try_again, patience } = &mut self.state {
-                *patience = (*patience * 2).min(LAST_TRY);
-                *try_again = Instant::now() + *patience;
+            if let State::Away(retry) = &mut self.state {
+                retry.failed();
             }
         }
     }
