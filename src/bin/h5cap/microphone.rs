@@ -1,6 +1,7 @@
 //! Microphones: their argument, capturing sound alone, and sound beside a camera.
 
 use crate::args::Args;
+use crate::camera;
 use crate::stage::Stage;
 use h5live::cli::Context;
 use h5live::media::Event;
@@ -32,24 +33,18 @@ impl AudioArgs {
     }
 }
 
-fn open(args: &Args, which: &str, origin: Origin) -> anyhow::Result<Recorder> {
-    let exit_on_loss = crate::camera::exits_on_loss(&args.camera);
-    let stall = crate::camera::stall(&args.camera);
-    Ok(Recorder::open(Options { selector: Selector::parse(which), stall, exit_on_loss, origin })?)
-}
-
 /// Captures sound alone until it is time to stop. `which`: as after `microphone:`.
 pub fn capture(args: &Args, which: &str, cx: &Context, stage: &mut Stage) -> anyhow::Result<()> {
-    let mut recorder = Sound::open(args, which, cx, Origin::default())?;
+    let mut sound = Sound::open(args, which, cx, Origin::default())?;
     while stage.is_open() {
-        match recorder.recorder.poll(MOMENT)? {
+        match sound.recorder.poll(MOMENT)? {
             Some(Event::Packet(packet)) if stage.is_over(packet.pts) => break,
             Some(event) => stage.send(event)?,
             None => {}
         }
-        recorder.count();
+        sound.count();
     }
-    recorder.sum_up();
+    sound.sum_up();
     Ok(())
 }
 
@@ -62,7 +57,8 @@ pub struct Sound {
 
 impl Sound {
     pub fn open(args: &Args, which: &str, cx: &Context, origin: Origin) -> anyhow::Result<Sound> {
-        let recorder = open(args, which, origin)?;
+        let (stall, exit_on_loss) = (camera::stall(&args.camera), camera::exits_on_loss(&args.camera));
+        let recorder = Recorder::open(Options { selector: Selector::parse(which), stall, exit_on_loss, origin })?;
         let overruns = cx.stats.counter("microphone_overruns_total", "Times that sound was lost because it was not taken in time.", &[]);
         let losses = cx.stats.counter("microphone_losses_total", "Times that the microphone was away.", &[]);
         Ok(Sound { recorder, overruns, losses })

@@ -65,6 +65,7 @@ impl Stage {
     }
 
     /// Packets that the next program was too slow for.
+    #[cfg_attr(not(all(target_os = "linux", feature = "v4l2")), allow(dead_code, reason = "cameras tell it"))]
     pub fn dropped(&self) -> u64 {
         self.outlet.dropped()
     }
