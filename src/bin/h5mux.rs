@@ -93,8 +93,8 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
-    let (name, input) = open_input(args.input.as_deref(), &cx.stop)?;
-    let (out_name, output) = open_output(args.output.as_deref())?;
+    let Opened { name, input, stored } = open_input(args.input.as_deref(), &cx.stop)?;
+    let (out_name, output) = open_output(args.output.as_deref(), stored)?;
     let timing = match args.rate {
         Some(rate) => Timing::Rate(rate),
         None if args.live => Timing::Arrival,
@@ -115,16 +115,25 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     outcome.and(finished)
 }
 
-type Input = Box<dyn Read + Send>;
+struct Opened {
+    name: String,
+    input: Box<dyn Read + Send>,
+    /// It is a file, so nothing in it is live.
+    stored: bool,
+}
+
 type Output = Box<dyn Write + Send>;
 
-fn open_input(path: Option<&Path>, stop: &cli::Stop) -> anyhow::Result<(String, Input)> {
+fn open_input(path: Option<&Path>, stop: &cli::Stop) -> anyhow::Result<Opened> {
     match path.filter(|p| *p != Path::new("-")) {
-        None => Ok(("stdin".into(), Box::new(stdio::Stdin::open(Some(stop))?))),
+        None => {
+            let stdin = stdio::Stdin::open(Some(stop))?;
+            Ok(Opened { name: "stdin".into(), stored: stdio::is_stored(&stdin), input: Box::new(stdin) })
+        }
         Some(path) => {
             let name = path.display().to_string();
             let file = File::open(path).map_err(|e| no_source(e).context(name.clone()))?;
-            Ok((name, Box::new(file)))
+            Ok(Opened { name, stored: stdio::is_stored(&file), input: Box::new(file) })
         }
     }
 }
@@ -134,9 +143,15 @@ fn no_source(error: io::Error) -> anyhow::Error {
     if error.kind() == io::ErrorKind::NotFound { NoSource(error.to_string()).into() } else { error.into() }
 }
 
-fn open_output(path: Option<&Path>) -> anyhow::Result<(String, Output)> {
+fn open_output(path: Option<&Path>, stored: bool) -> anyhow::Result<(String, Output)> {
     match path.filter(|p| *p != Path::new("-")) {
-        None => Ok(("stdout".into(), Box::new(stdio::Stdout::open()?))),
+        None => {
+            let stdout = stdio::Stdout::open()?;
+            if stored {
+                stdout.enlarge();
+            }
+            Ok(("stdout".into(), Box::new(stdout)))
+        }
         Some(path) => {
             let name = path.display().to_string();
             let file = File::create(path).with_context(|| name.clone())?;
@@ -159,7 +174,7 @@ impl Stage {
     /// Until the input ends or a stop is asked for.
     fn pump(&mut self, reader: &mut Reader, cx: &cli::Context) -> anyhow::Result<()> {
         while !cx.stop.requested()
-            && let Some(event) = reader.next()?
+            && let Some(event) = self.next(reader)?
         {
             match event {
                 Event::Header(header) => self.header(&header)?,
@@ -168,6 +183,15 @@ impl Stage {
             self.stats.damaged.add(reader.damage().saturating_sub(self.stats.damaged.get()));
         }
         Ok(())
+    }
+
+    /// Before anything is waited for, all that is ready goes out: no frame waits for the next.
+    fn next(&mut self, reader: &mut Reader) -> anyhow::Result<Option<Event>> {
+        if let Some(event) = reader.next_read()? {
+            return Ok(Some(event));
+        }
+        self.outlet.flush().with_context(|| self.out_name.clone())?;
+        Ok(reader.next()?)
     }
 
     fn header(&mut self, header: &Header) -> anyhow::Result<()> {

@@ -77,6 +77,8 @@ pub struct Chunk {
 /// A pending chunk is cut at this size or length, whatever [`Fragment`] says.
 const MAX_CHUNK_BYTES: u64 = 64 << 20;
 const MAX_CHUNK_MICROS: i64 = 60_000_000;
+/// Heads of chunks share allocations of so many bytes: about thirty each.
+const ROOM: usize = 4 << 10;
 
 /// Muxes packets of one stream.
 ///
@@ -87,7 +89,7 @@ pub struct Muxer {
     init: Bytes,
     tracks: Vec<Output>,
     time_zero: Option<WallTime>,
-    sequence: u32,
+    heads: Heads,
     /// Added to every time: keeps one time line across headers. In microseconds.
     offset: i64,
     /// The next packet decides `offset`: a new header came.
@@ -98,6 +100,13 @@ pub struct Muxer {
     main: usize,
     /// Keyframes of the main track so far, where it is video.
     gop: u64,
+}
+
+/// For the heads of chunks.
+struct Heads {
+    /// So many were written.
+    fragments: u32,
+    room: BytesMut,
 }
 
 /// What is kept for a track.
@@ -133,7 +142,7 @@ impl Muxer {
             init: bmff::init(header)?,
             tracks: header.tracks.iter().map(Output::new).collect(),
             time_zero: header.time_zero,
-            sequence: 0,
+            heads: Heads { fragments: 0, room: BytesMut::with_capacity(ROOM) },
             offset: 0,
             rejoin: false,
             end: 0,
@@ -202,14 +211,14 @@ impl Muxer {
         self.end = self.end.max(output.timeline.micros(frame.decode_time.saturating_add(frame.duration.into())));
 
         let full = output.pending.is_full(&frame, kind, self.options.fragment, self.gop, output.timeline);
-        let before = if full { output.cut(packet.track, &mut self.sequence) } else { None };
+        let before = if full { output.cut(packet.track, &mut self.heads) } else { None };
         if output.pending.samples.is_empty() {
             let wall = self.time_zero.filter(|_| self.options.prft && is_main).map(|zero| zero.at(packet.pts));
             output.pending.begin(&frame, wall, self.gop);
         }
         output.pending.add(&frame, size, sets, packet.data);
         match self.options.fragment {
-            Fragment::Frame => Ok(output.cut(packet.track, &mut self.sequence)),
+            Fragment::Frame => Ok(output.cut(packet.track, &mut self.heads)),
             _ => Ok(before),
         }
     }
@@ -217,7 +226,7 @@ impl Muxer {
     /// What has not been given out yet: at most one chunk a track.
     pub fn flush(&mut self) -> Vec<Chunk> {
         let tracks = self.tracks.iter_mut().enumerate();
-        tracks.filter_map(|(index, output)| output.cut(index, &mut self.sequence)).collect()
+        tracks.filter_map(|(index, output)| output.cut(index, &mut self.heads)).collect()
     }
 }
 
@@ -280,22 +289,22 @@ impl Output {
     }
 
     /// The pending frames as a chunk, where there are any.
-    fn cut(&mut self, index: usize, sequence: &mut u32) -> Option<Chunk> {
-        if self.pending.samples.is_empty() {
-            return None;
-        }
-        let pending = std::mem::take(&mut self.pending);
-        *sequence = sequence.wrapping_add(1);
+    fn cut(&mut self, index: usize, heads: &mut Heads) -> Option<Chunk> {
+        let pending = &mut self.pending;
+        let key = pending.samples.first()?.key;
+        heads.fragments = heads.fragments.wrapping_add(1);
         let fragment = bmff::Fragment {
-            sequence: *sequence,
+            sequence: heads.fragments,
             track_id: bmff::track_id(index),
             decode_time: pending.start,
             samples: &pending.samples,
             producer_time: pending.producer_time,
         };
-        let key = pending.samples.first().is_some_and(|s| s.key);
+        let head = fragment.head(&mut heads.room);
         let frames = pending.samples.len() as u32;
-        Some(Chunk { head: fragment.head(), data: pending.data, kind: self.track.kind(), key, frames })
+        pending.samples.clear();
+        pending.bytes = 0;
+        Some(Chunk { head, data: std::mem::take(&mut pending.data), kind: self.track.kind(), key, frames })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where chunks leave: one `writev` each, at once; and what happens when the next program is slower than the camera.
+//! Where chunks leave: those that came in together by one `writev`; and what happens when the next program is slower than the camera.
 
 use super::{Chunk, Late};
 use crate::media::Kind;
@@ -11,12 +11,15 @@ use std::thread::JoinHandle;
 /// What may wait for the next program, beyond what the pipe itself holds: two seconds at 16 Mbit/s.
 const MAX_WAITING: usize = 4 << 20;
 
+/// What is gathered for one `writev`: as much as a pipe holds.
+const MAX_GATHERED: usize = 64 << 10;
+
 /// The next program did not keep up, and [`Late::Exit`] was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the next program is too slow: {0} bytes wait for it")]
 pub struct TooSlow(pub usize);
 
-/// The end of the stage.
+/// The end of the stage. Chunks are gathered up to a [`flush`](Outlet::flush), which is due whenever the stage may wait for more.
 pub struct Outlet<W: Write + Send + 'static> {
     late: Late,
     end: End<W>,
@@ -26,7 +29,7 @@ pub struct Outlet<W: Write + Send + 'static> {
 }
 
 enum End<W> {
-    Direct(W),
+    Direct { out: W, gathered: Vec<Bytes>, bytes: usize },
     Queued { queue: Arc<Queue>, writer: Option<JoinHandle<io::Result<()>>> },
     GivenUp,
 }
@@ -35,7 +38,7 @@ impl<W: Write + Send + 'static> Outlet<W> {
     /// With [`Late::Block`], `out` is written in place; else by a thread of its own behind a bounded queue. `out` should not buffer.
     pub fn new(mut out: W, late: Late) -> Outlet<W> {
         let end = if late == Late::Block {
-            End::Direct(out)
+            End::Direct { out, gathered: Vec::new(), bytes: 0 }
         } else {
             let queue = Arc::new(Queue::default());
             let taken = Arc::clone(&queue);
@@ -49,7 +52,7 @@ impl<W: Write + Send + 'static> Outlet<W> {
     /// # Errors
     /// Of the output, possibly of an earlier write.
     pub fn init(&mut self, init: Bytes) -> io::Result<()> {
-        self.write(std::iter::once(&init))
+        self.put(std::iter::once(init))
     }
 
     /// Takes one chunk; says whether it goes out, or is dropped.
@@ -75,7 +78,19 @@ impl<W: Write + Send + 'static> Outlet<W> {
                 return Ok(false);
             }
         }
-        self.write(std::iter::once(&chunk.head).chain(&chunk.data)).map(|()| true)
+        self.put(std::iter::once(&chunk.head).chain(&chunk.data).cloned()).map(|()| true)
+    }
+
+    /// Lets go what was gathered.
+    ///
+    /// # Errors
+    /// Of the output.
+    pub fn flush(&mut self) -> io::Result<()> {
+        let End::Direct { out, gathered, bytes } = &mut self.end else { return Ok(()) };
+        *bytes = 0;
+        let written = write_all(out, gathered);
+        gathered.clear();
+        written
     }
 
     /// Frames dropped so far.
@@ -88,8 +103,9 @@ impl<W: Write + Send + 'static> Outlet<W> {
     /// # Errors
     /// Of the output.
     pub fn finish(mut self) -> io::Result<()> {
+        self.flush()?;
         match &mut self.end {
-            End::Direct(out) => out.flush(),
+            End::Direct { out, .. } => out.flush(),
             End::Queued { queue, writer } => {
                 queue.lock().closed = true;
                 queue.changed.notify_all();
@@ -99,11 +115,17 @@ impl<W: Write + Send + 'static> Outlet<W> {
         }
     }
 
-    fn write<'a>(&mut self, pieces: impl Iterator<Item = &'a Bytes>) -> io::Result<()> {
+    fn put(&mut self, pieces: impl Iterator<Item = Bytes>) -> io::Result<()> {
         match &mut self.end {
-            End::Direct(out) => write_all(out, pieces),
+            End::Direct { gathered, bytes, .. } => {
+                for piece in pieces {
+                    *bytes += piece.len();
+                    gathered.push(piece);
+                }
+                if *bytes >= MAX_GATHERED { self.flush() } else { Ok(()) }
+            }
             End::Queued { queue, writer } => {
-                if queue.put(pieces.cloned().collect()) {
+                if queue.put(pieces) {
                     return Ok(());
                 }
                 // The writer has gone, so it has an error to tell.
@@ -120,8 +142,8 @@ fn join(writer: JoinHandle<io::Result<()>>) -> io::Result<()> {
 }
 
 /// Writes all pieces with as few system calls as the system takes.
-fn write_all<'a>(out: &mut impl Write, pieces: impl Iterator<Item = &'a Bytes>) -> io::Result<()> {
-    let mut slices: Vec<IoSlice> = pieces.map(|p| IoSlice::new(p)).collect();
+fn write_all(out: &mut impl Write, pieces: &[Bytes]) -> io::Result<()> {
+    let mut slices: Vec<IoSlice> = pieces.iter().map(|p| IoSlice::new(p)).collect();
     let mut rest = &mut slices[..];
     IoSlice::advance_slices(&mut rest, 0);
     while !rest.is_empty() {
@@ -132,7 +154,7 @@ fn write_all<'a>(out: &mut impl Write, pieces: impl Iterator<Item = &'a Bytes>) 
             Err(e) => return Err(e),
         }
     }
-    out.flush()
+    Ok(())
 }
 
 /// Chunks that wait for a writer.
@@ -144,7 +166,8 @@ struct Queue {
 
 #[derive(Default)]
 struct Waiting {
-    chunks: VecDeque<Vec<Bytes>>,
+    pieces: VecDeque<Bytes>,
+    /// With those that are being written.
     bytes: usize,
     /// No more will come.
     closed: bool,
@@ -159,10 +182,12 @@ impl Queue {
     }
 
     /// `false`: nobody takes any more.
-    fn put(&self, pieces: Vec<Bytes>) -> bool {
+    fn put(&self, pieces: impl Iterator<Item = Bytes>) -> bool {
         let mut waiting = self.lock();
-        waiting.bytes += pieces.iter().map(Bytes::len).sum::<usize>();
-        waiting.chunks.push_back(pieces);
+        for piece in pieces {
+            waiting.bytes += piece.len();
+            waiting.pieces.push_back(piece);
+        }
         self.changed.notify_all();
         !waiting.abandoned
     }
@@ -176,12 +201,21 @@ impl Queue {
 
     fn write_chunks(&self, out: &mut impl Write) -> io::Result<()> {
         loop {
-            let nothing_to_do = |waiting: &mut Waiting| waiting.chunks.is_empty() && !waiting.closed;
+            let nothing_to_do = |waiting: &mut Waiting| waiting.pieces.is_empty() && !waiting.closed;
             let mut waiting = self.changed.wait_while(self.lock(), nothing_to_do).unwrap_or_else(PoisonError::into_inner);
-            let Some(pieces) = waiting.chunks.pop_front() else { return Ok(()) };
+            let (mut gathered, mut bytes) = (Vec::new(), 0);
+            while bytes < MAX_GATHERED
+                && let Some(piece) = waiting.pieces.pop_front()
+            {
+                bytes += piece.len();
+                gathered.push(piece);
+            }
             drop(waiting);
-            write_all(out, pieces.iter())?;
-            self.lock().bytes -= pieces.iter().map(Bytes::len).sum::<usize>();
+            if gathered.is_empty() {
+                return out.flush();
+            }
+            write_all(out, &gathered)?;
+            self.lock().bytes -= bytes;
         }
     }
 }
@@ -258,16 +292,51 @@ mod tests {
                 Ok(())
             }
         }
-        assert_eq!(Outlet::new(Full, Late::Block).send(&chunk(Kind::Video, true, 1)).unwrap_err().kind(), io::ErrorKind::StorageFull);
+        let mut outlet = Outlet::new(Full, Late::Block);
+        outlet.send(&chunk(Kind::Video, true, 1)).unwrap();
+        assert_eq!(outlet.flush().unwrap_err().kind(), io::ErrorKind::StorageFull);
         let mut outlet = Outlet::new(Full, Late::Drop);
         let error = (0..1_000_000).find_map(|_| outlet.send(&chunk(Kind::Audio, true, 1)).err());
         assert_eq!(error.unwrap().kind(), io::ErrorKind::StorageFull);
     }
 
+    #[test]
+    fn what_is_gathered_leaves_together_and_is_bounded() {
+        /// Sizes of the writes.
+        #[derive(Clone, Default)]
+        struct Writes(Arc<Mutex<Vec<usize>>>);
+        impl Write for Writes {
+            fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+                self.write_vectored(&[IoSlice::new(buf)])
+            }
+            fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+                let n = bufs.iter().map(|b| b.len()).sum();
+                self.0.lock().unwrap().push(n);
+                Ok(n)
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let writes = Writes::default();
+        let mut outlet = Outlet::new(writes.clone(), Late::Block);
+        outlet.flush().unwrap();
+        for size in [1000, 2000, 10, MAX_GATHERED, 20] {
+            outlet.send(&chunk(Kind::Video, true, size)).unwrap();
+            if size == 2000 {
+                outlet.flush().unwrap();
+                outlet.flush().unwrap();
+            }
+        }
+        assert_eq!(*writes.0.lock().unwrap(), [4 + 1000 + 4 + 2000, 4 + 10 + 4 + MAX_GATHERED]);
+        outlet.finish().unwrap();
+        assert_eq!(writes.0.lock().unwrap().last(), Some(&24));
+    }
+
     impl<W: Write + Send + 'static> Outlet<W> {
         fn end_bytes(&self) -> usize {
             match &self.end {
-                End::Direct(_) | End::GivenUp => 0,
+                End::Direct { .. } | End::GivenUp => 0,
                 End::Queued { queue, .. } => queue.lock().bytes,
             }
         }

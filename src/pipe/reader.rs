@@ -27,6 +27,8 @@ pub struct Reader {
     options: ReaderOptions,
     state: State,
     damage: u64,
+    /// What the demuxer lacks to go on.
+    want: Option<Want>,
     /// When the first byte came.
     start: Option<Start>,
 }
@@ -39,6 +41,14 @@ enum State {
 }
 
 #[derive(Clone, Copy)]
+enum Want {
+    /// So many bytes in the buffer.
+    Bytes(usize),
+    /// To be past so many bytes.
+    Skip(u64),
+}
+
+#[derive(Clone, Copy)]
 struct Start {
     at: Duration,
     wall: WallTime,
@@ -47,7 +57,7 @@ struct Start {
 impl Reader {
     /// Reads nothing yet.
     pub fn new(input: impl Read + Send + 'static, options: ReaderOptions) -> Reader {
-        Reader { feed: Feed::new(Box::new(input)), options, state: State::Sniffing, damage: 0, start: None }
+        Reader { feed: Feed::new(Box::new(input)), options, state: State::Sniffing, damage: 0, want: None, start: None }
     }
 
     /// The next event; `None` at the end of the input. An input of no bytes at all is an end like any other: the program
@@ -58,11 +68,39 @@ impl Reader {
     /// breaks off beyond repair. After an error or the end there are no more events.
     #[expect(clippy::should_implement_trait, reason = "fallible pull; an Iterator of Results would go on after an error")]
     pub fn next(&mut self) -> Result<Option<Event>, Error> {
-        let event = self.pull();
-        if !matches!(event, Ok(Some(_))) {
-            self.state = State::Done(self.format());
+        loop {
+            match self.next_read()? {
+                None if !matches!(self.state, State::Done(_)) => self.read().inspect_err(|_| self.end())?,
+                event => return Ok(event),
+            }
         }
-        event
+    }
+
+    /// The next event, where it takes no reading. `None`: that was all for now, and [`next`](Reader::next) may wait. So a stage that
+    /// gathers its output knows when to let it go.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] or [`Error::Unsupported`], as of [`next`](Reader::next).
+    pub fn next_read(&mut self) -> Result<Option<Event>, Error> {
+        if self.want.is_some() {
+            return Ok(None);
+        }
+        let now = self.now();
+        let State::Reading(format, demuxer) = &mut self.state else { return Ok(None) };
+        let format = *format;
+        let step = demuxer.next(&mut self.feed.buf, self.feed.eof, now);
+        self.damage = demuxer.damage();
+        match step {
+            Ok(Step::Event(event)) => return Ok(Some(self.finished(event, format))),
+            Ok(Step::Need(n)) if !self.feed.eof => self.want = Some(Want::Bytes(n.max(self.feed.buf.len() + 1))),
+            Ok(Step::Skip(n)) => self.want = Some(Want::Skip(n)),
+            Ok(Step::Need(_) | Step::End) => self.end(),
+            Err(source) => {
+                self.end();
+                return Err(self.malformed(source));
+            }
+        }
+        Ok(None)
     }
 
     /// The input's format, once it is known.
@@ -84,27 +122,24 @@ impl Reader {
         self.damage
     }
 
-    fn pull(&mut self) -> Result<Option<Event>, Error> {
-        if matches!(self.state, State::Sniffing) {
-            let Some(format) = self.sniff()? else { return Ok(None) };
-            tracing::debug!(input = self.options.name, %format, "reading");
-            self.state = State::Reading(format, demuxer(format, self.options.timing));
+    /// Reads what the demuxer lacks; at first, enough to choose a demuxer.
+    fn read(&mut self) -> Result<(), Error> {
+        match self.want.take() {
+            Some(Want::Bytes(n)) => self.feed.fill(n).map_err(|e| self.io(e))?,
+            Some(Want::Skip(n)) => self.feed.skip(n).map_err(|e| self.io(e))?,
+            None => match self.sniff()? {
+                Some(format) => {
+                    tracing::debug!(input = self.options.name, %format, "reading");
+                    self.state = State::Reading(format, demuxer(format, self.options.timing));
+                }
+                None => self.end(),
+            },
         }
-        loop {
-            let now = self.now();
-            let State::Reading(format, demuxer) = &mut self.state else { return Ok(None) };
-            let format = *format;
-            let step = demuxer.next(&mut self.feed.buf, self.feed.eof, now);
-            self.damage = demuxer.damage();
-            match step {
-                Ok(Step::Event(event)) => return Ok(Some(self.finished(event, format))),
-                Ok(Step::Need(_)) if self.feed.eof => return Ok(None),
-                Ok(Step::Need(n)) => self.feed.fill(n.max(self.feed.buf.len() + 1)).map_err(|e| self.io(e))?,
-                Ok(Step::Skip(n)) => self.feed.skip(n).map_err(|e| self.io(e))?,
-                Ok(Step::End) => return Ok(None),
-                Err(source) => return Err(self.malformed(source)),
-            }
-        }
+        Ok(())
+    }
+
+    fn end(&mut self) {
+        self.state = State::Done(self.format());
     }
 
     /// With a position in any case: where the demuxer names none, that of the first byte which it did not use.
@@ -281,6 +316,20 @@ mod tests {
             };
             assert_eq!(pieces_read(pieces), expected, "stream {kind}");
         }
+    }
+
+    #[test]
+    fn what_was_read_comes_without_reading() {
+        let mut pieces = written(&raw(64, 64, 5));
+        let rest = pieces.split_off(3).concat();
+        let given = Arc::default();
+        let input = Pieces { pieces: [pieces.concat(), rest].into(), given: Arc::clone(&given) };
+        let mut reader = Reader::new(input, options(Timing::Stream));
+        let mut read =
+            || (std::iter::from_fn(|| reader.next_read().unwrap()).count(), reader.next().unwrap().is_some(), *given.lock().unwrap());
+        assert_eq!(read(), (0, true, 1), "the header");
+        assert_eq!(read(), (2, true, 2), "two of the first piece, one of the second");
+        assert_eq!(read().0, 2);
     }
 
     #[test]

@@ -9,8 +9,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// Reads of this size are raw pictures: for them the pipe is made larger.
 const LARGE_READ: usize = 512 << 10;
 
-/// Size of a pipe for raw pictures, in bytes: the most that an unprivileged process may ask for. A coded stream never gets
-/// one, as seconds of it would fit.
+/// Size of a pipe for raw pictures, in bytes: the most that an unprivileged process may ask for. A live stream that is coded never
+/// gets one, as seconds of it would fit.
 const LARGE_PIPE: usize = 1 << 20;
 
 /// File descriptor 0.
@@ -51,6 +51,17 @@ impl Stdin {
     }
 }
 
+/// What is read is all there already: nothing in it is live.
+pub fn is_stored(input: impl AsFd) -> bool {
+    rustix::fs::fstat(input).is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file())
+}
+
+impl AsFd for Stdin {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
 impl Read for Stdin {
     /// Waits for input, or for the stop, which reads as the end.
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
@@ -88,6 +99,11 @@ impl Stdout {
             return Err(Error::Terminal { name: "stdout", advice: "pipe it into another program or a file, such as `| mpv -`" });
         }
         Ok(Stdout { file: duplicate(&stdout, "stdout")?.into() })
+    }
+
+    /// Makes the pipe as large as it may be, so that fewer calls move more. Not for what is live.
+    pub fn enlarge(&self) {
+        let _ = rustix::pipe::fcntl_setpipe_size(&self.file, LARGE_PIPE);
     }
 
     /// Some programs (ssh, node) leave their pipes non-blocking for those who share them.

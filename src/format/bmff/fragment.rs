@@ -35,34 +35,35 @@ pub struct ProducerTime {
 }
 
 impl Fragment<'_> {
-    /// `prft` (where there is a producer time), `moof`, and the header of the `mdat`, after which the samples follow.
+    /// `prft` (where there is a producer time), `moof`, and the header of the `mdat`, after which the samples follow. They are
+    /// written to the end of `out`, which gives one allocation to many heads.
     ///
     /// ```text
     /// prft 32
     /// moof 8 | mfhd 16 | traf 8 | tfhd 16 | tfdt 20 (64-bit) | trun 20 + 16 a sample
     /// mdat 8
     /// ```
-    pub fn head(&self) -> Bytes {
+    pub fn head(&self, out: &mut BytesMut) -> Bytes {
         const FIXED: usize = 8 + 16 + 8 + 16 + 20 + 20;
         let moof = FIXED + 16 * self.samples.len();
         let data: u64 = self.samples.iter().map(|s| u64::from(s.size)).sum();
-        let mut out = BytesMut::with_capacity(32 + moof + 16);
+        out.reserve(32 + moof + 16);
         if let Some(producer) = self.producer_time {
-            self.prft(&mut out, producer);
+            self.prft(out, producer);
         }
         let large = data + 8 > u64::from(u32::MAX);
-        begin(&mut out, moof, b"moof");
-        full(&mut out, 16, b"mfhd", 0);
+        begin(out, moof, b"moof");
+        full(out, 16, b"mfhd", 0);
         out.put_u32(self.sequence);
-        begin(&mut out, moof - 24, b"traf");
+        begin(out, moof - 24, b"traf");
         const DEFAULT_BASE_IS_MOOF: u32 = 0x02_0000;
-        full(&mut out, 16, b"tfhd", DEFAULT_BASE_IS_MOOF);
+        full(out, 16, b"tfhd", DEFAULT_BASE_IS_MOOF);
         out.put_u32(self.track_id);
-        full(&mut out, 20, b"tfdt", VERSION_1);
+        full(out, 20, b"tfdt", VERSION_1);
         out.put_u64(self.decode_time);
         // Data offset; duration, size, flags and composition offset of each sample; version 1: signed offsets.
         const FIELDS: u32 = 0x00_0f01;
-        full(&mut out, 20 + 16 * self.samples.len(), b"trun", VERSION_1 | FIELDS);
+        full(out, 20 + 16 * self.samples.len(), b"trun", VERSION_1 | FIELDS);
         out.put_u32(self.samples.len() as u32);
         out.put_u32((moof + if large { 16 } else { 8 }) as u32);
         for sample in self.samples {
@@ -76,9 +77,9 @@ impl Fragment<'_> {
             out.put_slice(b"mdat");
             out.put_u64(data + 16);
         } else {
-            begin(&mut out, data as usize + 8, b"mdat");
+            begin(out, data as usize + 8, b"mdat");
         }
-        out.freeze()
+        out.split().freeze()
     }
 
     fn prft(&self, out: &mut BytesMut, producer: ProducerTime) {
@@ -118,7 +119,7 @@ mod tests {
         ];
         let wall = WallTime(1_700_000_000_000_000);
         let producer_time = Some(ProducerTime { wall, media_time: 1 << 40 });
-        let head = Fragment { sequence: 7, track_id: 2, decode_time: 1 << 40, samples: &samples, producer_time }.head();
+        let head = Fragment { sequence: 7, track_id: 2, decode_time: 1 << 40, samples: &samples, producer_time }.head(&mut BytesMut::new());
         let mut rest = &head[..];
         let prft = Prft::decode(&mut rest).unwrap();
         assert_eq!((prft.reference_track_id, prft.ntp_timestamp, prft.media_time), (2, wall.ntp(), 1 << 40));

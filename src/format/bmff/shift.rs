@@ -105,7 +105,7 @@ mod tests {
     fn chunk(decode_time: u64) -> Vec<u8> {
         let samples = [Sample { size: 3, duration: 10, composition_offset: 0, key: true }];
         let producer_time = Some(ProducerTime { wall: WallTime(0), media_time: 77 });
-        let head = Fragment { sequence: 1, track_id: 5, decode_time, samples: &samples, producer_time }.head();
+        let head = Fragment { sequence: 1, track_id: 5, decode_time, samples: &samples, producer_time }.head(&mut bytes::BytesMut::new());
         [&head[..], b"abc"].concat()
     }
 

@@ -51,7 +51,7 @@ fn mux(header: &Header, packets: &[Packet]) -> Vec<u8> {
         let producer_time = (packet.track == 0).then(|| ProducerTime { wall: ZERO.at(packet.pts), media_time: time });
         let fragment =
             Fragment { sequence: n as u32, track_id: track_id(packet.track), decode_time: time, samples: &samples, producer_time };
-        out.extend_from_slice(&fragment.head());
+        out.extend_from_slice(&fragment.head(&mut BytesMut::new()));
         out.extend_from_slice(&packet.data);
     }
     out
