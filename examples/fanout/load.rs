@@ -9,6 +9,16 @@ use std::time::{Duration, Instant};
 /// Viewers settle before anything is counted.
 const WARM_UP: Duration = Duration::from_secs(3);
 
+/// What kind of viewers.
+#[derive(Clone, Copy)]
+pub struct How {
+    /// They ask by HTTP and WebSocket; else they only connect.
+    pub http: bool,
+    /// Their thread sleeps until something comes. To wake it costs the server a system's wake-up, as often as the scheduler has it, which
+    /// no viewer on another machine does: so by default they look all the time.
+    pub asleep: bool,
+}
+
 struct Viewer {
     stream: TcpStream,
     /// Bytes of `\r\n\r\n` seen; then the head is over.
@@ -27,28 +37,28 @@ struct Count {
     delays: Vec<u32>,
 }
 
-pub fn run(port: u16, viewers: usize, seconds: u64, pid: u64, http: bool) -> io::Result<()> {
+pub fn run(port: u16, viewers: usize, seconds: u64, pid: u64, how: How) -> io::Result<()> {
     let resident_before = resident_kib(pid);
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     let mut all = Vec::with_capacity(viewers);
     for n in 0..viewers {
         let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-        if http {
+        if how.http {
             stream.write_all(handshake().as_bytes())?;
         }
         stream.set_nonblocking(true)?;
         epoll::add(&epoll, &stream, epoll::EventData::new_u64(n as u64), epoll::EventFlags::IN)?;
-        all.push(Viewer { stream, head: if http { 0 } else { 4 }, messages: Messages::default(), last: None, got: 0, lost: 0 });
+        all.push(Viewer { stream, head: if how.http { 0 } else { 4 }, messages: Messages::default(), last: None, got: 0, lost: 0 });
         if n % 50 == 49 {
             // Handshakes in small bursts.
-            turn(&epoll, &mut all, Duration::from_millis(10), None)?;
+            turn(&epoll, &mut all, Duration::from_millis(10), how, None)?;
         }
     }
-    turn(&epoll, &mut all, WARM_UP, None)?;
+    turn(&epoll, &mut all, WARM_UP, how, None)?;
     all.iter_mut().for_each(|v| (v.got, v.lost) = (0, 0));
     let (cpu, mine, begun) = (cpu_seconds(pid), cpu_seconds(u64::from(std::process::id())), Instant::now());
     let mut count = Count::default();
-    turn(&epoll, &mut all, Duration::from_secs(seconds), Some(&mut count))?;
+    turn(&epoll, &mut all, Duration::from_secs(seconds), how, Some(&mut count))?;
     let (cpu, wall) = (cpu_seconds(pid) - cpu, begun.elapsed().as_secs_f64());
     let mine = cpu_seconds(u64::from(std::process::id())) - mine;
     let gb = count.bytes as f64 / 1e9;
@@ -67,11 +77,17 @@ pub fn run(port: u16, viewers: usize, seconds: u64, pid: u64, http: bool) -> io:
     Ok(())
 }
 
-fn turn(epoll: &impl std::os::fd::AsFd, viewers: &mut [Viewer], length: Duration, mut count: Option<&mut Count>) -> io::Result<()> {
+fn turn(
+    epoll: &impl std::os::fd::AsFd,
+    viewers: &mut [Viewer],
+    length: Duration,
+    how: How,
+    mut count: Option<&mut Count>,
+) -> io::Result<()> {
     let until = Instant::now() + length;
     let mut events = Vec::with_capacity(1024);
     let mut scratch = vec![0; 1 << 18];
-    let wait = rustix::event::Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+    let wait = rustix::event::Timespec { tv_sec: 0, tv_nsec: if how.asleep { 20_000_000 } else { 0 } };
     while Instant::now() < until {
         events.clear();
         match epoll::wait(epoll, rustix::buffer::spare_capacity(&mut events), Some(&wait)) {

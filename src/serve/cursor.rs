@@ -124,7 +124,12 @@ impl Cursor {
     pub fn pending<'r>(&self, ring: &'r Ring) -> impl Iterator<Item = &'r Arc<Chunk>> + use<'r> {
         let (tracks, next) = (self.tracks, self.next);
         let following = self.place == Place::Following && ring.get(next).is_some();
-        following.then(|| ring.from(next).filter(move |c| c.tracks & tracks != 0)).into_iter().flatten()
+        ring.from(if following { next } else { ring.end() }).filter(move |c| c.tracks & tracks != 0)
+    }
+
+    /// Nothing comes next: all that there is has been sent.
+    pub fn is_level(&self, ring: &Ring) -> bool {
+        self.place == Place::Following && self.next == ring.end()
     }
 
     /// `chunk` is on its way.

@@ -24,6 +24,8 @@ use tokio::sync::Notify;
 const TURN: usize = 64;
 /// How often viewers are looked after that nothing happens to.
 const TICK: Duration = Duration::from_millis(250);
+/// How often they are measured: that asks the kernel about each of them.
+const MEASURE: Duration = Duration::from_secs(1);
 /// One read from a viewer.
 const SCRATCH: usize = 4 * 1024;
 
@@ -195,12 +197,15 @@ impl Hub {
 
 /// The loop. Ends with the runtime that it runs on.
 pub async fn run(hub: Rc<RefCell<Hub>>, inbox: Receiver<Publication>, wake: Arc<Notify>) {
-    let mut ticks = tokio::time::interval(TICK);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let [mut ticks, mut measures] = [TICK, MEASURE].map(tokio::time::interval);
+    for interval in [&mut ticks, &mut measures] {
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    }
     loop {
         tokio::select! {
             () = wake.notified() => pass(&hub, &inbox).await,
-            _ = ticks.tick() => look_after(&hub).await,
+            _ = ticks.tick() => each_turn(&hub, |hub, keys| hub.tick(keys)).await,
+            _ = measures.tick() => hub.borrow().measure_lag(),
         }
     }
 }
@@ -222,11 +227,6 @@ async fn pass(hub: &RefCell<Hub>, inbox: &Receiver<Publication>) {
     if fresh.contains(&true) {
         each_turn(hub, |hub, keys| hub.serve_fresh(keys, &fresh)).await;
     }
-}
-
-async fn look_after(hub: &RefCell<Hub>) {
-    each_turn(hub, |hub, keys| hub.tick(keys)).await;
-    hub.borrow().measure_lag();
 }
 
 async fn each_turn(hub: &RefCell<Hub>, mut act: impl FnMut(&mut Hub, std::ops::Range<usize>)) {

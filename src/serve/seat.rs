@@ -77,6 +77,7 @@ pub struct ViewerSummary {
     remote: Peer,
     /// Unix time.
     since: f64,
+    /// As of a quarter of a second ago.
     bytes: u64,
     /// How often it was too late and went on at a newer keyframe, and how many frames it lost by that.
     jumps: u64,

@@ -113,9 +113,11 @@ impl Socket {
     }
 
     pub fn try_write(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        match bufs {
-            [one] => either!(self, s => s.try_write(one)),
-            _ => either!(self, s => s.try_write_vectored(bufs)),
+        let [one] = bufs else { return either!(self, s => s.try_write_vectored(bufs)) };
+        // Most writes get through. The runtime has to know only of those that do not: it is to watch the socket then.
+        match either!(self, s => SockRef::from(s).send(one)) {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => either!(self, s => s.try_write(one)),
+            done => done,
         }
     }
 

@@ -53,6 +53,8 @@ pub struct Viewer {
     unheard: bool,
     /// When something was last sent.
     active: Instant,
+    /// Bytes sent that its seat has not been told of: it lies elsewhere in memory.
+    untold: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -107,6 +109,7 @@ impl Viewer {
             stuck: None,
             unheard: false,
             active: now,
+            untold: 0,
         }
     }
 
@@ -207,7 +210,12 @@ impl Viewer {
                 return Fate::Stays;
             }
             match self.write(feed) {
-                Written::Some => (self.stuck, self.active) = (None, now),
+                Written::Some => {
+                    (self.stuck, self.active) = (None, now);
+                    if self.is_level(feed) {
+                        break;
+                    }
+                }
                 Written::Full => _ = self.stuck.get_or_insert(now),
                 Written::Failed => return Fate::Goes,
                 Written::Nothing => break,
@@ -276,9 +284,13 @@ impl Viewer {
     fn write(&mut self, feed: Option<&Feed>) -> Written {
         let mut bufs = [IoSlice::new(&[]); BATCH];
         let mut n = 0;
-        for next in self.out.iter().chain(self.chunks(feed).map(|c| &c.frame)).take(BATCH) {
-            bufs[n] = IoSlice::new(next);
+        let mut add = |bytes| {
+            bufs[n] = IoSlice::new(bytes);
             n += 1;
+        };
+        self.out.iter().take(BATCH).for_each(|message| add(message));
+        if let (Wish::Playing(play), Some(feed)) = (&self.wish, feed) {
+            play.chunks(feed).take(BATCH.saturating_sub(self.out.len())).for_each(|chunk| add(&chunk.frame));
         }
         if n == 0 {
             return Written::Nothing;
@@ -295,15 +307,15 @@ impl Viewer {
         }
     }
 
-    /// The chunks that follow what is in `out`.
-    fn chunks<'f>(&self, feed: Option<&'f Feed>) -> impl Iterator<Item = &'f Arc<Chunk>> + use<'f> {
-        let play = if let Wish::Playing(play) = &self.wish { Some(play) } else { None };
-        play.zip(feed).map(|(play, feed)| play.chunks(feed)).into_iter().flatten()
+    /// All that there is has been sent.
+    fn is_level(&self, feed: Option<&Feed>) -> bool {
+        let level = |play: &Play, feed: &Feed| play.cursor.is_level(&feed.ring) && !feed.ended;
+        self.out.is_empty() && matches!((&self.wish, feed), (Wish::Playing(play), Some(feed)) if level(play, feed))
     }
 
     /// Takes note of `bytes` sent, in the order of [`Viewer::write`].
     fn sent(&mut self, mut bytes: usize, feed: Option<&Feed>) {
-        self.seat.sent(bytes);
+        self.untold += bytes;
         while let Some(front) = self.out.front_mut().filter(|_| bytes > 0) {
             let part = front.len().min(bytes);
             front.advance(part);
@@ -313,8 +325,10 @@ impl Viewer {
                 self.out.pop_front();
             }
         }
-        for chunk in self.chunks(feed) {
-            let (true, Wish::Playing(play)) = (bytes > 0, &mut self.wish) else { return };
+        let (Wish::Playing(play), Some(feed)) = (&mut self.wish, feed) else { return };
+        while bytes > 0
+            && let Some(chunk) = play.chunks(feed).next()
+        {
             play.cursor.sent(chunk);
             let part = chunk.frame.len().min(bytes);
             bytes -= part;
@@ -325,8 +339,13 @@ impl Viewer {
         }
     }
 
+    fn tell(&mut self) {
+        self.seat.sent(std::mem::take(&mut self.untold));
+    }
+
     /// Now and then: who takes nothing is closed, who says nothing is let go, and a quiet line is kept open.
     pub fn tick(&mut self, feed: Option<&Feed>, now: Instant, patience: Patience) -> Fate {
+        self.tell();
         if let Phase::Closing { since, .. } = self.phase {
             return if now - since > GOODBYE { Fate::Goes } else { self.pump(feed, now, patience) };
         }
@@ -354,7 +373,8 @@ impl Viewer {
     }
 
     /// The end of it. What a dead viewer has not taken is thrown away with its socket.
-    pub fn leave(self) {
+    pub fn leave(mut self) {
+        self.tell();
         if !self.out.is_empty() {
             self.socket.abort();
         }
