@@ -29,6 +29,8 @@ const LOWER = 0.004;
 const NEED = { spare: 0.012, least: 0.03, most: 0.052 };
 /** A stall raises it to a little more than there was, but not by more than so much at once, nor above the limit. */
 const LESSON = { more: 0.008, step: 0.02, limit: 0.12 };
+/** No margin would have bridged so long a silence of the network: the stall that it makes teaches nothing. */
+const SILENCE_MS = 250;
 /** One stall often brings a few more: for so long they teach nothing, nor do those after a seek. */
 const LESSON_MS = 1000;
 /** So long without a stall, and half of what was learned is forgotten; where that was too early, twice that time is waited. */
@@ -72,6 +74,7 @@ export class LiveEdge {
     this.previewed = false;
     this.earlyUntil = 0;
     this.stalledAt = null;
+    this.silence = 0;
     this.lastData = null;
     this.lastShown = null;
     this.shownTime = null;
@@ -97,7 +100,9 @@ export class LiveEdge {
 
   /** To be asked just before a chunk is appended. */
   append(now, view) {
-    const bursting = this.lastData !== null && now - this.lastData < 500 * this.chunk;
+    const since = now - (this.lastData ?? now);
+    const bursting = this.lastData !== null && since < 500 * this.chunk;
+    if (this.stalledAt !== null) this.silence = Math.max(this.silence, since);
     this.lastData = now;
     this.firstData ??= now;
     this.#integrateRate(now, view.rate);
@@ -122,7 +127,10 @@ export class LiveEdge {
 
   /** A picture was presented (requestVideoFrameCallback, or a `timeupdate` where there is none). */
   shown(now, mediaTime) {
-    if (this.stalledAt !== null && now - this.stalledAt > LONG_STALL_MS) this.#hurry(now);
+    if (this.stalledAt !== null) {
+      if (this.silence <= Math.max(SILENCE_MS, 2000 * this.chunk)) this.#learn(now);
+      if (now - this.stalledAt > LONG_STALL_MS) this.#hurry(now);
+    }
     this.stalledAt = null;
     this.lastShown = now;
     this.shownTime = mediaTime;
@@ -133,9 +141,8 @@ export class LiveEdge {
   waiting(now) {
     if (this.startedAt === null) return null;
     this.stats.stalls++;
-    this.stalledAt ??= now;
+    if (this.stalledAt === null) [this.stalledAt, this.silence] = [now, 0];
     this.margins = [];
-    this.#learn(now);
     return { rate: 1, why: 'waiting' };
   }
 

@@ -62,6 +62,15 @@ test('a stall that everybody saw is caught up within 3 s, faster than would be a
   assert.ok(latency(sim, 11700, 12200) < usual + 40, `${latency(sim, 11700, 12200)} after ${usual}`);
 });
 
+test('silences that no margin would have bridged teach nothing: after ten of them it is as live as before', () => {
+  // Every 7 s the network stands still for 2 s, then everything comes at once.
+  const silent = t => t > 7000 && t < 77000 && t % 7000 < 2000;
+  const sim = simulate({ fps: 30, seconds: 90, resume: 0.1, delay: (n, t) => (silent(t) ? 2000 - (t % 7000) : 5) });
+  const usual = latency(sim, 4000, 7000);
+  assert.equal(sim.waits.length, 10, `${sim.waits}`);
+  assert.ok(latency(sim, 79000, 83000) < usual + 10, `${latency(sim, 79000, 83000)} after ${usual}`);
+});
+
 test('a network that is too slow for ten seconds, and a server that leaves out what is a second late', () => {
   // 10 % too slow: the delay grows until the server jumps to the newest key picture, once a second of the stream.
   let behind = 0;
