@@ -30,7 +30,7 @@ const NEED = { spare: 0.012, least: 0.03, most: 0.052 };
 /** A stall raises it to a little more than there was, but not by more than so much at once, nor above the limit. */
 const LESSON = { more: 0.008, step: 0.02, limit: 0.12 };
 /** No margin would have bridged so long a silence of the network: the stall that it makes teaches nothing. */
-const SILENCE_MS = 250;
+const HOPELESS_MS = 250;
 /** One stall often brings a few more: for so long they teach nothing, nor do those after a seek. */
 const LESSON_MS = 1000;
 /** So long without a stall, and half of what was learned is forgotten; where that was too early, twice that time is waited. */
@@ -128,7 +128,7 @@ export class LiveEdge {
   /** A picture was presented (requestVideoFrameCallback, or a `timeupdate` where there is none). */
   shown(now, mediaTime) {
     if (this.stalledAt !== null) {
-      if (this.silence <= Math.max(SILENCE_MS, 2000 * this.chunk)) this.#learn(now);
+      if (this.silence <= Math.max(HOPELESS_MS, 2000 * this.chunk)) this.#learn(now);
       if (now - this.stalledAt > LONG_STALL_MS) this.#hurry(now);
     }
     this.stalledAt = null;
