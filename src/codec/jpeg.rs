@@ -148,7 +148,7 @@ impl EndFinder {
 /// the data (section B.1.1.5).
 fn scan_end(data: &[u8], from: usize) -> Result<usize, usize> {
     let mut at = from;
-    while let Some(offset) = data.get(at..).and_then(|rest| rest.iter().position(|b| *b == 0xff)) {
+    while let Some(offset) = data.get(at..).and_then(|rest| memchr::memchr(0xff, rest)) {
         at += offset;
         match data.get(at + 1) {
             None => return Err(at),

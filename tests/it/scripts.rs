@@ -189,8 +189,7 @@ fn the_steps_of_scripts_test_are_all_there() {
     let script = fs::read_to_string(repository("scripts/test")).unwrap();
     let after = |mark: &str| script.split(mark).nth(1).unwrap_or_else(|| panic!("{mark}")).lines().next().unwrap().trim().to_owned();
     let said = after("some steps: ");
-    // The machine with cameras is asked for by name.
-    assert_eq!(after("    steps=("), format!("{})", said.replace(" devices", "")));
+    assert_eq!(after("    steps=("), format!("{said})"));
     let functions = script.lines().filter_map(|l| l.strip_prefix("step_")?.split_once("()")).map(|(name, _)| name);
     assert_eq!(functions.collect::<Vec<_>>().join(" "), said);
 }

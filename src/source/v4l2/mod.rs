@@ -206,31 +206,37 @@ impl Camera {
             Some(identity) => identity.find(nodes).into_iter().collect(),
             None => self.options.selector.matches(nodes),
         };
+        let mut unfit = None;
         for node in candidates {
-            let device = match Device::open(&node.path) {
+            let device = match opened(&node.path) {
                 Ok(device) => Arc::new(device),
                 // A node for metadata or output.
                 Err(e) if matches!(errno(&e), Some(libc::ENODEV | libc::ENOTTY | libc::EINVAL)) => continue,
                 Err(e) => return Err(self.refused(&node.path, e)),
             };
-            let live = Live::start(device.clone(), &self.options.wish, &self.name).map_err(|e| match e {
-                live::StartError::Io(e) => self.refused(&node.path, e),
-                live::StartError::NoFormat(what) => Error::unsupported(&self.name, what, "see `h5cap --list` for what it offers"),
-            })?;
+            let live = match Live::start(device.clone(), &self.options.wish, &self.name) {
+                Ok(live) => live,
+                Err(live::StartError::Io(e)) => return Err(self.refused(&node.path, e)),
+                // Another that was meant as well may do better, such as the second node of a camera, with its H.264.
+                Err(live::StartError::NoFormat(what)) => {
+                    unfit.get_or_insert_with(|| Error::unsupported(&self.name, what, "see `h5cap --list` for what it offers"));
+                    continue;
+                }
+            };
             tracing::info!("{}: {}, {} ({})", self.name, live.description, device.card, node.path.display());
             self.identity = Some(node.identity);
             self.controls.attach(device);
             self.state = State::Live(Box::new(live));
             return Ok(());
         }
-        Err(Error::no_source(
-            &self.name,
-            match self.options.selector {
+        Err(unfit.unwrap_or_else(|| {
+            let advice = match self.options.selector {
                 Selector::First => "no camera found; plug one in, or try the test picture: h5cap test",
                 Selector::Path(_) => "this device is no camera; `h5cap --list` shows those there are",
                 Selector::Text(_) => "no such camera; `h5cap --list` shows those there are",
-            },
-        ))
+            };
+            Error::no_source(&self.name, advice)
+        }))
     }
 
     fn refused(&self, path: &std::path::Path, e: std::io::Error) -> Error {
@@ -371,6 +377,20 @@ impl Controls {
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// Opens a device. For a moment after it was plugged in, drivers call it busy, though nobody has it.
+fn opened(path: &std::path::Path) -> std::io::Result<Device> {
+    const MOMENT: Duration = Duration::from_secs(2);
+    let until = Instant::now() + MOMENT;
+    loop {
+        match Device::open(path) {
+            Err(e) if errno(&e) == Some(libc::EBUSY) && Instant::now() < until && !refused::is_held(path) => {
+                std::thread::sleep(MOMENT / 20);
+            }
+            done => return done,
+        }
     }
 }
 

@@ -24,6 +24,11 @@ pub fn explain(path: &Path, error: io::Error) -> io::Error {
     advice.map_or(error, io::Error::other)
 }
 
+/// Another process has the device open, as far as /proc lets us see.
+pub fn is_held(path: &Path) -> bool {
+    !holders(path).is_empty()
+}
+
 /// Name of the group that a device node belongs to.
 fn group(path: &Path) -> Option<String> {
     let id = fs::metadata(path).ok()?.gid().to_string();

@@ -36,11 +36,8 @@ plug() {
     modprobe -a vhci-hcd uvcvideo
     "$uvcam" --serial "$serial" --log "$serial.log" "$@" 2>> "$serial.err" &
     pid[$serial]=$!
-    await 10 plugged "$serial"
-    # For a moment after its node is there, the driver may call the camera busy.
-    await 10 opens "$serial"
+    await 60 plugged "$serial"
 }
-opens() { (: < "$(node "$1")") 2> /dev/null; }
 
 # await_frames SERIAL N: until the camera has drawn N frames more.
 await_frames() {

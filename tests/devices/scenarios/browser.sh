@@ -1,5 +1,6 @@
 # Cameras of the machine in a browser on the host: no encoder anywhere, and a plug that is pulled under the viewer.
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2034,SC2154
+clock=real
 
 guest() {
     plug A1 --name Left --colour c02020

@@ -1,5 +1,6 @@
 # What a frame of MJPEG costs h5cap, beside the capture of ustreamer (without viewers) on the same camera.
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2034,SC2154
+clock=real
 
 guest() {
     plug A1

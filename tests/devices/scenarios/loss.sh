@@ -21,6 +21,15 @@ guest() {
     sleep 5
     kill -USR2 "${pid[A1]}"
     await_frames A1 20
+
+    # Its driver is taken away and given back.
+    local interface
+    interface=$(basename "$(readlink -f "/sys/class/video4linux/$(basename "$(node A1)")/device")")
+    echo "$interface" > /sys/bus/usb/drivers/uvcvideo/unbind
+    sleep 1
+    echo "$interface" > /sys/bus/usb/drivers/uvcvideo/bind
+    await 10 plugged A1
+    await_frames A1 20
     kill $h5cap
     wait $h5cap
     mv away.mkv "$out"
@@ -49,9 +58,9 @@ guest() {
 check() {
     clock "$out/away.mkv" 320x240 > "$out/away.clock"
     equal "pictures that cannot be read" "$(grep -c -- - "$out/away.clock")" 0
-    equal "times that it started anew" "$(awk 'NR > 1 && $1 < last { n++ } { last = $1 } END { print n + 0 }' "$out/away.clock")" 2
+    equal "times that it started anew" "$(awk 'NR > 1 && $1 < last { n++ } { last = $1 } END { print n + 0 }' "$out/away.clock")" 3
     equal "colours" "$(colours away)" "red"
-    equal "what was said" "$(grep -c -e 'lost: it was unplugged; waiting for it' -e 'lost: no frame for 3 s; waiting for it' "$out/away.err") $(grep -c 'back after' "$out/away.err")" "2 2"
+    equal "what was said" "$(grep -c -e 'lost: it was unplugged; waiting for it' -e 'lost: no frame for 3 s; waiting for it' "$out/away.err") $(grep -c 'back after' "$out/away.err")" "3 3"
     # The times of the stream go on as the camera's own clock does: it was away for seconds each time.
     packets away > "$out/away.packets"
     paste -d' ' "$out/away.packets" "$out/away.clock" | awk 'NR == 1 { p = $1; t = $5 } { d = ($1 - p) / 1000 - ($5 - t); if (d < 0) d = -d; if (d > max) max = d } END { printf "%d\n", max }' > "$out/away.drift"

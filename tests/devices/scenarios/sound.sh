@@ -5,19 +5,31 @@ guest() {
     modprobe snd-aloop
     "$bin/h5cap" --list > "$out/list"
     "$bin/h5cap" --list --json > "$out/list.json"
-    ffmpeg -v error -f lavfi -i sine=frequency=440:sample_rate=48000:duration=60 -ac 2 -c:a pcm_s16le tone.wav
+    ffmpeg -v error -f lavfi -i sine=frequency=440:sample_rate=48000:duration=330 -ac 2 -c:a pcm_s16le tone.wav
 
     # What is played into one end of the loop is recorded at the other.
     aplay -q -D hw:Loopback,0 tone.wav &
     local aplay=$!
     "$bin/h5cap" microphone:hw:Loopback,1 --duration 5 -v > tone.mkv 2> "$out/tone.err"
 
-    # The card's clock runs one per cent slow.
+    # The card's clock runs one per cent slow, for five minutes.
     amixer -q -c Loopback cset iface=PCM,name='PCM Rate Shift 100000',device=1 101000
-    "$bin/h5cap" microphone:hw:CARD=Loopback,DEV=1 --duration 20 -v > slow.mkv 2> "$out/slow.err"
+    "$bin/h5cap" microphone:hw:CARD=Loopback,DEV=1 --duration 300 -v > slow.mkv 2> "$out/slow.err"
     kill $aplay
     wait $aplay || true
     mv tone.mkv slow.mkv "$out"
+
+    # Unplugged and plugged in again.
+    "$bin/h5cap" microphone:hw:Loopback,1 -v > away.mkv 2> "$out/away.err" &
+    local h5cap=$!
+    sleep 2
+    echo snd_aloop.0 > /sys/bus/platform/drivers/snd_aloop/unbind
+    sleep 3
+    echo snd_aloop.0 > /sys/bus/platform/drivers/snd_aloop/bind
+    sleep 3
+    kill $h5cap
+    wait $h5cap
+    mv away.mkv "$out"
 
     # By a part of the card's name: the first of its devices.
     "$bin/h5cap" microphone:loop --duration 0.1 > /dev/null 2>> "$out/slow.err"
@@ -55,6 +67,12 @@ check() {
     between "jumps in the times, us" "$(packets slow | awk 'NR > 200 { d = $1 - last; if (d < 0) d = -d; if (NR > 201 && d > max) max = d } { last = $1 } END { print max }')" 10080 10300
     # In step with the times of the recording to its end.
     between "length of the sound, ms, against its times" "$(($(length slow-opus) - $(span slow)))" -20 20
+
+    equal "unplugged: what was said" "$(grep -c 'lost: it was unplugged; waiting for it' "$out/away.err") $(grep -c 'back after' "$out/away.err")" "1 1"
+    packets away > "$out/away.packets"
+    # Of eight seconds it was away for three; then the times go on where it is back.
+    between "unplugged: seconds of sound, in tenths" "$(($(wc -l < "$out/away.packets") / 10))" 40 60
+    between "unplugged: the gap, ms" "$(awk 'NR > 1 && $1 - last > gap { gap = $1 - last } { last = $1 } END { printf "%d", gap / 1000 }' "$out/away.packets")" 2900 4500
 
     equal "in use" "$(sed -n 1p "$out/refusals")" "1 h5cap: hw:Loopback,1,0: hw:Loopback,1,0 is used by another program"
     equal "missing" "$(sed -n 2p "$out/refusals")" '3 h5cap: microphone nowhere: no such microphone; `h5cap --list` shows those there are'
