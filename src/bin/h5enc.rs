@@ -94,7 +94,7 @@ struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     threads: Option<u16>,
 
-    /// Format of the input, where it shall not be found out by looking: matroska, y4m, jpeg, …
+    /// Format of the input, where it shall not be found out by looking: matroska, y4m, jpeg, ...
     #[arg(long, value_name = "FORMAT")]
     input_format: Option<InputFormat>,
 

@@ -59,7 +59,7 @@ struct Args {
     #[arg(long, value_name = "frame|gop|MS", default_value_t)]
     fragment: Fragment,
 
-    /// Format of the input, where it shall not be found out by looking: matroska, mp4, h264, h265, adts, …
+    /// Format of the input, where it shall not be found out by looking: matroska, mp4, h264, h265, adts, ...
     #[arg(long, value_name = "FORMAT")]
     input_format: Option<InputFormat>,
 

@@ -22,9 +22,11 @@ fn man_pages_are_those_that_the_programs_generate() {
 fn man_pages_are_clean_roff() {
     for entry in fs::read_dir(repository("man")).unwrap() {
         let path = entry.unwrap().path();
-        let line = format!("MANWIDTH=80 man --warnings=w -l '{}' >/dev/null", path.display());
-        let done = run(&mut shell(&line), b"").success();
-        assert_eq!(done.stderr, "", "{}", path.display());
+        for locale in ["C", "C.UTF-8"] {
+            let line = format!("LC_ALL={locale} MANWIDTH=80 man --warnings=w -l '{}' >/dev/null", path.display());
+            let done = run(&mut shell(&line), b"").success();
+            assert_eq!(done.stderr, "", "{}", path.display());
+        }
     }
 }
 

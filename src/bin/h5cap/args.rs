@@ -110,7 +110,7 @@ pub struct Args {
     #[arg(long)]
     pub no_pace: bool,
 
-    /// Format of a stream, where it shall not be found out by looking: matroska, mp4, h264, h265, y4m, jpeg, …
+    /// Format of a stream, where it shall not be found out by looking: matroska, mp4, h264, h265, y4m, jpeg, ...
     #[arg(long, value_name = "FORMAT")]
     pub input_format: Option<InputFormat>,
 

@@ -154,8 +154,10 @@ fn candidates(offer: &Offer, wish: &Wish, current: (u32, u32)) -> Vec<Mode> {
     match &offer.sizes {
         Sizes::Discrete(sizes) => sizes.iter().flat_map(|(width, height, rates)| with_rates(*width, *height, rates)).collect(),
         Sizes::Range { width, height, rates } => {
-            let wanted = [wish.size.unwrap_or(GOOD_SIZE), (1280, 720), (640, 480)];
-            wanted.iter().flat_map(|(w, h)| with_rates(within(*w, *width), within(*h, *height), rates)).collect()
+            // Steps are advice: drivers take other sizes as well, or change them, which is said.
+            let asked = wish.size.map(|(w, h)| (w.clamp(width[0], width[1]), h.clamp(height[0], height[1])));
+            let others = [GOOD_SIZE, (1280, 720), (640, 480)].map(|(w, h)| (within(w, *width), within(h, *height)));
+            asked.into_iter().chain(others).flat_map(|(w, h)| with_rates(w, h, rates)).collect()
         }
         Sizes::Unknown => {
             let (width, height) = wish.size.unwrap_or(current);
@@ -225,7 +227,7 @@ mod tests {
         let range = Offer { fourcc: FourCc(*b"NV12"), description: String::new(), sizes };
         assert_eq!(chosen(std::slice::from_ref(&range), &Wish::default()).unwrap(), "NV12 1920x1080 at 25 fps");
         let wish = Wish { size: Some((1000, 5)), rate: Some(rate(10)), ..Wish::default() };
-        assert_eq!(chosen(&[range], &wish).unwrap(), "NV12 992x32 at 10 fps");
+        assert_eq!(chosen(&[range], &wish).unwrap(), "NV12 1000x32 at 10 fps");
         let silent = Offer { fourcc: FourCc(*b"YUYV"), description: String::new(), sizes: Sizes::Unknown };
         assert_eq!(chosen(&[silent], &Wish::default()).unwrap(), "YUYV 320x240");
     }

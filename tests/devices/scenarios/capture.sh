@@ -1,6 +1,5 @@
 # h5cap on a USB camera: what the camera sent is what comes out, with the driver's times.
-# shellcheck shell=bash disable=SC2034,SC2154
-clock=real
+# shellcheck shell=bash disable=SC2154
 
 guest() {
     plug A1 --name "First Camera" --colour c02020

@@ -25,6 +25,19 @@ guest() {
         "$bin/h5cap" /dev/video0 --format YUYV --size "$size" --duration 1ms > size.h5
         echo "$size $(md5sum < size) $(tail -c $((${size%x*} * ${size#*x} * 2)) size.h5 | md5sum)" | tr -d - >> "$out/sizes"
     done
+    # Odd ones, of a device that takes any.
+    modprobe -r vivid
+    modprobe vivid n_devs=1 node_types=0x1 num_inputs=1 input_types=0x3
+    await 5 test -e /dev/video0
+    v4l2-ctl -d0 -c osd_text_mode=2
+    for format in GREY RGB3 BGR3; do
+        v4l2-ctl -d0 --set-fmt-video "width=333,height=221,pixelformat=$format" > /dev/null
+        v4l2-ctl -d0 --stream-mmap --stream-count 1 --stream-to "odd-$format.raw" > /dev/null 2>&1
+        "$bin/h5cap" /dev/video0 --format $format --size 333x221 --duration 0.1 > "odd-$format.mkv"
+    done
+    modprobe -r vivid
+    modprobe vivid n_devs=2 node_types=0x1,0x1 multiplanar=1,2 num_inputs=1,1 input_types=0x0,0x0
+    await 5 test -e /dev/video1
     # What is there under the same name comes by it.
     "$bin/h5cap" camera:vivid.0 --size 640x360 --duration 0.1 > name.mkv
     mv ./*.raw ./*.mkv "$out"
@@ -88,6 +101,9 @@ check() {
         equal "$format: pictures" "$(ffprobe -v error -show_packets -show_data_hash md5 -show_entries packet=data_hash -of csv=p=0 "$out/$format.mkv" | sort -u)" "MD5:$wanted"
     done
     equal "sizes" "$(awk '$2 == $3 { print $1 }' "$out/sizes" | xargs)" "320x180 640x360 640x480 1280x720 1920x1080 3840x2160"
+    for format in GREY RGB3 BGR3; do
+        equal "333x221 $format" "$(ffprobe -v error -show_packets -show_data_hash md5 -show_entries packet=data_hash -of csv=p=0 "$out/odd-$format.mkv" | sort -u)" "MD5:$(md5sum < "$out/odd-$format.raw" | cut -c1-32)"
+    done
     equal "by name" "$(ffprobe -v error -show_entries stream=width,height -of csv=p=0 "$out/name.mkv")" "640,360"
 
     buffers "$out/gaps.trace" > "$out/gaps.driver"
