@@ -1,10 +1,10 @@
 //! Measures what it costs to hand one stream to many viewers: used by benches/fanout.
 //!
 //! ```text
-//! fanout source SECONDS                    a live stream of 3.15 Mbit/s on stdout: fragmented MP4, 30 frames a second
-//! fanout bare PORT                         the same bytes from stdin to every connection by a bare loop of write(2)
+//! fanout source SECONDS                             a live stream of 3.15 Mbit/s on stdout: fragmented MP4, 30 frames a second
+//! fanout bare PORT                                  the same bytes from stdin to every connection by a bare loop of write(2)
 //! fanout load PORT N SECONDS PID [bare] [asleep]    N viewers; what the server PID spends on them, as JSON
-//! fanout first PORT N                      how long a new viewer waits for its first byte, N times
+//! fanout first PORT N                               how long a new viewer waits for its first byte, N times
 //! ```
 
 mod bare;

@@ -208,7 +208,9 @@ impl Camera {
         };
         let mut unfit = None;
         for node in candidates {
-            let device = match opened(&node.path) {
+            // Later, a try that fails is made again without waiting here.
+            let first = self.identity.is_none();
+            let device = match if first { opened(&node.path) } else { Device::open(&node.path) } {
                 Ok(device) => Arc::new(device),
                 // A node for metadata or output.
                 Err(e) if matches!(errno(&e), Some(libc::ENODEV | libc::ENOTTY | libc::EINVAL)) => continue,
