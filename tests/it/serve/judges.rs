@@ -1,16 +1,16 @@
 use super::Server;
-use crate::util::{PATIENCE, eventually, run_for};
+use crate::util::{PATIENCE, Running, eventually, run_for};
 use std::process::Command;
 
 /// A real stream, live: ffmpeg's test picture and a tone, as fragmented MP4.
-fn television() -> (Server, std::process::Child) {
+fn television() -> (Server, Running) {
     let mut server = Server::start(&[]);
     let mut ffmpeg = Command::new("ffmpeg");
     ffmpeg.args(["-v", "error", "-re", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=30", "-f", "lavfi", "-i", "sine=440"]);
     ffmpeg.args(["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "30", "-pix_fmt", "yuv420p", "-c:a", "aac"]);
     ffmpeg.args(["-movflags", "+frag_every_frame+empty_moov+default_base_moof", "-flush_packets", "1", "-f", "mp4", "-"]);
-    let mut ffmpeg = ffmpeg.stdout(std::process::Stdio::piped()).spawn().unwrap();
-    let (mut from, mut to) = (ffmpeg.stdout.take().unwrap(), server.process.stdin());
+    let mut ffmpeg = Running::start(&mut ffmpeg);
+    let (mut from, mut to) = (ffmpeg.stdout(), server.process.stdin());
     std::thread::spawn(move || std::io::copy(&mut from, &mut to));
     eventually("the stream begins", || (server.streams()["live"]["state"] == "live").then_some(()));
     (server, ffmpeg)
@@ -18,7 +18,7 @@ fn television() -> (Server, std::process::Child) {
 
 #[test]
 fn ffmpeg_mpv_and_curl_watch() {
-    let (server, mut ffmpeg) = television();
+    let (server, _ffmpeg) = television();
     let url = format!("http://127.0.0.1:{}/live.mp4", server.port);
     let probe =
         ["-v", "error", "-read_intervals", "%+2", "-show_entries", "packet=stream_index,dts_time:stream=codec_name", "-of", "csv", &url];
@@ -34,6 +34,4 @@ fn ffmpeg_mpv_and_curl_watch() {
     assert_eq!((curl.code(), &curl.stdout[4..8]), (28, &b"ftyp"[..]));
     let decode = ["-v", "error", "-xerror", "-t", "2", "-i", &url, "-f", "null", "-"];
     run_for(Command::new("ffmpeg").args(decode), b"", PATIENCE).success();
-    _ = ffmpeg.kill();
-    _ = ffmpeg.wait();
 }

@@ -1,9 +1,10 @@
 use super::client::{Message, Ws, connect};
 use super::studio::{Studio, number};
 use super::{Server, feed};
-use crate::util::{eventually, http};
+use crate::util::{Running, eventually, http};
 use rustix::event::{PollFd, PollFlags, poll};
 use std::io::{Read, Write};
+use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -52,11 +53,10 @@ fn beside_a_healthy_viewer(length: Duration) {
     });
     let mut stopped = Ws::connect_narrow(port, "live", 16 * 1024);
     stopped.say(r#"{"type":"mse","value":""}"#);
-    let mut curl = std::process::Command::new("curl");
-    let mut curl =
-        curl.args(["-sN", "--limit-rate", "1M", "-o", "/dev/null", &format!("http://127.0.0.1:{port}/live.mp4")]).spawn().unwrap();
+    let url = format!("http://127.0.0.1:{port}/live.mp4");
+    let curl = Running::start(Command::new("curl").args(["-sN", "--limit-rate", "1M", "-o", "/dev/null", &url]));
     eventually("all four watch", || (server.streams()["live"]["viewers"] == 4).then_some(()));
-    signal("STOP", curl.id());
+    curl.signal("STOP");
     // Neither is waited for: the one is closed after the stall limit, the other when it has filled all buffers on its way.
     eventually("the stopped viewer is given up", || {
         let stalled = metric(control, "h5serve_stream_stalled_total{stream=\"live\"}");
@@ -67,17 +67,15 @@ fn beside_a_healthy_viewer(length: Duration) {
     let (frames, worst) = healthy.join().unwrap();
     let Slow { got, lost, jumps, oldest } = throttled.join().unwrap();
     println!(
-        "healthy: {frames} frames, the latest after {worst:?}; throttled: {got} frames, {lost} lost in {jumps} jumps, the oldest {oldest:?} old"
+        "healthy: {frames} frames, the latest after {worst:?}; throttled: {got} frames, {lost} lost in {jumps} jumps, the oldest {oldest:?} behind"
     );
     println!("server: {} KiB now, {} KiB at most", server.resident_kib(), server.process.peak_kib());
     let expected = length.as_secs_f64() * 30.0;
     assert!(frames as f64 > 0.8 * expected, "{frames} of {expected}");
     assert!(worst < LAG, "the healthy viewer got a frame after {worst:?}");
     assert!(jumps > 0 && (lost as f64) < 0.8 * expected && (got as f64) > 0.2 * expected);
-    assert!(oldest < LAG + HELD, "the throttled viewer was shown a picture {oldest:?} old");
+    assert!(oldest < LAG + HELD, "the throttled viewer was shown a picture {oldest:?} behind the newest");
     assert!(server.process.peak_kib() < 48 * 1024, "{} KiB", server.process.peak_kib());
-    signal("KILL", curl.id());
-    _ = curl.wait();
 }
 
 fn publish(mut stdin: impl Write, published: &Published, length: Duration) {
@@ -127,6 +125,8 @@ struct Slow {
     got: u64,
     lost: u64,
     jumps: u64,
+    /// The longest that a picture was behind the newest one when it had been taken. (What is left when the stream ends is delivered, in
+    /// the viewer's own time.)
     oldest: Duration,
 }
 
@@ -151,6 +151,7 @@ fn watch_slowly(port: u16, published: &Published) -> Slow {
                     let Some(n) = number(&bytes) else { continue };
                     let (sent, same) = at(published, n, &bytes);
                     assert!(same, "picture {n} is not what was published");
+                    let newest = published.lock().unwrap().last().unwrap().0;
                     if let Some(next) = next {
                         let gap = n - next;
                         assert_eq!(gap, told, "before picture {n}");
@@ -159,7 +160,7 @@ fn watch_slowly(port: u16, published: &Published) -> Slow {
                         slow.jumps += u64::from(gap > 0);
                     }
                     slow.got += 1;
-                    slow.oldest = slow.oldest.max(sent.elapsed());
+                    slow.oldest = slow.oldest.max(newest - sent);
                     (next, told) = (Some(n + 1), 0);
                 }
                 Message::Text(text) => {
@@ -183,10 +184,6 @@ fn at(published: &Published, n: u64, bytes: &[u8]) -> (Instant, bool) {
     let published = published.lock().unwrap();
     let (sent, picture) = &published[n as usize];
     (*sent, picture == bytes)
-}
-
-fn signal(name: &str, process: u32) {
-    _ = std::process::Command::new("kill").args([&format!("-{name}"), &process.to_string()]).status();
 }
 
 fn metric(control: u16, name: &str) -> f64 {
