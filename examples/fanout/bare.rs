@@ -1,4 +1,5 @@
-//! The kernel's part alone: one loop that writes the same bytes to every socket, and nothing else. No HTTP, one thread.
+//! The kernel's part alone: one loop that writes the same bytes to every socket, and nothing else. One thread, and of HTTP only the
+//! answer that a viewer waits for before it asks for the stream.
 
 use bytes::BytesMut;
 use h5live::format::bmff::{Split, Splitter};
@@ -17,8 +18,9 @@ pub fn run(port: u16) -> io::Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", port))?;
     let (door, new) = mpsc::channel();
     std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
+        for mut stream in listener.incoming().flatten() {
             _ = stream.set_nodelay(true).and_then(|()| stream.set_nonblocking(true));
+            _ = stream.write_all(b"HTTP/1.1 101 Switching Protocols\r\n\r\n");
             _ = door.send(Viewer { stream, rest: None });
         }
     });

@@ -9,16 +9,6 @@ use std::time::{Duration, Instant};
 /// Viewers settle before anything is counted.
 const WARM_UP: Duration = Duration::from_secs(3);
 
-/// What kind of viewers.
-#[derive(Clone, Copy)]
-pub struct How {
-    /// They ask by HTTP and WebSocket; else they only connect.
-    pub http: bool,
-    /// Their thread sleeps until something comes. To wake it costs the server a system's wake-up, as often as the scheduler has it, which
-    /// no viewer on another machine does: so by default they look all the time.
-    pub asleep: bool,
-}
-
 struct Viewer {
     stream: TcpStream,
     /// Bytes of `\r\n\r\n` seen; then the head is over.
@@ -37,28 +27,28 @@ struct Count {
     delays: Vec<u32>,
 }
 
-pub fn run(port: u16, viewers: usize, seconds: u64, pid: u64, how: How) -> io::Result<()> {
+/// `asleep`: their thread sleeps until something comes. To wake it costs the server a system's wake-up, as often as the scheduler has it,
+/// which no viewer on another machine does; else they look all the time.
+pub fn run(port: u16, viewers: usize, seconds: u64, pid: u64, asleep: bool) -> io::Result<()> {
     let resident_before = resident_kib(pid);
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     let mut all = Vec::with_capacity(viewers);
     for n in 0..viewers {
         let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-        if how.http {
-            stream.write_all(handshake().as_bytes())?;
-        }
+        stream.write_all(handshake().as_bytes())?;
         stream.set_nonblocking(true)?;
         epoll::add(&epoll, &stream, epoll::EventData::new_u64(n as u64), epoll::EventFlags::IN)?;
-        all.push(Viewer { stream, head: if how.http { 0 } else { 4 }, messages: Messages::default(), last: None, got: 0, lost: 0 });
+        all.push(Viewer { stream, head: 0, messages: Messages::default(), last: None, got: 0, lost: 0 });
         if n % 50 == 49 {
             // Handshakes in small bursts.
-            turn(&epoll, &mut all, Duration::from_millis(10), how, None)?;
+            turn(&epoll, &mut all, Duration::from_millis(10), asleep, None)?;
         }
     }
-    turn(&epoll, &mut all, WARM_UP, how, None)?;
+    turn(&epoll, &mut all, WARM_UP, asleep, None)?;
     all.iter_mut().for_each(|v| (v.got, v.lost) = (0, 0));
     let (cpu, mine, begun) = (cpu_seconds(pid), cpu_seconds(u64::from(std::process::id())), Instant::now());
     let mut count = Count::default();
-    turn(&epoll, &mut all, Duration::from_secs(seconds), how, Some(&mut count))?;
+    turn(&epoll, &mut all, Duration::from_secs(seconds), asleep, Some(&mut count))?;
     let (cpu, wall) = (cpu_seconds(pid) - cpu, begun.elapsed().as_secs_f64());
     let mine = cpu_seconds(u64::from(std::process::id())) - mine;
     let gb = count.bytes as f64 / 1e9;
@@ -81,13 +71,13 @@ fn turn(
     epoll: &impl std::os::fd::AsFd,
     viewers: &mut [Viewer],
     length: Duration,
-    how: How,
+    asleep: bool,
     mut count: Option<&mut Count>,
 ) -> io::Result<()> {
     let until = Instant::now() + length;
     let mut events = Vec::with_capacity(1024);
     let mut scratch = vec![0; 1 << 18];
-    let wait = rustix::event::Timespec { tv_sec: 0, tv_nsec: if how.asleep { 20_000_000 } else { 0 } };
+    let wait = rustix::event::Timespec { tv_sec: 0, tv_nsec: if asleep { 20_000_000 } else { 0 } };
     while Instant::now() < until {
         events.clear();
         match epoll::wait(epoll, rustix::buffer::spare_capacity(&mut events), Some(&wait)) {
@@ -116,6 +106,9 @@ impl Viewer {
             bytes = rest;
             if self.head == 4 {
                 self.stream.write_all(&text(r#"{"type":"mse","value":""}"#))?;
+                // Otherwise each connection decides by chance whether it acknowledges when it reads, here, or at the next frame, and then
+                // inside the server's own write(2).
+                rustix::net::sockopt::set_tcp_quickack(&self.stream, true)?;
             }
         }
         let mut frames = vec![];

@@ -1,10 +1,10 @@
 //! Measures what it costs to hand one stream to many viewers: used by benches/fanout.
 //!
 //! ```text
-//! fanout source SECONDS                             a live stream of 3.15 Mbit/s on stdout: fragmented MP4, 30 frames a second
-//! fanout bare PORT                                  the same bytes from stdin to every connection by a bare loop of write(2)
-//! fanout load PORT N SECONDS PID [bare] [asleep]    N viewers; what the server PID spends on them, as JSON
-//! fanout first PORT N                               how long a new viewer waits for its first byte, N times
+//! fanout source SECONDS                      a live stream of 3.15 Mbit/s on stdout: fragmented MP4, 30 frames a second
+//! fanout bare PORT                           the same bytes from stdin to every connection by a bare loop of write(2)
+//! fanout load PORT N SECONDS PID [asleep]    N viewers; what the server PID spends on them, as JSON
+//! fanout first PORT N                        how long a new viewer waits for its first byte, N times
 //! ```
 
 mod bare;
@@ -21,8 +21,7 @@ fn main() -> std::io::Result<()> {
         ["source", seconds] => source::run(number(seconds)),
         ["bare", port] => bare::run(number(port) as u16),
         ["load", port, viewers, seconds, pid, ref how @ ..] => {
-            let how = load::How { http: !how.contains(&"bare"), asleep: how.contains(&"asleep") };
-            load::run(number(port) as u16, number(viewers) as usize, number(seconds), number(pid), how)
+            load::run(number(port) as u16, number(viewers) as usize, number(seconds), number(pid), how == ["asleep"])
         }
         ["first", port, count] => first::run(number(port) as u16, number(count) as usize),
         _ => panic!("see the head of examples/fanout/main.rs"),
