@@ -108,7 +108,11 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
         cli::Late::Exit => Late::Exit,
     };
     let options = MuxOptions { fragment: args.fragment, prft: !args.no_clock };
-    let mut stage = Stage { options, muxer: None, outlet: Outlet::new(output, late), out_name, stats: cx.stats.clone() };
+    let mut outlet = Outlet::new(output, late);
+    if stored {
+        outlet = outlet.stored();
+    }
+    let mut stage = Stage { options, muxer: None, stored, outlet, out_name, stats: cx.stats.clone() };
     let outcome = stage.pump(&mut reader, &cx);
     // What came in before an error is whole and goes out all the same.
     let finished = stage.finish();
@@ -165,6 +169,7 @@ struct Stage {
     options: MuxOptions,
     /// From the first header on.
     muxer: Option<Muxer>,
+    stored: bool,
     outlet: Outlet<Output>,
     out_name: String,
     stats: Arc<cli::Stats>,
@@ -185,8 +190,11 @@ impl Stage {
         Ok(())
     }
 
-    /// Before anything is waited for, all that is ready goes out: no frame waits for the next.
+    /// Before anything is waited for, all that is ready goes out: no frame waits for the next. A file is not waited for.
     fn next(&mut self, reader: &mut Reader) -> anyhow::Result<Option<Event>> {
+        if self.stored {
+            return Ok(reader.next()?);
+        }
         if let Some(event) = reader.next_read()? {
             return Ok(Some(event));
         }
