@@ -328,19 +328,22 @@ mod tests {
                 Ok(())
             }
         }
-        let writes = Writes::default();
-        let mut outlet = Outlet::new(writes.clone(), Late::Block);
-        outlet.flush().unwrap();
-        for size in [1000, 2000, 10, MAX_GATHERED, 20] {
-            outlet.send(&chunk(Kind::Video, true, size)).unwrap();
-            if size == 2000 {
-                outlet.flush().unwrap();
-                outlet.flush().unwrap();
+        for (stored, most) in [(false, GATHERED), (true, STORED)] {
+            let writes = Writes::default();
+            let outlet = Outlet::new(writes.clone(), Late::Block);
+            let mut outlet = if stored { outlet.stored() } else { outlet };
+            outlet.flush().unwrap();
+            for size in [1000, 2000, 10, most - 19, most, 20] {
+                outlet.send(&chunk(Kind::Video, true, size)).unwrap();
+                if size == 2000 {
+                    outlet.flush().unwrap();
+                    outlet.flush().unwrap();
+                }
             }
+            assert_eq!(*writes.0.lock().unwrap(), [4 + 1000 + 4 + 2000, 4 + 10 + 4 + most - 19 + 4 + most]);
+            outlet.finish().unwrap();
+            assert_eq!(writes.0.lock().unwrap().last(), Some(&24));
         }
-        assert_eq!(*writes.0.lock().unwrap(), [4 + 1000 + 4 + 2000, 4 + 10 + 4 + MAX_GATHERED]);
-        outlet.finish().unwrap();
-        assert_eq!(writes.0.lock().unwrap().last(), Some(&24));
     }
 
     impl<W: Write + Send + 'static> Outlet<W> {
