@@ -115,8 +115,15 @@ impl Input {
 /// Serves one input until it ends, as `on_eof` says, or until the stop. Runs in a thread of its own.
 pub fn serve(input: &Input, publisher: Publisher, reading: &Reading, on_eof: OnEof, cx: &cli::Context) -> anyhow::Result<()> {
     let mut program = Program::new(publisher, cx);
+    // A FIFO has a reader at all times: the next writer may be there before it is opened again, and would die of a broken pipe.
+    let mut held = None;
     for again in [false, true].into_iter().chain(std::iter::repeat(true)) {
-        let outcome = input.open(again).and_then(|file| read(input, file, &mut program, reading, on_eof, cx));
+        let opened = input.open(again);
+        drop(held.take());
+        let outcome = opened.and_then(|file| {
+            held = file.try_clone().ok();
+            read(input, file, &mut program, reading, on_eof, cx)
+        });
         if cx.stop.requested() || outcome.as_ref().is_err_and(|e| e.is::<Closed>()) {
             program.abandon();
             return Ok(());
@@ -126,6 +133,7 @@ pub fn serve(input: &Input, publisher: Publisher, reading: &Reading, on_eof: OnE
             // What cannot be opened or understood at the start is a mistake, and not a writer that went away.
             (_, Err(error)) if !again && program.end().is_none() => return Err(error),
             (OnEof::Wait, outcome) => {
+                drop(held);
                 program.away();
                 if let Err(error) = outcome {
                     tracing::warn!("{error:#}");
@@ -137,6 +145,7 @@ pub fn serve(input: &Input, publisher: Publisher, reading: &Reading, on_eof: OnE
             (OnEof::Reopen, outcome) => {
                 program.away();
                 if let Err(error) = outcome {
+                    held = None;
                     tracing::warn!("{error:#}");
                     cx.stop.wait_for(RETRY);
                 }

@@ -156,6 +156,7 @@ impl Ws {
             match self.next() {
                 Message::Close(code, reason) => return (code, reason),
                 Message::End => panic!("ended without a close frame"),
+                Message::Ping => panic!("nothing more comes, and no close frame"),
                 _ => {}
             }
         }

@@ -3,7 +3,9 @@ use super::studio::{Studio, boxes, decode_time, number};
 use super::{Server, feed};
 use crate::util::{PATIENCE, TempDir, eventually, h5, run};
 use std::fs::File;
+use std::io::Write;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 struct Fifo {
     _dir: TempDir,
@@ -129,6 +131,35 @@ fn other_tracks_send_viewers_away_to_come_back() {
     back.say(r#"{"type":"mse","value":"avc1,opus"}"#);
     assert_eq!(back.text()["value"], "video/mp4; codecs=\"avc1.42C01E,opus\"");
     assert_eq!(back.binary(), studio.init());
+}
+
+/// Each writer comes when the one before has just gone, a little later each time: none finds the FIFO without a reader, and nothing that
+/// it wrote is lost.
+#[test]
+fn writers_that_follow_at_once() {
+    const WRITERS: u64 = 1000;
+    let fifo = Fifo::new();
+    let server = Server::start(&["--on-eof", "reopen", &fifo.input()]);
+    let mut studio = Studio::new(1, 500);
+    let mut ws = Ws::connect(server.port, "cam");
+    ws.say(r#"{"type":"mse","value":""}"#);
+    let watching = std::thread::spawn(move || {
+        let mut next = 0;
+        while next < WRITERS {
+            match ws.next() {
+                Message::Binary(bytes) => next = number(&bytes).map_or(next, |n| n + 1),
+                Message::Text(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    });
+    for n in 0..WRITERS {
+        let bytes = [studio.init(), studio.picture()].concat();
+        fifo.writer().write_all(&bytes).unwrap_or_else(|e| panic!("writer {n}: {e}"));
+        let gone = Instant::now();
+        while gone.elapsed() < Duration::from_micros(n % 200) {}
+    }
+    watching.join().unwrap();
 }
 
 #[test]
