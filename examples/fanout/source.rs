@@ -2,7 +2,7 @@
 
 use super::wire::now;
 use bytes::Bytes;
-use h5live::media::{Codec, Colour, Header, Packet, Rate, Timestamp, Track, VideoParams};
+use h5live::media::{Codec, Header, Packet, Rate, Timestamp, Track, VideoParams};
 use h5live::mux::{MuxOptions, Muxer};
 use std::io::{self, Write};
 use std::time::Duration;
@@ -18,7 +18,7 @@ const AVCC: [u8; 40] = [
 ];
 
 pub fn run(seconds: u64) -> io::Result<()> {
-    let params = VideoParams { width: 640, height: 360, rate: Rate::new(30, 1), colour: Colour::default() };
+    let params = VideoParams { rate: Rate::new(30, 1), ..VideoParams::new(640, 360) };
     let track = Track { config: Bytes::from_static(&AVCC), ..Track::video(Codec::H264, params) };
     let mut muxer = Muxer::new(&Header { tracks: [track].into(), time_zero: None }, MuxOptions::default()).expect("H.264 can be muxed");
     let mut out = io::stdout().lock();

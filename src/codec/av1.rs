@@ -277,7 +277,7 @@ pub fn track(config: Bytes) -> Result<Track, Malformed> {
     let obu = obus(&config[4..]).find(|o| o.kind == obu_type::SEQUENCE_HEADER);
     let obu = obu.ok_or_else(|| Malformed::new(FORMAT, "av1C has no sequence header"))?;
     let h = parse_sequence_header(obu.payload)?;
-    let video = VideoParams { width: h.width, height: h.height, rate: h.rate, colour: h.colour };
+    let video = VideoParams { rate: h.rate, colour: h.colour, ..VideoParams::new(h.width, h.height) };
     let mut track = Track::video(Codec::Av1, video);
     track.config = config;
     Ok(track)

@@ -334,7 +334,7 @@ pub fn track(config: Bytes) -> Result<Track, Malformed> {
     let record = HvcC::parse(&config)?;
     let sps = record.sps.first().ok_or_else(|| Malformed::new(FORMAT, "hvcC has no sequence parameter set"))?;
     let info = parse_sps(sps)?;
-    let video = VideoParams { width: info.width, height: info.height, rate: info.rate, colour: info.colour };
+    let video = VideoParams { rate: info.rate, colour: info.colour, ..VideoParams::new(info.width, info.height) };
     let mut track = Track::video(Codec::H265, video);
     track.config = four_byte_lengths(config);
     Ok(track)

@@ -158,7 +158,7 @@ fn make(input: &Track, params: &VideoParams, plan: Plan, options: &Options, live
     };
     let made = |codec, target: Target| {
         let colour = colour::declared(target.space, params.colour, input.codec);
-        let video = VideoParams { width: target.width, height: target.height, rate, colour };
+        let video = VideoParams { rate, colour, ..VideoParams::new(target.width, target.height) };
         let (language, name) = (input.language.clone(), input.name.clone());
         Track { language, name, ..Track::video(codec, video) }
     };
@@ -261,7 +261,7 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::{Colour, PixelFormat};
+    use crate::media::PixelFormat;
 
     fn kept(rate: Rate, times: impl Iterator<Item = i64>) -> Vec<i64> {
         let mut thinner = Thinner::new(rate);
@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn what_becomes_of_each_codec() {
-        let of = |codec| Track::video(codec, VideoParams { width: 64, height: 48, rate: None, colour: Colour::default() });
+        let of = |codec| Track::video(codec, VideoParams::new(64, 48));
         let (raw, jpeg, h264, h265) = (of(Codec::Raw(PixelFormat::I420)), of(Codec::Jpeg), of(Codec::H264), of(Codec::H265));
         let auto = Options::default();
         let ask = |video| Options { video, ..Options::default() };

@@ -97,7 +97,7 @@ impl Images {
         // JFIF (section 7): BT.601 with the full range.
         let colour = Colour { full_range: Some(true), ..Colour::default() };
         let rate = FrameTimes::nominal(self.timing, None);
-        let track = Track::video(Codec::Jpeg, VideoParams { width: info.width, height: info.height, rate, colour });
+        let track = Track::video(Codec::Jpeg, VideoParams { rate, colour, ..VideoParams::new(info.width, info.height) });
         Some(Event::Header(Header { tracks: [track].into(), time_zero: None }))
     }
 

@@ -134,7 +134,7 @@ fn stream<'a>(words: impl Iterator<Item = &'a [u8]>) -> Result<(PixelFormat, Vid
     if !(1..=16384).contains(&width) || !(1..=16384).contains(&height) || format.picture_size(width, height) > MAX_PICTURE {
         return Err(format!("pictures of {width}x{height}"));
     }
-    Ok((format, VideoParams { width, height, rate, colour }))
+    Ok((format, VideoParams { rate, colour, ..VideoParams::new(width, height) }))
 }
 
 /// Eight bits only; the siting of chroma is not told apart.

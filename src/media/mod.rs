@@ -3,11 +3,13 @@
 mod clock;
 mod error;
 mod packet;
+mod shape;
 mod time;
 mod track;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{Malformed, NoSource, Unsupported};
 pub use packet::{Event, Header, Packet};
+pub use shape::{Orientation, SampleAspect};
 pub use time::{Rate, Timestamp, WallTime};
 pub use track::{AudioParams, Codec, Colour, Kind, MAX_TRACKS, Params, PixelFormat, SampleFormat, Track, VideoParams};

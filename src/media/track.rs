@@ -1,6 +1,6 @@
 //! Tracks and their parameters.
 
-use super::Rate;
+use super::{Orientation, Rate, SampleAspect};
 use bytes::Bytes;
 use std::fmt;
 use std::time::Duration;
@@ -77,13 +77,31 @@ pub enum Params {
     Audio(AudioParams),
 }
 
-/// Width and height in pixels, 1 to 16384 each; `rate` is nominal.
+/// Width and height of the stored picture in pixels, 1 to 16384 each; `rate` is nominal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VideoParams {
     pub width: u32,
     pub height: u32,
     pub rate: Option<Rate>,
     pub colour: Colour,
+    /// How the stored picture is brought upright.
+    pub orientation: Orientation,
+    /// Shape of a pixel of the stored picture, before it is turned.
+    pub sample_aspect: SampleAspect,
+}
+
+impl VideoParams {
+    /// Upright pictures of square pixels of which no more is known.
+    pub fn new(width: u32, height: u32) -> VideoParams {
+        let (orientation, sample_aspect) = (Orientation::UPRIGHT, SampleAspect::SQUARE);
+        VideoParams { width, height, rate: None, colour: Colour::default(), orientation, sample_aspect }
+    }
+
+    /// The size at which the picture is shown: upright, of square pixels.
+    pub fn displayed(&self) -> (u32, u32) {
+        let (width, height) = self.sample_aspect.size(self.width, self.height);
+        self.orientation.size(width, height)
+    }
 }
 
 /// ISO/IEC 23091-2 (H.273) code points; `None` where nothing is said.

@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn a_slow_worker_gets_the_newest_pictures_and_then_the_end() {
         let backlog = Backlog::new(Late::Drop);
-        let params = VideoParams { width: 1, height: 1, rate: None, colour: Default::default() };
+        let params = VideoParams::new(1, 1);
         let tracks = [Track::video(Codec::Raw(PixelFormat::Gray), params)].into();
         backlog.send(Event::Header(Header { tracks, time_zero: None })).unwrap();
         for n in 0..10 {

@@ -287,7 +287,7 @@ mod tests {
     const FRAME: i64 = 40_000;
 
     fn header() -> Event {
-        let video = |codec| Track::video(codec, VideoParams { width: 4, height: 2, rate: None, colour: Default::default() });
+        let video = |codec| Track::video(codec, VideoParams::new(4, 2));
         let audio = Track::audio(Codec::Mp3, AudioParams { rate: 48_000, channels: 2, delay: Duration::ZERO });
         let tracks = [video(Codec::Raw(PixelFormat::Gray)), video(Codec::Vp8), audio];
         Event::Header(Header { tracks: tracks.into(), time_zero: None })

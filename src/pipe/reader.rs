@@ -234,7 +234,7 @@ mod tests {
     }
 
     fn raw(width: u32, height: u32, frames: u8) -> Vec<Event> {
-        let video = VideoParams { width, height, rate: Rate::new(25, 1), colour: Default::default() };
+        let video = VideoParams { rate: Rate::new(25, 1), ..VideoParams::new(width, height) };
         let len = PixelFormat::Gray.picture_size(width, height);
         let header = Event::Header(Header { tracks: [Track::video(Codec::Raw(PixelFormat::Gray), video)].into(), time_zero: None });
         let packet = |n: u8| Packet { track: 0, pts: Timestamp(i64::from(n) * 40_000), key: true, data: Bytes::from(vec![n; len]) };

@@ -89,7 +89,7 @@ mod tests {
     use bytes::Bytes;
 
     fn header() -> Event {
-        let video = VideoParams { width: 4, height: 2, rate: None, colour: Default::default() };
+        let video = VideoParams::new(4, 2);
         Event::Header(Header { tracks: [Track::video(Codec::Raw(PixelFormat::Gray), video)].into(), time_zero: None })
     }
 

@@ -32,7 +32,7 @@ impl Join {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::{AudioParams, Codec, Colour, SampleFormat, Timestamp, VideoParams, WallTime};
+    use crate::media::{AudioParams, Codec, SampleFormat, Timestamp, VideoParams, WallTime};
     use bytes::Bytes;
     use std::time::Duration;
 
@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn a_stream_begins_when_all_are_known() {
-        let video = Track::video(Codec::Jpeg, VideoParams { width: 2, height: 2, rate: None, colour: Colour::default() });
+        let video = Track::video(Codec::Jpeg, VideoParams::new(2, 2));
         let audio = Track::audio(Codec::Pcm(SampleFormat::S16), AudioParams { rate: 48_000, channels: 2, delay: Duration::ZERO });
         let mut join = Join::new(2);
         assert_eq!(join.event(1, header(&audio)), None);

@@ -136,12 +136,12 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::{AudioParams, Codec, Colour, ManualClock, Rate, VideoParams};
+    use crate::media::{AudioParams, Codec, ManualClock, Rate, VideoParams};
     use bytes::Bytes;
 
     fn video() -> Track {
         let rate = Rate::new(25, 1);
-        Track::video(Codec::H264, VideoParams { width: 16, height: 16, rate, colour: Colour::default() })
+        Track::video(Codec::H264, VideoParams { rate, ..VideoParams::new(16, 16) })
     }
 
     fn audio() -> Track {

@@ -57,11 +57,11 @@ impl Repeat {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::{AudioParams, Codec, Colour, Rate, SampleFormat, VideoParams};
+    use crate::media::{AudioParams, Codec, Rate, SampleFormat, VideoParams};
     use bytes::Bytes;
 
     fn header() -> Event {
-        let video = VideoParams { width: 16, height: 16, rate: Rate::new(25, 1), colour: Colour::default() };
+        let video = VideoParams { rate: Rate::new(25, 1), ..VideoParams::new(16, 16) };
         let audio = AudioParams { rate: 8000, channels: 1, delay: Duration::ZERO };
         let tracks = [Track::video(Codec::H264, video), Track::audio(Codec::Pcm(SampleFormat::S16), audio)];
         Event::Header(Header { tracks: tracks.into(), time_zero: None })

@@ -45,7 +45,7 @@ fn convert(data: &[u8], (width, height): (u32, u32), from: &str, to: &str, filte
 }
 
 fn video(codec: Codec, (width, height): (u32, u32), fps: u32, colour: Colour) -> Track {
-    Track::video(codec, VideoParams { width, height, rate: Rate::new(fps, 1), colour })
+    Track::video(codec, VideoParams { rate: Rate::new(fps, 1), colour, ..VideoParams::new(width, height) })
 }
 
 fn header(tracks: &[Track]) -> Event {

@@ -5,7 +5,7 @@ use super::boxes::{BoxRef, boxes, child, descend, malformed};
 use super::init::{AUDIO_ISO_11172_3, AUDIO_ISO_14496_3};
 use super::moof::Defaults;
 use crate::codec::{aac, av1, flac, h264, h265, opus};
-use crate::media::{AudioParams, Codec, Colour, MAX_TRACKS, Malformed, SampleFormat, Track, VideoParams};
+use crate::media::{AudioParams, Codec, MAX_TRACKS, Malformed, SampleFormat, Track, VideoParams};
 use bytes::Bytes;
 use mp4_atom::{Dops, Elst, Esds, Hdlr, Mdhd, Mvhd, Tkhd, Trex};
 use std::time::Duration;
@@ -138,7 +138,7 @@ fn video(entry: BoxRef) -> Result<Option<Described>, Malformed> {
     let (head, children) = entry.body.split_at_checked(78).ok_or_else(|| malformed("sample entry is cut short"))?;
     let size = |at| u32::from(u16::from_be_bytes([head[at], head[at + 1]])).clamp(1, 16384);
     let config = |kind: &[u8; 4]| child(children, kind).map(|b| Bytes::copy_from_slice(b.body)).unwrap_or_default();
-    let described = VideoParams { width: size(24), height: size(26), rate: None, colour: Colour::default() };
+    let described = VideoParams::new(size(24), size(26));
     let plain = |codec| Track::video(codec, described.clone());
     let mut length_size = 4;
     let track = match &entry.kind {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::format::testing;
-use crate::media::{AudioParams, Codec, Colour, Event, Header, Malformed, Packet, Timestamp, Track, VideoParams, WallTime};
+use crate::media::{AudioParams, Codec, Event, Header, Malformed, Packet, Timestamp, Track, VideoParams, WallTime};
 use bytes::{Bytes, BytesMut};
 use std::time::Duration;
 
@@ -218,7 +218,7 @@ fn mutations_never_panic() {
 
 #[test]
 fn codecs_that_do_not_belong_are_refused_with_advice() {
-    let params = VideoParams { width: 64, height: 64, rate: None, colour: Colour::default() };
+    let params = VideoParams::new(64, 64);
     for (codec, advice) in [(Codec::Jpeg, "h5enc"), (Codec::Vp8, "ffmpeg")] {
         let header = Header { tracks: vec![Track::video(codec, params.clone())].into(), time_zero: None };
         assert!(init(&header).unwrap_err().advice.contains(advice));

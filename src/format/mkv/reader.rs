@@ -506,7 +506,7 @@ mod tests {
     fn raw_track() -> Track {
         let colour = Colour { matrix: Some(1), full_range: Some(true), primaries: Some(9), transfer: Some(16) };
         let mut track =
-            Track::video(Codec::Raw(PixelFormat::I420), VideoParams { width: 6, height: 4, rate: Rate::new(30000, 1001), colour });
+            Track::video(Codec::Raw(PixelFormat::I420), VideoParams { rate: Rate::new(30000, 1001), colour, ..VideoParams::new(6, 4) });
         track.name = Some("front door".into());
         track.language = Some("de-AT".into());
         track

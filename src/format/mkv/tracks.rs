@@ -197,7 +197,7 @@ impl<'a> Fields<'a> {
     fn plain_video(&self, codec: Codec) -> Result<Track, &'static str> {
         let side = |n: u64| u32::try_from(n).ok().filter(|n| (1..=16384).contains(n)).ok_or("picture size not from 1 to 16384");
         let (width, height) = (side(self.video.width)?, side(self.video.height)?);
-        Ok(Track::video(codec, VideoParams { width, height, rate: None, colour: Colour::default() }))
+        Ok(Track::video(codec, VideoParams::new(width, height)))
     }
 
     fn audio(&self, config: Bytes) -> Result<(Track, Form), &'static str> {

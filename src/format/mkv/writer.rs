@@ -236,7 +236,7 @@ mod tests {
 
     fn raw() -> Track {
         let colour = Colour { matrix: Some(1), full_range: Some(false), ..Colour::default() };
-        Track::video(Codec::Raw(PixelFormat::I420), VideoParams { width: 640, height: 360, rate: Rate::new(30, 1), colour })
+        Track::video(Codec::Raw(PixelFormat::I420), VideoParams { rate: Rate::new(30, 1), colour, ..VideoParams::new(640, 360) })
     }
 
     #[test]

@@ -75,7 +75,7 @@ impl Pattern {
 
     fn header(&self) -> Header {
         let Options { width, height, rate, format, .. } = self.options;
-        let video = VideoParams { width, height, rate: Some(rate), colour: canvas::colour(format) };
+        let video = VideoParams { rate: Some(rate), colour: canvas::colour(format), ..VideoParams::new(width, height) };
         let audio = AudioParams { rate: sound::RATE, channels: sound::CHANNELS, delay: Duration::ZERO };
         let sound = self.sound.as_ref().map(|_| Track {
             frame_duration: Some(Duration::from_secs(1) * sound::PACKET / sound::RATE),

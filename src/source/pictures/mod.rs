@@ -100,7 +100,7 @@ impl Roll {
             return Event::Packet(packet);
         }
         let Picture { codec, width, height, .. } = *picture;
-        let track = Track::video(codec, VideoParams { width, height, rate: Some(self.rate), colour: colour(codec) });
+        let track = Track::video(codec, VideoParams { rate: Some(self.rate), colour: colour(codec), ..VideoParams::new(width, height) });
         self.track = Some(track.clone());
         self.pending = Some(packet);
         Event::Header(Header { tracks: [track].into(), time_zero: Some(self.time_zero) })

@@ -5,7 +5,7 @@ use super::device::Device;
 use super::modes::{self, Mode, Wish};
 use super::picture::{self, Layout};
 use super::stream::Stream;
-use crate::media::{Codec, Colour, Params, Rate, Track, VideoParams};
+use crate::media::{Codec, Params, Rate, Track, VideoParams};
 use bytes::Bytes;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -83,7 +83,7 @@ impl Live {
         tell_changes(name, wish, mode, got);
         let pictures = match codec {
             Codec::Raw(pixels) => {
-                let video = VideoParams { width: format.width, height: format.height, rate, colour: format.colour };
+                let video = VideoParams { rate, colour: format.colour, ..VideoParams::new(format.width, format.height) };
                 Pictures::Raw { layout: Layout::new(pixels, &format), track: Track::video(codec, video), told: false }
             }
             Codec::H264 | Codec::H265 => Pictures::Coded { units: Coded::new(codec), rate },
@@ -144,7 +144,7 @@ impl Pictures {
                 let (data, info) = coded::jpeg(first)?;
                 let now = (info.width, info.height);
                 let new = size.replace(now) != Some(now);
-                let video = VideoParams { width: now.0, height: now.1, rate: *rate, colour: Colour::default() };
+                let video = VideoParams { rate: *rate, ..VideoParams::new(now.0, now.1) };
                 Ok(Some(Frame { data, key: true, track: new.then(|| Track::video(Codec::Jpeg, video)) }))
             }
             Pictures::Coded { units, rate } => match units.unit(first) {

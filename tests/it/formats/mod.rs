@@ -59,7 +59,7 @@ fn payload(events: &[Event], track: usize) -> Vec<u8> {
 
 /// Raw pictures of noise, which no reader can get right by chance.
 fn noise(format: PixelFormat, width: u32, height: u32, frames: i64) -> Vec<Event> {
-    let video = VideoParams { width, height, rate: Rate::new(25, 1), colour: Default::default() };
+    let video = VideoParams { rate: Rate::new(25, 1), ..VideoParams::new(width, height) };
     let header = Header { tracks: [Track::video(Codec::Raw(format), video)].into(), time_zero: None };
     let mut seed = 1u32;
     let mut byte = move || {

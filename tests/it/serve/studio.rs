@@ -1,7 +1,7 @@
 //! Streams made to measure: H.264 that no decoder wants, but whose every frame says which one it is.
 
 use bytes::Bytes;
-use h5live::media::{AudioParams, Codec, Colour, Header, Packet, Rate, Timestamp, Track, VideoParams};
+use h5live::media::{AudioParams, Codec, Header, Packet, Rate, Timestamp, Track, VideoParams};
 use h5live::mux::{MuxOptions, Muxer};
 use std::time::Duration;
 
@@ -96,7 +96,7 @@ pub fn boxes(mut bytes: &[u8]) -> Vec<String> {
 
 fn video() -> Track {
     let config = (0..AVCC.len()).step_by(2).map(|i| u8::from_str_radix(&AVCC[i..i + 2], 16).unwrap()).collect::<Vec<_>>();
-    let params = VideoParams { width: 640, height: 360, rate: Rate::new(30, 1), colour: Colour::default() };
+    let params = VideoParams { rate: Rate::new(30, 1), ..VideoParams::new(640, 360) };
     Track { config: config.into(), ..Track::video(Codec::H264, params) }
 }
 
