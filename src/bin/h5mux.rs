@@ -5,7 +5,7 @@ use h5live::cli;
 use h5live::format::Timing;
 use h5live::media::{Event, Header, NoSource, Packet, Rate, SystemClock, WallTime};
 use h5live::mux::{Chunk, Fragment, Late, MuxOptions, Muxer, Outlet};
-use h5live::pipe::{InputFormat, Reader, ReaderOptions, stdio};
+use h5live::pipe::{InputFormat, Reader, ReaderOptions, Said, stdio};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -101,7 +101,7 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
         None => Timing::Stream,
     };
     let clock = Arc::new(SystemClock::default());
-    let mut reader = Reader::new(input, ReaderOptions { name, format: args.input_format, timing, clock });
+    let mut reader = Reader::new(input, ReaderOptions { name: name.clone(), format: args.input_format, timing, clock });
     let late = match args.late.late {
         cli::Late::Block => Late::Block,
         cli::Late::Drop => Late::Drop,
@@ -112,7 +112,7 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     if stored {
         outlet = outlet.stored();
     }
-    let mut stage = Stage { options, muxer: None, stored, outlet, out_name, stats: cx.stats.clone() };
+    let mut stage = Stage { name, options, muxer: None, stored, outlet, out_name, stats: cx.stats.clone(), said: Said::default() };
     let outcome = stage.pump(&mut reader, &cx);
     // What came in before an error is whole and goes out all the same.
     let finished = stage.finish();
@@ -166,6 +166,8 @@ fn open_output(path: Option<&Path>, stored: bool) -> anyhow::Result<(String, Out
 
 /// From events to chunks.
 struct Stage {
+    /// Of the input.
+    name: String,
     options: MuxOptions,
     /// From the first header on.
     muxer: Option<Muxer>,
@@ -173,6 +175,8 @@ struct Stage {
     outlet: Outlet<Output>,
     out_name: String,
     stats: Arc<cli::Stats>,
+    /// Of tracks that are left out here.
+    said: Said,
 }
 
 impl Stage {
@@ -208,6 +212,8 @@ impl Stage {
             Some(muxer) => muxer.header(header)?,
             None => Some(self.muxer.insert(Muxer::new(header, self.options)?).init()),
         };
+        let omitted = self.muxer.as_ref().map(|muxer| muxer.omitted().to_vec()).unwrap_or_default();
+        self.said.omitted(&self.name, omitted);
         init.map_or(Ok(()), |init| self.outlet.init(init)).with_context(|| self.out_name.clone())
     }
 

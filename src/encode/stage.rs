@@ -5,7 +5,7 @@ use super::audio::{self, AudioEncoder};
 use super::options::{Live, Options};
 use super::ordered::{Ordered, SinkError};
 use super::video::{self, Pushed, Thinner, VideoEncoder};
-use crate::media::{Event, Header, Kind, Malformed, Packet, Rate, Timestamp, Track, Unsupported, WallTime};
+use crate::media::{Event, Header, Kind, Malformed, OmittedTrack, Packet, Rate, Timestamp, Track, Unsupported, WallTime, omitted_line};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -18,6 +18,8 @@ pub struct Stage {
     tracks: Vec<Track>,
     time_zero: Option<WallTime>,
     out: Ordered,
+    /// Tracks that were said to be left out.
+    omitted: Vec<OmittedTrack>,
 }
 
 /// One track of the input.
@@ -39,14 +41,22 @@ enum Work {
 impl Stage {
     /// Events go to `sink`, possibly from other threads, one at a time and in order.
     pub fn new(options: Options, live: Arc<Live>, sink: impl FnMut(Event) -> Result<(), SinkError> + Send + 'static) -> Stage {
-        Stage { options, live, lanes: Vec::new(), tracks: Vec::new(), time_zero: None, out: Ordered::new(Box::new(sink)) }
+        Stage {
+            options,
+            live,
+            lanes: Vec::new(),
+            tracks: Vec::new(),
+            time_zero: None,
+            out: Ordered::new(Box::new(sink)),
+            omitted: Vec::new(),
+        }
     }
 
     /// Takes one event; all that it brings about is written before the next one is taken, but for pictures that other
     /// threads still encode.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] where a track cannot become what was asked for; [`Error::Output`] when the sink failed.
+    /// [`Error::Unsupported`] where no track can become what was asked for; [`Error::Output`] when the sink failed.
     pub fn push(&mut self, event: Event) -> Result<(), Error> {
         match event {
             Event::Header(header) => self.header(&header),
@@ -68,15 +78,24 @@ impl Stage {
         self.out.check()
     }
 
-    /// New tracks. Sound whose track stays as it was goes on without a seam.
+    /// New tracks. Sound whose track stays as it was goes on without a seam. A track that cannot become what was asked for costs the
+    /// others nothing.
     fn header(&mut self, header: &Header) -> Result<(), Error> {
         let mut old = std::mem::take(&mut self.lanes);
         let mut tracks = Vec::new();
-        for input in header.tracks.iter() {
+        let mut refused = Vec::new();
+        for (index, input) in header.tracks.iter().enumerate() {
             let kept = old.iter().position(|lane| lane.input == *input && matches!(lane.work, Work::Audio(_)));
             let mut lane = match kept {
                 Some(at) => old.swap_remove(at),
-                None => self.lane(input, tracks.len())?,
+                None => match self.lane(input, tracks.len()) {
+                    // An encoder that is not installed is no fault of the track.
+                    Err(Error::Unsupported(error)) if !matches!(audio::plan(input, self.options.audio), Ok(audio::Plan::Encode(..))) => {
+                        refused.push((index, error));
+                        Lane { input: input.clone(), output: 0, thinner: None, work: Work::Leave }
+                    }
+                    lane => lane?,
+                },
             };
             lane.output = tracks.len();
             tracks.extend(lane.track());
@@ -87,11 +106,29 @@ impl Stage {
         }
         drop(old);
         if tracks.is_empty() {
+            if let Some((_, error)) = refused.into_iter().next() {
+                return Err(error.into());
+            }
             let what = format!("none of the {} tracks is wanted", header.tracks.len());
             return Err(Unsupported { what, advice: "leave out --video none or --audio none".to_owned() }.into());
         }
+        self.tell(header, refused);
         (self.tracks, self.time_zero) = (tracks, header.time_zero);
         self.announce()
+    }
+
+    /// Names the tracks that are left out, once.
+    fn tell(&mut self, header: &Header, refused: Vec<(usize, Unsupported)>) {
+        let omitted = |(index, error): (usize, Unsupported)| {
+            let track = &header.tracks[index];
+            let (kind, codec) = (Some(track.kind()), track.codec.to_string());
+            OmittedTrack { number: index as u64 + 1, kind, codec, reason: error.to_string() }
+        };
+        let new: Vec<_> = refused.into_iter().map(omitted).filter(|track| !self.omitted.contains(track)).collect();
+        if !new.is_empty() {
+            tracing::warn!("left out: {}", omitted_line(&new));
+            self.omitted = new;
+        }
     }
 
     fn announce(&self) -> Result<(), Error> {

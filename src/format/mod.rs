@@ -17,7 +17,7 @@ pub mod y4m;
 
 pub use timing::{FrameTimes, SampleTimes, Timing};
 
-use crate::media::{Event, Malformed, Timestamp};
+use crate::media::{Event, Malformed, OmittedTrack, Timestamp};
 use bytes::BytesMut;
 
 /// Turns bytes into events. The contract:
@@ -38,6 +38,11 @@ pub trait Demuxer: Send {
     /// How many elements were damaged and skipped so far.
     fn damage(&self) -> u64 {
         0
+    }
+
+    /// The tracks that are left out and were not given out by this function before. They are complete when a header is given out.
+    fn omitted(&mut self) -> Vec<OmittedTrack> {
+        Vec::new()
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod clock;
 mod error;
+mod omitted;
 mod packet;
 mod shape;
 mod time;
@@ -9,6 +10,7 @@ mod track;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{Malformed, NoSource, Unsupported};
+pub use omitted::{OmittedTrack, omitted_line};
 pub use packet::{Event, Header, Packet};
 pub use shape::{Orientation, SampleAspect};
 pub use time::{Rate, Timestamp, WallTime};

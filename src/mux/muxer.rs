@@ -3,7 +3,7 @@
 use super::timing::{FrameDuration, SampleTimes};
 use crate::codec::{self, DecodeTimes, h264, h265};
 use crate::format::bmff::{self, ProducerTime, Sample, Timeline};
-use crate::media::{Codec, Header, Kind, Malformed, Packet, Track, Unsupported, WallTime};
+use crate::media::{Codec, Header, Kind, Malformed, OmittedTrack, Packet, Track, Unsupported, WallTime};
 use bytes::{BufMut, Bytes, BytesMut};
 use std::fmt;
 use std::str::FromStr;
@@ -87,6 +87,9 @@ const ROOM: usize = 4 << 10;
 pub struct Muxer {
     options: MuxOptions,
     init: Bytes,
+    /// For each track of the header its place in `tracks`; `None`: it is left out.
+    places: Vec<Option<usize>>,
+    omitted: Vec<OmittedTrack>,
     tracks: Vec<Output>,
     time_zero: Option<WallTime>,
     heads: Heads,
@@ -134,12 +137,18 @@ struct Frame {
 }
 
 impl Muxer {
+    /// Tracks that MP4 cannot carry are left out.
+    ///
     /// # Errors
-    /// A codec that browsers do not play from MP4.
+    /// No track that browsers play from MP4.
     pub fn new(header: &Header, options: MuxOptions) -> Result<Muxer, Unsupported> {
+        let Carried { header, places, omitted } = Carried::of(header)?;
+        let header = &header;
         Ok(Muxer {
             options,
             init: bmff::init(header)?,
+            places,
+            omitted,
             tracks: header.tracks.iter().map(Output::new).collect(),
             time_zero: header.time_zero,
             heads: Heads { fragments: 0, room: BytesMut::with_capacity(ROOM) },
@@ -161,9 +170,15 @@ impl Muxer {
         self.time_zero.get_or_insert_with(wall);
     }
 
-    /// Kind of the track with this index.
+    /// Kind of the track with this index; `None`: it is left out.
     pub fn kind(&self, track: usize) -> Option<Kind> {
-        self.tracks.get(track).map(|t| t.track.kind())
+        let place = (*self.places.get(track)?)?;
+        self.tracks.get(place).map(|t| t.track.kind())
+    }
+
+    /// The tracks of the last header that MP4 cannot carry. Their packets are passed over.
+    pub fn omitted(&self) -> &[OmittedTrack] {
+        &self.omitted
     }
 
     /// A new header in the middle of the stream. Where the tracks are the same but for their video configuration (another
@@ -171,8 +186,11 @@ impl Muxer {
     /// the wall clock where both headers know it, else from the last frame's end.
     ///
     /// # Errors
-    /// A codec that browsers do not play from MP4.
+    /// No track that browsers play from MP4.
     pub fn header(&mut self, header: &Header) -> Result<Option<Bytes>, Unsupported> {
+        let Carried { header, places, omitted } = Carried::of(header)?;
+        let header = &header;
+        (self.places, self.omitted) = (places, omitted);
         let in_band = header.tracks.len() == self.tracks.len()
             && header.tracks.iter().zip(&self.tracks).all(|(new, old)| goes_in_band(new, &old.track));
         if in_band {
@@ -196,12 +214,13 @@ impl Muxer {
     /// A packet of a track that was not declared, or of 4 GiB.
     pub fn push(&mut self, packet: Packet) -> Result<Option<Chunk>, Malformed> {
         let bad = |what: &str| Malformed::new("packet", what).track(packet.track as u64 + 1);
+        let Some(place) = *self.places.get(packet.track).ok_or_else(|| bad("its track is not declared"))? else { return Ok(None) };
         if std::mem::take(&mut self.rejoin) {
             self.offset = self.end.saturating_sub(packet.pts.0);
         }
         let pts = packet.pts.0.saturating_add(self.offset);
-        let output = self.tracks.get_mut(packet.track).ok_or_else(|| bad("its track is not declared"))?;
-        let is_main = packet.track == self.main;
+        let output = self.tracks.get_mut(place).ok_or_else(|| bad("its track is not declared"))?;
+        let is_main = place == self.main;
         let kind = output.track.kind();
         let sets = output.sets.clone().filter(|_| packet.key && !brings_sets(output.track.codec, &packet.data));
         let size = packet.data.len() + sets.as_ref().map_or(0, Bytes::len);
@@ -211,14 +230,14 @@ impl Muxer {
         self.end = self.end.max(output.timeline.micros(frame.decode_time.saturating_add(frame.duration.into())));
 
         let full = output.pending.is_full(&frame, kind, self.options.fragment, self.gop, output.timeline);
-        let before = if full { output.cut(packet.track, &mut self.heads) } else { None };
+        let before = if full { output.cut(place, &mut self.heads) } else { None };
         if output.pending.samples.is_empty() {
             let wall = self.time_zero.filter(|_| self.options.prft && is_main).map(|zero| zero.at(packet.pts));
             output.pending.begin(&frame, wall, self.gop);
         }
         output.pending.add(&frame, size, sets, packet.data);
         match self.options.fragment {
-            Fragment::Frame => Ok(output.cut(packet.track, &mut self.heads)),
+            Fragment::Frame => Ok(output.cut(place, &mut self.heads)),
             _ => Ok(before),
         }
     }
@@ -227,6 +246,39 @@ impl Muxer {
     pub fn flush(&mut self) -> Vec<Chunk> {
         let tracks = self.tracks.iter_mut().enumerate();
         tracks.filter_map(|(index, output)| output.cut(index, &mut self.heads)).collect()
+    }
+}
+
+/// What MP4 can carry of a header.
+struct Carried {
+    header: Header,
+    places: Vec<Option<usize>>,
+    omitted: Vec<OmittedTrack>,
+}
+
+impl Carried {
+    /// # Errors
+    /// Nothing; the first of the reasons.
+    fn of(header: &Header) -> Result<Carried, Unsupported> {
+        let (mut tracks, mut places, mut omitted, mut first) = (Vec::new(), Vec::new(), Vec::new(), None);
+        for (index, track) in header.tracks.iter().enumerate() {
+            match bmff::check(track) {
+                Ok(()) => {
+                    places.push(Some(tracks.len()));
+                    tracks.push(track.clone());
+                }
+                Err(error) => {
+                    places.push(None);
+                    let (kind, codec) = (Some(track.kind()), track.codec.to_string());
+                    omitted.push(OmittedTrack { number: index as u64 + 1, kind, codec, reason: error.to_string() });
+                    first.get_or_insert(error);
+                }
+            }
+        }
+        match first {
+            Some(error) if tracks.is_empty() => Err(error),
+            _ => Ok(Carried { header: Header { tracks: tracks.into(), ..header.clone() }, places, omitted }),
+        }
     }
 }
 

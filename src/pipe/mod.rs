@@ -20,6 +20,6 @@ mod writer;
 pub use backlog::Backlog;
 pub use error::Error;
 pub use outlet::{Late, Outlet};
-pub use reader::{Reader, ReaderOptions};
+pub use reader::{Reader, ReaderOptions, Said};
 pub use sniff::{InputFormat, Sniffed, sniff};
 pub use writer::Writer;

@@ -4,7 +4,7 @@ use super::feed::Feed;
 use super::sniff::{self, Sniffed};
 use super::{Error, InputFormat};
 use crate::format::{Demuxer, Step, Timing, adts, annexb, bmff, mjpeg, mkv, wav, y4m};
-use crate::media::{Clock, Event, Header, Malformed, Timestamp, WallTime};
+use crate::media::{Clock, Event, Header, Malformed, OmittedTrack, Timestamp, WallTime, omitted_line};
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +31,24 @@ pub struct Reader {
     want: Option<Want>,
     /// When the first byte came.
     start: Option<Start>,
+    said: Said,
+}
+
+/// Which tracks were said to be left out, so that an input which is read again says it no more.
+#[derive(Clone, Debug, Default)]
+pub struct Said(Vec<OmittedTrack>);
+
+impl Said {
+    /// Says it in one warning, as far as it was not said before.
+    pub fn omitted(&mut self, input: &str, tracks: Vec<OmittedTrack>) {
+        /// More than this is never kept: a hostile stream has a new one in every header.
+        const MAX: usize = 256;
+        let new: Vec<_> = tracks.into_iter().filter(|track| !self.0.contains(track)).collect();
+        if !new.is_empty() && self.0.len() < MAX {
+            tracing::warn!("{input}: left out: {}", omitted_line(&new));
+            self.0.extend(new);
+        }
+    }
 }
 
 enum State {
@@ -57,7 +75,26 @@ struct Start {
 impl Reader {
     /// Reads nothing yet.
     pub fn new(input: impl Read + Send + 'static, options: ReaderOptions) -> Reader {
-        Reader { feed: Feed::new(Box::new(input)), options, state: State::Sniffing, damage: 0, want: None, start: None }
+        Reader {
+            feed: Feed::new(Box::new(input)),
+            options,
+            state: State::Sniffing,
+            damage: 0,
+            want: None,
+            start: None,
+            said: Said::default(),
+        }
+    }
+
+    /// With what a reader of the same input has said already.
+    #[must_use]
+    pub fn knowing(self, said: Said) -> Reader {
+        Reader { said, ..self }
+    }
+
+    /// What has been said so far.
+    pub fn said(&self) -> Said {
+        self.said.clone()
     }
 
     /// The next event; `None` at the end of the input. An input of no bytes at all is an end like any other: the program
@@ -90,6 +127,9 @@ impl Reader {
         let format = *format;
         let step = demuxer.next(&mut self.feed.buf, self.feed.eof, now);
         self.damage = demuxer.damage();
+        if matches!(step, Ok(Step::Event(Event::Header(_)) | Step::End) | Err(_)) {
+            self.said.omitted(&self.options.name, demuxer.omitted());
+        }
         match step {
             Ok(Step::Event(event)) => return Ok(Some(self.finished(event, format))),
             Ok(Step::Need(n)) if !self.feed.eof => self.want = Some(Want::Bytes(n.max(self.feed.buf.len() + 1))),

@@ -21,6 +21,9 @@ mod enc;
 /// h5mux: packets, times, latency and players of what it writes.
 mod mux;
 
+/// What is left out of a stream is named, and costs the rest nothing.
+mod omitted;
+
 /// The server over real sockets: routes, protocol, hostile and slow clients, inputs that end.
 mod serve;
 

@@ -192,7 +192,7 @@ fn stream(args: &Args, input: &Input, clock: &Arc<dyn Clock>, stage: &mut Stage)
     while player.stage.is_open() {
         match reader.next()? {
             Some(event) => repeat.event(event).map_or(Ok(()), |event| player.play(event))?,
-            None if args.repeat && repeat.rewind() => reader = open()?,
+            None if args.repeat && repeat.rewind() => reader = open()?.knowing(reader.said()),
             None if reader.bytes() == 0 && input.is_regular() => {
                 return Err(Malformed::new("input", "the file is empty")).with_context(|| input.name());
             }

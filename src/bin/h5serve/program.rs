@@ -6,9 +6,9 @@ use crate::input::Reading;
 use crate::line::Line;
 use h5live::cli;
 use h5live::format::bmff::{Chunk, Init, Split};
-use h5live::media::{Codec, Event, Header, Kind, Malformed, Packet, SystemClock, Timestamp, WallTime};
+use h5live::media::{Codec, Event, Header, Kind, Malformed, OmittedTrack, Packet, SystemClock, Timestamp, Track, WallTime};
 use h5live::mux::{Fragment, MuxOptions, Muxer};
-use h5live::pipe::{InputFormat, Reader, ReaderOptions};
+use h5live::pipe::{InputFormat, Reader, ReaderOptions, Said};
 use h5live::serve::{Closed, Publisher};
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -30,11 +30,13 @@ pub struct Program {
     /// End of all that was published, on the viewers' timeline.
     end: Option<Timestamp>,
     pace: Option<Pace>,
+    /// Of tracks that are left out, by the reader and here.
+    said: Said,
 }
 
 impl Program {
     pub fn new(publisher: Publisher, cx: &cli::Context) -> Program {
-        Program { publisher, cx: cx.clone(), input: String::new(), kinds: vec![], end: None, pace: None }
+        Program { publisher, cx: cx.clone(), input: String::new(), kinds: vec![], end: None, pace: None, said: Said::default() }
     }
 
     /// Plays one writer's output to its end. `paced`: in its own time and not as it comes.
@@ -108,6 +110,7 @@ impl Program {
     }
 
     fn init(&mut self, init: Init) -> Result<(), Closed> {
+        self.said.omitted(&self.input, init.omitted.clone());
         self.kinds = init.tracks.iter().map(|t| (t.id, t.track.kind())).collect();
         self.publisher.init(init)
     }
@@ -131,9 +134,12 @@ impl Program {
             timing: reading.timing(),
             clock: Arc::new(SystemClock::default()),
         };
-        let mut reader = Reader::new(io::Cursor::new(head).chain(input), options);
+        let mut reader = Reader::new(io::Cursor::new(head).chain(input), options).knowing(self.said.clone());
         let mut route = None;
         while let Some(event) = reader.next()? {
+            if matches!(event, Event::Header(_)) {
+                self.said = reader.said();
+            }
             match (event, &mut route) {
                 (Event::Header(header), route) => self.header(&header, route)?,
                 (Event::Packet(packet), Some(route)) => self.packet(packet, route)?,
@@ -154,15 +160,18 @@ impl Program {
     /// Chooses the route for a writer's tracks, or takes it on from there when they change in the middle.
     fn header(&mut self, header: &Header, route: &mut Option<Route>) -> anyhow::Result<()> {
         if let Some(track) = header.tracks.iter().position(|t| t.codec == Codec::Jpeg) {
+            self.said.omitted(&self.input, beside_pictures(header, track));
             *route = Some(Route::Pictures { track, time_zero: header.time_zero, pace: self.pace.as_ref().map(|_| Pace::default()) });
             return Ok(());
         }
         if let Some(Route::Muxed { muxer, cutter }) = route {
             let init = muxer.header(header).map_err(|e| self.refused(e))?;
+            self.said.omitted(&self.input, muxer.omitted().to_vec());
             return self.cut_all(cutter, init);
         }
         let options = MuxOptions { fragment: Fragment::Frame, prft: true };
         let muxer = Muxer::new(header, options).map_err(|e| self.refused(e))?;
+        self.said.omitted(&self.input, muxer.omitted().to_vec());
         let mut cutter = Cutter::new(self.end);
         self.cut_all(&mut cutter, [muxer.init()])?;
         *route = Some(Route::Muxed { muxer: Box::new(muxer), cutter });
@@ -200,6 +209,19 @@ impl Program {
 enum Route {
     Pictures { track: usize, time_zero: Option<WallTime>, pace: Option<Pace> },
     Muxed { muxer: Box<Muxer>, cutter: Cutter },
+}
+
+/// What is not served beside MJPEG.
+fn beside_pictures(header: &Header, pictures: usize) -> Vec<OmittedTrack> {
+    let others = header.tracks.iter().enumerate().filter(|(index, _)| *index != pictures);
+    let reason = "not served beside MJPEG; h5enc | h5mux before h5serve makes H.264 of the pictures, which has sound beside it";
+    let omitted = |(index, track): (usize, &Track)| OmittedTrack {
+        number: index as u64 + 1,
+        kind: Some(track.kind()),
+        codec: track.codec.to_string(),
+        reason: reason.into(),
+    };
+    others.map(omitted).collect()
 }
 
 /// The boxes that a stream may begin with.

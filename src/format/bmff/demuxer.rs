@@ -7,7 +7,7 @@ use super::samples::{self, Place};
 use super::splitter::decode_time;
 use crate::codec::{av1, h264, h265};
 use crate::format::Step;
-use crate::media::{Codec, Event, Header, Kind, Malformed, Packet, Timestamp, WallTime};
+use crate::media::{Codec, Event, Header, Kind, Malformed, OmittedTrack, Packet, Timestamp, WallTime, omitted_line};
 use bytes::{Bytes, BytesMut};
 use mp4_atom::Prft;
 use std::collections::VecDeque;
@@ -28,6 +28,7 @@ pub struct Demuxer {
     data_end: u64,
     next_times: Vec<(u32, u64)>,
     damage: u64,
+    omitted: Vec<OmittedTrack>,
 }
 
 impl crate::format::Demuxer for Demuxer {
@@ -37,6 +38,10 @@ impl crate::format::Demuxer for Demuxer {
 
     fn damage(&self) -> u64 {
         self.damage
+    }
+
+    fn omitted(&mut self) -> Vec<OmittedTrack> {
+        std::mem::take(&mut self.omitted)
     }
 }
 
@@ -99,12 +104,25 @@ impl Demuxer {
         }
     }
 
-    fn movie_header(&mut self, movie: Movie) -> Result<(), Malformed> {
+    fn movie_header(&mut self, mut movie: Movie) -> Result<(), Malformed> {
+        self.omitted.append(&mut movie.omitted);
         let mut places = Vec::new();
         if !movie.fragmented {
-            for (index, track) in movie.tracks.iter().enumerate() {
-                samples::places(track, index, &mut places)?;
+            let mut usable = Vec::new();
+            for track in std::mem::take(&mut movie.tracks) {
+                match samples::places(&track, usable.len(), &mut places) {
+                    Ok(()) => usable.push(track),
+                    Err(error) => {
+                        places.retain(|place| place.track < usable.len());
+                        self.omitted.push(track.omitted(error.what));
+                    }
+                }
             }
+            if usable.is_empty() {
+                let omitted = std::mem::take(&mut self.omitted);
+                return Err(malformed(format!("no track that can be read: {}", omitted_line(&omitted))));
+            }
+            movie.tracks = usable;
             places.sort_by_key(|p| p.offset);
         }
         self.places = places.into();

@@ -79,6 +79,14 @@ pub fn init(header: &Header) -> Result<Bytes, Unsupported> {
     Ok(out.into())
 }
 
+/// Whether a track can be part of an initialization segment.
+///
+/// # Errors
+/// As [`init`] of this track alone.
+pub fn check(track: &Track) -> Result<(), Unsupported> {
+    sample_entry(track).map(drop)
+}
+
 fn trex(track_id: u32) -> Trex {
     Trex { track_id, default_sample_description_index: 1, ..Default::default() }
 }

@@ -21,5 +21,5 @@ mod tests;
 
 pub use demuxer::Demuxer;
 pub use fragment::{Fragment, ProducerTime, Sample};
-pub use init::{Timeline, init, track_id};
+pub use init::{Timeline, check, init, track_id};
 pub use splitter::{Chunk, Init, InitTrack, Split, Splitter};

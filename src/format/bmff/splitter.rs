@@ -5,7 +5,7 @@ use super::boxes::{self, Head, MAX_FRAGMENT, MAX_HEADER_BOX, Peek, boxes, malfor
 use super::moof::{self, TrackFragment};
 use super::movie::{self, Movie};
 use super::shift;
-use crate::media::{Kind, Malformed, Timestamp, Track, WallTime};
+use crate::media::{Kind, Malformed, OmittedTrack, Timestamp, Track, WallTime};
 use bytes::{Bytes, BytesMut};
 use mp4_atom::Prft;
 use std::time::Duration;
@@ -47,6 +47,8 @@ pub enum Split {
 pub struct Init {
     pub bytes: Bytes,
     pub tracks: Vec<InitTrack>,
+    /// Tracks that viewers do not get.
+    pub omitted: Vec<OmittedTrack>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -172,15 +174,16 @@ impl Splitter {
     }
 
     fn init(&mut self, moov: &Bytes, head: usize) -> Result<Init, Malformed> {
-        let movie = Movie::parse(&moov.slice(head..))?;
+        let mut movie = Movie::parse(&moov.slice(head..))?;
         if !movie.fragmented {
             return Err(malformed("an ordinary MP4 file, not fragmented: put h5mux before this program"));
         }
         let tracks = movie.tracks.iter().map(|t| InitTrack { id: t.id, timescale: t.timescale, track: t.track.clone() }).collect();
         let bytes = [&self.ftyp[..], moov].concat().into();
+        let omitted = std::mem::take(&mut movie.omitted);
         self.movie = Some(movie);
         self.next_times.clear();
-        Ok(Init { bytes, tracks })
+        Ok(Init { bytes, tracks, omitted })
     }
 
     /// `None` for a chunk without anything of use.

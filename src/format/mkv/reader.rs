@@ -7,9 +7,9 @@ use super::FORMAT;
 use super::blocks::{self, BlockHeader, Frames, Lacing};
 use super::schema::{self, id};
 use super::segment::{Block, Held, Phase, Segment};
-use super::tracks::{Entry, Refused};
+use super::tracks::Entry;
 use crate::format::{self, Step, ebml};
-use crate::media::{Event, Header, MAX_TRACKS, Malformed, Packet, Timestamp, Track};
+use crate::media::{Event, Header, Malformed, OmittedTrack, Packet, Timestamp, Track, omitted_line};
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -44,6 +44,7 @@ pub struct Demuxer {
     /// A header was given out: from here on, damage is passed over.
     started: bool,
     damage: u64,
+    omitted: Vec<OmittedTrack>,
 }
 
 /// Where the front of the buffer is.
@@ -98,6 +99,10 @@ impl format::Demuxer for Demuxer {
 
     fn damage(&self) -> u64 {
         self.damage
+    }
+
+    fn omitted(&mut self) -> Vec<OmittedTrack> {
+        std::mem::take(&mut self.omitted)
     }
 }
 
@@ -355,8 +360,10 @@ impl Demuxer {
         let (ready, missing): (Vec<_>, Vec<_>) = self.segment.entries.drain(..).partition(Entry::is_ready);
         self.segment.entries = ready;
         for entry in missing {
-            tracing::warn!(track = entry.number, "Matroska: {} without parameter sets is left out", entry.track.codec);
-            self.segment.refused.push(Refused { number: entry.number, what: "no parameter sets".into() });
+            let (kind, codec) = (Some(entry.track.kind()), entry.track.codec.to_string());
+            let track = OmittedTrack { number: entry.number, kind, codec, reason: "no parameter sets came".into() };
+            self.omitted.push(track.clone());
+            self.segment.refused.push(track);
         }
         self.play();
     }
@@ -367,17 +374,13 @@ impl Demuxer {
             return Ok(());
         }
         if self.segment.entries.is_empty() {
-            let refused: Vec<_> = self.segment.refused.iter().map(|r| format!("track {}: {}", r.number, r.what)).take(MAX_TRACKS).collect();
-            let why = if refused.is_empty() {
-                "Cluster before any Tracks".into()
-            } else {
-                format!("no track that is understood: {}", refused.join(", "))
+            let why = match &self.segment.refused[..] {
+                [] => "Cluster before any Tracks".into(),
+                refused => format!("no track that can be read: {}", omitted_line(refused)),
             };
             return Err(Malformed::new(FORMAT, why).at(at));
         }
-        for Refused { number, what } in &self.segment.refused {
-            tracing::info!(track = number, "Matroska: track is left out: {what}");
-        }
+        self.omitted.extend_from_slice(&self.segment.refused);
         if self.segment.entries.iter().all(Entry::is_ready) {
             self.play();
         } else {
@@ -765,7 +768,7 @@ mod tests {
         assert_eq!(refused(b"\xA3\x80"), "Matroska: byte 0: no EBML header");
         let nothing = foreign(|out| ebml::put(out, id::CODEC_ID, b"S_TEXT/UTF8"), |out| ebml::put(out, id::CLUSTER, &[]));
         assert!(
-            refused(&nothing).ends_with("no track that is understood: track 5: S_TEXT/UTF8 (neither video nor audio)"),
+            refused(&nothing).ends_with("no track that can be read: track 5 (S_TEXT/UTF8): neither video nor audio"),
             "{}",
             refused(&nothing)
         );

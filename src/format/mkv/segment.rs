@@ -3,9 +3,9 @@
 use super::FORMAT;
 use super::blocks::Lacing;
 use super::schema::{self, id};
-use super::tracks::{self, Entry, Refused};
+use super::tracks::{self, Entry};
 use crate::format::ebml;
-use crate::media::{MAX_TRACKS, Malformed, Timestamp, WallTime};
+use crate::media::{MAX_TRACKS, Malformed, OmittedTrack, Timestamp, WallTime};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub struct Segment {
     /// The tag [`schema::TIME_ZERO_UTC`].
     pub time_zero: Option<WallTime>,
     pub entries: Vec<Entry>,
-    pub refused: Vec<Refused>,
+    pub refused: Vec<OmittedTrack>,
     /// The Tracks element that these come from.
     pub tracks: Bytes,
     pub cluster_time: Option<u64>,

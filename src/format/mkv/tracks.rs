@@ -5,7 +5,9 @@ use super::pictures::Pictures;
 use super::schema::{self, ChromaOrder, id};
 use crate::codec::{self, aac, av1, flac, h264, h265, nal, opus};
 use crate::format::{MAX_PICTURE, ebml};
-use crate::media::{AudioParams, Codec, Colour, Malformed, Params, PixelFormat, Rate, SampleFormat, Track, VideoParams};
+use crate::media::{
+    AudioParams, Codec, Colour, Kind, Malformed, OmittedTrack, Params, PixelFormat, Rate, SampleFormat, Track, VideoParams,
+};
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -46,10 +48,10 @@ pub enum NalCodec {
 }
 
 /// Reads one TrackEntry. `Err`: not for us; the words say why.
-pub fn entry(data: &[u8]) -> Result<Entry, Refused> {
+pub fn entry(data: &[u8]) -> Result<Entry, OmittedTrack> {
     let fields = Fields::read(data);
-    let refuse = |why: &str| Refused { number: fields.number, what: format!("{} ({why})", fields.codec_id) };
-    let Some(encodings) = &fields.encodings else { return Err(refuse("encrypted or compressed in a way that is not supported")) };
+    let refuse = |why: &str| fields.omitted(why);
+    let encodings = fields.encodings.as_ref().map_err(|why| refuse(why))?;
     let config = fields.config().ok_or_else(|| refuse("damaged CodecPrivate"))?;
     let (mut track, form) = match fields.track_type {
         schema::VIDEO_TRACK => fields.video(config).map_err(refuse)?,
@@ -62,19 +64,11 @@ pub fn entry(data: &[u8]) -> Result<Entry, Refused> {
     Ok(Entry { number: fields.number, track, form, encodings, delay })
 }
 
-/// A track that is passed over.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    pub number: u64,
-    pub what: String,
-}
-
 /// Bits of ContentEncodingScope (RFC 9559, section 5.1.4.1.31.1.2).
 const ALL_FRAMES: u64 = 1;
 const CODEC_PRIVATE: u64 = 2;
 
 /// The elements of a TrackEntry as they stand there.
-#[derive(Default)]
 struct Fields<'a> {
     number: u64,
     track_type: u64,
@@ -86,8 +80,8 @@ struct Fields<'a> {
     language: Option<String>,
     video: VideoFields<'a>,
     audio: AudioFields,
-    /// With their scopes, in the order in which they are undone; `None`: one that cannot be undone.
-    encodings: Option<Vec<(u64, Encoding)>>,
+    /// With their scopes, in the order in which they are undone; or why that cannot be.
+    encodings: Result<Vec<(u64, Encoding)>, &'static str>,
 }
 
 #[derive(Default)]
@@ -113,7 +107,19 @@ impl Default for AudioFields {
 
 impl<'a> Fields<'a> {
     fn read(data: &'a [u8]) -> Self {
-        let mut f = Fields { encodings: Some(Vec::new()), ..Fields::default() };
+        let mut f = Fields {
+            number: 0,
+            track_type: 0,
+            codec_id: String::new(),
+            codec_private: &[],
+            default_duration: 0,
+            codec_delay: 0,
+            name: None,
+            language: None,
+            video: VideoFields::default(),
+            audio: AudioFields::default(),
+            encodings: Ok(Vec::new()),
+        };
         let mut language = None;
         for (id, data) in ebml::children(data) {
             match id {
@@ -134,6 +140,15 @@ impl<'a> Fields<'a> {
         }
         f.language = f.language.or(language);
         f
+    }
+
+    fn omitted(&self, reason: &str) -> OmittedTrack {
+        let kind = match self.track_type {
+            schema::VIDEO_TRACK => Some(Kind::Video),
+            schema::AUDIO_TRACK => Some(Kind::Audio),
+            _ => None,
+        };
+        OmittedTrack { number: self.number, kind, codec: self.codec_id.clone(), reason: reason.into() }
     }
 
     /// CodecPrivate with its encodings undone.
@@ -164,7 +179,7 @@ impl<'a> Fields<'a> {
                 b"H264" | b"h264" | b"avc1" | b"X264" | b"x264" => self.nal(NalCodec::H264, Bytes::new()),
                 fourcc => self.raw(schema::pixel_format(fourcc).ok_or("of a fourcc that is not known here")?),
             },
-            _ => Err("no codec of ours"),
+            _ => Err("not a codec that is read here"),
         }
     }
 
@@ -227,7 +242,7 @@ impl<'a> Fields<'a> {
                 0 | 32 => Ok((plain(Codec::Pcm(SampleFormat::F32))?, Form::Canonical)),
                 _ => Err("of a depth that is not known here"),
             },
-            _ => Err("no codec of ours"),
+            _ => Err("not a codec that is read here"),
         }
     }
 
@@ -369,18 +384,19 @@ fn audio_fields(data: &[u8]) -> AudioFields {
 }
 
 /// Section 5.1.4.1.31: the last in ContentEncodingOrder is undone first.
-fn content_encodings(data: &[u8]) -> Option<Vec<(u64, Encoding)>> {
+fn content_encodings(data: &[u8]) -> Result<Vec<(u64, Encoding)>, &'static str> {
     /// More are not of this world.
     const MAX: usize = 8;
     let encodings = ebml::children(data).filter(|(id, _)| *id == id::CONTENT_ENCODING).take(MAX);
-    let mut all: Vec<_> = encodings.map(|(_, data)| content_encoding(data)).collect::<Option<_>>()?;
+    let mut all: Vec<_> = encodings.map(|(_, data)| content_encoding(data)).collect::<Result<_, _>>()?;
     all.sort_by_key(|(order, ..)| std::cmp::Reverse(*order));
-    Some(all.into_iter().map(|(_, scope, encoding)| (scope, encoding)).collect())
+    Ok(all.into_iter().map(|(_, scope, encoding)| (scope, encoding)).collect())
 }
 
-/// Order, scope and what was done; `None` for encryption, bzip2 and LZO.
-fn content_encoding(data: &[u8]) -> Option<(u64, u64, Encoding)> {
+/// Order, scope and what was done; or why it cannot be undone.
+fn content_encoding(data: &[u8]) -> Result<(u64, u64, Encoding), &'static str> {
     const COMPRESSION: u64 = 0;
+    const ENCRYPTION: u64 = 1;
     let (mut order, mut scope, mut kind, mut algorithm, mut settings) = (0, ALL_FRAMES, COMPRESSION, 0, &[][..]);
     for (id, data) in ebml::children(data) {
         match id {
@@ -402,9 +418,10 @@ fn content_encoding(data: &[u8]) -> Option<(u64, u64, Encoding)> {
     let encoding = match (kind, algorithm) {
         (COMPRESSION, 0) => Encoding::Zlib,
         (COMPRESSION, 3) => Encoding::HeaderStripping(Bytes::copy_from_slice(settings)),
-        _ => return None,
+        (ENCRYPTION, _) => return Err("encrypted"),
+        _ => return Err("compressed in a way that is not read here"),
     };
-    Some((order, scope, encoding))
+    Ok((order, scope, encoding))
 }
 
 impl Entry {
