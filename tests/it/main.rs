@@ -27,6 +27,9 @@ mod omitted;
 /// The server over real sockets: routes, protocol, hostile and slow clients, inputs that end.
 mod serve;
 
+/// The control endpoint: hostile clients, and nothing left to serve them with.
+mod control;
+
 /// What is written down agrees with the code.
 mod manual;
 

@@ -161,6 +161,7 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     if !args.common.quiet {
         server.addresses().iter().for_each(|address| eprintln!("{address}"));
     }
+    cx.control.allow_hosts(args.host.iter().cloned());
     report::start(&server, &cx);
     let stopper = server.stopper();
     let readers = start_readers(&server, inputs, &args, &cx)?;
@@ -247,7 +248,7 @@ impl Args {
             max_viewers: self.max_viewers as usize,
             threads: usize::from(self.threads),
             events: events.map(events::Writing::events).unwrap_or_default(),
-            policy: Policy { cors: self.cors.clone(), hosts: self.host.iter().cloned().chain(own_names()).collect() },
+            policy: Policy { cors: self.cors.clone(), hosts: self.host.iter().cloned().chain(cli::control::own_names()).collect() },
         }
     }
 }
@@ -256,15 +257,6 @@ impl Args {
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.strip_suffix('s').unwrap_or(text).parse::<f64>().ok();
     seconds.filter(|s| (0.1..=3600.0).contains(s)).map(Duration::from_secs_f64).ok_or_else(|| "expected 0.1 to 3600 seconds".into())
-}
-
-/// This machine's own name, alone and as mDNS and home routers give it out.
-fn own_names() -> Vec<String> {
-    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    if name.is_empty() {
-        return vec![];
-    }
-    [".local", ".lan", ".home.arpa"].iter().map(|domain| format!("{name}{domain}")).chain([name.clone()]).collect()
 }
 
 /// A viewer is a file descriptor: as many as the system lets us have.

@@ -1,11 +1,16 @@
-//! The control endpoint: small HTTP answers about one program, on its own port and thread, by tiny_http.
+//! The control endpoint: small HTTP answers about one program, on its own port and threads.
 //!
 //! It is meant for the people who run the program, on this machine or a network of theirs: it streams nothing, and its
-//! port should never be public. It still answers when the data path hangs. A body is at most [`MAX_BODY`] bytes: so
-//! much tiny_http has read before it hands a request over, and a slow client cannot hold up the others.
+//! port should never be public. It still answers when the data path or one of its own handlers hangs, and when descriptors have run out
+//! for a while.
 //!
-//! What tiny_http 0.12 needs to be guarded from: an error of `accept` ends its loop for good (see `serve`), and an unread
-//! body is allocated at its declared length when the request is dropped (see [`MAX_DRAIN`]).
+//! [`door`] accepts and bounds; [`head`] takes requests apart; [`judge`] says who may ask; [`lanes`] hands over to tiny_http, which
+//! runs the handlers.
+
+mod door;
+mod head;
+mod judge;
+mod lanes;
 
 use super::Stats;
 use anyhow::Context as _;
@@ -14,22 +19,15 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tiny_http::{Header, Request, Response, Server};
+use tiny_http::{Header, Response};
 
-/// Longest body of a request, in bytes.
+/// Longest body of a request, in bytes: so much tiny_http has read before it hands a request over.
 pub const MAX_BODY: usize = 1024;
-
-/// Longest declared body that is read and thrown away, in bytes. tiny_http does so when a request is dropped, into one
-/// buffer of the declared length: at 2^60 that would abort the program.
-const MAX_DRAIN: usize = 1 << 20;
 
 /// A client that does not take its answer for so long loses it.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long the connections of a server that stopped accepting are still served.
-const LAST_ORDERS: Duration = Duration::from_secs(30);
 
 /// Where to listen: a port, an address and port, or a name and port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +87,7 @@ impl Reply {
     }
 }
 
-type Handler = Box<dyn Fn(&[u8]) -> Reply + Send + Sync>;
+type Handler = Arc<dyn Fn(&[u8]) -> Reply + Send + Sync>;
 
 struct Route {
     method: &'static str,
@@ -101,20 +99,28 @@ struct Route {
 #[derive(Clone, Default)]
 pub struct Control {
     routes: Arc<Mutex<Vec<Route>>>,
+    /// Names that a Host may have, besides addresses and localhost.
+    names: Arc<Mutex<Vec<String>>>,
 }
 
 impl Control {
     /// Adds a route of the program's own; `handler` gets the body, of at most [`MAX_BODY`] bytes.
     pub fn route(&self, method: &'static str, path: &'static str, handler: impl Fn(&[u8]) -> Reply + Send + Sync + 'static) {
-        self.lock().push(Route { method, path, handler: Box::new(handler) });
+        lock(&self.routes).push(Route { method, path, handler: Arc::new(handler) });
     }
 
-    /// Listens and answers, in a thread of its own, until the program ends. Gives the address that was bound.
+    /// Lets requests name this machine so, or in any way with `*`.
+    pub fn allow_hosts(&self, names: impl IntoIterator<Item = String>) {
+        lock(&self.names).extend(names);
+    }
+
+    /// Listens and answers, in threads of its own, until the program ends. Gives the address that was bound.
     pub(super) fn listen(&self, address: &Address, stats: Arc<Stats>) -> anyhow::Result<SocketAddr> {
         let listener = bind(address)?;
         let bound = listener.local_addr()?;
         self.add_common_routes(stats);
-        serve(self.clone(), listener)?;
+        self.allow_hosts(own_names().into_iter().chain([address.host.clone()]));
+        door::open(listener, self.clone())?;
         Ok(bound)
     }
 
@@ -132,31 +138,50 @@ impl Control {
         self.route("GET", "/stats", move |_| Reply::json(&stats.json()));
     }
 
-    /// The answer to one request.
+    /// The answer to one request. A handler runs without any lock of ours.
     fn reply(&self, method: &str, path: &str, body: &[u8]) -> Reply {
-        let routes = self.lock();
-        let method = if method == "HEAD" { "GET" } else { method };
-        let here = || routes.iter().filter(|r| r.path == path);
-        match here().find(|r| r.method == method) {
-            Some(route) => (route.handler)(body),
-            None if here().next().is_some() => {
-                let methods: Vec<_> = here().map(|r| r.method).collect();
-                Reply::text(405, format!("{path} takes {}", methods.join(", ")))
-            }
-            None => {
-                let known: Vec<_> = routes.iter().map(|r| format!("{} {}", r.method, r.path)).collect();
-                Reply::text(404, format!("there is: {}", known.join(", ")))
-            }
+        match self.handler(method, path) {
+            Ok(handler) => handler(body),
+            Err(reply) => reply,
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Route>> {
-        self.routes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn handler(&self, method: &str, path: &str) -> Result<Handler, Reply> {
+        let routes = lock(&self.routes);
+        let here = || routes.iter().filter(|r| r.path == path);
+        if let Some(route) = here().find(|r| r.method == method) {
+            return Ok(Arc::clone(&route.handler));
+        }
+        let names =
+            |routes: &mut dyn Iterator<Item = &Route>| routes.map(|r| format!("{} {}", r.method, r.path)).collect::<Vec<_>>().join(", ");
+        Err(if here().next().is_some() {
+            Reply::text(405, format!("there is: {}", names(&mut here())))
+        } else {
+            Reply::text(404, format!("there is: {}", names(&mut routes.iter())))
+        })
+    }
+
+    fn names(&self) -> Vec<String> {
+        lock(&self.names).clone()
     }
 }
 
+/// A poisoned lock only means that a thread died; what it guards is whole all the same.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// This machine's own name, alone and as mDNS and home routers give it out.
+pub fn own_names() -> Vec<String> {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    if name.is_empty() {
+        return vec![];
+    }
+    [".local", ".lan", ".home.arpa"].iter().map(|domain| format!("{name}{domain}")).chain([name.clone()]).collect()
+}
+
 /// A listener whose accepted sockets inherit (Linux): no Nagle delay, a limit on the time to take an answer, and an end
-/// of connections whose peer is gone. A receive timeout would end `accept` too, and with it tiny_http's loop.
+/// of connections whose peer is gone.
 fn bind(address: &Address) -> anyhow::Result<TcpListener> {
     let resolved = match address.host.parse::<IpAddr>() {
         Ok(ip) => SocketAddr::new(ip, address.port),
@@ -165,7 +190,7 @@ fn bind(address: &Address) -> anyhow::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(resolved), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.bind(&resolved.into())?;
-    socket.listen(16)?;
+    socket.listen(64)?;
     let options = SockRef::from(&socket);
     options.set_tcp_nodelay(true)?;
     options.set_write_timeout(Some(SEND_TIMEOUT))?;
@@ -173,81 +198,15 @@ fn bind(address: &Address) -> anyhow::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Answers the requests of one tiny_http server. Its accept loop ends for good at the first error, such as too many open
-/// files: then another server takes over the same socket, and this one serves the connections that it has.
-fn serve(control: Control, listener: TcpListener) -> anyhow::Result<()> {
-    let next = listener.try_clone()?;
-    let server = Server::from_listener(listener, None).map_err(|e| io::Error::other(e.to_string()))?;
-    std::thread::Builder::new().name("control".into()).spawn(move || {
-        while let Ok(request) = server.recv() {
-            answer(&control, request);
-        }
-        std::thread::sleep(Duration::from_secs(1));
-        if let Err(error) = serve(control.clone(), next) {
-            tracing::warn!("control endpoint is gone: {error:#}");
-        }
-        while let Ok(Some(request)) = server.recv_timeout(LAST_ORDERS) {
-            answer(&control, request);
-        }
-    })?;
-    Ok(())
-}
-
-fn answer(control: &Control, mut request: Request) {
-    let path = request.url().split('?').next().unwrap_or_default().to_owned();
-    let method = request.method().as_str().to_owned();
-    if request.body_length().is_some_and(|n| n > MAX_DRAIN) {
-        return abandon(request);
-    }
-    if let Some(refusal) = refusal(&request) {
-        // tiny_http reads the rest of an unread body before it closes: that may take for ever, so not in this thread.
-        _ = std::thread::Builder::new().spawn(move || send(request, refusal));
-        return;
-    }
-    let mut body = Vec::new();
-    let reply = match request.as_reader().read_to_end(&mut body) {
-        Ok(_) => control.reply(&method, &path, &body),
-        Err(error) => Reply::text(400, error.to_string()),
-    };
-    send(request, reply);
-}
-
-/// Why a request is not even looked at.
-fn refusal(request: &Request) -> Option<Reply> {
-    let has = |name: &'static str| request.headers().iter().any(|h| h.field.equiv(name));
-    let reads_only = matches!(request.method().as_str(), "GET" | "HEAD");
-    if has("Transfer-Encoding") || has("Upgrade") || has("Expect") {
-        Some(Reply::text(411, "send a Content-Length and a plain body"))
-    } else if request.body_length().is_some_and(|n| n > MAX_BODY) {
-        Some(Reply::text(413, format!("a body is at most {MAX_BODY} bytes")))
-    } else if has("Origin") && !reads_only {
-        // Browsers send it: a web page that somebody looks at must not change what runs on this machine.
-        Some(Reply::text(403, "not from a web page"))
-    } else {
-        None
-    }
-}
-
-fn send(request: Request, reply: Reply) {
-    if let Err(error) = request.respond(response(reply)) {
-        tracing::debug!("control endpoint: {error}");
-    }
-}
-
-/// Answers a request whose body must not be drained, and never lets go of its connection: one descriptor and one idle
-/// thread are the price of each such request. `upgrade` is the only answer that gives the reader out of the request.
-fn abandon(request: Request) {
-    tracing::warn!("control endpoint: a request declares a body of {} bytes", request.body_length().unwrap_or(0));
-    let refusal = Reply::text(413, format!("a body is at most {MAX_BODY} bytes"));
-    std::mem::forget(request.upgrade("HTTP/1.1", response(refusal)));
-}
-
-fn response(reply: Reply) -> Response<io::Cursor<Vec<u8>>> {
+/// A reply as tiny_http sends it: whole, never in chunks.
+fn response(reply: &Reply) -> Response<io::Cursor<Vec<u8>>> {
     let header = |name: &str, value: &str| Header::from_bytes(name, value).expect("ASCII constants make a header");
-    Response::from_string(reply.body)
+    Response::from_string(reply.body.as_str())
+        .with_chunked_threshold(usize::MAX)
         .with_status_code(reply.status)
         .with_header(header("Content-Type", reply.content_type))
         .with_header(header("Cache-Control", "no-store"))
+        .with_header(header("X-Content-Type-Options", "nosniff"))
 }
 
 #[cfg(test)]
@@ -274,7 +233,7 @@ mod tests {
     }
 
     fn get(to: SocketAddr, path: &str) -> String {
-        ask(to, &format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
+        ask(to, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
     }
 
     #[test]
@@ -299,7 +258,7 @@ mod tests {
         assert!(get(to, "/metrics?x=1").contains("h5test_input_frames_total{kind=\"video\"} 1"));
         assert!(get(to, "/stats").contains("\"program\":\"h5test\""));
         assert!(get(to, "/").starts_with("HTTP/1.1 404"));
-        assert!(ask(to, "PUT /stats HTTP/1.0\r\n\r\n").starts_with("HTTP/1.0 405"));
+        assert!(ask(to, "PUT /stats HTTP/1.0\r\n\r\n").starts_with("HTTP/1.1 405"));
     }
 
     #[test]
@@ -307,7 +266,13 @@ mod tests {
         let (control, _, to) = endpoint();
         control.route("PUT", "/bitrate", |body| Reply::text(200, format!("got {}", String::from_utf8_lossy(body))));
         let put = |head: &str, body: &str| {
-            ask(to, &format!("PUT /bitrate HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{head}Content-Length: {}\r\n\r\n{body}", body.len()))
+            ask(
+                to,
+                &format!(
+                    "PUT /bitrate HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{head}Content-Length: {}\r\n\r\n{body}",
+                    body.len()
+                ),
+            )
         };
         assert!(put("", "2M").ends_with("got 2M\n"));
         assert!(put("", &"x".repeat(MAX_BODY + 1)).starts_with("HTTP/1.1 413"));
@@ -321,13 +286,78 @@ mod tests {
         let mut waiting: Vec<_> = [10, 5000, 1 << 20, 1 << 60].map(|length: u64| begin(to, length)).into();
         let (told, _) = (waiting.pop().unwrap(), waiting);
         assert!(first_line(&told).starts_with("HTTP/1.1 413"));
-        told.shutdown(std::net::Shutdown::Both).unwrap();
         assert!(get(to, "/stats").starts_with("HTTP/1.1 200"));
+    }
+
+    #[test]
+    fn a_connection_stays_for_more_requests() {
+        let (control, _, to) = endpoint();
+        control.route("PUT", "/bitrate", |body| Reply::text(200, String::from_utf8_lossy(body)));
+        let put = |n: usize| {
+            format!(
+                "PUT /bitrate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n{}\r\n{n}",
+                if n < 9 { "" } else { "Connection: close\r\n" }
+            )
+        };
+        let answers = ask(to, &(0..10).map(put).collect::<String>());
+        assert_eq!(answers.matches("HTTP/1.1 200").count(), 10, "{answers}");
+        assert!((0..10).map(|n| answers.find(&format!("\r\n\r\n{n}\n")).unwrap()).is_sorted());
+        let head = ask(to, "HEAD /stats HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        assert!(head.starts_with("HTTP/1.1 200") && head.ends_with("\r\n\r\n") && head.contains("Content-Length: "), "{head}");
+    }
+
+    #[test]
+    fn a_handler_that_hangs_holds_up_no_numbers() {
+        let (control, stats, to) = endpoint();
+        stats.input.count(Kind::Video, 10);
+        stats.sample();
+        let (go, hanging) = std::sync::mpsc::channel::<()>();
+        let hanging = Mutex::new(hanging);
+        control.route("PUT", "/hang", move |_| {
+            _ = hanging.lock().unwrap().recv();
+            Reply::done()
+        });
+        control.route("PUT", "/die", |_| panic!("planted"));
+        let asks: Vec<_> = (0..5)
+            .map(|_| {
+                let mut stream = TcpStream::connect(to).unwrap();
+                stream.write_all(b"PUT /hang HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n").unwrap();
+                stream
+            })
+            .collect();
+        for path in ["/healthz", "/metrics", "/stats", "/healthz", "/metrics", "/stats"] {
+            assert!(get(to, path).starts_with("HTTP/1.1 200"), "{path}");
+        }
+        // Two hang, for the others there is no place.
+        let lines: Vec<String> = asks.iter().map(|stream| first_line(stream)).collect();
+        assert!(lines.iter().all(|l| l.starts_with("HTTP/1.1 504") || l.starts_with("HTTP/1.1 503")), "{lines:?}");
+        drop(go);
+        let again = |path: &str| ask(to, &format!("PUT {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
+        assert!(again("/hang").starts_with("HTTP/1.1 204"), "what hung is free again");
+        for _ in 0..5 {
+            assert!(again("/die").starts_with("HTTP/1.1 500"));
+        }
+        assert!(again("/hang").starts_with("HTTP/1.1 204"));
+    }
+
+    #[test]
+    fn other_names_are_not_answered() {
+        let (control, _, to) = endpoint();
+        control.route("PUT", "/bitrate", |_| Reply::done());
+        let asked = |host: &str| ask(to, &format!("GET /stats HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"));
+        assert!(asked("evil.example").starts_with("HTTP/1.1 421"));
+        assert!(asked("evil.example#.localhost").starts_with("HTTP/1.1 421"));
+        assert!(asked(&to.to_string()).starts_with("HTTP/1.1 200"));
+        control.allow_hosts(["evil.example".to_owned()]);
+        assert!(asked("evil.example:80").starts_with("HTTP/1.1 200"));
+        let mut stream = TcpStream::connect(to).unwrap();
+        stream.write_all(b"PUT /bitrate HTTP/1.1\r\nHost: localhost\r\nOrigin: http://caf\xe9\r\nContent-Length: 2\r\n\r\n2M").unwrap();
+        assert!(first_line(&stream).starts_with("HTTP/1.1 403"));
     }
 
     fn begin(to: SocketAddr, length: u64) -> TcpStream {
         let mut stream = TcpStream::connect(to).unwrap();
-        write!(stream, "PUT /bitrate HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n").unwrap();
+        write!(stream, "PUT /bitrate HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n").unwrap();
         stream
     }
 
