@@ -4,8 +4,8 @@ use anyhow::Context as _;
 use h5live::cli::{self, Reply};
 use h5live::encode::{self, AudioCodec, Gop, Live, Options, Size, Stage, VideoCodec, parse_bitrate};
 use h5live::format::Timing;
-use h5live::media::{Event, Header, Rate, SystemClock};
-use h5live::pipe::{Backlog, InputFormat, Late, Reader, ReaderOptions, Writer, stdio};
+use h5live::media::{Event, Header, OverflowPolicy, Rate, SystemClock};
+use h5live::pipe::{Backlog, InputFormat, Reader, ReaderOptions, Writer, stdio};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -189,9 +189,8 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     routes(&cx.control, &live);
     let encoder = Encoder { stage: Stage::new(args.options(), Arc::clone(&live), sink(writer, &cx)), live, header: None, cx };
     match args.late.late {
-        cli::Late::Block => encoder.in_step(reader),
-        cli::Late::Drop => encoder.behind(reader, Backlog::new(Late::Drop)),
-        cli::Late::Exit => encoder.behind(reader, Backlog::new(Late::Exit)),
+        OverflowPolicy::Block => encoder.in_step(reader),
+        late => encoder.behind(reader, Backlog::new(late)),
     }
 }
 

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use h5live::cli;
 use h5live::format::Timing;
 use h5live::media::{Event, Header, NoSource, Packet, Rate, SystemClock, WallTime};
-use h5live::mux::{Chunk, Fragment, Late, MuxOptions, Muxer, Outlet};
+use h5live::mux::{Chunk, Fragment, MuxOptions, Muxer, Outlet};
 use h5live::pipe::{InputFormat, Reader, ReaderOptions, Said, stdio};
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -102,13 +102,8 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     };
     let clock = Arc::new(SystemClock::default());
     let mut reader = Reader::new(input, ReaderOptions { name: name.clone(), format: args.input_format, timing, clock });
-    let late = match args.late.late {
-        cli::Late::Block => Late::Block,
-        cli::Late::Drop => Late::Drop,
-        cli::Late::Exit => Late::Exit,
-    };
     let options = MuxOptions { fragment: args.fragment, prft: !args.no_clock };
-    let mut outlet = Outlet::new(output, late);
+    let mut outlet = Outlet::new(output, args.late.late);
     if stored {
         outlet = outlet.stored();
     }

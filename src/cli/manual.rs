@@ -225,8 +225,8 @@ mod tests {
             late: super::super::LateArg,
         }
         use clap::Parser;
-        assert_eq!(Dropping::parse_from(["h5cap"]).late.late, super::super::Late::Drop);
+        assert_eq!(Dropping::parse_from(["h5cap"]).late.late, crate::media::OverflowPolicy::Drop);
         let args = Args::parse_from(["h5cat", "x"]);
-        assert_eq!((args.late.late, args.common.quiet), (super::super::Late::Block, false));
+        assert_eq!((args.late.late, args.common.quiet), (crate::media::OverflowPolicy::Block, false));
     }
 }

@@ -33,6 +33,7 @@
 mod console;
 pub mod control;
 pub mod exit;
+mod late;
 mod log;
 pub mod manual;
 mod meter;
@@ -42,6 +43,7 @@ mod stop;
 
 pub use control::{Control, Reply};
 pub use exit::usage;
+pub use late::LateArg;
 pub use log::LogFormat;
 pub use manual::Manual;
 pub use stats::{Counter, Gauge, Histogram, Stats};
@@ -78,26 +80,6 @@ pub struct Common {
     /// Print the manual page or a shell's completions
     #[arg(long, help_heading = HEADING, value_enum, value_name = "WHAT", hide = true, exclusive = true)]
     generate: Option<manual::Generate>,
-}
-
-/// The argument `--late`; flatten it into the program's own. The default is `block`; another one is set with
-/// `#[command(mut_arg("late", |a| a.default_value("drop")))]`.
-#[derive(clap::Args, Clone, Copy, Debug)]
-pub struct LateArg {
-    /// What to do when the next program is too slow
-    #[arg(long, value_enum, value_name = "POLICY", default_value_t = Late::Block)]
-    pub late: Late,
-}
-
-/// What to do when the next program is too slow for the source.
-#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Late {
-    /// Drop the oldest raw or MJPEG picture, or the rest of a group of pictures, and count it
-    Drop,
-    /// Wait, and let the source wait
-    Block,
-    /// End with exit code 1
-    Exit,
 }
 
 /// What a program's `run` gets besides its arguments.

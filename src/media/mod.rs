@@ -3,6 +3,7 @@
 mod clock;
 mod error;
 mod omitted;
+mod overflow;
 mod packet;
 mod shape;
 mod time;
@@ -11,7 +12,8 @@ mod track;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{Malformed, NoSource, Unsupported};
 pub use omitted::{OmittedTrack, omitted_line};
-pub use packet::{Event, Header, Packet};
+pub use overflow::{MAX_AUDIO_LAG, MAX_VIDEO_LAG, MAX_WAITING, OverflowPolicy};
+pub use packet::{Event, Header, PACKET_COST, Packet};
 pub use shape::{Orientation, SampleAspect};
 pub use time::{Rate, Timestamp, WallTime};
 pub use track::{AudioParams, Codec, Colour, Kind, MAX_TRACKS, Params, PixelFormat, SampleFormat, Track, VideoParams};

@@ -32,6 +32,17 @@ pub struct Packet {
     pub data: Bytes,
 }
 
+/// What a packet takes in memory besides its data, in bytes: itself, its place in a queue and the head of its allocation. Packets of a
+/// byte each would defeat a bound on data alone.
+pub const PACKET_COST: usize = 128;
+
+impl Packet {
+    /// What it takes in memory, in bytes.
+    pub fn cost(&self) -> usize {
+        self.data.len() + PACKET_COST
+    }
+}
+
 /// What a reader yields and a writer takes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {

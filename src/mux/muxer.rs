@@ -3,7 +3,7 @@
 use super::timing::{FrameDuration, SampleTimes};
 use crate::codec::{self, DecodeTimes, h264, h265};
 use crate::format::bmff::{self, ProducerTime, Sample, Timeline};
-use crate::media::{Codec, Header, Kind, Malformed, OmittedTrack, Packet, Track, Unsupported, WallTime};
+use crate::media::{Codec, Header, Kind, Malformed, OmittedTrack, PACKET_COST, Packet, Timestamp, Track, Unsupported, WallTime};
 use bytes::{BufMut, Bytes, BytesMut};
 use std::fmt;
 use std::str::FromStr;
@@ -72,6 +72,9 @@ pub struct Chunk {
     /// A decoder can start at its first frame.
     pub key: bool,
     pub frames: u32,
+    /// Decode time of its first frame, and the end of its last one.
+    pub start: Timestamp,
+    pub end: Timestamp,
 }
 
 /// A pending chunk is cut at this size or length, whatever [`Fragment`] says.
@@ -354,9 +357,19 @@ impl Output {
         };
         let head = fragment.head(&mut heads.room);
         let frames = pending.samples.len() as u32;
+        let last = pending.samples.last().map_or(0, |sample| sample.duration);
+        let (start, end) = (self.timeline.micros(pending.start), self.timeline.micros(pending.last.saturating_add(last.into())));
         pending.samples.clear();
         pending.bytes = 0;
-        Some(Chunk { head, data: std::mem::take(&mut pending.data), kind: self.track.kind(), key, frames })
+        Some(Chunk {
+            head,
+            data: std::mem::take(&mut pending.data),
+            kind: self.track.kind(),
+            key,
+            frames,
+            start: Timestamp(start),
+            end: Timestamp(end),
+        })
     }
 }
 
@@ -409,7 +422,7 @@ impl Pending {
         let offset = i128::from(frame.presentation_time) - i128::from(frame.decode_time);
         let composition_offset = offset.clamp(i128::from(i32::MIN), i128::from(i32::MAX)) as i32;
         self.samples.push(Sample { size, duration: frame.duration, composition_offset, key: frame.key });
-        self.bytes += u64::from(size);
+        self.bytes += u64::from(size) + PACKET_COST as u64;
         self.data.extend(sets);
         self.data.push(data);
     }

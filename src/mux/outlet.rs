@@ -1,29 +1,26 @@
 //! Where chunks leave: those that came in together by one `writev`; and what happens when the next program is slower than the camera.
 
-use super::{Chunk, Late};
-use crate::media::Kind;
+use super::Chunk;
+use crate::media::{Kind, MAX_AUDIO_LAG, MAX_VIDEO_LAG, MAX_WAITING, OverflowPolicy, PACKET_COST, Timestamp};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-/// What may wait for the next program, beyond what the pipe itself holds: two seconds at 16 Mbit/s.
-const MAX_WAITING: usize = 4 << 20;
-
 /// What is gathered for one `writev`: as much as a pipe holds.
 const GATHERED: usize = 64 << 10;
 /// The same where nothing is live: fewer calls, and the next program is woken less often.
 const STORED: usize = 256 << 10;
 
-/// The next program did not keep up, and [`Late::Exit`] was asked for.
+/// The next program did not keep up, and [`OverflowPolicy::Exit`] was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the next program is too slow: {0} bytes wait for it")]
 pub struct TooSlow(pub usize);
 
 /// The end of the stage. Chunks are gathered up to a [`flush`](Outlet::flush), which is due whenever the stage may wait for more.
 pub struct Outlet<W: Write + Send + 'static> {
-    late: Late,
+    late: OverflowPolicy,
     end: End<W>,
     /// Video is dropped until the next chunk that a decoder can start at.
     dropping: bool,
@@ -37,9 +34,9 @@ enum End<W> {
 }
 
 impl<W: Write + Send + 'static> Outlet<W> {
-    /// With [`Late::Block`], `out` is written in place; else by a thread of its own behind a bounded queue. `out` should not buffer.
-    pub fn new(mut out: W, late: Late) -> Outlet<W> {
-        let end = if late == Late::Block {
+    /// With [`OverflowPolicy::Block`], `out` is written in place; else by a thread of its own behind a bounded queue. `out` should not buffer.
+    pub fn new(mut out: W, late: OverflowPolicy) -> Outlet<W> {
+        let end = if late == OverflowPolicy::Block {
             End::Direct { out, gathered: Vec::new(), bytes: 0, most: GATHERED }
         } else {
             let queue = Arc::new(Queue::default());
@@ -62,19 +59,18 @@ impl<W: Write + Send + 'static> Outlet<W> {
     /// # Errors
     /// Of the output, possibly of an earlier write.
     pub fn init(&mut self, init: Bytes) -> io::Result<()> {
-        self.put(std::iter::once(init))
+        self.put(std::iter::once(init), None)
     }
 
     /// Takes one chunk; says whether it goes out, or is dropped.
     ///
     /// # Errors
-    /// Of the output, possibly of an earlier write; [`TooSlow`] inside, with [`Late::Exit`].
+    /// Of the output, possibly of an earlier write; [`TooSlow`] inside, with [`OverflowPolicy::Exit`].
     pub fn send(&mut self, chunk: &Chunk) -> io::Result<bool> {
         if let End::Queued { queue, .. } = &self.end {
-            let waiting = queue.lock().bytes;
-            let full = waiting > MAX_WAITING;
-            if full && self.late == Late::Exit {
-                // Nobody waits any more for what the next program does not take.
+            let (full, waiting) = queue.lock().is_full(chunk);
+            if full && self.late == OverflowPolicy::Exit {
+                // What the next program does not take is not waited for any more.
                 self.end = End::GivenUp;
                 return Err(io::Error::other(TooSlow(waiting)));
             }
@@ -88,7 +84,8 @@ impl<W: Write + Send + 'static> Outlet<W> {
                 return Ok(false);
             }
         }
-        self.put(std::iter::once(&chunk.head).chain(&chunk.data).cloned()).map(|()| true)
+        let pieces = std::iter::once(&chunk.head).chain(&chunk.data).cloned();
+        self.put(pieces, Some((chunk.kind, chunk.end))).map(|()| true)
     }
 
     /// Lets go what was gathered.
@@ -125,7 +122,8 @@ impl<W: Write + Send + 'static> Outlet<W> {
         }
     }
 
-    fn put(&mut self, pieces: impl Iterator<Item = Bytes>) -> io::Result<()> {
+    /// `chunk`: kind and end of the chunk whose pieces they are.
+    fn put(&mut self, pieces: impl Iterator<Item = Bytes>, chunk: Option<(Kind, Timestamp)>) -> io::Result<()> {
         match &mut self.end {
             End::Direct { gathered, bytes, most, .. } => {
                 for piece in pieces {
@@ -135,7 +133,7 @@ impl<W: Write + Send + 'static> Outlet<W> {
                 if *bytes >= *most { self.flush() } else { Ok(()) }
             }
             End::Queued { queue, writer } => {
-                if queue.put(pieces) {
+                if queue.put(pieces, chunk) {
                     return Ok(());
                 }
                 // The writer has gone, so it has an error to tell.
@@ -176,13 +174,39 @@ struct Queue {
 
 #[derive(Default)]
 struct Waiting {
-    pieces: VecDeque<Bytes>,
-    /// With those that are being written.
+    pieces: VecDeque<Piece>,
+    /// Kinds and ends of the chunks that are being written.
+    writing: Vec<(Kind, Timestamp)>,
+    /// What waits and is being written takes so many bytes.
     bytes: usize,
     /// No more will come.
     closed: bool,
-    /// Nobody takes any more.
+    /// The writer has gone.
     abandoned: bool,
+}
+
+struct Piece {
+    bytes: Bytes,
+    /// With the last piece of a chunk: its kind and end.
+    ends: Option<(Kind, Timestamp)>,
+}
+
+impl Piece {
+    fn cost(&self) -> usize {
+        self.bytes.len() + PACKET_COST
+    }
+}
+
+impl Waiting {
+    /// Whether there is no room for `chunk`, and how many bytes wait. However large a chunk is, it may wait alone.
+    fn is_full(&self, chunk: &Chunk) -> (bool, usize) {
+        let ends = self.writing.iter().chain(self.pieces.iter().filter_map(|piece| piece.ends.as_ref()));
+        let oldest = ends.filter(|(kind, _)| *kind == chunk.kind).map(|(_, end)| *end).next();
+        let most = if chunk.kind == Kind::Video { MAX_VIDEO_LAG } else { MAX_AUDIO_LAG };
+        let size = chunk.head.len() + chunk.data.iter().map(|frame| frame.len() + PACKET_COST).sum::<usize>();
+        let over = self.bytes > 0 && self.bytes + size > MAX_WAITING;
+        (over || oldest.is_some_and(|end| chunk.start.since(end) > most), self.bytes)
+    }
 }
 
 impl Queue {
@@ -191,12 +215,16 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `false`: nobody takes any more.
-    fn put(&self, pieces: impl Iterator<Item = Bytes>) -> bool {
+    /// `false`: the writer has gone.
+    fn put(&self, pieces: impl Iterator<Item = Bytes>, chunk: Option<(Kind, Timestamp)>) -> bool {
         let mut waiting = self.lock();
-        for piece in pieces {
-            waiting.bytes += piece.len();
+        for bytes in pieces {
+            let piece = Piece { bytes, ends: None };
+            waiting.bytes += piece.cost();
             waiting.pieces.push_back(piece);
+        }
+        if let Some(last) = waiting.pieces.back_mut() {
+            last.ends = chunk;
         }
         self.changed.notify_all();
         !waiting.abandoned
@@ -213,19 +241,23 @@ impl Queue {
         loop {
             let nothing_to_do = |waiting: &mut Waiting| waiting.pieces.is_empty() && !waiting.closed;
             let mut waiting = self.changed.wait_while(self.lock(), nothing_to_do).unwrap_or_else(PoisonError::into_inner);
-            let (mut gathered, mut bytes) = (Vec::new(), 0);
+            let (mut gathered, mut bytes, mut cost) = (Vec::new(), 0, 0);
             while bytes < GATHERED
                 && let Some(piece) = waiting.pieces.pop_front()
             {
-                bytes += piece.len();
-                gathered.push(piece);
+                bytes += piece.bytes.len();
+                cost += piece.cost();
+                waiting.writing.extend(piece.ends);
+                gathered.push(piece.bytes);
             }
             drop(waiting);
             if gathered.is_empty() {
                 return out.flush();
             }
             write_all(out, &gathered)?;
-            self.lock().bytes -= bytes;
+            let mut waiting = self.lock();
+            waiting.bytes -= cost;
+            waiting.writing.clear();
         }
     }
 }
@@ -236,7 +268,13 @@ mod tests {
     use std::sync::mpsc::{Receiver, Sender, channel};
 
     fn chunk(kind: Kind, key: bool, size: usize) -> Chunk {
-        Chunk { head: Bytes::from_static(b"head"), data: vec![vec![0; size].into()], kind, key, frames: 1 }
+        at(0, kind, key, size)
+    }
+
+    /// A chunk of 40 ms.
+    fn at(millis: i64, kind: Kind, key: bool, size: usize) -> Chunk {
+        let (start, end) = (Timestamp(millis * 1000), Timestamp((millis + 40) * 1000));
+        Chunk { head: Bytes::from_static(b"head"), data: vec![vec![0; size].into()], kind, key, frames: 1, start, end }
     }
 
     /// Writes when it is told to.
@@ -254,7 +292,7 @@ mod tests {
         }
     }
 
-    fn slow(late: Late) -> (Outlet<Slow>, Sender<()>, Arc<Mutex<Vec<u8>>>) {
+    fn slow(late: OverflowPolicy) -> (Outlet<Slow>, Sender<()>, Arc<Mutex<Vec<u8>>>) {
         let (go, wait) = channel();
         let written = Arc::new(Mutex::new(Vec::new()));
         (Outlet::new(Slow(wait, Arc::clone(&written)), late), go, written)
@@ -262,12 +300,12 @@ mod tests {
 
     #[test]
     fn the_rest_of_the_group_of_pictures_is_dropped() {
-        let (mut outlet, go, written) = slow(Late::Drop);
-        let half = MAX_WAITING / 2;
+        let (mut outlet, go, written) = slow(OverflowPolicy::Drop);
+        let half = MAX_WAITING / 2 - 3 * PACKET_COST;
         let sent: Vec<bool> = [true, false, false, false]
-            .map(|key| outlet.send(&chunk(Kind::Video, key, half + 1)).unwrap())
+            .map(|key| outlet.send(&chunk(Kind::Video, key, half)).unwrap())
             .into_iter()
-            .chain([outlet.send(&chunk(Kind::Audio, true, 10)).unwrap()])
+            .chain([outlet.send(&chunk(Kind::Audio, true, 6 * PACKET_COST)).unwrap()])
             .collect();
         assert_eq!(sent, [true, true, false, false, false]);
         assert_eq!(outlet.dropped(), 3);
@@ -279,12 +317,31 @@ mod tests {
         assert!(outlet.send(&chunk(Kind::Audio, true, 10)).unwrap());
         assert!(outlet.send(&chunk(Kind::Video, true, 10)).unwrap());
         outlet.finish().unwrap();
-        assert_eq!(written.lock().unwrap().len(), 2 * (half + 1) + 2 * 10 + 4 * 4);
+        assert_eq!(written.lock().unwrap().len(), 2 * half + 2 * 10 + 4 * 4);
+    }
+
+    #[test]
+    fn a_slow_stream_waits_no_longer_than_a_fast_one() {
+        let (mut outlet, go, written) = slow(OverflowPolicy::Drop);
+        let sent = |outlet: &mut Outlet<Slow>, kind| (0..100).filter(|n| outlet.send(&at(n * 40, kind, *n == 0, 100)).unwrap()).count();
+        assert_eq!(sent(&mut outlet, Kind::Video), 14, "half a second, behind the first");
+        assert_eq!(sent(&mut outlet, Kind::Audio), 52, "two seconds");
+        drop(go);
+        outlet.finish().unwrap();
+        assert_eq!(written.lock().unwrap().len(), (14 + 52) * 104);
+    }
+
+    #[test]
+    fn long_chunks_may_wait_for_each_other() {
+        let (mut outlet, _go, _) = slow(OverflowPolicy::Drop);
+        let gop = |n: i64| Chunk { end: Timestamp((n + 1) * 2_000_000), ..at(n * 2000, Kind::Video, true, 100) };
+        let sent: Vec<bool> = (0..4).map(|n| outlet.send(&gop(n)).unwrap()).collect();
+        assert_eq!(sent, [true, true, false, false]);
     }
 
     #[test]
     fn exit_tells_why() {
-        let (mut outlet, _go, _) = slow(Late::Exit);
+        let (mut outlet, _go, _) = slow(OverflowPolicy::Exit);
         outlet.send(&chunk(Kind::Video, true, MAX_WAITING + 1)).unwrap();
         let error = outlet.send(&chunk(Kind::Video, false, 1)).unwrap_err();
         assert!(error.get_ref().unwrap().is::<TooSlow>());
@@ -302,10 +359,10 @@ mod tests {
                 Ok(())
             }
         }
-        let mut outlet = Outlet::new(Full, Late::Block);
+        let mut outlet = Outlet::new(Full, OverflowPolicy::Block);
         outlet.send(&chunk(Kind::Video, true, 1)).unwrap();
         assert_eq!(outlet.flush().unwrap_err().kind(), io::ErrorKind::StorageFull);
-        let mut outlet = Outlet::new(Full, Late::Drop);
+        let mut outlet = Outlet::new(Full, OverflowPolicy::Drop);
         let error = (0..1_000_000).find_map(|_| outlet.send(&chunk(Kind::Audio, true, 1)).err());
         assert_eq!(error.unwrap().kind(), io::ErrorKind::StorageFull);
     }
@@ -330,7 +387,7 @@ mod tests {
         }
         for (stored, most) in [(false, GATHERED), (true, STORED)] {
             let writes = Writes::default();
-            let outlet = Outlet::new(writes.clone(), Late::Block);
+            let outlet = Outlet::new(writes.clone(), OverflowPolicy::Block);
             let mut outlet = if stored { outlet.stored() } else { outlet };
             outlet.flush().unwrap();
             for size in [1000, 2000, 10, most - 19, most, 20] {

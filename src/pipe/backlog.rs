@@ -1,28 +1,28 @@
 //! The queue of [`super::Outlet`] at the front of a stage: for one that may be slower than what comes in, such as an encoder. Whole
 //! packets go before work is spent on them, by the same rules.
 
-use super::outlet::{Late, Shared};
+use super::outlet::Shared;
 use super::{Error, outlet::Queue};
-use crate::media::Event;
+use crate::media::{Event, OverflowPolicy};
 use std::sync::{Arc, Condvar, Mutex};
 
 /// A bounded queue of events between the thread that reads and the one that works. Clones share it.
 #[derive(Clone)]
 pub struct Backlog {
     shared: Arc<Shared>,
-    late: Late,
+    late: OverflowPolicy,
 }
 
 impl Backlog {
-    /// With [`Late::Drop`] or [`Late::Exit`]; a stage that is told [`Late::Block`] needs no queue.
-    pub fn new(late: Late) -> Backlog {
+    /// With [`OverflowPolicy::Drop`] or [`OverflowPolicy::Exit`]; a stage that is told [`OverflowPolicy::Block`] needs no queue.
+    pub fn new(late: OverflowPolicy) -> Backlog {
         Backlog { shared: Arc::new(Shared { queue: Mutex::new(Queue::default()), changed: Condvar::new() }), late }
     }
 
     /// Takes one event; never blocks.
     ///
     /// # Errors
-    /// [`Error::TooSlow`] with [`Late::Exit`].
+    /// [`Error::TooSlow`] with [`OverflowPolicy::Exit`].
     pub fn send(&self, event: Event) -> Result<(), Error> {
         self.shared.lock().push(event, self.late)?;
         self.shared.changed.notify_all();
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn a_slow_worker_gets_the_newest_pictures_and_then_the_end() {
-        let backlog = Backlog::new(Late::Drop);
+        let backlog = Backlog::new(OverflowPolicy::Drop);
         let params = VideoParams::new(1, 1);
         let tracks = [Track::video(Codec::Raw(PixelFormat::Gray), params)].into();
         backlog.send(Event::Header(Header { tracks, time_zero: None })).unwrap();

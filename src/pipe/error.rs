@@ -19,7 +19,7 @@ pub enum Error {
     /// Binary data does not belong on a terminal, and nobody types it.
     #[error("{name} is a terminal; {advice}")]
     Terminal { name: &'static str, advice: &'static str },
-    /// With [`super::Late::Exit`]: the next stage did not keep up.
+    /// With [`crate::media::OverflowPolicy::Exit`]: the next stage did not keep up.
     #[error("{name}: the next program is too slow: {waiting} packets wait for it")]
     TooSlow { name: String, waiting: usize },
 }

@@ -19,7 +19,7 @@ mod writer;
 
 pub use backlog::Backlog;
 pub use error::Error;
-pub use outlet::{Late, Outlet};
+pub use outlet::Outlet;
 pub use reader::{Reader, ReaderOptions, Said};
 pub use sniff::{InputFormat, Sniffed, sniff};
 pub use writer::Writer;

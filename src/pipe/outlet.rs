@@ -1,56 +1,21 @@
 //! A writer that knows what to do when the next stage is slower than the camera.
 //!
-//! With [`Late::Block`] events are written in place. Otherwise a thread writes, and events wait for it in a short queue; when the
+//! With [`OverflowPolicy::Block`] events are written in place. Otherwise a thread writes, and events wait for it in a short queue; when the
 //! queue is full, the oldest thing goes that can go without spoiling what comes after it.
 
 use super::{Error, Writer};
-use crate::media::{Codec, Event, Header, Kind, Packet, Unsupported};
-use std::collections::VecDeque;
+use crate::media::{Codec, Event, Header, Kind, MAX_AUDIO_LAG, MAX_VIDEO_LAG, MAX_WAITING, OverflowPolicy, Packet};
+use std::collections::{BTreeSet, VecDeque};
 use std::io::Write;
-use std::str::FromStr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 /// Pictures that stand alone (raw, JPEG): so many wait, beside the one that is being written. With one less, two that come in
 /// quick succession would lose one.
 const MAX_PICTURES: usize = 2;
 
-/// Coded video waits so long; then the rest of its group of pictures goes.
-const MAX_CODED_LAG: Duration = Duration::from_millis(500);
-
-/// Audio waits so long; a gap in it is heard.
-const MAX_AUDIO_LAG: Duration = Duration::from_secs(2);
-
-/// No more packets of a track wait, whatever their times say,
+/// No more packets of a track wait, whatever their times say.
 const MAX_PACKETS: usize = 512;
-/// nor more bytes.
-const MAX_BYTES: usize = 256 << 20;
-
-/// What to do when the next stage does not keep up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Late {
-    /// Drop what is droppable: of raw and MJPEG video the oldest picture, of coded video the rest of the group of pictures.
-    #[default]
-    Drop,
-    /// Wait: for files and other sources that can be made to wait.
-    Block,
-    /// Fail with [`Error::TooSlow`].
-    Exit,
-}
-
-impl FromStr for Late {
-    type Err = Unsupported;
-
-    fn from_str(s: &str) -> Result<Late, Unsupported> {
-        match s {
-            "drop" => Ok(Late::Drop),
-            "block" => Ok(Late::Block),
-            "exit" => Ok(Late::Exit),
-            _ => Err(Unsupported { what: format!("no policy {s:?} for being late"), advice: "choose drop, block or exit".into() }),
-        }
-    }
-}
 
 /// The end of a stage: events go in, live Matroska comes out.
 pub struct Outlet<W: Write + Send + 'static> {
@@ -59,7 +24,7 @@ pub struct Outlet<W: Write + Send + 'static> {
 
 enum Way<W: Write> {
     InPlace(Writer<W>),
-    Queued { shared: Arc<Shared>, thread: JoinHandle<()>, late: Late },
+    Queued { shared: Arc<Shared>, thread: JoinHandle<()>, late: OverflowPolicy },
 }
 
 pub(super) struct Shared {
@@ -73,7 +38,7 @@ pub(super) struct Queue {
     bytes: usize,
     header: Option<Header>,
     /// Tracks of coded video that lost a packet, and so wait for their next keyframe.
-    broken: Vec<usize>,
+    broken: BTreeSet<usize>,
     pub(super) dropped: u64,
     written: u64,
     state: QueueState,
@@ -90,10 +55,10 @@ enum QueueState {
 }
 
 impl<W: Write + Send + 'static> Outlet<W> {
-    /// With [`Late::Block`] `out` is written in place; else by a thread of its own behind a bounded queue.
-    pub fn new(out: W, late: Late) -> Outlet<W> {
+    /// With [`OverflowPolicy::Block`] `out` is written in place; else by a thread of its own behind a bounded queue.
+    pub fn new(out: W, late: OverflowPolicy) -> Outlet<W> {
         let mut writer = Writer::new(out);
-        if late == Late::Block {
+        if late == OverflowPolicy::Block {
             return Outlet { way: Way::InPlace(writer) };
         }
         let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new() });
@@ -107,10 +72,10 @@ impl<W: Write + Send + 'static> Outlet<W> {
         Outlet { way: Way::Queued { shared, thread, late } }
     }
 
-    /// Takes one event. Never blocks, unless told [`Late::Block`].
+    /// Takes one event. Never blocks, unless told [`OverflowPolicy::Block`].
     ///
     /// # Errors
-    /// As [`Writer::write`], possibly of an earlier event; [`Error::TooSlow`] with [`Late::Exit`].
+    /// As [`Writer::write`], possibly of an earlier event; [`Error::TooSlow`] with [`OverflowPolicy::Exit`].
     pub fn send(&mut self, event: Event) -> Result<(), Error> {
         match &mut self.way {
             Way::InPlace(writer) => writer.write(&event),
@@ -195,9 +160,12 @@ impl Queue {
         }
     }
 
-    pub(super) fn push(&mut self, event: Event, late: Late) -> Result<(), Error> {
+    pub(super) fn push(&mut self, event: Event, late: OverflowPolicy) -> Result<(), Error> {
         match &event {
             Event::Header(header) => {
+                if self.events.len() >= MAX_PACKETS {
+                    self.start_anew(late)?;
+                }
                 self.header = Some(header.clone());
                 self.broken.clear();
             }
@@ -206,7 +174,7 @@ impl Queue {
                     self.dropped += 1;
                     return Ok(());
                 }
-                self.bytes += packet.data.len();
+                self.bytes += packet.cost();
             }
         }
         self.events.push_back(event);
@@ -216,43 +184,56 @@ impl Queue {
     fn pop(&mut self) -> Option<Event> {
         let event = self.events.pop_front()?;
         if let Event::Packet(packet) = &event {
-            self.bytes -= packet.data.len();
+            self.bytes -= packet.cost();
         }
         Some(event)
     }
 
     /// Makes room for a packet; `false`: it is not to be queued.
-    fn admit(&mut self, packet: &Packet, late: Late) -> Result<bool, Error> {
+    fn admit(&mut self, packet: &Packet, late: OverflowPolicy) -> Result<bool, Error> {
         let Some(codec) = self.header.as_ref().and_then(|h| h.tracks.get(packet.track)).map(|t| t.codec) else { return Ok(true) };
         let full = self.is_full(packet, codec);
-        if full && late == Late::Exit {
+        if full && late == OverflowPolicy::Exit {
             return Err(Error::TooSlow { name: "stdout".into(), waiting: self.events.len() });
         }
         if codec.intra_only() {
             while self.is_full(packet, codec) && self.drop_oldest(packet.track) {}
-            return Ok(true);
+            return Ok(!self.is_full(packet, codec));
         }
         if full {
-            self.broken.push(packet.track);
+            self.broken.insert(packet.track);
             return Ok(false);
         }
         if packet.key {
-            self.broken.retain(|track| *track != packet.track);
+            self.broken.remove(&packet.track);
         }
         Ok(!self.broken.contains(&packet.track))
     }
 
+    /// Where headers follow each other fast, what waits under the old ones goes.
+    fn start_anew(&mut self, late: OverflowPolicy) -> Result<(), Error> {
+        if late == OverflowPolicy::Exit {
+            return Err(Error::TooSlow { name: "stdout".into(), waiting: self.events.len() });
+        }
+        self.dropped += self.events.iter().filter(|e| matches!(e, Event::Packet(_))).count() as u64;
+        self.events.clear();
+        self.bytes = 0;
+        Ok(())
+    }
+
     fn is_full(&self, packet: &Packet, codec: Codec) -> bool {
+        // However large a packet is, it may wait alone.
+        let over = self.bytes > 0 && self.bytes + packet.cost() > MAX_WAITING;
         let mut waiting = self.waiting(packet.track);
-        let Some(oldest) = waiting.next() else { return false };
+        let Some(oldest) = waiting.next() else { return over };
         let count = 1 + waiting.count();
         let lag = packet.pts.since(oldest.pts);
         let late = match codec.kind() {
             Kind::Audio => lag > MAX_AUDIO_LAG,
             Kind::Video if codec.intra_only() => count >= MAX_PICTURES,
-            Kind::Video => lag > MAX_CODED_LAG,
+            Kind::Video => lag > MAX_VIDEO_LAG,
         };
-        late || count >= MAX_PACKETS || self.bytes > MAX_BYTES
+        late || over || count >= MAX_PACKETS
     }
 
     /// The packets of a track in the queue, since the last header.
@@ -268,7 +249,7 @@ impl Queue {
         let start = self.events.iter().rposition(|e| matches!(e, Event::Header(_))).map_or(0, |at| at + 1);
         let oldest = self.events.range(start..).position(|e| matches!(e, Event::Packet(p) if p.track == track));
         let Some(Event::Packet(packet)) = oldest.and_then(|at| self.events.remove(start + at)) else { return false };
-        self.bytes -= packet.data.len();
+        self.bytes -= packet.cost();
         self.dropped += 1;
         true
     }
@@ -283,6 +264,7 @@ mod tests {
     use bytes::Bytes;
     use std::io::{self, Read};
     use std::sync::mpsc;
+    use std::time::Duration;
 
     const FRAME: i64 = 40_000;
 
@@ -319,7 +301,7 @@ mod tests {
     }
 
     /// The frame numbers that come out, by track, when the output was stuck while all of `sent` came; and the count of drops.
-    fn through(late: Late, sent: Vec<Event>) -> Result<([Vec<i64>; 3], u64), Error> {
+    fn through(late: OverflowPolicy, sent: Vec<Event>) -> Result<([Vec<i64>; 3], u64), Error> {
         let (go, wait) = mpsc::channel();
         let (mut drain, out) = io::pipe().unwrap();
         let mut outlet = Outlet::new(Stuck { go: wait, open: false, out }, late);
@@ -343,7 +325,7 @@ mod tests {
 
     #[test]
     fn raw_pictures_lose_the_oldest() {
-        let (frames, dropped) = through(Late::Drop, (0..100).map(|n| packet(0, n, true)).collect()).unwrap();
+        let (frames, dropped) = through(OverflowPolicy::Drop, (0..100).map(|n| packet(0, n, true)).collect()).unwrap();
         assert_eq!(frames[0][frames[0].len() - 2..], [98, 99]);
         assert_eq!(frames[0].len() as u64 + dropped, 100);
         assert!(frames[0].len() <= 1 + MAX_PICTURES);
@@ -355,7 +337,7 @@ mod tests {
         let mut sent: Vec<_> = (0..20).map(|n| packet(1, n, key(n))).collect();
         // The consumer catches up; until the next keyframe nothing is of use.
         sent.push(header());
-        let (frames, dropped) = through(Late::Drop, sent).unwrap();
+        let (frames, dropped) = through(OverflowPolicy::Drop, sent).unwrap();
         assert_eq!(frames[1], (0..=12).collect::<Vec<_>>(), "half a second waits");
         assert_eq!(dropped, 7);
     }
@@ -363,8 +345,8 @@ mod tests {
     #[test]
     fn after_a_loss_coded_video_goes_on_with_a_keyframe() {
         let mut queue = Queue::default();
-        queue.push(header(), Late::Drop).unwrap();
-        let send = |queue: &mut Queue, n: i64| queue.push(packet(1, n, n % 25 == 0), Late::Drop).unwrap();
+        queue.push(header(), OverflowPolicy::Drop).unwrap();
+        let send = |queue: &mut Queue, n: i64| queue.push(packet(1, n, n % 25 == 0), OverflowPolicy::Drop).unwrap();
         (0..20).for_each(|n| send(&mut queue, n));
         while queue.pop().is_some() {}
         (20..30).for_each(|n| send(&mut queue, n));
@@ -374,24 +356,58 @@ mod tests {
     }
 
     #[test]
+    fn what_is_dropped_leaves_nothing_behind() {
+        let mut queue = Queue::default();
+        queue.push(header(), OverflowPolicy::Drop).unwrap();
+        (0..100_000).for_each(|n| queue.push(packet(1, n, n == 0), OverflowPolicy::Drop).unwrap());
+        assert_eq!((queue.broken.len(), queue.events.len() as u64 + queue.dropped), (1, 100_001));
+    }
+
+    #[test]
+    fn a_packet_costs_more_than_its_bytes() {
+        let mut queue = Queue::default();
+        queue.push(header(), OverflowPolicy::Drop).unwrap();
+        (0..10).for_each(|n| queue.push(packet(1, n, true), OverflowPolicy::Drop).unwrap());
+        assert_eq!(queue.bytes, 10 * (8 + crate::media::PACKET_COST));
+        while queue.pop().is_some() {}
+        assert_eq!(queue.bytes, 0);
+    }
+
+    #[test]
+    fn many_bytes_do_not_wait_under_many_headers() {
+        let mut queue = Queue::default();
+        for n in 0..100_000 {
+            queue.push(header(), OverflowPolicy::Drop).unwrap();
+            queue.push(packet(0, n, true), OverflowPolicy::Drop).unwrap();
+        }
+        assert!(queue.events.len() <= MAX_PACKETS + 2 && queue.dropped > 99_000, "{} wait", queue.events.len());
+        let big = Bytes::from(vec![0; MAX_WAITING / 3]);
+        for n in 0..10 {
+            queue.push(header(), OverflowPolicy::Drop).unwrap();
+            queue.push(Event::Packet(Packet { track: 0, pts: Timestamp(n), key: true, data: big.clone() }), OverflowPolicy::Drop).unwrap();
+        }
+        assert!(queue.bytes <= MAX_WAITING, "{} bytes wait", queue.bytes);
+    }
+
+    #[test]
     fn audio_stays_when_video_goes() {
         let sent = (0..40).flat_map(|n| [packet(0, n, true), packet(2, n, true)]).collect();
-        let (frames, _) = through(Late::Drop, sent).unwrap();
+        let (frames, _) = through(OverflowPolicy::Drop, sent).unwrap();
         assert_eq!(frames[2], (0..40).collect::<Vec<_>>());
-        let (frames, dropped) = through(Late::Drop, (0..200).map(|n| packet(2, n, true)).collect()).unwrap();
+        let (frames, dropped) = through(OverflowPolicy::Drop, (0..200).map(|n| packet(2, n, true)).collect()).unwrap();
         assert_eq!(frames[2].last(), Some(&199));
         assert!(dropped >= 140, "two seconds wait, {dropped} went");
     }
 
     #[test]
     fn exit_fails_where_drop_drops() {
-        let error = through(Late::Exit, (0..100).map(|n| packet(0, n, true)).collect()).unwrap_err();
+        let error = through(OverflowPolicy::Exit, (0..100).map(|n| packet(0, n, true)).collect()).unwrap_err();
         assert!(matches!(error, Error::TooSlow { .. }), "{error}");
     }
 
     #[test]
     fn block_loses_nothing() {
-        let mut outlet = Outlet::new(Vec::new(), Late::Block);
+        let mut outlet = Outlet::new(Vec::new(), OverflowPolicy::Block);
         outlet.send(header()).unwrap();
         (0..1000).for_each(|n| outlet.send(packet(0, n, true)).unwrap());
         assert_eq!(outlet.dropped(), 0);
@@ -402,7 +418,7 @@ mod tests {
     fn a_closed_next_stage_is_told() {
         let (drain, out) = io::pipe().unwrap();
         drop(drain);
-        let mut outlet = Outlet::new(out, Late::Drop);
+        let mut outlet = Outlet::new(out, OverflowPolicy::Drop);
         let error = (0..10_000).find_map(|n| {
             std::thread::sleep(Duration::from_millis(1));
             outlet.send(if n == 0 { header() } else { packet(0, n, true) }).err()

@@ -1,31 +1,123 @@
 //! Sources of one track each as one stream of several tracks.
 
 use crate::media::{Event, Header, Packet, Track};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// A source that has not said what it is holds up the others for so long, in their own time,
+const MAX_HELD: Duration = Duration::from_secs(2);
+/// and for so many bytes. What is older goes.
+const MAX_HELD_BYTES: usize = 64 << 20;
 
 /// Joins the events of several sources, whose times have a common zero ([`super::origin::Origin`]). Pure.
+///
+/// A stream has one header for all its tracks, so nothing goes out before all sources have said what they are: until then their packets
+/// are held, as far as the bounds allow.
 #[derive(Debug)]
 pub struct Join {
     tracks: Vec<Option<Track>>,
     begun: bool,
+    /// What goes out next; before the stream has begun, the packets that are held.
+    ready: VecDeque<Event>,
+    held_bytes: usize,
+    /// Sources whose packets are of no use before their next keyframe.
+    broken: Vec<bool>,
+    dropped: u64,
 }
 
 impl Join {
     /// Of so many sources.
     pub fn new(sources: usize) -> Join {
-        Join { tracks: vec![None; sources], begun: false }
+        Join { tracks: vec![None; sources], begun: false, ready: VecDeque::new(), held_bytes: 0, broken: vec![false; sources], dropped: 0 }
     }
 
-    /// What an event of the source with this number means for the stream. Nothing goes out before all sources have said what they are.
-    pub fn event(&mut self, source: usize, event: Event) -> Option<Event> {
+    /// Takes an event of the source with this number.
+    pub fn push(&mut self, source: usize, event: Event) {
         match event {
-            Event::Header(header) => {
-                *self.tracks.get_mut(source)? = header.tracks.first().cloned();
-                let tracks = self.tracks.iter().cloned().collect::<Option<Vec<Track>>>()?;
-                self.begun = true;
-                Some(Event::Header(Header { tracks: tracks.into(), ..header }))
-            }
-            Event::Packet(packet) => self.begun.then_some(Event::Packet(Packet { track: source, ..packet })),
+            Event::Header(header) => self.header(source, header),
+            Event::Packet(packet) if self.begun => self.ready.push_back(Event::Packet(Packet { track: source, ..packet })),
+            Event::Packet(packet) => self.hold(Packet { track: source, ..packet }),
         }
+    }
+
+    /// What goes out next.
+    pub fn pop(&mut self) -> Option<Event> {
+        if self.begun { self.ready.pop_front() } else { None }
+    }
+
+    /// Packets that were held for too long so far, because another source had not said what it is.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    fn header(&mut self, source: usize, header: Header) {
+        let Some(track) = self.tracks.get_mut(source) else { return };
+        *track = header.tracks.first().cloned();
+        if !self.begun {
+            // What is held of the source was of another kind.
+            self.drop_where(|packet| packet.track == source);
+        }
+        let Some(tracks) = self.tracks.iter().cloned().collect::<Option<Vec<Track>>>() else { return };
+        let header = Event::Header(Header { tracks: tracks.into(), ..header });
+        if self.begun {
+            self.ready.push_back(header)
+        } else {
+            self.ready.push_front(header)
+        }
+        self.begun = true;
+    }
+
+    fn hold(&mut self, packet: Packet) {
+        let Some(broken) = self.broken.get_mut(packet.track) else { return };
+        *broken &= !packet.key;
+        if *broken {
+            self.dropped += 1;
+            return;
+        }
+        self.held_bytes += packet.cost();
+        self.ready.push_back(Event::Packet(packet));
+        while self.is_full()
+            && let Some(Event::Packet(oldest)) = self.ready.pop_front()
+        {
+            self.held_bytes -= oldest.cost();
+            self.dropped += 1;
+            self.drop_until_key(oldest.track);
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        let time = |event: Option<&Event>| if let Some(Event::Packet(packet)) = event { Some(packet.pts) } else { None };
+        let age = time(self.ready.back()).zip(time(self.ready.front())).map_or(Duration::ZERO, |(last, first)| last.since(first));
+        self.ready.len() > 1 && (age > MAX_HELD || self.held_bytes > MAX_HELD_BYTES)
+    }
+
+    /// What follows a dropped packet of a track is of no use, up to its next keyframe.
+    fn drop_until_key(&mut self, track: usize) {
+        let next = self.ready.iter().find_map(|event| match event {
+            Event::Packet(packet) if packet.track == track => Some(packet.key),
+            _ => None,
+        });
+        if next == Some(true) {
+            return;
+        }
+        let mut broken = true;
+        self.drop_where(|packet| {
+            broken &= !(packet.track == track && packet.key);
+            broken && packet.track == track
+        });
+        self.broken[track] = broken;
+    }
+
+    fn drop_where(&mut self, mut of_no_use: impl FnMut(&Packet) -> bool) {
+        let (bytes, dropped) = (&mut self.held_bytes, &mut self.dropped);
+        self.ready.retain(|event| match event {
+            Event::Packet(packet) if of_no_use(packet) => {
+                *bytes -= packet.cost();
+                *dropped += 1;
+                false
+            }
+            _ => true,
+        });
     }
 }
 
@@ -41,23 +133,65 @@ mod tests {
     }
 
     fn packet(track: usize) -> Event {
-        Event::Packet(Packet { track, pts: Timestamp(3), key: true, data: Bytes::from_static(b"x") })
+        at(track, 3, true, b"x")
+    }
+
+    fn at(track: usize, pts: i64, key: bool, data: &'static [u8]) -> Event {
+        Event::Packet(Packet { track, pts: Timestamp(pts), key, data: Bytes::from_static(data) })
+    }
+
+    fn video() -> Track {
+        Track::video(Codec::Jpeg, VideoParams::new(2, 2))
+    }
+
+    fn audio(rate: u32) -> Track {
+        Track::audio(Codec::Pcm(SampleFormat::S16), AudioParams { rate, channels: 2, delay: Duration::ZERO })
+    }
+
+    fn all(join: &mut Join) -> Vec<Event> {
+        std::iter::from_fn(|| join.pop()).collect()
     }
 
     #[test]
-    fn a_stream_begins_when_all_are_known() {
-        let video = Track::video(Codec::Jpeg, VideoParams::new(2, 2));
-        let audio = Track::audio(Codec::Pcm(SampleFormat::S16), AudioParams { rate: 48_000, channels: 2, delay: Duration::ZERO });
+    fn a_stream_begins_when_all_are_known_with_all_that_came_before() {
+        let both = |rate| Event::Header(Header { tracks: [video(), audio(rate)].into(), time_zero: Some(WallTime(7)) });
         let mut join = Join::new(2);
-        assert_eq!(join.event(1, header(&audio)), None);
-        assert_eq!(join.event(1, packet(0)), None);
-        let both = Event::Header(Header { tracks: [video.clone(), audio.clone()].into(), time_zero: Some(WallTime(7)) });
-        assert_eq!(join.event(0, header(&video)), Some(both));
-        assert_eq!([join.event(0, packet(0)), join.event(1, packet(0))], [Some(packet(0)), Some(packet(1))]);
-        let mono = Track::audio(Codec::Pcm(SampleFormat::S16), AudioParams { rate: 16_000, channels: 1, delay: Duration::ZERO });
-        let changed = Event::Header(Header { tracks: [video, mono.clone()].into(), time_zero: Some(WallTime(7)) });
-        assert_eq!(join.event(1, header(&mono)), Some(changed), "the microphone came back as another");
-        assert_eq!(join.event(2, packet(0)), Some(packet(2)));
-        assert_eq!(join.event(2, header(&mono)), None);
+        join.push(1, header(&audio(48_000)));
+        join.push(1, packet(0));
+        assert_eq!(all(&mut join), []);
+        join.push(0, header(&video()));
+        join.push(0, packet(0));
+        join.push(1, packet(0));
+        assert_eq!(all(&mut join), [both(48_000), packet(1), packet(0), packet(1)]);
+        join.push(1, header(&audio(16_000)));
+        assert_eq!(all(&mut join), [both(16_000)], "the microphone came back as another");
+        join.push(2, packet(0));
+        join.push(2, header(&video()));
+        assert_eq!(join.dropped(), 0);
+    }
+
+    #[test]
+    fn what_is_held_is_bounded_and_begins_with_a_keyframe() {
+        let mut join = Join::new(2);
+        join.push(0, header(&video()));
+        // A group of pictures of 0.4 s, in steps of 40 ms.
+        (0..1000).for_each(|n| join.push(0, at(0, n * 40_000, n % 10 == 0, b"x")));
+        assert!(join.dropped() >= 940, "{}", join.dropped());
+        join.push(1, header(&audio(48_000)));
+        let held = all(&mut join);
+        let Event::Packet(first) = &held[1] else { panic!("{held:?}") };
+        assert!(first.key && held.len() >= 40, "{} from {first:?}", held.len());
+        assert_eq!(held.len() as u64 - 1 + join.dropped(), 1000);
+    }
+
+    #[test]
+    fn what_is_held_is_bounded_in_bytes() {
+        static PICTURE: [u8; 1 << 20] = [0; 1 << 20];
+        let mut join = Join::new(2);
+        join.push(0, header(&video()));
+        (0..1000).for_each(|n| join.push(0, at(0, n, true, &PICTURE)));
+        assert!(join.held_bytes <= MAX_HELD_BYTES && join.dropped() > 930);
+        (0..1_000_000).for_each(|n| join.push(0, at(0, 1000 + n, n == 0, b"")));
+        assert!(join.held_bytes <= MAX_HELD_BYTES && join.ready.len() * crate::media::PACKET_COST <= MAX_HELD_BYTES);
     }
 }

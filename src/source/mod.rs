@@ -30,5 +30,7 @@ mod retry;
 pub mod uevent;
 #[cfg(all(target_os = "linux", feature = "v4l2"))]
 pub mod v4l2;
+#[cfg(all(target_os = "linux", any(feature = "v4l2", feature = "alsa")))]
+mod wait;
 
 pub use error::Error;

@@ -77,8 +77,8 @@ fn on_clock((stream, clock): (Timestamp, Duration), t: Timestamp) -> Duration {
 pub struct Schedule {
     header: Option<Header>,
     tracks: Vec<Line>,
-    /// How many packets are queued, and their bytes.
-    queued: (usize, usize),
+    /// What the queued packets take, in bytes.
+    queued: usize,
 }
 
 /// The packets of one track that wait, with the times at which they are due.
@@ -104,10 +104,11 @@ impl Schedule {
             Event::Header(header) => {
                 self.tracks = header.tracks.iter().map(Line::new).collect();
                 self.header = Some(header);
+                self.queued = 0;
             }
             Event::Packet(packet) => {
                 let Some(line) = self.tracks.get_mut(packet.track) else { return };
-                self.queued = (self.queued.0 + 1, self.queued.1 + packet.data.len());
+                self.queued += packet.cost();
                 let due = Timestamp(line.order.next(packet.pts.micros()));
                 line.waiting.push_back((due, packet));
             }
@@ -121,14 +122,14 @@ impl Schedule {
         let (first, index) = self.tracks.iter().enumerate().filter_map(|(i, line)| due(line).map(|d| (d, i))).min()?;
         let complete = self.tracks.iter().all(|line| !line.waiting.is_empty());
         let last = self.tracks.iter().filter_map(|line| line.waiting.back()).map(|(due, _)| *due).max().unwrap_or(first);
-        if !(end || complete || last.since(first) > AHEAD || self.queued.1 > AHEAD_BYTES) {
+        if !(end || complete || last.since(first) > AHEAD || self.queued > AHEAD_BYTES) {
             return None;
         }
         if let Some(header) = self.header.take() {
             return Some((first, Event::Header(header)));
         }
         let (due, packet) = self.tracks[index].waiting.pop_front()?;
-        self.queued = (self.queued.0 - 1, self.queued.1 - packet.data.len());
+        self.queued -= packet.cost();
         Some((due, Event::Packet(packet)))
     }
 }
@@ -217,6 +218,18 @@ mod tests {
         schedule.push(packet(1, 60));
         assert_eq!(drain(&mut schedule, false), [None, Some((0, 0)), Some((1, 0)), Some((0, 40)), Some((1, 60))]);
         assert_eq!(drain(&mut schedule, true), [Some((0, 80))]);
+    }
+
+    #[test]
+    fn packets_of_a_byte_are_few() {
+        let mut schedule = Schedule::default();
+        schedule.push(header(vec![video(), audio()]));
+        let all = AHEAD_BYTES / crate::media::PACKET_COST + 1000;
+        let out = (0..all).filter(|_| {
+            schedule.push(Event::Packet(Packet { track: 0, pts: Timestamp::ZERO, key: true, data: Bytes::from_static(b"x") }));
+            schedule.pop(false).is_some()
+        });
+        assert!(out.count() > 900, "they wait without bound for a track that does not come");
     }
 
     #[test]

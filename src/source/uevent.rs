@@ -1,6 +1,6 @@
 //! The kernel's word when a device comes or goes (netlink, NETLINK_KOBJECT_UEVENT), so that nobody has to look again and again.
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags};
 use rustix::net::netlink::{self, SocketAddrNetlink};
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, recv, socket_with};
 use std::io;
@@ -61,8 +61,7 @@ pub fn news(events: Option<&Uevents>, subsystem: &str, wait: Duration) -> bool {
         std::thread::sleep(wait);
         return false;
     };
-    let timeout = Timespec { tv_sec: wait.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: wait.subsec_nanos().into() };
-    if !poll(&mut [PollFd::new(events, PollFlags::IN)], Some(&timeout)).is_ok_and(|ready| ready > 0) {
+    if !super::wait::ready(&mut [PollFd::new(events, PollFlags::IN)], wait) {
         return false;
     }
     // One without a name stands for those that were lost.

@@ -3,7 +3,7 @@
 use crate::camera::CameraArgs;
 use crate::microphone::AudioArgs;
 use h5live::cli;
-use h5live::media::{PixelFormat, Rate};
+use h5live::media::{OverflowPolicy, PixelFormat, Rate};
 use h5live::pipe::InputFormat;
 use h5live::source::pattern::MAX_SIDE;
 use std::time::Duration;
@@ -120,7 +120,7 @@ pub struct Args {
 
     /// What to do when the next program is too slow [default: drop for what is live, block for files and pictures]
     #[arg(long, value_enum, value_name = "POLICY")]
-    pub late: Option<cli::Late>,
+    pub late: Option<OverflowPolicy>,
 
     #[command(flatten)]
     pub camera: CameraArgs,

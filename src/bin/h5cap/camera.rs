@@ -89,15 +89,27 @@ pub fn capture(args: &Args, which: &str, cx: &Context, stage: &mut Stage) -> any
     routes(&cx.control, camera.controls());
     let lost = cx.stats.counter("lost_frames_total", "Frames that the camera counted and did not give.", &[]);
     let losses = cx.stats.counter("camera_losses_total", "Times that the camera was away.", &[]);
+    let unheard = cx.stats.counter("unjoined_packets_total", "Packets left out because the other device had not begun.", &[]);
     while stage.is_open() {
-        let event = camera.poll(moment)?.and_then(|event| join.event(microphone::PICTURE, event));
-        match event {
-            Some(Event::Packet(packet)) if stage.is_over(packet.pts) => break,
-            Some(event) => stage.send(event)?,
-            None => {}
+        if let Some(event) = camera.poll(moment)? {
+            join.push(microphone::PICTURE, event);
         }
         if let Some(sound) = &mut sound {
-            sound.drain(&mut join, stage)?;
+            sound.drain(&mut join)?;
+        }
+        while stage.is_open()
+            && let Some(event) = join.pop()
+        {
+            match event {
+                Event::Packet(packet) if packet.track == microphone::PICTURE && stage.is_over(packet.pts) => {}
+                event => stage.send(event)?,
+            }
+        }
+        if join.dropped() > unheard.get() {
+            if unheard.get() == 0 {
+                tracing::warn!("nothing goes out before the microphone says what it gives; what is more than 2 s old is left out");
+            }
+            unheard.add(join.dropped() - unheard.get());
         }
         let counts = camera.counts();
         stage.damaged(counts.damaged);

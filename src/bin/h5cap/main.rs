@@ -19,8 +19,8 @@ use anyhow::Context as _;
 use args::{Args, MANUAL};
 use h5live::cli;
 use h5live::format::Timing;
-use h5live::media::{Clock, Event, Malformed, Rate, SystemClock, Timestamp, WallTime};
-use h5live::pipe::{Late, Reader, ReaderOptions};
+use h5live::media::{Clock, Event, Malformed, OverflowPolicy, Rate, SystemClock, Timestamp, WallTime};
+use h5live::pipe::{Reader, ReaderOptions};
 use h5live::source::pace::Pace;
 use h5live::source::pattern::{self, Pattern};
 use h5live::source::pictures::{Follow, Slides};
@@ -63,14 +63,9 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     outcome.and(finished)
 }
 
-fn late(asked: Option<cli::Late>, live: bool) -> Late {
-    match asked {
-        Some(cli::Late::Drop) => Late::Drop,
-        Some(cli::Late::Block) => Late::Block,
-        Some(cli::Late::Exit) => Late::Exit,
-        None if live => Late::Drop,
-        None => Late::Block,
-    }
+/// What is live does not wait for a slow reader.
+fn late(asked: Option<OverflowPolicy>, live: bool) -> OverflowPolicy {
+    asked.unwrap_or(if live { OverflowPolicy::Drop } else { OverflowPolicy::Block })
 }
 
 /// How fast pictures follow each other.
@@ -78,7 +73,7 @@ fn picture_rate(args: &Args) -> Rate {
     args.rate.unwrap_or_else(|| Rate::new(1, 1).expect("1 is a sane rate"))
 }
 
-fn test(args: &Args, late: Late, clock: &Arc<dyn Clock>, stage: &mut Stage) -> anyhow::Result<()> {
+fn test(args: &Args, late: OverflowPolicy, clock: &Arc<dyn Clock>, stage: &mut Stage) -> anyhow::Result<()> {
     let mut pace = Pace::live(Arc::clone(clock));
     let (defaults, time_zero) = (pattern::Options::default(), pace.start(Timestamp::ZERO));
     let (width, height) = args.size.unwrap_or((defaults.width, defaults.height));
@@ -99,7 +94,7 @@ fn test(args: &Args, late: Late, clock: &Arc<dyn Clock>, stage: &mut Stage) -> a
             && !args.no_pace
         {
             let behind = pace.behind(packet.pts);
-            if late != Late::Block && behind > TOO_LATE {
+            if late != OverflowPolicy::Block && behind > TOO_LATE {
                 pattern.skip_to(packet.pts.saturating_add(behind));
                 continue;
             }

@@ -64,12 +64,10 @@ impl Sound {
         Ok(Sound { recorder, overruns, losses })
     }
 
-    /// Sends on what there is of it, as the second track.
-    pub fn drain(&mut self, join: &mut Join, stage: &mut Stage) -> anyhow::Result<()> {
+    /// Gives on what there is of it, as the second track.
+    pub fn drain(&mut self, join: &mut Join) -> anyhow::Result<()> {
         while let Some(event) = self.recorder.poll(Duration::ZERO)? {
-            if let Some(event) = join.event(SOUND, event) {
-                stage.send(event)?;
-            }
+            join.push(SOUND, event);
         }
         self.count();
         Ok(())

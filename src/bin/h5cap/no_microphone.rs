@@ -33,7 +33,7 @@ impl Sound {
         unreachable!("{which} was not asked for: {:?}", args.audio.device())
     }
 
-    pub fn drain(&mut self, _: &mut Join, _: &mut Stage) -> anyhow::Result<()> {
+    pub fn drain(&mut self, _: &mut Join) -> anyhow::Result<()> {
         match *self {}
     }
 

@@ -1,8 +1,8 @@
 //! The end of the program: events out, counted, until it is time to end.
 
 use h5live::cli;
-use h5live::media::{Event, Header, Kind, Timestamp};
-use h5live::pipe::{Late, Outlet, stdio};
+use h5live::media::{Event, Header, Kind, OverflowPolicy, Timestamp};
+use h5live::pipe::{Outlet, stdio};
 use h5live::source::pace::{Pace, Schedule};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub struct Stage {
 
 impl Stage {
     /// `duration`: how much of the stream goes out.
-    pub fn open(late: Late, duration: Option<Duration>, cx: &cli::Context) -> anyhow::Result<Stage> {
+    pub fn open(late: OverflowPolicy, duration: Option<Duration>, cx: &cli::Context) -> anyhow::Result<Stage> {
         let outlet = Outlet::new(stdio::Stdout::open()?, late);
         let (stop, stats) = (cx.stop.clone(), Arc::clone(&cx.stats));
         Ok(Stage { outlet, stop, stats, kinds: Vec::new(), duration, first: None, over: false })

@@ -6,7 +6,7 @@ use crate::source::origin::monotonic;
 use alsa::pcm::{Access, Format, Frames, HwParams, PCM, TstampType};
 use alsa::{Direction, ValueOr};
 use bytes::{Bytes, BytesMut};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags};
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
@@ -149,9 +149,8 @@ impl Device {
             PollFd::from_borrowed_fd(unsafe { BorrowedFd::borrow_raw(p.fd) }, PollFlags::from_bits_retain(p.events as u16))
         };
         let mut fds: Vec<PollFd<'_>> = descriptors.iter().map(borrow).collect();
-        let timeout = Timespec { tv_sec: wait.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: wait.subsec_nanos().into() };
         // A signal, or a device that is gone: the next read tells.
-        _ = poll(&mut fds, Some(&timeout));
+        _ = crate::source::wait::ready(&mut fds, wait);
     }
 }
 

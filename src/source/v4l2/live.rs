@@ -102,14 +102,14 @@ impl Live {
         self.stream.as_fd()
     }
 
-    /// Takes the next buffer.
+    /// Takes the next buffer; `None`: there is none yet.
     ///
     /// # Errors
     /// The camera is gone or broken.
-    pub fn take(&mut self) -> io::Result<Taken> {
+    pub fn take(&mut self) -> io::Result<Option<Taken>> {
         let (filled, buffers) = match self.stream.next() {
             Ok(next) => next,
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(Taken { time: None, lost: 0, frame: Ok(None) }),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(None),
             Err(e) => return Err(e),
         };
         self.heard = Instant::now();
@@ -120,7 +120,7 @@ impl Live {
             self.pictures.lost();
         }
         let frame = if filled.error { Err("the driver marks it as damaged") } else { self.pictures.frame(&buffers) };
-        Ok(Taken { time: filled.time, lost: lost.into(), frame })
+        Ok(Some(Taken { time: filled.time, lost: lost.into(), frame }))
     }
 }
 

@@ -27,14 +27,14 @@ use super::Error;
 use super::origin::{Origin, monotonic};
 use super::retry::Retry;
 use super::uevent::{self, Uevents};
+use super::wait;
 use crate::media::{Codec, Event, Header, Packet, PixelFormat, Timestamp, Track};
 use bytes::Bytes;
 use device::{Device, errno};
 use find::Identity;
 use live::{Live, Taken};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags};
 use std::collections::VecDeque;
-use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -167,17 +167,17 @@ impl Camera {
             match &mut self.state {
                 State::Live(live) => {
                     let until = end.min(live.heard + self.options.stall);
-                    if !readable(live.fd(), until.saturating_duration_since(now)) {
-                        if live.heard.elapsed() >= self.options.stall {
+                    let mut fd = [PollFd::from_borrowed_fd(live.fd(), PollFlags::IN)];
+                    let ready = wait::ready(&mut fd, until.saturating_duration_since(now));
+                    match if ready { live.take() } else { Ok(None) } {
+                        Ok(Some(taken)) => self.taken(taken),
+                        // Some drivers have an error to tell, and then only "try again": that is as good as silence.
+                        Ok(None) if live.heard.elapsed() >= self.options.stall => {
                             let what = format!("no frame for {} s", self.options.stall.as_secs_f32());
                             self.lost(std::io::Error::other(what))?;
-                        } else if now >= end {
-                            return Ok(None);
                         }
-                        continue;
-                    }
-                    match live.take() {
-                        Ok(taken) => self.taken(taken),
+                        Ok(None) if now >= end => return Ok(None),
+                        Ok(None) => {}
                         Err(e) => self.lost(e)?,
                     }
                 }
@@ -394,10 +394,4 @@ fn opened(path: &std::path::Path) -> std::io::Result<Device> {
             done => return done,
         }
     }
-}
-
-/// Waits until `fd` has something to read, or an error to tell. A signal counts as nothing.
-fn readable(fd: BorrowedFd<'_>, wait: Duration) -> bool {
-    let timeout = Timespec { tv_sec: wait.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: wait.subsec_nanos().into() };
-    poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], Some(&timeout)).is_ok_and(|ready| ready > 0)
 }

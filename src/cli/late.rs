@@ -1,0 +1,30 @@
+//! The argument `--late`, the same in all programs.
+
+use crate::media::OverflowPolicy;
+use clap::builder::PossibleValue;
+
+/// The argument `--late`; flatten it into the program's own. The default is `block`; another one is set with
+/// `#[command(mut_arg("late", |a| a.default_value("drop")))]`.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub struct LateArg {
+    /// What to do when the next program is too slow
+    ///
+    /// Coded video may wait for half a second, audio for two seconds, and two pictures that are raw or MJPEG; all of it together may take 64 MiB.
+    #[arg(long, value_enum, value_name = "POLICY", default_value_t)]
+    pub late: OverflowPolicy,
+}
+
+impl clap::ValueEnum for OverflowPolicy {
+    fn value_variants<'a>() -> &'a [OverflowPolicy] {
+        &[OverflowPolicy::Drop, OverflowPolicy::Block, OverflowPolicy::Exit]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let (name, help) = match self {
+            OverflowPolicy::Drop => ("drop", "Drop the oldest raw or MJPEG picture, or the rest of a group of pictures, and count it"),
+            OverflowPolicy::Block => ("block", "Wait, and let the source wait"),
+            OverflowPolicy::Exit => ("exit", "End with exit code 1"),
+        };
+        Some(PossibleValue::new(name).help(help))
+    }
+}
