@@ -32,12 +32,12 @@ unless() { command -v "$1" >/dev/null || echo "$2"; }
 test_packages() {
     case $1 in
         apt-get)
-            echo bsdutils curl ffmpeg iproute2 libvo-aacenc0 mpv mkvtoolnix shellcheck systemd util-linux man-db $(unless node nodejs) $(unless npm npm) python3 python3-venv \
+            echo bsdutils curl ffmpeg iproute2 libturbojpeg0 libvo-aacenc0 mpv mkvtoolnix shellcheck systemd util-linux man-db $(unless node nodejs) $(unless npm npm) python3 python3-venv \
                 gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
                 gstreamer1.0-plugins-ugly gstreamer1.0-libav 'chromium|chromium-browser' 'firefox-esr|firefox'
             ;;
         dnf)
-            echo curl ffmpeg-free mpv mkvtoolnix ShellCheck man-db nodejs npm python3 gstreamer1 gstreamer1-plugins-base \
+            echo curl ffmpeg-free mpv mkvtoolnix ShellCheck man-db nodejs npm python3 turbojpeg gstreamer1 gstreamer1-plugins-base \
                 gstreamer1-plugins-good gstreamer1-plugins-bad-free gstreamer1-plugin-libav chromium firefox
             ;;
         pacman)

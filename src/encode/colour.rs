@@ -1,6 +1,6 @@
 //! Which numbers mean which colours: matrix and range of pictures, and the way from one to another.
 
-use super::picture::Picture;
+use super::picture::{Picture, Sampling};
 use crate::media::{Codec, Colour, PixelFormat, VideoParams};
 
 /// How Y, Cb and Cr stand for red, green and blue.
@@ -78,10 +78,13 @@ pub fn weights(matrix: u8) -> Option<(f64, f64)> {
 /// Turns pictures of one space into another. Grey is grey in every matrix, so chroma never depends on luma.
 #[derive(Clone, Copy, Debug)]
 pub struct Recolour {
-    /// Factors of Y, Cb, Cr and an offset for Y; of Cb and Cr for Cb, for Cr. Fixed point of [`BITS`].
-    luma: [i32; 4],
-    cb: [i32; 2],
-    cr: [i32; 2],
+    /// Factor of Y. Fixed point of [`BITS`], as all of them; 16 bits each, because products of 16 bits are what SIMD is quick at.
+    luma: i16,
+    /// Factors of Cb and Cr for Y, and an offset.
+    shift: ([i16; 2], i32),
+    /// Factors of Cb and Cr for Cb, for Cr.
+    cb: [i16; 2],
+    cr: [i16; 2],
 }
 
 const BITS: u32 = 14;
@@ -107,38 +110,61 @@ impl Recolour {
         };
         let steps = |full: bool| if full { (255.0, 255.0) } else { (219.0, 224.0) };
         let ((from_y, from_c), (to_y, to_c)) = (steps(from.full), steps(to.full));
-        let fixed = |factor: f64| (factor * f64::from(1 << BITS)).round() as i32;
+        // All are below 2.
+        let fixed = |factor: f64| (factor * f64::from(1 << BITS)).round() as i16;
         let (cb, cr) = (rgb(1.0, 0.0), rgb(0.0, 1.0));
         let black = |full: bool| if full { 0.0 } else { 16.0 };
         let offset = black(to.full) - black(from.full) * to_y / from_y;
         Some(Recolour {
-            luma: [fixed(to_y / from_y), fixed(luma(cb) * to_y / from_c), fixed(luma(cr) * to_y / from_c), fixed(offset + 0.5)],
+            luma: fixed(to_y / from_y),
+            shift: (
+                [fixed(luma(cb) * to_y / from_c), fixed(luma(cr) * to_y / from_c)],
+                ((offset + 0.5) * f64::from(1 << BITS)).round() as i32,
+            ),
             cb: [fixed(chroma(cb).0 * to_c / from_c), fixed(chroma(cr).0 * to_c / from_c)],
             cr: [fixed(chroma(cb).1 * to_c / from_c), fixed(chroma(cr).1 * to_c / from_c)],
         })
     }
 
     pub fn apply(&self, picture: &mut Picture) {
-        let (width, half) = (picture.width(), picture.width().div_ceil(2));
+        let (sampling, width) = (picture.sampling(), picture.width());
+        let (columns, _) = sampling.chroma(width, picture.height());
         let [y, u, v] = picture.planes_mut();
         if width == 0 {
             return;
         }
-        let mut shift = vec![self.luma[3]; half];
-        for ((rows, u), v) in y.chunks_mut(2 * width).zip(u.chunks_exact_mut(half)).zip(v.chunks_exact_mut(half)) {
-            for ((u, v), shift) in u.iter_mut().zip(v.iter_mut()).zip(&mut shift) {
-                let (cb, cr) = (i32::from(*u) - 128, i32::from(*v) - 128);
-                *shift = self.luma[1] * cb + self.luma[2] * cr + self.luma[3];
-                *u = sample(self.cb[0] * cb + self.cb[1] * cr + MIDDLE);
-                *v = sample(self.cr[0] * cb + self.cr[1] * cr + MIDDLE);
+        // What chroma adds to luma: by its own columns, by those of luma.
+        let mut shift = vec![self.shift.1; columns];
+        let mut wide = vec![self.shift.1; width];
+        if sampling == Sampling::Gray {
+            y.chunks_mut(width).for_each(|row| self.apply_luma(row, &wide));
+            return;
+        }
+        let rows = if sampling == Sampling::S420 { 2 } else { 1 };
+        for ((rows, u), v) in y.chunks_mut(rows * width).zip(u.chunks_exact_mut(columns)).zip(v.chunks_exact_mut(columns)) {
+            self.apply_chroma(u, v, &mut shift);
+            if sampling == Sampling::S444 {
+                wide.copy_from_slice(&shift);
+            } else {
+                wide.chunks_mut(2).zip(&shift).for_each(|(pair, shift)| pair.fill(*shift));
             }
-            for row in rows.chunks_mut(width) {
-                for (pair, shift) in row.chunks_mut(2).zip(&shift) {
-                    for y in pair {
-                        *y = sample(self.luma[0] * i32::from(*y) + shift);
-                    }
-                }
-            }
+            rows.chunks_mut(width).for_each(|row| self.apply_luma(row, &wide));
+        }
+    }
+
+    fn apply_chroma(&self, u: &mut [u8], v: &mut [u8], shift: &mut [i32]) {
+        for ((u, v), shift) in u.iter_mut().zip(v).zip(shift) {
+            let (cb, cr) = (i16::from(*u) - 128, i16::from(*v) - 128);
+            let sum = |[of_cb, of_cr]: [i16; 2]| i32::from(of_cb) * i32::from(cb) + i32::from(of_cr) * i32::from(cr);
+            *shift = sum(self.shift.0) + self.shift.1;
+            *u = sample(sum(self.cb) + MIDDLE);
+            *v = sample(sum(self.cr) + MIDDLE);
+        }
+    }
+
+    fn apply_luma(&self, row: &mut [u8], shift: &[i32]) {
+        for (y, shift) in row.iter_mut().zip(shift) {
+            *y = sample(i32::from(self.luma) * i32::from(i16::from(*y)) + shift);
         }
     }
 }

@@ -1,21 +1,75 @@
-//! Any layout of raw pictures to planar 4:2:0. RGB and packed YUV go through the SIMD code of the crate `yuv`; planar and
+//! Any layout of raw pictures to planar 4:2:0, and packed 4:2:2 to planar. RGB and packed YUV go through the SIMD code of the crate `yuv`; planar and
 //! semi-planar YUV needs no more than averages and copies, which the compiler vectorises.
 
 use super::colour::{Space, weights};
-use super::picture::Picture;
+use super::picture::{Picture, Sampling};
 use crate::media::{Malformed, PixelFormat};
 use yuv::{BufferStoreMut, YuvConversionMode, YuvError, YuvPackedImage, YuvPlanarImageMut, YuvRange, YuvStandardMatrix};
+
+/// The chroma of a layout. RGB has none; it becomes 4:2:0, which is what cameras and screens are coded in.
+pub fn sampling(format: PixelFormat) -> Sampling {
+    match format {
+        PixelFormat::I422 | PixelFormat::Yuy2 | PixelFormat::Uyvy => Sampling::S422,
+        PixelFormat::I444 => Sampling::S444,
+        PixelFormat::Gray => Sampling::Gray,
+        PixelFormat::I420 | PixelFormat::Nv12 => Sampling::S420,
+        PixelFormat::Rgb24 | PixelFormat::Bgr24 | PixelFormat::Rgba | PixelFormat::Bgra => Sampling::S420,
+    }
+}
+
+/// Whether a picture of this layout is planes already, Y, U and V one after the other.
+pub fn is_planar(format: PixelFormat) -> bool {
+    matches!(format, PixelFormat::I420 | PixelFormat::I422 | PixelFormat::I444 | PixelFormat::Gray)
+}
+
+/// Converts a tightly packed picture of 4:2:2; its numbers stay.
+///
+/// # Errors
+/// If `data` is not one picture of that size, or of another sampling.
+pub fn to_i422(format: PixelFormat, width: usize, height: usize, data: &[u8], out: &mut Picture) -> Result<(), Malformed> {
+    check(format, width, height, data)?;
+    out.reshape(Sampling::S422, width, height);
+    let (columns, _) = Sampling::S422.chroma(width, height);
+    let [y, u, v] = out.planes_mut();
+    let (mut to, packed) = pack(data, [y, u, v], width, height, columns);
+    let done = match format {
+        PixelFormat::Yuy2 => yuv::yuyv422_to_yuv422(&mut to, &packed),
+        PixelFormat::Uyvy => yuv::uyvy422_to_yuv422(&mut to, &packed),
+        _ => return Err(Malformed::new("raw video", format!("{format} where packed 4:2:2 was expected"))),
+    };
+    done.map_err(|error| Malformed::new("raw video", error.to_string()))
+}
+
+/// The two sides of a conversion, as the crate `yuv` takes them.
+fn pack<'a>(
+    data: &'a [u8],
+    planes: [&'a mut [u8]; 3],
+    width: usize,
+    height: usize,
+    columns: usize,
+) -> (YuvPlanarImageMut<'a, u8>, YuvPackedImage<'a, u8>) {
+    let (y_stride, c_stride, yuy_stride) = (width as u32, columns as u32, 4 * width.div_ceil(2) as u32);
+    let (width, height) = (width as u32, height as u32);
+    let [y_plane, u_plane, v_plane] = planes.map(BufferStoreMut::Borrowed);
+    let to = YuvPlanarImageMut { y_plane, y_stride, u_plane, u_stride: c_stride, v_plane, v_stride: c_stride, width, height };
+    (to, YuvPackedImage { yuy: data, yuy_stride, width, height })
+}
+
+fn check(format: PixelFormat, width: usize, height: usize, data: &[u8]) -> Result<(), Malformed> {
+    let size = format.picture_size(width as u32, height as u32);
+    if data.len() == size && size > 0 {
+        return Ok(());
+    }
+    let what = format!("a picture of {} bytes, where {format} of {width}x{height} has {size}", data.len());
+    Err(Malformed::new("raw video", what))
+}
 
 /// Converts a tightly packed picture. RGB becomes Y'CbCr of the space `rgb`; other layouts keep their numbers.
 ///
 /// # Errors
 /// If `data` is not one picture of that size.
 pub fn to_i420(format: PixelFormat, width: usize, height: usize, data: &[u8], rgb: Space, out: &mut Picture) -> Result<(), Malformed> {
-    let size = format.picture_size(width as u32, height as u32);
-    if data.len() != size || size == 0 {
-        let what = format!("a picture of {} bytes, where {format} of {width}x{height} has {size}", data.len());
-        return Err(Malformed::new("raw video", what));
-    }
+    check(format, width, height, data)?;
     out.resize(width, height);
     match format {
         PixelFormat::I420 => out.data_mut().copy_from_slice(data),
@@ -75,11 +129,9 @@ fn halve_both(from: &[u8], width: usize, to: &mut [u8]) {
 }
 
 fn through_yuv(format: PixelFormat, data: &[u8], rgb: Space, out: &mut Picture) -> Result<(), YuvError> {
-    let (width, height) = (out.width() as u32, out.height() as u32);
-    let half = width.div_ceil(2);
-    let [y, u, v] = out.planes_mut().map(BufferStoreMut::Borrowed);
-    let mut to = YuvPlanarImageMut { y_plane: y, y_stride: width, u_plane: u, u_stride: half, v_plane: v, v_stride: half, width, height };
-    let packed = YuvPackedImage { yuy: data, yuy_stride: 4 * half, width, height };
+    let (width, height) = (out.width(), out.height());
+    let (mut to, packed) = pack(data, out.planes_mut(), width, height, width.div_ceil(2));
+    let width = width as u32;
     let range = if rgb.full { YuvRange::Full } else { YuvRange::Limited };
     let (kr, kb) = weights(rgb.matrix).unwrap_or((0.299, 0.114));
     let (matrix, mode) = (YuvStandardMatrix::Custom(kr as f32, kb as f32), YuvConversionMode::Balanced);

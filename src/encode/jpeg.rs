@@ -1,10 +1,13 @@
-//! JPEG both ways: `jpeg-encoder` is fed planar 4:2:0 as it is, `zune-jpeg` gives Y'CbCr; there is no way through RGB.
+//! JPEG both ways: [`Encoder`] is fed planes as they are, `zune-jpeg` gives Y'CbCr; there is no way through RGB.
+
+mod encoder;
+
+pub use encoder::{Encoder, Error as EncodeError};
 
 use super::colour::Space;
 use super::convert::to_i420;
-use super::picture::{Picture, Planes};
+use super::picture::Picture;
 use crate::media::{Malformed, PixelFormat, Unsupported};
-use jpeg_encoder::{EncodingError, ImageBuffer, JpegColorType, SamplingFactor};
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
@@ -14,68 +17,6 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 const MAX_SIDE: usize = 16384;
 /// A progressive image of more scans is taken for an attack: encoders write about ten.
 const MAX_SCANS: usize = 64;
-
-/// Encodes 4:2:0 pictures; one per thread.
-pub struct Encoder {
-    quality: u8,
-    /// Length of the last image: the next one will be about as long.
-    last: usize,
-}
-
-impl Encoder {
-    /// `quality` 1 to 100, as of libjpeg.
-    pub fn new(quality: u8) -> Encoder {
-        Encoder { quality: quality.clamp(1, 100), last: 0 }
-    }
-
-    /// One whole JPEG image. The samples are taken for BT.601 of the full range, which is what JPEG means.
-    ///
-    /// # Errors
-    /// For sizes that JPEG cannot say: 0 or over 65535.
-    pub fn encode(&mut self, picture: &Planes<'_>) -> Result<Vec<u8>, EncodingError> {
-        let side = |side: usize| u16::try_from(side).unwrap_or(0);
-        let rows = Rows { picture, width: side(picture.width), height: side(picture.height) };
-        let mut image = Vec::with_capacity(self.last + self.last / 8);
-        let mut encoder = jpeg_encoder::Encoder::new(&mut image, self.quality);
-        encoder.set_sampling_factor(SamplingFactor::F_2_2);
-        encoder.encode_image(rows)?;
-        self.last = image.len();
-        Ok(image)
-    }
-}
-
-/// The encoder takes full-size chroma and keeps the top left sample of each four, which here is all there is of them.
-struct Rows<'a> {
-    picture: &'a Planes<'a>,
-    width: u16,
-    height: u16,
-}
-
-impl ImageBuffer for Rows<'_> {
-    fn get_jpeg_color_type(&self) -> JpegColorType {
-        JpegColorType::Ycbcr
-    }
-
-    fn width(&self) -> u16 {
-        self.width
-    }
-
-    fn height(&self) -> u16 {
-        self.height
-    }
-
-    fn fill_buffers(&self, y: u16, [luma, cb, cr, _]: &mut [Vec<u8>; 4]) {
-        let (y, width) = (usize::from(y), self.picture.width);
-        let row = y * self.picture.y_stride;
-        luma.extend_from_slice(&self.picture.y[row..row + width]);
-        let row = y / 2 * self.picture.c_stride;
-        for (plane, to) in [(self.picture.u, cb), (self.picture.v, cr)] {
-            let end = to.len() + width;
-            to.extend(plane[row..row + width.div_ceil(2)].iter().flat_map(|&sample| [sample; 2]));
-            to.truncate(end);
-        }
-    }
-}
 
 /// Why an image gave no picture.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -156,6 +97,7 @@ fn damage(error: impl std::fmt::Display + std::fmt::Debug) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jpeg_encoder::SamplingFactor;
 
     /// A ramp of luma with colour that changes from left to right.
     fn ramp(width: usize, height: usize) -> Picture {
@@ -178,7 +120,7 @@ mod tests {
     fn round_trip_at_even_and_odd_sizes() {
         for (width, height) in [(64, 48), (63, 47), (64, 47), (63, 48), (1, 1), (2, 3)] {
             let picture = ramp(width, height);
-            let image = Encoder::new(95).encode(&picture.planes()).unwrap();
+            let image = Encoder::new(95).unwrap().encode(&picture.planes()).unwrap();
             let mut back = Picture::default();
             Decoder::default().decode(&image, &mut back).unwrap();
             let (a, b) = (picture.planes(), back.planes());
@@ -189,7 +131,7 @@ mod tests {
 
     #[test]
     fn quality_is_a_matter_of_bytes() {
-        let size = |quality| Encoder::new(quality).encode(&ramp(320, 240).planes()).unwrap().len();
+        let size = |quality| Encoder::new(quality).unwrap().encode(&ramp(320, 240).planes()).unwrap().len();
         assert!(size(95) > size(50) && size(50) > size(5));
     }
 
@@ -215,7 +157,7 @@ mod tests {
 
     #[test]
     fn damage_is_an_error_and_stray_bytes_before_the_end_are_not() {
-        let mut image = Encoder::new(80).encode(&ramp(64, 48).planes()).unwrap();
+        let mut image = Encoder::new(80).unwrap().encode(&ramp(64, 48).planes()).unwrap();
         let mut decoder = Decoder::default();
         let mut out = Picture::default();
         for cut in [0, 1, 2, 20, image.len() / 2, image.len() - 40] {

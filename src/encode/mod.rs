@@ -48,7 +48,7 @@ pub enum Error {
     #[error("the H.264 encoder")]
     H264(#[from] openh264::Error),
     #[error("the JPEG encoder")]
-    Jpeg(#[from] jpeg_encoder::EncodingError),
+    Jpeg(#[from] jpeg::EncodeError),
     #[error("the Opus encoder")]
     Opus(#[from] ::opus::Error),
     #[error("the AAC encoder")]

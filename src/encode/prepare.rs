@@ -1,9 +1,9 @@
 //! From a packet of video to the picture that an encoder takes: decoded, converted, scaled, recoloured. One per thread.
 
 use super::colour::{Recolour, Space, is_rgb};
-use super::convert::to_i420;
+use super::convert::{self, to_i420};
 use super::jpeg;
-use super::picture::{Picture, Planes};
+use super::picture::{Picture, Planes, Sampling};
 use super::scale::Scaler;
 use super::{Error, h264};
 use crate::media::{Codec, Malformed, VideoParams};
@@ -14,6 +14,7 @@ pub struct Target {
     pub width: u32,
     pub height: u32,
     pub space: Space,
+    pub sampling: Sampling,
 }
 
 impl Target {
@@ -25,13 +26,14 @@ impl Target {
         let (width, height) = scaled(params, size);
         let (width, height) = h264::coded_size(width, height)?;
         let space = if is_rgb(codec) { Space::usual(width, height) } else { Space::of(codec, params).limited() };
-        Ok(Target { width, height, space })
+        Ok(Target { width, height, space, sampling: Sampling::S420 })
     }
 
-    /// Of a JPEG encoder.
-    pub fn jpeg(params: &VideoParams, size: Option<super::Size>) -> Target {
+    /// Of a JPEG encoder: all the chroma that the input has.
+    pub fn jpeg(codec: Codec, params: &VideoParams, size: Option<super::Size>) -> Target {
         let (width, height) = scaled(params, size);
-        Target { width, height, space: Space::JPEG }
+        let sampling = if let Codec::Raw(format) = codec { convert::sampling(format) } else { Sampling::S420 };
+        Target { width, height, space: Space::JPEG, sampling }
     }
 }
 
@@ -88,9 +90,9 @@ impl Prepare {
         let mut place = self.unpack(data)?;
         let planes = self.at(&place, data)?;
         if !self.fits(&planes) {
-            self.scaled.resize(self.target.width as usize, self.target.height as usize);
+            self.scaled.reshape(planes.sampling, self.target.width as usize, self.target.height as usize);
             let planes = match place {
-                Place::Packet => packed(self.width, self.height, data)?,
+                Place::Packet => self.packed(data)?,
                 _ => self.source.planes(),
             };
             self.scaler.scale(&planes, &mut self.scaled);
@@ -98,7 +100,8 @@ impl Prepare {
         }
         if let Some(recolour) = self.recolour {
             if matches!(place, Place::Packet) {
-                self.source.copy_from(&packed(self.width, self.height, data)?);
+                let planes = packed(self.target.sampling, self.width, self.height, data)?;
+                self.source.copy_from(&planes);
                 place = Place::Source;
             }
             recolour.apply(if matches!(place, Place::Scaled) { &mut self.scaled } else { &mut self.source });
@@ -108,12 +111,16 @@ impl Prepare {
         self.at(&place, data).map(|planes| if (planes.width, planes.height) == (width, height) { planes } else { planes.even() })
     }
 
-    /// To planar 4:2:0, of the size and in the space of the input.
+    /// To planes of the target's sampling, of the size and in the space of the input.
     fn unpack(&mut self, data: &[u8]) -> Result<Place, Error> {
+        let sampling = self.target.sampling;
         match (self.codec, &mut self.decoder) {
-            (Codec::Raw(crate::media::PixelFormat::I420), _) => {
-                packed(self.width, self.height, data)?;
+            (Codec::Raw(format), _) if convert::is_planar(format) && convert::sampling(format) == sampling => {
+                self.packed(data)?;
                 return Ok(Place::Packet);
+            }
+            (Codec::Raw(format), _) if sampling == Sampling::S422 => {
+                convert::to_i422(format, self.width, self.height, data, &mut self.source)?;
             }
             (Codec::Raw(format), _) => to_i420(format, self.width, self.height, data, self.target.space, &mut self.source)?,
             (_, Some(decoder)) => {
@@ -127,7 +134,7 @@ impl Prepare {
 
     fn at<'a>(&'a self, place: &Place, data: &'a [u8]) -> Result<Planes<'a>, Error> {
         match place {
-            Place::Packet => packed(self.width, self.height, data),
+            Place::Packet => self.packed(data),
             Place::Source => Ok(self.source.planes()),
             Place::Scaled => Ok(self.scaled.planes()),
         }
@@ -138,13 +145,18 @@ impl Prepare {
         let (width, height) = (self.target.width as usize, self.target.height as usize);
         (planes.width, planes.height) == (width, height) || (planes.width & !1, planes.height & !1) == (width, height)
     }
+
+    /// The packet's own planes.
+    fn packed<'a>(&self, data: &'a [u8]) -> Result<Planes<'a>, Error> {
+        packed(self.target.sampling, self.width, self.height, data)
+    }
 }
 
-fn packed(width: usize, height: usize, data: &[u8]) -> Result<Planes<'_>, Error> {
-    let size = crate::media::PixelFormat::I420.picture_size(width as u32, height as u32);
-    let planes = Planes::packed(width, height, data).filter(|_| data.len() == size);
+fn packed(sampling: Sampling, width: usize, height: usize, data: &[u8]) -> Result<Planes<'_>, Error> {
+    let size = sampling.size(width, height);
+    let planes = Planes::packed(sampling, width, height, data).filter(|_| data.len() == size && size > 0);
     planes.ok_or_else(|| {
-        let what = format!("a picture of {} bytes, where i420 of {width}x{height} has {size}", data.len());
+        let what = format!("a picture of {} bytes, where one of {width}x{height} has {size}", data.len());
         Malformed::new("raw video", what).into()
     })
 }

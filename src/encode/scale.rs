@@ -1,6 +1,6 @@
 //! Scaling of planar pictures, and what `--size` means.
 
-use super::picture::{Picture, Planes};
+use super::picture::{Picture, Planes, Sampling};
 use crate::media::Unsupported;
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8;
@@ -57,7 +57,7 @@ impl fmt::Display for Size {
     }
 }
 
-/// Scales 4:2:0 pictures; bilinear, widened when scaling down, so that nothing flickers.
+/// Scales pictures plane by plane; bilinear, widened when scaling down, so that nothing flickers.
 #[derive(Default)]
 pub struct Scaler {
     resizer: Resizer,
@@ -65,16 +65,17 @@ pub struct Scaler {
 }
 
 impl Scaler {
-    /// `from` scaled to the size that `to` already has.
+    /// `from` scaled to the size that `to` already has, of the same sampling.
     pub fn scale(&mut self, from: &Planes<'_>, to: &mut Picture) {
         let (width, height) = (to.width(), to.height());
         let Scaler { resizer, tight } = self;
-        let from = if from.y_stride == from.width && from.c_stride == from.width.div_ceil(2) {
+        let from = if from.y_stride == from.width && from.c_stride == from.chroma().0 {
             *from
         } else {
             tight.copy_from(from);
             tight.planes()
         };
+        let chroma = to.sampling().chroma(width, height);
         let [y, u, v] = to.planes_mut();
         let mut plane = |from: &[u8], (fw, fh): (usize, usize), to: &mut [u8], (tw, th): (usize, usize)| {
             // Typed views: the untyped `resize` would be compiled for every kind of pixel there is.
@@ -83,11 +84,11 @@ impl Scaler {
             let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
             resizer.resize_typed(&from, &mut to, &options).expect("two planes of one byte a sample");
         };
-        let half = |(w, h): (usize, usize)| (w.div_ceil(2), h.div_ceil(2));
-        let (old, new) = ((from.width, from.height), (width, height));
-        plane(from.y, old, y, new);
-        plane(from.u, half(old), u, half(new));
-        plane(from.v, half(old), v, half(new));
+        plane(from.y, (from.width, from.height), y, (width, height));
+        if from.sampling != Sampling::Gray {
+            plane(from.u, from.chroma(), u, chroma);
+            plane(from.v, from.chroma(), v, chroma);
+        }
     }
 }
 
@@ -127,6 +128,14 @@ mod tests {
             let planes = to.planes();
             assert!(planes.u.iter().all(|u| *u == 77) && planes.v.iter().all(|v| *v == 99));
             assert_eq!((planes.y[0], planes.y[width - 1]), (40, 200), "{width}x{height}");
+        }
+        for sampling in [Sampling::S422, Sampling::S444, Sampling::Gray] {
+            let (mut from, mut to) = (Picture::default(), Picture::default());
+            from.reshape(sampling, 33, 17);
+            from.data_mut().fill(60);
+            to.reshape(sampling, 15, 21);
+            Scaler::default().scale(&from.planes(), &mut to);
+            assert!(to.data_mut().iter().all(|sample| *sample == 60), "{sampling:?}");
         }
     }
 

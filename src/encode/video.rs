@@ -163,7 +163,7 @@ fn make(input: &Track, params: &VideoParams, plan: Plan, options: &Options, live
         Track { language, name, ..Track::video(codec, video) }
     };
     if plan == Plan::Mjpeg {
-        let target = Target::jpeg(params, options.size);
+        let target = Target::jpeg(input.codec, params, options.size);
         let mjpeg = Mjpeg::new(input.codec, params, target, options, live)?;
         return Ok((Kind::Mjpeg(mjpeg), made(Codec::Jpeg, target)));
     }
@@ -207,7 +207,7 @@ impl Mjpeg {
     fn new(codec: Codec, params: &VideoParams, target: Target, options: &Options, live: &Arc<Live>) -> Result<Mjpeg, Error> {
         let quality = options.quality.unwrap_or(USUAL_QUALITY);
         let worker = || -> Result<Worker, Error> {
-            Ok(Worker { prepare: Prepare::new(codec, params, target)?, encoder: jpeg::Encoder::new(quality) })
+            Ok(Worker { prepare: Prepare::new(codec, params, target)?, encoder: jpeg::Encoder::new(quality)? })
         };
         let count = options.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()), usize::from);
         if count <= 1 {
