@@ -25,9 +25,10 @@ const MANUAL: cli::Manual = cli::Manual {
             "VIDEO",
             "Without options, raw pictures and the JPEG of a camera become H.264 (High profile, one reference picture, no B-frames); video that \
              is coded otherwise passes through untouched, because it cannot be decoded here: ffmpeg(1) can.\n\n\
-             Every picture is written before the next one is read. The bitrate is kept over a second; the quantiser moves slowly within, \
+             Every picture is written as soon as it is encoded; meanwhile the next one is read, and no more than that one. The bitrate is kept over a second; the quantiser moves slowly within, \
              because that looks best. A still picture takes less than --bitrate. SPS and PPS stand before every key picture.\n\n\
-             All pixel formats of h5pipe(5) are taken. H.264 has even sizes only: of an odd one the last column or row is left out. \
+             On several threads the stream is the same whatever their number, and in each run.\n\n\
+             All pixel formats of h5pipe(5) are taken. MJPEG keeps their chroma: 4:2:0, 4:2:2, 4:4:4 or grey; RGB becomes 4:2:0. H.264 has even sizes only: of an odd one the last column or row is left out. \
              RGB becomes BT.709 from 1280 columns or 577 lines on, BT.601 below; YUV keeps its matrix; the range is limited. \
              What is written says so.\n\n\
              When the size of the pictures changes, a new header and a key picture follow at once.",
@@ -90,7 +91,7 @@ struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=100))]
     quality: Option<u8>,
 
-    /// Threads of the encoder; without it, as many as it takes (H.264), or one a core (MJPEG)
+    /// Threads of the encoder; without it, as many as it takes (H.264, 4 at most), or one a core (MJPEG)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     threads: Option<u16>,
 
@@ -238,17 +239,28 @@ struct Encoder {
 }
 
 impl Encoder {
-    /// Reads, encodes and writes, one after the other: what is slow holds up what comes before it.
+    /// Reads the next event while one is encoded, and no further: what is slow holds up what comes before it.
     fn in_step(mut self, mut reader: Reader) -> anyhow::Result<()> {
-        let outcome = self.pump(|| Ok(reader.next()?), |_| 0);
-        outcome.and(self.finish(reader.damage()))
+        // Without room: the reading thread has one event in its hands until it is taken.
+        let (ahead, events) = crossbeam_channel::bounded(0);
+        let reading = std::thread::Builder::new().name("read".into()).spawn(move || {
+            let outcome = read(&mut reader, |event| Ok(ahead.send(event)?));
+            (outcome, reader.damage())
+        })?;
+        if let Err(error) = self.pump(|| Ok(events.recv().ok()), |_| 0) {
+            _ = self.finish(0);
+            return Err(error);
+        }
+        let (outcome, damage) = reading.join().expect("the reading thread does not panic");
+        // What came in before an error is whole and goes out all the same.
+        outcome.and(self.finish(damage))
     }
 
     /// Reads in a thread of its own: while a picture is encoded, newer ones take the place of older ones.
     fn behind(mut self, mut reader: Reader, backlog: Backlog) -> anyhow::Result<()> {
         let ours = backlog.clone();
         let reading = std::thread::Builder::new().name("read".into()).spawn(move || {
-            let outcome = read(&mut reader, &ours);
+            let outcome = read(&mut reader, |event| ours.send(event).context("the encoder does not keep up with its input"));
             ours.close();
             (outcome, reader.damage())
         })?;
@@ -282,9 +294,9 @@ impl Encoder {
     }
 }
 
-fn read(reader: &mut Reader, backlog: &Backlog) -> anyhow::Result<()> {
+fn read(reader: &mut Reader, mut take: impl FnMut(Event) -> anyhow::Result<()>) -> anyhow::Result<()> {
     while let Some(event) = reader.next()? {
-        backlog.send(event).context("the encoder does not keep up with its input")?;
+        take(event)?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! One H.264 stream: encoder, rate control and key pictures brought together.
 
 use super::Error;
-use super::openh264::{Coded, Config, Encoder, MAX_SIDES, MIN_SIDE};
+use super::openh264::{Coded, Config, Encoder, MAX_SIDES, MAX_THREADS, MIN_SIDE};
 use super::options::{Gop, Options};
 use super::picture::Planes;
 use super::rate::{FINEST, RateControl};
@@ -9,8 +9,12 @@ use crate::codec::h264::AvcC;
 use crate::media::{Colour, Rate, Timestamp, Unsupported};
 use bytes::{BufMut, Bytes, BytesMut};
 
-/// One thread codes so many pixels a second with half of a core to spare.
-const PIXELS_PER_THREAD: f64 = 100e6;
+/// One thread codes so many pixels a second with half of a core to spare; 30 pictures of 3840x2160 a second get four threads.
+const PIXELS_PER_THREAD: f64 = 80e6;
+/// Slices are coded without knowledge of each other, which costs bits: none is smaller than this, in rows of macroblocks.
+const ROWS_PER_SLICE: u32 = 4;
+/// Two for each of the most threads there are.
+const MAX_SLICES: u32 = 2 * MAX_THREADS as u32;
 /// Frames a second where nothing is known.
 const USUAL_RATE: f64 = 25.0;
 /// A time between pictures says something about the rate if it is shorter than this, in seconds.
@@ -65,9 +69,8 @@ impl H264 {
         let threads = options.threads.unwrap_or_else(|| threads_for(pixels as f64 * fps));
         let code = |code: Option<u8>| code.unwrap_or(2);
         let colour = [code(colour.primaries), code(colour.transfer), code(colour.matrix)];
-        // Slices are rows of macroblocks; OpenH264 has 35 of them at most.
-        let threads = threads.clamp(1, (height / 16).clamp(1, 8) as u16);
-        let mut encoder = Encoder::new(&Config { width, height, rate: fps as f32, threads, colour })?;
+        let (threads, slices) = division(threads, height);
+        let mut encoder = Encoder::new(&Config { width, height, rate: fps as f32, threads, slices, colour })?;
         let sets = encoder.parameter_sets()?;
         let of_type = |kind: u8| sets.iter().filter(move |nal| nal.first().is_some_and(|byte| byte & 0x1f == kind)).collect::<Vec<_>>();
         let config = AvcC::build(&of_type(7), &of_type(8));
@@ -127,6 +130,13 @@ fn threads_for(pixels_per_second: f64) -> u16 {
     (pixels_per_second / PIXELS_PER_THREAD).ceil().clamp(1.0, cores) as u16
 }
 
+/// How many threads code how many slices. With several threads the slices do not depend on their number, and so the stream does not.
+fn division(threads: u16, height: u32) -> (u16, u16) {
+    let slices = (height / 16 / ROWS_PER_SLICE).clamp(1, MAX_SLICES) as u16;
+    let threads = threads.clamp(1, MAX_THREADS.min(slices));
+    (threads, if threads == 1 { 1 } else { slices })
+}
+
 fn bits(coded: &Coded) -> u64 {
     coded.nals.iter().map(|nal| 8 * (nal.len() as u64 + 4)).sum()
 }
@@ -138,4 +148,21 @@ fn length_prefixed(coded: &Coded) -> Bytes {
         out.put_slice(nal);
     }
     out.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_are_for_several_threads_and_the_same_for_all() {
+        assert_eq!(division(1, 2160), (1, 1));
+        assert_eq!(division(2, 2160), (2, 8));
+        assert_eq!(division(3, 2160), (3, 8));
+        assert_eq!(division(64, 2160), (4, 8));
+        // Too few rows of macroblocks for as many.
+        assert_eq!(division(4, 240), (3, 3));
+        assert_eq!(division(4, 64), (1, 1));
+        assert_eq!(division(0, 16), (1, 1));
+    }
 }

@@ -194,6 +194,24 @@ fn jpeg_goes_both_ways_in_its_colours() {
     assert!(payloads(&h5enc(&["--video", "mjpeg"], &jpeg)) == payloads(&jpeg));
 }
 
+/// No run and no number of threads changes a byte, from two on: one thread codes whole pictures, several code slices.
+#[test]
+fn several_threads_write_the_same_stream() {
+    let size = (640, 360);
+    let input = moving(size, 20);
+    let with = |threads: &str| h5enc(&["--threads", threads, "--bitrate", "1M"], &input);
+    let two = with("2");
+    for threads in ["2", "3", "4", "16"] {
+        assert!(with(threads) == two, "{threads} threads");
+    }
+    let slices = |stream: &[u8]| {
+        let events = events(stream.to_vec());
+        let first = packets(&events)[0].data.clone();
+        h5live::codec::nal::units(&first).filter(|nal| matches!(nal[0] & 0x1f, 1 | 5)).count()
+    };
+    assert_eq!((slices(&with("1")), slices(&two)), (1, 5));
+}
+
 /// A JPEG has as much chroma as what it was made of, and its colours; even and odd sizes, however many threads there are.
 #[test]
 fn every_pixel_format_becomes_jpegs_of_its_own_sampling() {
