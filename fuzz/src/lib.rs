@@ -69,6 +69,7 @@ fn read_all(input: Pieces, format: Option<InputFormat>) -> (Vec<Event>, Option<S
                 match &event {
                     Event::Header(header) => tracks = header.tracks.len(),
                     Event::Packet(packet) => assert!(packet.track < tracks && !packet.data.is_empty()),
+                    Event::TimeZero(_) => {}
                 }
                 events.push(event);
             }

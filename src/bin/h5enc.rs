@@ -226,6 +226,7 @@ fn sink(mut writer: Writer<stdio::Stdout>, cx: &cli::Context) -> impl FnMut(Even
                     stats.output.count(track.kind(), packet.data.len());
                 }
             }
+            Event::TimeZero(_) => {}
         }
         Ok(())
     }
@@ -279,6 +280,7 @@ impl Encoder {
                         self.cx.stats.input.count(track.kind(), packet.data.len());
                     }
                 }
+                Event::TimeZero(_) => {}
             }
             let stats = &self.cx.stats;
             stats.dropped.add(dropped(&event).saturating_sub(stats.dropped.get()));

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use h5live::cli;
 use h5live::format::Timing;
-use h5live::media::{Event, Header, NoSource, Packet, Rate, SystemClock, WallTime};
+use h5live::media::{Clock, Event, Header, NoSource, Packet, Rate, SystemClock, WallTime, ZeroWatch};
 use h5live::mux::{Chunk, Fragment, MuxOptions, Muxer, Outlet};
 use h5live::pipe::{InputFormat, Reader, ReaderOptions, Said, stdio};
 use std::fs::File;
@@ -101,13 +101,14 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
         None => Timing::Stream,
     };
     let clock = Arc::new(SystemClock::default());
-    let mut reader = Reader::new(input, ReaderOptions { name: name.clone(), format: args.input_format, timing, clock });
+    let mut reader = Reader::new(input, ReaderOptions { name: name.clone(), format: args.input_format, timing, clock: clock.clone() });
     let options = MuxOptions { fragment: args.fragment, prft: !args.no_clock };
     let mut outlet = Outlet::new(output, args.late.late);
     if stored {
         outlet = outlet.stored();
     }
-    let mut stage = Stage { name, options, muxer: None, stored, outlet, out_name, stats: cx.stats.clone(), said: Said::default() };
+    let (stats, said) = (cx.stats.clone(), Said::default());
+    let mut stage = Stage { name, options, muxer: None, clock, zero: None, stored, outlet, out_name, stats, said };
     let outcome = stage.pump(&mut reader, &cx);
     // What came in before an error is whole and goes out all the same.
     let finished = stage.finish();
@@ -166,6 +167,9 @@ struct Stage {
     options: MuxOptions,
     /// From the first header on.
     muxer: Option<Muxer>,
+    clock: Arc<SystemClock>,
+    /// Time zero, where the input does not tell it.
+    zero: Option<ZeroWatch>,
     stored: bool,
     outlet: Outlet<Output>,
     out_name: String,
@@ -183,6 +187,7 @@ impl Stage {
             match event {
                 Event::Header(header) => self.header(&header)?,
                 Event::Packet(packet) => self.packet(packet)?,
+                Event::TimeZero(zero) => self.told(zero),
             }
             self.stats.damaged.add(reader.damage().saturating_sub(self.stats.damaged.get()));
         }
@@ -203,6 +208,7 @@ impl Stage {
 
     fn header(&mut self, header: &Header) -> anyhow::Result<()> {
         self.flush()?;
+        self.zero = None;
         let init = match &mut self.muxer {
             Some(muxer) => muxer.header(header)?,
             None => Some(self.muxer.insert(Muxer::new(header, self.options)?).init()),
@@ -215,13 +221,27 @@ impl Stage {
     fn packet(&mut self, packet: Packet) -> anyhow::Result<()> {
         let muxer = self.muxer.as_mut().expect("readers give a header before any packet");
         // An input that does not tell its wall clock is taken to be live from here on.
-        muxer.set_time_zero(|| WallTime(WallTime::now().0.saturating_sub(packet.pts.0)));
+        muxer.set_time_zero(|| {
+            let zero = WallTime(self.clock.wall().0.saturating_sub(packet.pts.0));
+            self.zero.insert(ZeroWatch::new(zero, &*self.clock)).zero()
+        });
+        if let Some(zero) = self.zero.as_mut().and_then(|zero| zero.moved(&*self.clock)) {
+            muxer.time_zero(zero);
+        }
         if let Some(kind) = muxer.kind(packet.track) {
             self.stats.input.count(kind, packet.data.len());
         }
         match muxer.push(packet)? {
             Some(chunk) => self.send(chunk),
             None => Ok(()),
+        }
+    }
+
+    /// The input says that its wall clock was set.
+    fn told(&mut self, zero: WallTime) {
+        self.zero = None;
+        if let Some(muxer) = &mut self.muxer {
+            muxer.time_zero(zero);
         }
     }
 

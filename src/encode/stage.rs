@@ -61,6 +61,10 @@ impl Stage {
         match event {
             Event::Header(header) => self.header(&header),
             Event::Packet(packet) => self.packet(packet),
+            Event::TimeZero(zero) => {
+                self.time_zero = Some(zero);
+                self.out.send(event)
+            }
         }
     }
 

@@ -141,6 +141,7 @@ mod tests {
         let line = |event: &Event| match event {
             Event::Header(header) => format!("{} channels", header.tracks[0].as_audio().unwrap().channels),
             Event::Packet(packet) => format!("{} {:?}", packet.pts.micros(), packet.data),
+            Event::TimeZero(zero) => format!("{zero:?}"),
         };
         (events.iter().map(line).collect(), damage)
     }

@@ -9,7 +9,7 @@ mod shape;
 mod time;
 mod track;
 
-pub use clock::{Clock, ManualClock, SystemClock};
+pub use clock::{Clock, ManualClock, SystemClock, ZeroWatch};
 pub use error::{Malformed, NoSource, Unsupported};
 pub use omitted::{OmittedTrack, omitted_line};
 pub use overflow::{MAX_AUDIO_LAG, MAX_VIDEO_LAG, MAX_WAITING, OverflowPolicy};

@@ -49,4 +49,6 @@ pub enum Event {
     /// Always first; again when the tracks change (another size of raw video, a new writer on a FIFO).
     Header(Header),
     Packet(Packet),
+    /// The wall clock was set: from here on, this is the wall-clock time of stream time zero. Stream time itself goes on as before.
+    TimeZero(WallTime),
 }

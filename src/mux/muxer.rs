@@ -82,6 +82,8 @@ const MAX_CHUNK_BYTES: u64 = 64 << 20;
 const MAX_CHUNK_MICROS: i64 = 60_000_000;
 /// Heads of chunks share allocations of so many bytes: about thirty each.
 const ROOM: usize = 4 << 10;
+/// A new header's first packet may be so much before the last one's end, in microseconds: tracks do not end together.
+const OVERLAP: i64 = 1_000_000;
 
 /// Muxes packets of one stream.
 ///
@@ -99,7 +101,7 @@ pub struct Muxer {
     /// Added to every time: keeps one time line across headers. In microseconds.
     offset: i64,
     /// The next packet decides `offset`: a new header came.
-    rejoin: bool,
+    rejoin: Rejoin,
     /// End of the latest frame, in microseconds.
     end: i64,
     /// The track whose chunks tell the wall clock and whose keyframes begin GOPs: the first video track, else the first.
@@ -124,6 +126,18 @@ struct Output {
     sets: Option<Bytes>,
     init_config: Bytes,
     pending: Pending,
+}
+
+/// What a new header means for the next packet.
+#[derive(Default)]
+enum Rejoin {
+    /// There was none.
+    #[default]
+    No,
+    /// It follows the last frame.
+    AtEnd,
+    /// It is where the wall clock says; but a wall clock that was set back meanwhile is not believed.
+    NotBefore,
 }
 
 enum Times {
@@ -156,7 +170,7 @@ impl Muxer {
             time_zero: header.time_zero,
             heads: Heads { fragments: 0, room: BytesMut::with_capacity(ROOM) },
             offset: 0,
-            rejoin: false,
+            rejoin: Rejoin::No,
             end: 0,
             main: main_track(header),
             gop: 0,
@@ -171,6 +185,11 @@ impl Muxer {
     /// Says when stream time zero was, where no header told it.
     pub fn set_time_zero(&mut self, wall: impl FnOnce() -> WallTime) {
         self.time_zero.get_or_insert_with(wall);
+    }
+
+    /// The wall clock was set: its time of stream time zero is another one from here on. Media time goes on as before.
+    pub fn time_zero(&mut self, zero: WallTime) {
+        self.time_zero = Some(zero);
     }
 
     /// Kind of the track with this index; `None`: it is left out.
@@ -204,8 +223,11 @@ impl Muxer {
             self.main = main_track(header);
         }
         match self.time_zero.zip(header.time_zero) {
-            Some((old, new)) => self.offset = self.offset.saturating_add(new.0.saturating_sub(old.0)),
-            None => self.rejoin = true,
+            Some((old, new)) => {
+                self.offset = self.offset.saturating_add(new.0.saturating_sub(old.0));
+                self.rejoin = Rejoin::NotBefore;
+            }
+            None => self.rejoin = Rejoin::AtEnd,
         }
         self.time_zero = header.time_zero;
         Ok((!in_band).then(|| self.init()))
@@ -218,9 +240,7 @@ impl Muxer {
     pub fn push(&mut self, packet: Packet) -> Result<Option<Chunk>, Malformed> {
         let bad = |what: &str| Malformed::new("packet", what).track(packet.track as u64 + 1);
         let Some(place) = *self.places.get(packet.track).ok_or_else(|| bad("its track is not declared"))? else { return Ok(None) };
-        if std::mem::take(&mut self.rejoin) {
-            self.offset = self.end.saturating_sub(packet.pts.0);
-        }
+        self.rejoin(packet.pts.0);
         let pts = packet.pts.0.saturating_add(self.offset);
         let output = self.tracks.get_mut(place).ok_or_else(|| bad("its track is not declared"))?;
         let is_main = place == self.main;
@@ -242,6 +262,17 @@ impl Muxer {
         match self.options.fragment {
             Fragment::Frame => Ok(output.cut(place, &mut self.heads)),
             _ => Ok(before),
+        }
+    }
+
+    /// After a header: where on the time line its first packet is to be.
+    fn rejoin(&mut self, pts: i64) {
+        let at_end = self.end.saturating_sub(pts);
+        match std::mem::take(&mut self.rejoin) {
+            Rejoin::No => {}
+            Rejoin::AtEnd => self.offset = at_end,
+            Rejoin::NotBefore if self.offset < at_end.saturating_sub(OVERLAP) => self.offset = at_end,
+            Rejoin::NotBefore => {}
         }
     }
 

@@ -176,6 +176,7 @@ impl Queue {
                 }
                 self.bytes += packet.cost();
             }
+            Event::TimeZero(_) => {}
         }
         self.events.push_back(event);
         Ok(())

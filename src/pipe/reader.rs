@@ -4,7 +4,7 @@ use super::feed::Feed;
 use super::sniff::{self, Sniffed};
 use super::{Error, InputFormat};
 use crate::format::{Demuxer, Step, Timing, adts, annexb, bmff, mjpeg, mkv, wav, y4m};
-use crate::media::{Clock, Event, Header, Malformed, OmittedTrack, Timestamp, WallTime, omitted_line};
+use crate::media::{Clock, Event, Header, Malformed, OmittedTrack, Timestamp, WallTime, ZeroWatch, omitted_line};
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +32,10 @@ pub struct Reader {
     /// When the first byte came.
     start: Option<Start>,
     said: Said,
+    /// The time zero that this reader gave, not the input.
+    zero: Option<ZeroWatch>,
+    /// To be given out first.
+    held: Option<Event>,
 }
 
 /// Which tracks were said to be left out, so that an input which is read again says it no more.
@@ -83,6 +87,8 @@ impl Reader {
             want: None,
             start: None,
             said: Said::default(),
+            zero: None,
+            held: None,
         }
     }
 
@@ -119,6 +125,9 @@ impl Reader {
     /// # Errors
     /// [`Error::Malformed`] or [`Error::Unsupported`], as of [`next`](Reader::next).
     pub fn next_read(&mut self) -> Result<Option<Event>, Error> {
+        if self.held.is_some() {
+            return Ok(self.held.take());
+        }
         if self.want.is_some() {
             return Ok(None);
         }
@@ -221,12 +230,19 @@ impl Reader {
     fn finished(&mut self, event: Event, format: InputFormat) -> Event {
         match event {
             Event::Header(Header { tracks, time_zero: None }) if !format.has_times() => {
-                Event::Header(Header { tracks, time_zero: self.start.map(|start| start.wall) })
+                self.zero = self.zero.take().or_else(|| self.start.map(|start| ZeroWatch::new(start.wall, &*self.options.clock)));
+                Event::Header(Header { tracks, time_zero: self.zero.as_ref().map(ZeroWatch::zero) })
             }
-            Event::Header(_) => event,
+            Event::Header(_) | Event::TimeZero(_) => event,
             Event::Packet(ref packet) => {
                 self.feed.lend(&packet.data);
-                event
+                match self.zero.as_mut().and_then(|zero| zero.moved(&*self.options.clock)) {
+                    Some(zero) => {
+                        self.held = Some(event);
+                        Event::TimeZero(zero)
+                    }
+                    None => event,
+                }
             }
         }
     }
@@ -394,6 +410,39 @@ mod tests {
         assert_eq!(header.time_zero, Some(WallTime(wall.0 + 40_000)));
         let times: Vec<_> = events.iter().filter_map(|e| if let Event::Packet(p) = e { Some(p.pts.micros()) } else { None }).collect();
         assert_eq!(times, [0, 40_000, 80_000]);
+    }
+
+    /// Gives one frame a read; before the third one the wall clock is set back by an hour.
+    struct Set(Arc<ManualClock>, usize);
+
+    impl Read for Set {
+        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+            const PIECES: [&[u8]; 4] =
+                [b"YUV4MPEG2 W4 H2 Cmono\nFRAME\npictures", b"FRAME\npictures", b"FRAME\npictures", b"FRAME\npictures"];
+            self.0.advance(Duration::from_millis(40));
+            let Some(piece) = PIECES.get(self.1) else { return Ok(0) };
+            self.1 += 1;
+            if self.1 == 3 {
+                self.0.step(-3_600_000_000);
+            }
+            buf[..piece.len()].copy_from_slice(piece);
+            Ok(piece.len())
+        }
+    }
+
+    #[test]
+    fn live_times_go_on_when_the_wall_clock_is_set() {
+        let clock = Arc::new(ManualClock::default());
+        let wall = clock.wall().0;
+        let options = ReaderOptions { clock: Arc::<ManualClock>::clone(&clock), ..options(Timing::Arrival) };
+        let events = all(Reader::new(Set(Arc::clone(&clock), 0), options)).unwrap();
+        let show = |event: &Event| match event {
+            Event::Header(header) => format!("zero {}", header.time_zero.unwrap().0 - wall),
+            Event::TimeZero(zero) => format!("zero {}", zero.0 - wall),
+            Event::Packet(packet) => packet.pts.micros().to_string(),
+        };
+        let shown: Vec<String> = events.iter().map(show).collect();
+        assert_eq!(shown, ["zero 40000", "0", "40000", "zero -3599960000", "80000", "120000"]);
     }
 
     #[test]

@@ -36,6 +36,7 @@ impl<W: Write> Writer<W> {
         let written = match event {
             Event::Header(header) => self.header(header),
             Event::Packet(packet) => self.packet(packet),
+            Event::TimeZero(zero) => self.all([&mkv::time_zero(*zero), &[]]),
         };
         written.map_err(|source| Error::Io { name: self.name.clone(), source })
     }

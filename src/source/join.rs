@@ -37,6 +37,9 @@ impl Join {
             Event::Header(header) => self.header(source, header),
             Event::Packet(packet) if self.begun => self.ready.push_back(Event::Packet(Packet { track: source, ..packet })),
             Event::Packet(packet) => self.hold(Packet { track: source, ..packet }),
+            Event::TimeZero(_) if self.begun => self.ready.push_back(event),
+            // The header that is still to come says it.
+            Event::TimeZero(_) => {}
         }
     }
 

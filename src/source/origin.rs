@@ -1,31 +1,51 @@
 //! The common time zero of devices that feed one stream.
 
-use crate::media::{Timestamp, WallTime};
-use std::sync::{Arc, OnceLock};
+use crate::media::{Clock, SystemClock, Timestamp, WallTime, ZeroWatch};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Time zero of a stream: the first time that any of its sources gives, by CLOCK_MONOTONIC. Clones are the same.
 #[derive(Clone, Debug, Default)]
-pub struct Origin(Arc<OnceLock<(i64, WallTime)>>);
+pub struct Origin(Arc<OnceLock<Zero>>);
 
-impl Origin {
-    /// Stream time and wall-clock time of zero; if this is the first time that anybody gives, it is zero.
-    fn zero(&self, monotonic: i64) -> (i64, WallTime) {
-        *self.0.get_or_init(|| (monotonic, WallTime(WallTime::now().0.saturating_sub(self::monotonic().saturating_sub(monotonic)))))
+#[derive(Debug)]
+struct Zero {
+    /// CLOCK_MONOTONIC, in microseconds.
+    monotonic: i64,
+    clock: SystemClock,
+    wall: Mutex<ZeroWatch>,
+}
+
+impl Zero {
+    fn at(monotonic: i64) -> Zero {
+        let clock = SystemClock::default();
+        let wall = WallTime(clock.wall().0.saturating_sub(self::monotonic().saturating_sub(monotonic)));
+        Zero { monotonic, wall: Mutex::new(ZeroWatch::new(wall, &clock)), clock }
     }
 
+    fn watch<T>(&self, look: impl FnOnce(&mut ZeroWatch) -> T) -> T {
+        look(&mut self.wall.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Origin {
     /// A time of CLOCK_MONOTONIC, in microseconds, as stream time. The first one ever is zero.
     pub fn stream_time(&self, monotonic: i64) -> Timestamp {
-        Timestamp(monotonic.saturating_sub(self.zero(monotonic).0))
+        Timestamp(monotonic.saturating_sub(self.0.get_or_init(|| Zero::at(monotonic)).monotonic))
     }
 
     /// The wall-clock time of stream time zero, once there is one.
     pub fn wall(&self) -> Option<WallTime> {
-        self.0.get().map(|(_, wall)| *wall)
+        self.0.get().map(|zero| zero.watch(|wall| wall.zero()))
+    }
+
+    /// The new wall-clock time of zero, if the wall clock was set since the last call.
+    pub fn moved(&self) -> Option<WallTime> {
+        self.0.get().and_then(|zero| zero.watch(|wall| wall.moved(&zero.clock)))
     }
 
     /// A stream time as time of CLOCK_MONOTONIC, once there is a zero.
     pub fn monotonic(&self, time: Timestamp) -> Option<i64> {
-        self.0.get().map(|(zero, _)| zero.saturating_add(time.micros()))
+        self.0.get().map(|zero| zero.monotonic.saturating_add(time.micros()))
     }
 }
 

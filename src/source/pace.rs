@@ -4,7 +4,7 @@
 //! no decode times of their own here, so they are found again from the presentation times, as the muxer does it.
 
 use crate::codec::{DecodeTimes, reorder_depth};
-use crate::media::{Clock, Event, Header, Packet, Timestamp, Track, WallTime};
+use crate::media::{Clock, Event, Header, Packet, Timestamp, Track, WallTime, ZeroWatch};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,12 +30,16 @@ pub struct Pace {
     slack: Duration,
     /// A step in stream time longer than this is not waited for.
     longest: Duration,
+    /// Time zero, from the start on.
+    zero: Option<ZeroWatch>,
+    /// A new one that nobody has asked for yet.
+    news: Option<WallTime>,
 }
 
 impl Pace {
     /// Keeps to the clock: after any delay it catches up.
     pub fn live(clock: Arc<dyn Clock>) -> Pace {
-        Pace { clock, anchor: None, last: Timestamp::ZERO, slack: Duration::MAX, longest: Duration::MAX }
+        Pace { clock, anchor: None, last: Timestamp::ZERO, slack: Duration::MAX, longest: Duration::MAX, zero: None, news: None }
     }
 
     /// Plays on in its own time after a delay of more than a second, and at once where the recording has a hole: where times
@@ -48,7 +52,16 @@ impl Pace {
     pub fn start(&mut self, first: Timestamp) -> WallTime {
         self.anchor = Some((first, self.clock.now()));
         self.last = first;
-        WallTime(self.clock.wall().0.saturating_sub(first.micros()))
+        let zero = WallTime(self.clock.wall().0.saturating_sub(first.micros()));
+        self.zero = Some(ZeroWatch::new(zero, &*self.clock));
+        zero
+    }
+
+    /// The new wall-clock time of stream time zero, where it has changed since the last call: the clock was set, or a delay was not
+    /// caught up with.
+    pub fn moved(&mut self) -> Option<WallTime> {
+        let set = self.zero.as_mut()?.moved(&*self.clock);
+        set.or(self.news).inspect(|_| self.news = None)
     }
 
     /// How late it is for `due`.
@@ -58,8 +71,10 @@ impl Pace {
 
     /// Returns when `due` has come; starts with the first call, if [`Pace::start`] was not called.
     pub fn wait(&mut self, due: Timestamp) {
-        if self.anchor.is_none() || self.behind(due) > self.slack || due.since(self.last) > self.longest {
+        if self.anchor.is_none() {
             self.start(due);
+        } else if self.behind(due) > self.slack || due.since(self.last) > self.longest {
+            self.news = Some(self.start(due));
         }
         self.last = due;
         if let Some(anchor) = self.anchor {
@@ -112,6 +127,8 @@ impl Schedule {
                 let due = Timestamp(line.order.next(packet.pts.micros()));
                 line.waiting.push_back((due, packet));
             }
+            // What is played now has a time zero of now.
+            Event::TimeZero(_) => {}
         }
     }
 
@@ -197,6 +214,20 @@ mod tests {
             pace.wait(Timestamp(seconds * 1_000_000));
         }
         assert_eq!(clock.now(), Duration::from_secs(2));
+    }
+
+    #[test]
+    fn time_zero_moves_with_the_wall_clock_and_with_delays_that_are_not_caught_up_with() {
+        let clock = Arc::new(ManualClock::default());
+        let mut pace = Pace::recording(clock.clone(), Duration::ZERO);
+        let zero = pace.start(Timestamp::ZERO);
+        pace.wait(Timestamp(40_000));
+        assert_eq!(pace.moved(), None);
+        clock.step(5_000_000);
+        assert_eq!((pace.moved(), pace.moved()), (Some(WallTime(zero.0 + 5_000_000)), None));
+        clock.advance(Duration::from_secs(60));
+        pace.wait(Timestamp(80_000));
+        assert_eq!((pace.moved(), pace.moved()), (Some(WallTime(zero.0 + 5_000_000 + 60_000_000 - 40_000)), None));
     }
 
     #[test]

@@ -27,6 +27,7 @@ impl Repeat {
         match event {
             Event::Header(header) => self.header(header),
             Event::Packet(packet) => Some(Event::Packet(self.packet(packet))),
+            Event::TimeZero(_) => Some(event),
         }
     }
 

@@ -449,6 +449,7 @@ impl Steps {
         loop {
             match self.events.recv_timeout(PATIENCE) {
                 Ok(Event::Packet(packet)) => return packet,
+                Ok(Event::TimeZero(_)) => {}
                 Ok(Event::Header(_)) => {}
                 Err(_) => panic!("no packet came; stderr: {}", self.running.stderr()),
             }

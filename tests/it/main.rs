@@ -24,6 +24,9 @@ mod mux;
 /// What is left out of a stream is named, and costs the rest nothing.
 mod omitted;
 
+/// The wall clock is set while a stream runs.
+mod clock;
+
 /// The server over real sockets: routes, protocol, hostile and slow clients, inputs that end.
 mod serve;
 

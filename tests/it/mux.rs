@@ -2,10 +2,11 @@
 
 use crate::util::{Running, TempDir, data, h5, run, shell};
 use bytes::BytesMut;
-use h5live::codec::{h264, h265};
+use h5live::codec::{self, h264, h265};
 use h5live::format::bmff::{self, Split, Splitter};
 use h5live::format::{Demuxer, Step, mkv};
-use h5live::media::{Event, Packet, Timestamp};
+use h5live::media::{Event, Header, Packet, Timestamp, WallTime};
+use h5live::mux::{Fragment, MuxOptions, Muxer};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
@@ -487,5 +488,29 @@ fn foreign_fragments_are_read_and_cut() {
         // Our own stage takes it too.
         mux(&dir.join("f.mp4"), &dir.join("out.mp4"), &[]);
         same_packets(&probe(&dir.join("out.mp4"))[&0], &probe(&source)[&0], 1);
+    }
+}
+
+/// The next writer begins where the wall clock says; one whose clock was set back meanwhile follows the one before.
+#[test]
+fn the_next_writer_never_goes_back_in_time() {
+    let track = codec::opus::track(codec::opus::OpusHead::new(2, 312, 48_000).build()).unwrap();
+    let header = |zero| Header { tracks: [track.clone()].into(), time_zero: Some(WallTime(zero)) };
+    let packet = |n: i64| Packet { track: 0, pts: Timestamp(n * 20_000), key: true, data: vec![0xfc, 0xff, 0xfe].into() };
+    let zero = 1_700_000_000_000_000;
+    for (next, expected) in [(zero + 5_000_000, 5_000_000), (zero + 20_000, 20_000), (zero - 3_600_000_000, 40_000)] {
+        let mut muxer = Muxer::new(&header(zero), MuxOptions { fragment: Fragment::Frame, prft: true }).unwrap();
+        let mut movie = muxer.init().to_vec();
+        let mut push = |muxer: &mut Muxer, n| {
+            let chunk = muxer.push(packet(n)).unwrap().expect("a chunk per frame");
+            movie.extend([chunk.head].into_iter().chain(chunk.data).flatten());
+        };
+        push(&mut muxer, 0);
+        push(&mut muxer, 1);
+        muxer.header(&header(next)).unwrap();
+        push(&mut muxer, 0);
+        let Split::Chunk(last) = pieces(&movie).pop().unwrap() else { panic!("no chunk") };
+        assert_eq!(last.start.micros(), expected, "{next}");
+        assert_eq!(last.captured, Some(WallTime(next)), "captured when it was captured");
     }
 }

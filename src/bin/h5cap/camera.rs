@@ -82,6 +82,7 @@ pub fn capture(args: &Args, which: &str, cx: &Context, stage: &mut Stage) -> any
     let wish = Wish { format: format.clone(), size: args.size, rate: args.rate };
     let origin = Origin::default();
     let options = Options { selector, wish, controls: controls.clone(), stall: *stall, on_loss, origin: origin.clone() };
+    let clock = origin.clone();
     let mut camera = Camera::open(options)?;
     let mut sound = args.audio.device().map(|which| Sound::open(args, which, cx, origin)).transpose()?;
     let mut join = Join::new(1 + usize::from(sound.is_some()));
@@ -91,7 +92,11 @@ pub fn capture(args: &Args, which: &str, cx: &Context, stage: &mut Stage) -> any
     let losses = cx.stats.counter("camera_losses_total", "Times that the camera was away.", &[]);
     let unheard = cx.stats.counter("unjoined_packets_total", "Packets left out because the other device had not begun.", &[]);
     while stage.is_open() {
-        if let Some(event) = camera.poll(moment)? {
+        let event = camera.poll(moment)?;
+        if let Some(zero) = clock.moved() {
+            join.push(microphone::PICTURE, Event::TimeZero(zero));
+        }
+        if let Some(event) = event {
             join.push(microphone::PICTURE, event);
         }
         if let Some(sound) = &mut sound {

@@ -102,6 +102,10 @@ fn test(args: &Args, late: OverflowPolicy, clock: &Arc<dyn Clock>, stage: &mut S
             if !stage.wait(&mut pace, packet.pts) {
                 break;
             }
+            if let Some(zero) = pace.moved() {
+                pattern.set_time_zero(zero);
+                stage.send(Event::TimeZero(zero))?;
+            }
         }
         stage.send(event)?;
     }
@@ -122,6 +126,9 @@ fn slides(args: &Args, paths: &[PathBuf], clock: &Arc<dyn Clock>, stage: &mut St
             }
             if !args.no_pace && !stage.wait(&mut pace, packet.pts) {
                 break;
+            }
+            if let Some(zero) = pace.moved() {
+                stage.send(Event::TimeZero(zero))?;
             }
         }
         stage.send(event)?;

@@ -35,9 +35,14 @@ impl AudioArgs {
 
 /// Captures sound alone until it is time to stop. `which`: as after `microphone:`.
 pub fn capture(args: &Args, which: &str, cx: &Context, stage: &mut Stage) -> anyhow::Result<()> {
-    let mut sound = Sound::open(args, which, cx, Origin::default())?;
+    let origin = Origin::default();
+    let mut sound = Sound::open(args, which, cx, origin.clone())?;
     while stage.is_open() {
-        match sound.recorder.poll(MOMENT)? {
+        let event = sound.recorder.poll(MOMENT)?;
+        if let Some(zero) = origin.moved() {
+            stage.send(Event::TimeZero(zero))?;
+        }
+        match event {
             Some(Event::Packet(packet)) if stage.is_over(packet.pts) => break,
             Some(event) => stage.send(event)?,
             None => {}

@@ -51,6 +51,9 @@ impl Stage {
 
     pub fn send(&mut self, event: Event) -> anyhow::Result<()> {
         match &event {
+            // The header that is still to come says it.
+            Event::TimeZero(_) if self.kinds.is_empty() => return Ok(()),
+            Event::TimeZero(_) => {}
             Event::Header(header) => self.kinds = header.tracks.iter().map(|t| t.kind()).collect(),
             Event::Packet(packet) => {
                 if let Some(&kind) = self.kinds.get(packet.track) {
@@ -129,6 +132,9 @@ impl<'a> Player<'a> {
             }
             if !self.stage.wait(pace, due) {
                 break;
+            }
+            if let Some(zero) = pace.moved() {
+                self.stage.send(Event::TimeZero(zero))?;
             }
             self.stage.send(event)?;
         }

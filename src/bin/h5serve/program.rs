@@ -143,7 +143,9 @@ impl Program {
             match (event, &mut route) {
                 (Event::Header(header), route) => self.header(&header, route)?,
                 (Event::Packet(packet), Some(route)) => self.packet(packet, route)?,
-                (Event::Packet(_), None) => {}
+                (Event::TimeZero(zero), Some(Route::Pictures { time_zero, .. })) => *time_zero = Some(zero),
+                (Event::TimeZero(zero), Some(Route::Muxed { muxer, .. })) => muxer.time_zero(zero),
+                (Event::Packet(_) | Event::TimeZero(_), None) => {}
             }
             if self.cx.stop.requested() {
                 break;

@@ -11,7 +11,7 @@ mod tracks;
 mod writer;
 
 pub use reader::Demuxer;
-pub use writer::{ClusterPrefix, cluster_prefix, stored_time, write_header};
+pub use writer::{ClusterPrefix, cluster_prefix, stored_time, time_zero, write_header};
 
 /// The format's name in errors.
 const FORMAT: &str = "Matroska";

@@ -26,6 +26,9 @@ const MAX_SKIPPED_UNKNOWN: u64 = 1 << 20;
 /// An EBML header has a handful of small fields.
 const MAX_EBML_HEADER: u64 = 4096;
 
+/// Tags between Clusters are read where they may be a new time zero alone; longer ones are of no interest while the stream plays.
+const MAX_LATE_TAGS: u64 = 1024;
+
 /// How far the next Cluster is looked for after damage: the longest frame.
 const MAX_RESYNC: u64 = format::MAX_PICTURE as u64;
 
@@ -126,6 +129,9 @@ impl Demuxer {
         match head.id {
             id::EBML | id::INFO | id::TRACKS => self.master(buf, head),
             id::TAGS if self.segment.phase == Phase::Headers && head.size.is_some_and(|size| size <= MAX_MASTER) => self.master(buf, head),
+            id::TAGS if self.segment.phase == Phase::Playing && head.size.is_some_and(|size| size <= MAX_LATE_TAGS) => {
+                self.master(buf, head)
+            }
             id::SEGMENT => {
                 if self.segment.phase != Phase::Headers {
                     self.new_segment();
@@ -182,9 +188,18 @@ impl Demuxer {
             id::EBML => self.new_segment(),
             id::INFO => self.segment.info(&data),
             id::TRACKS => self.segment.read_tracks(data).map_err(|e| e.at(at))?,
-            _ => self.segment.tags(&data),
+            _ => self.tags(&data),
         }
         Ok(Next::Go)
+    }
+
+    /// In front of the Clusters they belong to the header; between them, they say that the wall clock was set.
+    fn tags(&mut self, data: &[u8]) {
+        let before = self.segment.time_zero;
+        self.segment.tags(data);
+        if let Some(zero) = self.segment.time_zero.filter(|_| self.segment.phase == Phase::Playing && self.segment.time_zero != before) {
+            self.ready.push_back(Event::TimeZero(zero));
+        }
     }
 
     /// At an element inside of a Cluster.
@@ -501,7 +516,7 @@ fn begins_well(bytes: &[u8]) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{cluster_prefix, stored_time, write_header};
+    use super::super::{cluster_prefix, stored_time, time_zero, write_header};
     use super::*;
     use crate::format::testing::{events, events_at_every_split};
     use crate::media::{AudioParams, Codec, Colour, PixelFormat, Rate, SampleFormat, VideoParams, WallTime};
@@ -539,6 +554,7 @@ mod tests {
                     out.extend_from_slice(&cluster_prefix(p.track, stored_time(&tracks[p.track], p.pts), p.key, p.data.len()));
                     out.extend_from_slice(&p.data);
                 }
+                Event::TimeZero(zero) => out.extend_from_slice(&time_zero(*zero)),
             }
         }
         out
@@ -568,6 +584,33 @@ mod tests {
     fn what_is_written_is_read_at_every_split() {
         let events = two_segments();
         assert_eq!(events_at_every_split(Demuxer::default, &stream(&events)), Ok((events, 0)));
+    }
+
+    #[test]
+    fn a_wall_clock_that_is_set_is_told_between_clusters() {
+        let zero = |micros| Event::TimeZero(WallTime(micros));
+        let frame = |n: i64| packet(0, n * 40_000, &[7; 3]);
+        let events =
+            vec![header(vec![pcm_track()]), frame(0), zero(-1_700_000_000_000_001), frame(1), zero(4_100_000_000_000_000), frame(2)];
+        assert_eq!(events_at_every_split(Demuxer::default, &stream(&events)), Ok((events.clone(), 0)));
+        // The same again is no news; other tags are none of ours.
+        let other = |name, value: &str| {
+            let mut out = Vec::new();
+            ebml::put_master(&mut out, id::TAGS, |out| {
+                ebml::put_master(out, id::TAG, |out| {
+                    ebml::put_master(out, id::SIMPLE_TAG, |out| {
+                        ebml::put(out, id::TAG_NAME, name);
+                        ebml::put(out, id::TAG_STRING, value.as_bytes());
+                    });
+                });
+            });
+            out
+        };
+        let same = time_zero(WallTime(4_100_000_000_000_000)).to_vec();
+        let whole = stream(&[&events[..], &[frame(3)]].concat());
+        let (begin, last) = whole.split_at(stream(&events).len());
+        let bytes = [begin, &same, &other(b"TITLE", "a film"), &other(b"TITLE", &"x".repeat(5000)), last].concat();
+        assert_eq!(events_at_every_split(Demuxer::default, &bytes), Ok(([&events[..], &[frame(3)]].concat(), 0)));
     }
 
     #[test]

@@ -6,6 +6,9 @@
 //!     the frame's bytes                                   }}
 //! ```
 //!
+//! When the wall clock was set, Tags with another TIME_ZERO_UTC stand between two Clusters (`time_zero`); what does not know them passes
+//! over them.
+//!
 //! A reader knows where a frame ends as soon as it begins, so nobody waits for the next one. Every writer of such a stream
 //! that must be read at once needs what is here: DefaultDuration, without which ffmpeg looks at half a second of video to
 //! guess the frame rate; and a Void, without which its format probe waits for 2 KB of low-rate audio.
@@ -55,11 +58,23 @@ pub fn write_header(header: &Header) -> Bytes {
             ebml::put_master(out, id::TRACK_ENTRY, |out| track_entry(out, number(index), track));
         }
     });
-    if let Some(time) = header.time_zero.and_then(rfc3339) {
-        ebml::put_master(&mut out, id::TAGS, |out| ebml::put_master(out, id::TAG, |out| simple_tag(out, schema::TIME_ZERO_UTC, &time)));
+    if let Some(zero) = header.time_zero {
+        tags(&mut out, zero);
     }
     ebml::put(&mut out, id::VOID, &[0; VOID]);
     out.into()
+}
+
+/// What goes between two Clusters when the wall clock was set: Tags with another TIME_ZERO_UTC, which counts from here on.
+pub fn time_zero(zero: WallTime) -> Bytes {
+    let mut out = Vec::new();
+    tags(&mut out, zero);
+    out.into()
+}
+
+fn tags(out: &mut Vec<u8>, zero: WallTime) {
+    let Some(time) = rfc3339(zero) else { return };
+    ebml::put_master(out, id::TAGS, |out| ebml::put_master(out, id::TAG, |out| simple_tag(out, schema::TIME_ZERO_UTC, &time)));
 }
 
 /// Track numbers count from 1.

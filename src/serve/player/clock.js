@@ -6,6 +6,11 @@
 /** What a page has painted is on the screen so long after the callback before its next frame: about one refresh. */
 export const COMPOSITOR_MS = 16;
 
+/** Our wall clock, Unix ms, as it was when the page began and as the monotonic clock went on: a clock that is set does not move it. */
+export function wallNow() {
+  return performance.timeOrigin + performance.now();
+}
+
 /** Two clocks go apart by no more than this: 100 ms in a thousand seconds, twice what is usual. */
 const DRIFT = 1e-4;
 
@@ -16,10 +21,13 @@ const DRIFT = 1e-4;
  */
 export class ServerClock {
   #best = null;
+  /** When the last answer came, by our clock. */
+  answeredAt = -Infinity;
 
   /** @param {number} sent our clock when we asked @param {number} back our clock when the answer came @param {number} server the answer */
   answer(sent, back, server) {
     if (!Number.isFinite(server) || back < sent) return;
+    this.answeredAt = back;
     const trip = { at: back, trip: back - sent, offset: server - (sent + back) / 2 };
     const contradicted = this.#best && Math.abs(trip.offset - this.#best.offset) > trip.trip / 2 + error(this.#best, back) + 1;
     if (!this.#best || contradicted || trip.trip / 2 <= error(this.#best, back)) this.#best = trip;

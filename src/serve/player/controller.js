@@ -1,3 +1,5 @@
+import { Stalls } from './sight.js';
+
 /**
  * What keeps a player at the live edge. Pure: times and the state of the media element come in, advice comes out; no browser is needed
  * to run it. All media times are seconds, `now` is monotonic milliseconds.
@@ -68,6 +70,7 @@ export class LiveEdge {
   constructor({ chunk = 1 / 30, audio = false } = {}) {
     this.chunk = chunk;
     this.audio = audio;
+    this.stalls = new Stalls();
     this.stats = { seeks: 0, gaps: 0, stalls: 0, rates: 0 };
     this.startedAt = null;
     this.firstData = null;
@@ -125,8 +128,10 @@ export class LiveEdge {
     return this.#jumpGap(view) ?? this.#trim(view);
   }
 
-  /** A picture was presented (requestVideoFrameCallback, or a `timeupdate` where there is none). */
-  shown(now, mediaTime) {
+  /** Another picture is on the screen; `pictures` of them since the last call. */
+  shown(now, mediaTime, pictures = 1) {
+    if (this.startedAt !== null) this.stalls.shown(now, this.chunk, pictures);
+    this.stats.stalls = this.stalls.count;
     if (this.stalledAt !== null) {
       if (this.silence <= Math.max(HOPELESS_MS, 2000 * this.chunk)) this.#learn(now);
       if (now - this.stalledAt > LONG_STALL_MS) this.#hurry(now);
@@ -137,10 +142,9 @@ export class LiveEdge {
     this.stuck = 0;
   }
 
-  /** The element said `waiting`: what was learned about margins no longer holds. */
+  /** The element said `waiting`: what was learned about margins no longer holds. It is no stall yet: most are over before a picture is missed. */
   waiting(now) {
     if (this.startedAt === null) return null;
-    this.stats.stalls++;
     if (this.stalledAt === null) [this.stalledAt, this.silence] = [now, 0];
     this.margins = [];
     return { rate: 1, why: 'waiting' };
@@ -150,11 +154,13 @@ export class LiveEdge {
   check(now, view, hidden) {
     if (hidden || this.lastData === null) {
       this.lastShown = now;
+      this.stalls.rest();
       return null;
     }
     if (this.startedAt === null) return this.#preview(now, view);
     if (view.paused) {
       this.lastShown = now;
+      this.stalls.rest();
       return null;
     }
     const patience = Math.max(STUCK_MS, 3000 * this.chunk);
@@ -168,6 +174,7 @@ export class LiveEdge {
   /** The page is visible again. */
   foreground(now, view) {
     this.lastShown = now;
+    this.stalls.rest();
     if (this.startedAt === null || view.ranges.length === 0) return null;
     if (last(view.ranges)[1] - view.time < this.startAhead + 0.1) return { play: true, why: 'foreground' };
     this.#hurry(now);

@@ -1,3 +1,5 @@
+import { wallNow } from './clock.js';
+
 /**
  * Plain HTTP, for where MediaSource is missing or no WebSocket gets through: endless fragmented MP4 in `<video>`, about a second late, and
  * multipart JPEG in `<img>`. The browser alone reads the stream, so there is little to watch and nothing to steer.
@@ -28,7 +30,7 @@ class HttpTransport {
   foreground() {}
 
   shown() {
-    this.events.shown({ captured: null, at: Date.now() });
+    this.events.shown({ captured: null, at: wallNow() });
   }
 
   fail(reason, options = {}) {

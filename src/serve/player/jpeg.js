@@ -1,4 +1,4 @@
-import { COMPOSITOR_MS } from './clock.js';
+import { COMPOSITOR_MS, wallNow } from './clock.js';
 import { Link, isSoon } from './link.js';
 
 /**
@@ -63,7 +63,7 @@ export class JpegTransport {
       // A damaged picture is skipped: the next one is whole again.
       const whole = await this.#image.decode().then(() => true, () => false);
       URL.revokeObjectURL(address);
-      if (whole && !this.#stopped) requestAnimationFrame(() => this.#stopped || this.#events.shown({ captured, at: Date.now() + COMPOSITOR_MS }));
+      if (whole && !this.#stopped) requestAnimationFrame(() => this.#stopped || this.#events.shown({ captured, at: wallNow() + COMPOSITOR_MS }));
     }
     this.#busy = false;
   }

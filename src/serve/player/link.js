@@ -1,4 +1,4 @@
-import { ServerClock } from './clock.js';
+import { ServerClock, wallNow } from './clock.js';
 
 /** Neither data nor an answer to a ping for this long: the connection is dead, whatever the browser says. */
 const SILENCE_MS = 5000;
@@ -46,6 +46,11 @@ export class Link {
     if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
   }
 
+  /** Asks for the server's time, out of turn. */
+  ask() {
+    if (this.opened) this.#ping(performance.now());
+  }
+
   /** Ends the connection without an event. */
   stop() {
     clearInterval(this.#timer);
@@ -71,8 +76,7 @@ export class Link {
     const message = parse(data);
     if (message?.type === 'pong') {
       const { t, server } = message.value ?? {};
-      // The round trip by the monotonic clock, put on our wall clock of now.
-      const wall = Date.now();
+      const wall = wallNow();
       this.clock.answer(wall - (this.heardAt - t), wall, server);
     } else if (message) {
       this.#events.message(message);
@@ -87,7 +91,10 @@ export class Link {
     if (pause > SLEPT_MS && !document.hidden) return this.#close('the computer slept', SLEPT);
     if (now - this.heardAt > SILENCE_MS) return this.#close('no answer from the server', 1006);
     const rest = this.#pings < PINGS.first ? PINGS.quick : now - this.dataAt > PINGS.quiet ? PINGS.quiet : PINGS.calm;
-    if (!this.opened || now - this.#pinged < rest) return;
+    if (this.opened && now - this.#pinged >= rest) this.#ping(now);
+  }
+
+  #ping(now) {
     this.#pings++;
     this.#pinged = now;
     this.send({ type: 'ping', value: now });

@@ -11,8 +11,9 @@ use sha1::{Digest, Sha1};
 use std::sync::LazyLock;
 
 /// The parts of `h5live.js`; each imports only from those before it.
-const PARTS: [(&str, &str); 23] = [
+const PARTS: [(&str, &str); 24] = [
     ("clock.js", include_str!("clock.js")),
+    ("sight.js", include_str!("sight.js")),
     ("controller.js", include_str!("controller.js")),
     ("bmff.js", include_str!("bmff.js")),
     ("codecs.js", include_str!("codecs.js")),

@@ -1,5 +1,6 @@
-import { CaptureTimes, Median } from './clock.js';
+import { COMPOSITOR_MS, CaptureTimes, Median, wallNow } from './clock.js';
 import { LiveEdge } from './controller.js';
+import { Signals } from './sight.js';
 import { chunkTime, isInit, tracks } from './bmff.js';
 import { AUDIO_CODECS, VIDEO_CODECS, cure, isSound, isVideo, notPlayed } from './codecs.js';
 import { Link, isSoon } from './link.js';
@@ -53,8 +54,11 @@ export class MseTransport {
   #lastTime = null;
   #detach = new AbortController();
   #frameCallback = 0;
-  /** Pictures tell their own time. Not so sound alone, and not in browsers without requestVideoFrameCallback: then the clock advances. */
-  #timed = true;
+  #signals = new Signals();
+  /** Before each frame of the page, while the video tells nothing by itself. */
+  #look = 0;
+  /** Sound alone tells only that its clock advances. */
+  #hasPictures = true;
   #timer = 0;
   #address;
 
@@ -76,6 +80,7 @@ export class MseTransport {
     this.link.stop();
     clearInterval(this.#timer);
     this.#video.cancelVideoFrameCallback?.(this.#frameCallback);
+    cancelAnimationFrame(this.#look);
     if (this.#address) URL.revokeObjectURL(this.#address);
     this.#queue = [];
   }
@@ -83,6 +88,11 @@ export class MseTransport {
   /** The page is visible again. */
   foreground() {
     this.#follow(this.edge.foreground(performance.now(), this.#view()));
+  }
+
+  /** What tells that there is another picture. */
+  get signal() {
+    return this.#signals.name;
   }
 
   get hasSound() {
@@ -103,19 +113,44 @@ export class MseTransport {
       video.src = this.#address;
     }
     if (video.requestVideoFrameCallback) this.#onframe();
-    on(video, 'timeupdate', () => this.#timed || this.#shown(video.currentTime, Date.now()));
-    this.#timer = setInterval(() => this.#follow(this.edge.check(performance.now(), this.#view(), document.hidden)), 250);
+    on(video, 'timeupdate', () => this.#hasPictures || this.#shown(video.currentTime, wallNow()));
+    this.#timer = setInterval(() => this.#check(), 250);
+    this.#lookOn();
+  }
+
+  #check() {
+    if (this.#signals.calm) this.#lookAtVideo();
+    if (this.#signals.calm !== (this.#look === 0)) this.#lookOn();
+    this.#follow(this.edge.check(performance.now(), this.#view(), document.hidden));
+  }
+
+  #lookOn() {
+    this.#look = requestAnimationFrame(() => {
+      this.#look = 0;
+      this.#lookAtVideo();
+      if (!this.#signals.calm) this.#lookOn();
+    });
+  }
+
+  /** What the video says of itself, where no callback comes. */
+  #lookAtVideo() {
+    const { currentTime } = this.#video;
+    if (!this.#hasPictures || document.hidden || this.#video.paused) return;
+    const { totalVideoFrames, droppedVideoFrames } = this.#video.getVideoPlaybackQuality?.() ?? {};
+    const pictures = this.#signals.look(performance.now(), this.edge.chunk, totalVideoFrames - droppedVideoFrames, currentTime);
+    if (pictures > 0) this.#shown(currentTime, wallNow() + COMPOSITOR_MS, pictures);
   }
 
   #onframe() {
     this.#frameCallback = this.#video.requestVideoFrameCallback((now, frame) => {
-      this.#shown(frame.mediaTime, Date.now() + frame.expectedDisplayTime - performance.now());
+      const pictures = this.#signals.callback(frame.presentedFrames);
+      this.#shown(frame.mediaTime, wallNow() + frame.expectedDisplayTime - performance.now(), pictures);
       this.#onframe();
     });
   }
 
-  #shown(media, at) {
-    this.edge.shown(performance.now(), media);
+  #shown(media, at, pictures = 1) {
+    this.edge.shown(performance.now(), media, pictures);
     this.#events.shown({ captured: this.#captures.at(media), at });
   }
 
@@ -152,7 +187,7 @@ export class MseTransport {
     if (!MediaSourceKind.isTypeSupported(mime)) return this.#fail(notPlayed(mime), { unplayable: true, kind: 'movie', cure: cure(mime) });
     this.codecs = /codecs="([^"]*)"/.exec(mime)?.[1] ?? '';
     this.edge.audio = this.hasSound;
-    this.#timed = 'requestVideoFrameCallback' in this.#video && isVideo(this.codecs);
+    this.#hasPictures = isVideo(this.codecs);
     this.#buffer = this.#source.addSourceBuffer(mime);
     this.#buffer.addEventListener('updateend', () => this.#appended(), { signal: this.#detach.signal });
     if (this.#asked && !this.hasSound) this.#events.info({ silent: true });

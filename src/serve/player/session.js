@@ -1,4 +1,4 @@
-import { Backoff, Median, ServerClock } from './clock.js';
+import { Backoff, Median, ServerClock, wallNow } from './clock.js';
 import { isSound } from './codecs.js';
 import { MseTransport } from './mse.js';
 import { CodecsTransport } from './webcodecs.js';
@@ -15,6 +15,8 @@ const QUIET_MS = 2000;
 const PARK_MS = 30000;
 /** So many attempts in which no WebSocket opened, and plain HTTP is tried: some proxies are like that. */
 const UNREACHABLE = 2;
+/** A latency that is suddenly another one by so much may come of a clock that was set. */
+const DOUBT_MS = 500;
 /** What cannot be played is asked for again after this time: another writer may have come. */
 const UNPLAYABLE_MS = 10000;
 
@@ -59,6 +61,8 @@ export class Session {
   #clock = new ServerClock();
   #backoff = new Backoff();
   #latency = new Median(15);
+  /** Since when the latency is doubted; the server has been asked for its time. */
+  #doubtAt = null;
   #state = 'idle';
   #reason = '';
   #info = {};
@@ -138,7 +142,7 @@ export class Session {
   get stats() {
     const { currentTime, playbackRate, buffered } = this.#stage.video;
     const { width, height } = this.#stage.picture;
-    const { edge, link, buffer, codecs = '', dropped = 0, appends = 0 } = this.#transport ?? {};
+    const { edge, link, buffer, codecs = '', dropped = 0, appends = 0, signal = '' } = this.#transport ?? {};
     return {
       state: this.#state,
       reason: this.#reason,
@@ -158,6 +162,7 @@ export class Session {
       chunk: edge?.chunk ?? null,
       ...edge?.stats,
       appends,
+      signal,
       dropped,
       unshown: this.#unshown,
       reconnects: this.#reconnects,
@@ -354,13 +359,26 @@ export class Session {
   #shown({ captured, at }) {
     this.#shownAt = performance.now();
     this.#pictures++;
-    if (captured !== null && this.#clock.offset !== null) this.#latency.add(at + this.#clock.offset - captured);
+    if (captured !== null && this.#clock.offset !== null) this.#late(at + this.#clock.offset - captured);
     if (this.#state === 'playing') return;
     this.#backoff.reset();
     this.#unreachable = 0;
     this.#latency = new Median(15);
     this.#stage.release();
     this.#setState('playing');
+  }
+
+  /** Capture times and the server's time come by different ways: where one of them was set, it is not believed before both are known anew. */
+  #late(latency) {
+    const doubtful = this.#latency.value !== null && Math.abs(latency - this.#latency.value) > DOUBT_MS;
+    if (!doubtful) this.#doubtAt = null;
+    else if (this.#doubtAt === null) {
+      this.#doubtAt = wallNow();
+      this.#transport?.link?.ask();
+    }
+    if (doubtful && this.#clock.answeredAt < this.#doubtAt) return;
+    if (doubtful) this.#latency = new Median(15);
+    this.#latency.add(latency);
   }
 
   #setState(state, reason = '') {

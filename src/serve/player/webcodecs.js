@@ -1,4 +1,5 @@
-import { COMPOSITOR_MS, CaptureTimes, Median } from './clock.js';
+import { COMPOSITOR_MS, CaptureTimes, Median, wallNow } from './clock.js';
+import { Stalls } from './sight.js';
 import { chunkTime, frames, isInit, tracks } from './bmff.js';
 import { Link, isSoon } from './link.js';
 import { AUDIO_CODECS, VIDEO_CODECS, cure, isSound, isVideo, notPlayed } from './codecs.js';
@@ -65,6 +66,7 @@ export class CodecsTransport {
   #painted = { media: -Infinity, at: -Infinity };
   #floor = { media: -Infinity, until: -Infinity };
   #reports = 0;
+  #stalls = new Stalls();
   #errors = 0;
   #captures = new CaptureTimes();
   #spacing = new Median(9);
@@ -154,6 +156,7 @@ export class CodecsTransport {
 
   /** From the newest key picture again: what was shown already is not shown twice. */
   #again() {
+    if (this.#asleep) this.#stalls.rest();
     this.#asleep = false;
     this.#floor = { media: this.#painted.media, until: performance.now() + REPEATS_MS };
     this.#request();
@@ -281,7 +284,8 @@ export class CodecsTransport {
       if (this.#canvas.width !== width) this.#canvas.width = width;
       if (this.#canvas.height !== height) this.#canvas.height = height;
       this.#context.drawImage(picture, 0, 0, width, height);
-      if (now - this.#painted.at > 500 + 2500 * this.edge.chunk && this.#painted.at > 0) this.edge.stats.stalls++;
+      this.#stalls.shown(now, this.edge.chunk);
+      this.edge.stats.stalls = this.#stalls.count;
       this.#painted = { media, at: now };
       this.#errors = 0;
       this.#reports ||= requestAnimationFrame(() => this.#report());
@@ -292,7 +296,7 @@ export class CodecsTransport {
   /** The newest picture goes to the screen with the frame that begins now. */
   #report() {
     this.#reports = 0;
-    this.#events.shown({ captured: this.#captures.at(this.#painted.media), at: Date.now() + COMPOSITOR_MS });
+    this.#events.shown({ captured: this.#captures.at(this.#painted.media), at: wallNow() + COMPOSITOR_MS });
   }
 
   #closed(reason, code) {

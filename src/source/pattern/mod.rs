@@ -85,6 +85,11 @@ impl Pattern {
         Header { tracks, time_zero: Some(self.time_zero) }
     }
 
+    /// The wall clock was set: pictures that are drawn from now on show that.
+    pub fn set_time_zero(&mut self, zero: WallTime) {
+        self.time_zero = zero;
+    }
+
     fn picture(&mut self) -> Packet {
         let pts = self.options.rate.time_of(self.frame);
         let data = self.picture.draw(Moment { number: self.frame, pts, wall: self.time_zero.at(pts) });

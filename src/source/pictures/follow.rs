@@ -6,7 +6,7 @@
 
 use super::load::{self, Loaded, Picture};
 use super::{MAX_FILES, Roll, list, name, natural};
-use crate::media::{Clock, Event, Rate, Timestamp};
+use crate::media::{Clock, Event, Rate, Timestamp, ZeroWatch};
 use crate::source::Error;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
@@ -34,6 +34,7 @@ pub struct Follow {
     /// Files that may be whole, in the order in which they were written.
     ready: VecDeque<PathBuf>,
     roll: Roll,
+    zero: ZeroWatch,
     /// The picture given out last, and its time.
     last: Option<(Picture, Timestamp)>,
 }
@@ -70,9 +71,9 @@ impl Follow {
             std::fs::metadata(path).map_err(|e| Error::io(name(path), e))?;
         }
         let (start, time_zero) = (clock.now(), clock.wall());
-        let roll = Roll::new(rate, time_zero);
+        let (roll, zero) = (Roll::new(rate, time_zero), ZeroWatch::new(time_zero, &*clock));
         let (paths, files, ready) = (paths.to_vec(), HashMap::new(), VecDeque::new());
-        let mut follow = Follow { paths, clock, start, next_look: start, files, ready, roll, last: None };
+        let mut follow = Follow { paths, clock, start, next_look: start, files, ready, roll, zero, last: None };
         follow.look(start)?;
         // As `tail -f` does: what is there already is past, but for the newest.
         follow.ready.drain(..follow.ready.len().saturating_sub(1));
@@ -91,6 +92,11 @@ impl Follow {
     pub fn poll(&mut self) -> Result<Option<Event>, Error> {
         if let Some(packet) = self.roll.pending() {
             return Ok(Some(packet));
+        }
+        if let Some(zero) = self.zero.moved(&*self.clock)
+            && self.roll.set_time_zero(zero)
+        {
+            return Ok(Some(Event::TimeZero(zero)));
         }
         let now = self.clock.now();
         if now >= self.next_look {

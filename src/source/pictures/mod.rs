@@ -89,6 +89,12 @@ impl Roll {
     }
 
     /// The packet that follows the header given out last.
+    /// The wall clock was set; whether a header has told of another time.
+    fn set_time_zero(&mut self, zero: WallTime) -> bool {
+        self.time_zero = zero;
+        self.track.is_some()
+    }
+
     fn pending(&mut self) -> Option<Event> {
         self.pending.take().map(Event::Packet)
     }
@@ -185,6 +191,7 @@ mod tests {
                 format!("{} {}x{}", h.tracks[0].codec, v.width, v.height)
             }
             Event::Packet(p) => format!("{} {}", p.pts.micros() / 1000, p.data.len()),
+            Event::TimeZero(zero) => format!("{zero:?}"),
         };
         std::iter::from_fn(|| slides.next().unwrap()).take(count).map(show).collect()
     }

@@ -1,10 +1,11 @@
-// Chromium and Firefox without a screen, with the same few verbs.
+// Chromium, Firefox and WebKitGTK without a screen, with the same few verbs.
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { chromium as playwright } from 'playwright-core';
 import puppeteer from 'puppeteer-core';
 import { serveTree } from './player.mjs';
+import { webkit } from './webkit.mjs';
 
 const first = (given, ...names) => given ?? names.flatMap(name => (process.env.PATH ?? '').split(':').map(dir => path.join(dir, name))).find(file => fs.existsSync(file));
 const CHROMIUM = first(process.env.CHROMIUM, 'chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable');
@@ -26,6 +27,11 @@ const FIREFOX_PREFS = {
 
 /** Each as `{name, open()}`; `open` gives `{page, requests, errors, close()}`. */
 export const browsers = [{ name: 'Chromium', open: chromium }, { name: 'Firefox', open: firefox }];
+
+/** With the third engine, in which a page can be seen, asked and clicked at, and no more. */
+export const engines = [...browsers, { name: 'WebKit', open: webkit }];
+
+export { webkit };
 
 /** The same as processes, `pid`, with pages of puppeteer, which can be hidden behind others. */
 export const tabbed = [{ name: 'Chromium', open: tabbedChromium }, { name: 'Firefox', open: firefox }];

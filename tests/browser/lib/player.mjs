@@ -18,18 +18,21 @@ function policy() {
   return text.replace(/\\\n\s*/g, '');
 }
 
+/** The response that the working tree has for an address; null for all else. */
+export function treeReply(url, isDocument) {
+  const found = answer(url, isDocument);
+  if (!found) return null;
+  const headers = { 'Content-Type': found.type, 'Access-Control-Allow-Origin': '*', 'Cross-Origin-Resource-Policy': 'cross-origin', 'Cache-Control': 'no-cache' };
+  if (found.type.startsWith('text/html')) headers['Content-Security-Policy'] = policy();
+  return { status: 200, headers, body: found.body };
+}
+
 /** Ports of the h5serve processes of this run: other servers' pages are left alone. */
 export const ports = new Set();
 
 /** Lets a page of playwright or puppeteer have the working tree's files, so that no program has to be built again for a look at a change. */
 export async function serveTree(page) {
-  const reply = (url, isDocument) => {
-    const found = ports.has(Number(new URL(url).port)) ? answer(url, isDocument) : null;
-    if (!found) return null;
-    const headers = { 'Content-Type': found.type, 'Access-Control-Allow-Origin': '*', 'Cross-Origin-Resource-Policy': 'cross-origin', 'Cache-Control': 'no-cache' };
-    if (found.type.startsWith('text/html')) headers['Content-Security-Policy'] = policy();
-    return { status: 200, headers, body: found.body };
-  };
+  const reply = (url, isDocument) => (ports.has(Number(new URL(url).port)) ? treeReply(url, isDocument) : null);
   if (page.route) {
     await page.route(/\/(h5live\.js|h5live-sound\.js|page\.js|page\.css|icon\.svg|[^./]*)$/, route => {
       const found = reply(route.request().url(), route.request().isNavigationRequest());

@@ -53,11 +53,11 @@ export class Bench {
     return file;
   }
 
-  /** Starts one program; the shell only opens the files and becomes the program. */
-  start(name, args, { input = '/dev/null', output = '/dev/null' } = {}) {
+  /** Starts one program; the shell only opens the files and becomes the program. `clock`: the wall clock that it believes in. */
+  start(name, args, { input = '/dev/null', output = '/dev/null', clock } = {}) {
     const program = name.startsWith('h5') ? path.join(programs(), name) : name;
     const log = fs.openSync(path.join(this.dir, `${path.basename(name)}.log`), 'a');
-    const child = spawn('sh', ['-c', 'exec "$@" <"$0" >"$H5LIVE_OUT"', input, program, ...args], { stdio: ['ignore', 'ignore', log], env: { ...process.env, H5LIVE_OUT: output } });
+    const child = spawn('sh', ['-c', 'exec "$@" <"$0" >"$H5LIVE_OUT"', input, program, ...args], { stdio: ['ignore', 'ignore', log], env: { ...process.env, ...clock?.env, H5LIVE_OUT: output } });
     fs.closeSync(log);
     this.#running.add(child);
     child.ended = new Promise(resolve => child.on('exit', (code, signal) => { this.#running.delete(child); resolve({ code, signal }); }));
@@ -65,11 +65,12 @@ export class Bench {
   }
 
   /** `a | b | c > output`: each element is [program, …arguments]. */
-  pipeline(stages, output) {
+  pipeline(stages, output, { clock } = {}) {
     const run = Math.random().toString(36).slice(2);
     return stages.map(([name, ...args], i) => this.start(name, args, {
       input: i === 0 ? '/dev/null' : this.fifo(`${run}.${i}`),
       output: i + 1 === stages.length ? output : this.fifo(`${run}.${i + 1}`),
+      clock,
     }));
   }
 
@@ -91,8 +92,9 @@ export class Bench {
 
 /** h5serve on a port of its own, with one FIFO for each stream. */
 export class Server {
-  static async start(bench, names = ['cam'], args = ['--on-eof', 'reopen']) {
+  static async start(bench, names = ['cam'], args = ['--on-eof', 'reopen'], { clock } = {}) {
     const server = new Server();
+    server.clock = clock;
     server.bench = bench;
     server.inputs = Object.fromEntries(names.map(name => [name, bench.fifo(`${name}.in`)]));
     server.port = await freePort();
@@ -104,7 +106,7 @@ export class Server {
 
   async run() {
     const inputs = Object.entries(this.inputs).map(([name, file]) => `${name}=${file}`);
-    this.process = this.bench.start('h5serve', ['--listen', `127.0.0.1:${this.port}`, ...this.args, ...inputs]);
+    this.process = this.bench.start('h5serve', ['--listen', `127.0.0.1:${this.port}`, ...this.args, ...inputs], { clock: this.clock });
     await until(`h5serve listens: ${this.bench.log('h5serve')}`, () => fetch(this.url('api/streams')).then(r => r.ok, () => false));
   }
 
@@ -123,8 +125,8 @@ export class Server {
   }
 
   /** Feeds a stream from the test source. */
-  feed(name = 'cam', { size = '640x360', rate = '30' } = {}) {
-    return this.bench.pipeline([['h5cap', 'test', '--size', size, '--rate', rate], ['h5enc'], ['h5mux']], this.inputs[name]);
+  feed(name = 'cam', { size = '640x360', rate = '30', clock } = {}) {
+    return this.bench.pipeline([['h5cap', 'test', '--size', size, '--rate', rate], ['h5enc'], ['h5mux']], this.inputs[name], { clock });
   }
 
   /** Waits until a stream plays. */

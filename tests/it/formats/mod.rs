@@ -44,7 +44,7 @@ fn written(events: &[Event]) -> Vec<Vec<u8>> {
 fn header(events: &[Event]) -> &Header {
     match &events[0] {
         Event::Header(header) => header,
-        Event::Packet(_) => panic!("a packet before its header"),
+        Event::Packet(_) | Event::TimeZero(_) => panic!("a packet before its header"),
     }
 }
 

@@ -1,0 +1,83 @@
+/** A picture that stood still for longer than this, or for longer than two and a half frames where they come more slowly, is a stall. Nothing else is. */
+const STALL_MS = 100;
+/** A signal that says nothing for so long, or for four frames, while another one speaks, does not work. */
+const GRACE_MS = 300;
+
+/** Counts stalls. Pure. */
+export class Stalls {
+  count = 0;
+  #at = null;
+
+  /** Another picture is on the screen. @param {number} now @param {number} chunk seconds from picture to picture @param {number} [frames] so many since the last call */
+  shown(now, chunk, frames = 1) {
+    const stood = this.#at === null ? 0 : (now - this.#at) / Math.max(1, frames);
+    if (stood > Math.max(STALL_MS, 2500 * chunk)) this.count++;
+    this.#at = now;
+  }
+
+  /** The picture is not meant to move: it is paused, or nobody sees it. */
+  rest() {
+    this.#at = null;
+  }
+}
+
+/** Signals by which a `<video>` tells that it shows another picture; the best first. */
+const [CALLBACK, COUNTER, CLOCK] = ['requestVideoFrameCallback', 'getVideoPlaybackQuality', 'currentTime'];
+
+/**
+ * Which signal of a `<video>` is believed. The callback is there in WebKitGTK and never comes; the counter is missing elsewhere, or counts
+ * nothing; the clock may go on without a picture, so it is believed only where neither of the others has ever said anything. Pure.
+ */
+export class Signals {
+  /** What is known of this browser: the callback has come; or it has not, though pictures were counted. */
+  static #callback = { works: false, silent: false };
+  /** The one in use; '' before the first picture. */
+  name = '';
+  #presented = 0;
+  #total = 0;
+  #time = 0;
+  /** Since when others have spoken and the callback has not. */
+  #unheard = null;
+  #counted = false;
+
+  /** The callback came. @param {number | undefined} presented  pictures so far @returns {number} pictures since the last call */
+  callback(presented) {
+    const frames = this.name === CALLBACK && presented > this.#presented ? presented - this.#presented : 1;
+    Signals.#callback = { works: true, silent: false };
+    this.name = CALLBACK;
+    this.#presented = presented;
+    this.#unheard = null;
+    return frames;
+  }
+
+  /**
+   * To be called often; before each frame of the page while the callback has not come.
+   * @param {number} now @param {number} chunk  seconds from picture to picture
+   * @param {number | undefined} total  pictures by the counter @param {number} time  currentTime
+   * @returns {number} pictures since the last call; 0 while a better signal is believed
+   */
+  look(now, chunk, total, time) {
+    const counted = total > this.#total ? total - this.#total : 0;
+    // A counter may begin again; a clock may be set.
+    const moved = time < this.#time || time >= this.#time + 0.9 * chunk;
+    this.#total = total ?? 0;
+    if (moved) this.#time = time;
+    this.#counted ||= counted > 0;
+    if (!counted && !moved) return 0;
+    this.#unheard ??= now;
+    if (now - this.#unheard < Math.max(GRACE_MS, 4000 * chunk) && !(Signals.#callback.silent && counted)) return 0;
+    if (counted) {
+      Signals.#callback.silent = !Signals.#callback.works;
+      this.name = COUNTER;
+      return counted;
+    }
+    if (this.#counted || this.name === CALLBACK || this.name === COUNTER) return 0;
+    this.name = CLOCK;
+    return 1;
+  }
+
+  /** Whether a look now and then is enough. */
+  get calm() {
+    return this.name === CALLBACK;
+  }
+}
