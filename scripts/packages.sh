@@ -34,19 +34,19 @@ test_packages() {
         apt-get)
             echo bsdutils curl ffmpeg iproute2 libturbojpeg0 libvo-aacenc0 mpv mkvtoolnix shellcheck systemd util-linux man-db $(unless node nodejs) $(unless npm npm) python3 python3-venv \
                 gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
-                gstreamer1.0-plugins-ugly gstreamer1.0-libav 'chromium|chromium-browser' 'firefox-esr|firefox'
+                gstreamer1.0-plugins-ugly gstreamer1.0-libav 'chromium|chromium-browser' 'firefox-esr|firefox' webkit2gtk-driver xvfb faketime
             ;;
         dnf)
             echo curl ffmpeg-free mpv mkvtoolnix ShellCheck man-db nodejs npm python3 turbojpeg gstreamer1 gstreamer1-plugins-base \
-                gstreamer1-plugins-good gstreamer1-plugins-bad-free gstreamer1-plugin-libav chromium firefox
+                gstreamer1-plugins-good gstreamer1-plugins-bad-free gstreamer1-plugin-libav chromium firefox xorg-x11-server-Xvfb libfaketime
             ;;
         pacman)
             echo curl ffmpeg mpv mkvtoolnix-cli shellcheck man-db nodejs npm python gstreamer gst-plugins-base gst-plugins-good \
-                gst-plugins-bad gst-plugins-ugly gst-libav chromium firefox
+                gst-plugins-bad gst-plugins-ugly gst-libav chromium firefox webkit2gtk-4.1 xorg-server-xvfb libfaketime
             ;;
         apk)
             echo curl ffmpeg mpv mkvtoolnix shellcheck mandoc nodejs npm python3 gstreamer-tools gst-plugins-base gst-plugins-good \
-                gst-plugins-bad gst-plugins-ugly gst-libav chromium firefox-esr
+                gst-plugins-bad gst-plugins-ugly gst-libav chromium firefox-esr xvfb libfaketime
             ;;
         brew) echo curl ffmpeg mpv mkvtoolnix shellcheck node python gstreamer ;;
     esac
