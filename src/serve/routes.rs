@@ -108,7 +108,7 @@ impl<B> Router<'_, B> {
         if let Some(asset) = player::asset(name) {
             return self.file(asset);
         }
-        let Some((index, form)) = self.stream(name) else { return not_found() };
+        let Some((index, form)) = self.stream(name) else { return self.missing(name) };
         match (form, self.site.streams[index].content()) {
             ("", _) => self.file(player::page()),
             (_, None) => text(StatusCode::SERVICE_UNAVAILABLE, "the stream has not begun yet"),
@@ -118,6 +118,22 @@ impl<B> Router<'_, B> {
             (_, Some(Content::Movie(_))) => text(StatusCode::NOT_FOUND, "the stream is not MJPEG; see NAME.mp4"),
             (_, Some(Content::Jpeg { .. })) => text(StatusCode::NOT_FOUND, "the stream is MJPEG; see NAME.mjpg and NAME.jpg"),
         }
+    }
+
+    /// A stream that is not there: people get a page with those that are, tools a line.
+    fn missing(&self, name: &str) -> Answer {
+        let for_people = self.header(header::ACCEPT).is_some_and(|accept| accept.contains("text/html"));
+        // The page finds its parts beside itself.
+        if !for_people || name.contains('/') {
+            return not_found();
+        }
+        let page = player::page();
+        let mut response =
+            respond(StatusCode::NOT_FOUND, Reply::whole(page.body.clone()), HeaderValue::from_static(page.content_type), NO_STORE);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(player::CONTENT_SECURITY_POLICY));
+        headers.append(header::VARY, HeaderValue::from_static("Accept"));
+        response
     }
 
     /// Endless fMP4; `?codecs=avc1,mp4a` chooses tracks as on the WebSocket.

@@ -329,7 +329,7 @@ mod tests {
             assert!(get(to, path).starts_with("HTTP/1.1 200"), "{path}");
         }
         // Two hang, for the others there is no place.
-        let lines: Vec<String> = asks.iter().map(|stream| first_line(stream)).collect();
+        let lines: Vec<String> = asks.iter().map(first_line).collect();
         assert!(lines.iter().all(|l| l.starts_with("HTTP/1.1 504") || l.starts_with("HTTP/1.1 503")), "{lines:?}");
         drop(go);
         let again = |path: &str| ask(to, &format!("PUT {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));

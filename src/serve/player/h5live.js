@@ -82,7 +82,7 @@ export class H5Live extends Base {
     else if (!this.#away) this.#open();
   }
 
-  /** Name of a stream of the server that this module came from, or the address of a stream's page anywhere. */
+  /** Name of a stream of the server that this module came from, or the address of a stream's page or WebSocket anywhere. */
   get src() {
     return this.getAttribute('src') ?? '';
   }
@@ -167,16 +167,6 @@ export class H5Live extends Base {
     return snapshot(this.#view.screen);
   }
 
-  /** The last part of the address. */
-  get #name() {
-    const last = this.src.split(/[?#]/)[0].split('/').pop();
-    try {
-      return decodeURIComponent(last);
-    } catch {
-      return last;
-    }
-  }
-
   #open() {
     this.#session.open(this.src, { sound: !this.muted, transport: this.transport });
   }
@@ -251,7 +241,7 @@ export class H5Live extends Base {
     const playing = this.state === 'playing';
     this.#history.add(now, { ...stats, latency: playing ? stats.latency : null });
     this.#view.show({
-      name: this.#name,
+      name: this.#session.name,
       state: this.state,
       reason: this.#session.reason,
       retryIn: this.#session.retryIn === null ? null : this.#session.retryIn / 1000,
@@ -311,7 +301,7 @@ export class H5Live extends Base {
 
   async #saveSnapshot(say) {
     try {
-      download(await this.snapshot(), snapshotName(this.#name));
+      download(await this.snapshot(), snapshotName(this.#session.name));
       this.#view.flash();
       say('snapshotSaved');
     } catch (error) {

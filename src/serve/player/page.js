@@ -1,4 +1,4 @@
-import { Language, copyText, h, icon, label, tell } from './h5live.js';
+import { Language, copyText, h, icon, label, resolve, tell } from './h5live.js';
 
 /** The page for one stream (`/NAME`) and for all of them (`/`). */
 
@@ -24,22 +24,59 @@ function about({ width, height, fps, codecs }) {
 /** One stream, with what there is to know of it, and how to have it elsewhere. */
 class OnePage {
   #about = h('p', { class: 'about' });
+  #addresses = new Addresses();
 
   constructor(name) {
     this.name = name;
-    document.title = `${name} · h5live`;
-    document.body.className = 'one';
-    title.textContent = name;
+    begin('one', name, name);
     const dialog = embed(name);
     const open = h('button', { type: 'button', class: 'quiet' }, icon('code'), h('span', {}, say('embed')));
     open.addEventListener('click', () => dialog.showModal());
     nav.replaceChildren(open);
-    main.replaceChildren(player(name, { keys: 'page' }), this.#about, dialog);
+    const live = player(name, { keys: 'page' });
+    // The list was made before this viewer came: with its first picture there is more to tell.
+    live.addEventListener('statechange', event => event.detail.state === 'playing' && refresh());
+    main.replaceChildren(live, this.#about, this.#addresses.element, dialog);
   }
 
   show(streams) {
     const stream = streams[this.name];
-    tell(this.#about, stream ? [about(stream), say('viewers', { n: stream.viewers })].filter(Boolean).join(' · ') : '');
+    const viewers = stream?.viewers > 0 && say('viewers', { n: stream.viewers });
+    tell(this.#about, stream ? [about(stream), viewers].filter(Boolean).join(' · ') : '');
+    this.#addresses.show(stream);
+  }
+}
+
+/** What else of the server plays, or keeps, a stream: by the way in which it comes. */
+const FORMS = { mse: [['mp4', 'addressMp4']], mjpeg: [['mjpg', 'addressMjpg'], ['jpg', 'addressJpg']] };
+
+/** The stream's other addresses, each with a button that copies it. */
+class Addresses {
+  #list = h('ul');
+  #done = h('span', { role: 'status', class: 'done' });
+  #type = null;
+  element = h('section', { class: 'addresses', 'aria-labelledby': 'addresses-title', hidden: '' },
+    h('h2', { id: 'addresses-title' }, say('addresses')), this.#done, this.#list);
+
+  show(stream) {
+    const type = stream?.type ?? this.#type;
+    if (type === this.#type) return;
+    this.#type = type;
+    const rows = (FORMS[type] ?? []).map(([form, what]) => this.#row(new URL(`${encodeURIComponent(stream.name)}.${form}`, location.href).href, say(what)));
+    this.#list.replaceChildren(...rows);
+    this.element.hidden = rows.length === 0;
+  }
+
+  #row(address, what) {
+    const copy = h('button', { type: 'button', class: 'round' }, icon('copy'));
+    label(copy, say('copyAddress', { what }));
+    copy.addEventListener('click', async () => {
+      this.#done.textContent = '';
+      const copied = await copyText(address, this.element);
+      copy.focus();
+      this.#done.textContent = say(copied ? 'copied' : 'copyFailed');
+    });
+    return h('li', {}, h('span', {}, what), h('a', { href: address }, address), copy);
   }
 }
 
@@ -75,8 +112,7 @@ class ManyPage {
   #none = h('section', { class: 'none', hidden: '' }, h('h2', {}, say('noStreams')), h('p', {}, say('noStreamsMore')), h('pre', {}, h('code', {}, 'h5cap test | h5enc | h5mux | h5serve')));
 
   constructor() {
-    document.title = 'h5live';
-    document.body.className = 'many';
+    begin('many', '', '');
     this.#grid.setAttribute('aria-label', say('allStreams'));
     main.replaceChildren(this.#grid, this.#offline, this.#none);
   }
@@ -112,8 +148,43 @@ class ManyPage {
     const shown = streams.map(({ name, state }) => `${name} ${state}`).join();
     if (this.#list.dataset.shown === shown) return;
     this.#list.dataset.shown = shown;
-    this.#list.replaceChildren(...streams.map(stream => h('li', {}, h('a', { href: encodeURIComponent(stream.name) }, h('b', {}, stream.name), h('span', {}, describe(stream))))));
+    this.#list.replaceChildren(...streams.map(entry));
   }
+}
+
+/** A page of a stream that this server does not have, and the streams that it has. */
+class MissingPage {
+  #title = h('h2');
+  #list = h('ul');
+  #streams = h('nav', { class: 'offline', 'aria-label': say('allStreams') }, this.#list);
+
+  constructor(name) {
+    begin('missing', name, name);
+    tell(this.#title, say('missing', { name }));
+    main.replaceChildren(h('section', { class: 'none' }, icon('search'), this.#title, h('p', {}, say('missingMore'))), this.#streams);
+  }
+
+  show(streams) {
+    const all = Object.values(streams);
+    this.#streams.hidden = all.length === 0;
+    const shown = all.map(stream => stream.name + describe(stream)).join();
+    if (this.#list.dataset.shown === shown) return;
+    this.#list.dataset.shown = shown;
+    this.#list.replaceChildren(...all.map(entry));
+  }
+}
+
+/** What is common to the pages at their beginning. */
+function begin(kind, name, head) {
+  document.title = name ? `${name} · h5live` : 'h5live';
+  document.body.className = kind;
+  title.textContent = head;
+  nav.replaceChildren();
+}
+
+/** One stream in a list. */
+function entry(stream) {
+  return h('li', { class: stream.state }, h('a', { href: encodeURIComponent(stream.name) }, h('b', {}, stream.name), h('span', {}, describe(stream))));
 }
 
 function describe(stream) {
@@ -127,13 +198,23 @@ async function streams() {
   return answer.json();
 }
 
-const asked = decodeURIComponent(location.pathname.split('/').pop());
-let page = asked ? new OnePage(asked) : null;
+const asked = decode(location.pathname.split('/').pop());
+let page = null;
 let timer = 0;
+
+/** A name that is no valid escape is what it looks like. */
+function decode(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
 
 /** The page of all streams is that of the stream, where there is but one. */
 function pageFor(names) {
-  if (asked) return page;
+  if (asked && !names.includes(asked)) return page instanceof MissingPage ? page : new MissingPage(asked);
+  if (asked) return page instanceof OnePage ? page : new OnePage(asked);
   if (names.length === 1) return page?.name === names[0] ? page : new OnePage(names[0]);
   return page instanceof ManyPage ? page : new ManyPage();
 }
@@ -152,5 +233,7 @@ async function refresh() {
   if (!document.hidden) timer = setTimeout(refresh, REFRESH_MS);
 }
 
+// A page that is there begins to play without waiting for the list; of one that is not, the server has said so.
+if (asked && performance.getEntriesByType('navigation')[0]?.responseStatus !== 404) page = new OnePage(asked);
 document.addEventListener('visibilitychange', () => document.hidden || refresh());
 refresh();

@@ -99,6 +99,16 @@ export class Session {
     return this.#reason;
   }
 
+  /** Of the stream. */
+  get name() {
+    const name = this.#addresses?.name ?? '';
+    try {
+      return decodeURIComponent(name);
+    } catch {
+      return name;
+    }
+  }
+
   /** Milliseconds to the next attempt; null when none is due. */
   get retryIn() {
     return this.#retryAt === null ? null : Math.max(0, this.#retryAt - performance.now());
@@ -398,14 +408,18 @@ function unload(video) {
   video.load();
 }
 
-/** Addresses of a stream, from its name or from the address of its page, `…/NAME`; null if it is none. */
-function resolve(src) {
+/** Addresses of a stream, from its name, the address of its page, `…/NAME`, or that of its WebSocket, `…/api/ws?src=NAME`; null if it is none. */
+export function resolve(src) {
   const base = import.meta.url.startsWith('http') ? import.meta.url : document.baseURI;
   if (!URL.canParse(src, base)) return null;
-  const page = new URL(src, base);
+  let page = new URL(src, base);
+  if (/^wss?:$/.test(page.protocol)) page = new URL(page.href.replace('ws', 'http'));
+  const named = page.searchParams.get('src');
+  if (named && page.pathname.endsWith('/api/ws')) page = new URL(`../${encodeURIComponent(named)}`, page);
   page.search = page.hash = '';
+  const name = page.pathname.split('/').pop();
   const socket = new URL('api/ws', page);
   socket.protocol = page.protocol.replace('http', 'ws');
-  socket.search = `src=${page.pathname.split('/').pop()}`;
-  return { ws: socket.href, mp4: `${page.href}.mp4`, mjpg: `${page.href}.mjpg` };
+  socket.search = `src=${name}`;
+  return { name, ws: socket.href, mp4: `${page.href}.mp4`, mjpg: `${page.href}.mjpg` };
 }

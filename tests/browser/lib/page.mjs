@@ -36,15 +36,19 @@ export function watchClock(page, selector = 'h5-live') {
       if (latency < -(2 ** 31)) latency += 2 ** 32;
       window.clock.push(good ? { frame, time, latency, at: performance.now(), shown: host.stats?.latency ?? null } : null);
     };
+    let called = false;
     const onframe = () => {
+      called = true;
       window.presented++;
       read(video, video.videoWidth);
       video.requestVideoFrameCallback(onframe);
     };
-    video?.requestVideoFrameCallback(onframe);
+    video?.requestVideoFrameCallback?.(onframe);
     // Neither a canvas nor every image tells that it was painted: they are looked at before each frame of the page.
     const painted = inside.querySelector('canvas[part=canvas]');
     const onpaint = () => {
+      // WebKitGTK never calls for a frame.
+      if (!called && video?.checkVisibility() && video.readyState >= 2) read(video, video.videoWidth, true);
       if (painted?.checkVisibility() && painted.width) read(painted, painted.width, true);
       if (image?.checkVisibility() && image.naturalWidth) read(image, image.naturalWidth, true);
       requestAnimationFrame(onpaint);

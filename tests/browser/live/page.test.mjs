@@ -4,7 +4,8 @@ import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { chromium, firefox } from '../lib/browsers.mjs';
+import { chromium, engines, firefox } from '../lib/browsers.mjs';
+import { faults } from '../lib/face.mjs';
 import { stats, video } from '../lib/page.mjs';
 import { Bench, Server, sleep, until } from '../lib/programs.mjs';
 
@@ -12,11 +13,13 @@ const bench = new Bench();
 let server;
 
 before(async () => {
-  server = await Server.start(bench, ['front', 'yard', 'later'], ['--on-eof', 'reopen', '--cors', '*']);
+  server = await Server.start(bench, ['front', 'yard', 'later', 'jpg'], ['--on-eof', 'reopen', '--cors', '*', '--host', 'cam.test']);
+  bench.pipeline([['h5cap', 'test', '--size', '320x240', '--rate', '10', '--no-audio'], ['h5enc', '--video', 'mjpeg']], server.inputs.jpg);
   server.feed('front');
   server.feed('yard', { size: '320x240', rate: '15' });
   await server.live('front');
   await server.live('yard');
+  await server.live('jpg');
 });
 after(() => bench.close());
 
@@ -33,9 +36,9 @@ test('the page of all streams plays each, and says which one is not there yet', 
     const { page, close, errors } = await chromium({ dark, size });
     t.after(close);
     await page.goto(server.url());
-    await until('two play', async () => String(await states(page)) === 'front,playing,yard,playing', 20000);
+    await until('two play', async () => String(await states(page)) === 'front,playing,yard,playing,jpg,playing', 20000);
     assert.deepEqual(await page.evaluate(() => [...document.querySelectorAll('.offline li')].map(li => li.innerText.split('\n'))), [['later', 'waiting for its source']]);
-    assert.equal(await page.evaluate(() => document.querySelector('h1').innerText), '2 live, 1 offline');
+    assert.equal(await page.evaluate(() => document.querySelector('h1').innerText), '3 live, 1 offline');
     await sleep(1500);
     await shot(page, `grid-${dark ? 'dark-phone' : 'light'}`);
     assert.deepEqual(errors, []);
@@ -68,6 +71,83 @@ test('a name that is not there is answered with 404, and the player of it says w
   await page.goto(server.url('front'));
   await page.evaluate(() => (document.querySelector('h5-live').src = 'nowhere'));
   await until('the reason', async () => /no such stream/.test((await stats(page)).reason));
+});
+
+const text = (page, selector) => page.evaluate(selector => document.querySelector(selector)?.innerText.replace(/\s+/g, ' ').trim() ?? null, selector);
+
+for (const { name, open } of engines) {
+  test(`${name}: the page of a stream that is not there, in words and with the streams that are`, async t => {
+    const { page, close } = await open();
+    t.after(close);
+    await page.goto(server.url('nowhere'));
+    await until('the list', async () => (await text(page, '.offline li')) !== null);
+    assert.equal(await text(page, 'h2'), 'There is no stream “nowhere” here');
+    const rows = await page.evaluate(() => [...document.querySelectorAll('.offline a')].map(a => [a.querySelector('b').innerText, new URL(a.href).pathname]));
+    assert.deepEqual(rows, [['front', '/front'], ['yard', '/yard'], ['later', '/later'], ['jpg', '/jpg']]);
+    assert.equal(await page.evaluate(() => document.querySelectorAll('h5-live').length), 0);
+    await shot(page, `missing-${name}`);
+    await page.evaluate(() => document.querySelector('.offline a').click());
+    await until('the stream that was chosen plays', async () => (await stats(page)).state === 'playing', 20000);
+    await shot(page, `one-${name}`);
+  });
+}
+
+test('tools get a line for a stream that is not there, people a page in their language', async t => {
+  const html = await fetch(server.url('nowhere'), { headers: { Accept: 'text/html,application/xhtml+xml,*/*;q=0.8' } });
+  assert.deepEqual([html.status, html.headers.get('content-type'), html.headers.get('cache-control')], [404, 'text/html; charset=utf-8', 'no-store']);
+  assert.match(html.headers.get('content-security-policy'), /script-src 'self'/);
+  for (const [at, accept] of [['nowhere', '*/*'], ['nowhere.mp4', 'video/*'], ['a/b', 'text/html']]) {
+    const tool = await fetch(server.url(at), { headers: { Accept: accept } });
+    assert.deepEqual([tool.status, tool.headers.get('content-type')], [404, 'text/plain; charset=utf-8'], at);
+  }
+  const { page, close } = await chromium({ language: 'zh-CN', size: [390, 780] });
+  t.after(close);
+  await page.goto(server.url('nowhere'));
+  await until('the list', async () => (await text(page, '.offline li')) !== null);
+  assert.equal(await text(page, 'h2'), '这里没有名为“nowhere”的视频流');
+  assert.deepEqual(await faults(page), []);
+  await shot(page, 'missing-phone-zh');
+});
+
+for (const { name, open } of engines) {
+  test(`${name}: the page counts its own viewer, and names its other addresses, to be copied from the keyboard`, async t => {
+    const { page, close } = await open();
+    t.after(close);
+    for (const [stream, forms] of [['yard', ['mp4']], ['jpg', ['mjpg', 'jpg']]]) {
+      await page.goto(server.url(stream));
+      await until('the picture', async () => (await stats(page)).state === 'playing', 20000);
+      // Without waiting for the list to come a second time.
+      await until('the viewer', async () => / · Viewers: 1$/.test(await text(page, '.about')), 3000);
+      const addresses = await page.evaluate(() => [...document.querySelectorAll('.addresses a')].map(a => a.href));
+      assert.deepEqual(addresses.map(a => new URL(a).pathname), forms.map(form => `/${stream}.${form}`));
+      // What is copied is seen as it goes by: a browser without a screen keeps no clipboard.
+      await page.evaluate(() => {
+        window.copied = [];
+        document.addEventListener('copy', e => window.copied.push(e.composedPath()[0].value ?? ''));
+        const own = navigator.clipboard?.writeText;
+        if (own) navigator.clipboard.writeText = text => (window.copied.push(text), Promise.resolve());
+        document.querySelector('.addresses button').focus();
+      });
+      await page.keyboard.press('Enter');
+      await until('it is copied', async () => (await page.evaluate(() => window.copied)).includes(addresses[0]));
+      await until('it says so', async () => (await text(page, '.addresses [role=status]')) === 'Copied');
+      assert.equal(await page.evaluate(() => document.activeElement.ariaLabel), `Copy the address: ${stream === 'jpg' ? 'MJPEG' : 'MP4, endless'}`, 'the focus stays');
+      await shot(page, `addresses-${name}-${stream}`);
+    }
+  });
+}
+
+test('addresses are copied where there is no clipboard, on a page by http from another computer; and what axe says of them', async t => {
+  const { page, close } = await chromium({ args: ['--host-resolver-rules=MAP cam.test 127.0.0.1'] });
+  t.after(close);
+  await page.goto(server.url('jpg').replace('127.0.0.1', 'cam.test'));
+  assert.equal(await page.evaluate(() => isSecureContext || Boolean(navigator.clipboard)), false);
+  await until('the addresses', async () => (await text(page, '.addresses a')) !== null);
+  await page.evaluate(() => document.addEventListener('copy', e => (window.copied = e.target.value)));
+  await page.click('.addresses li:nth-child(2) button');
+  await until('it says so', async () => (await text(page, '.addresses [role=status]')) === 'Copied');
+  assert.equal(await page.evaluate(() => window.copied), server.url('jpg.jpg').replace('127.0.0.1', 'cam.test'));
+  assert.deepEqual(await faults(page), []);
 });
 
 /** A page on another server, with one script tag and one element. */

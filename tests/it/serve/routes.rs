@@ -54,6 +54,22 @@ fn status_codes() {
     }
 }
 
+/// A browser says that it wants a page; an address in an `<img>`, a player and a script do not.
+#[test]
+fn people_get_a_page_for_a_stream_that_is_not_there() {
+    let (server, _stdin) = live(&[]);
+    let get = |target, accept: &str| ask(server.port, "GET", target, &[&format!("Accept: {accept}")]);
+    let page = get("/other", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8");
+    assert_eq!((page.status, page.header("content-type")), (404, Some("text/html; charset=utf-8")));
+    assert_eq!(page.body, ask(server.port, "GET", "/", &[]).body, "its script looks at the address");
+    assert!(page.header("content-security-policy").is_some_and(|policy| policy.contains("script-src 'self'")));
+    assert_eq!((page.header("cache-control"), page.header("etag")), (Some("no-store"), None));
+    for (target, accept) in [("/other", "*/*"), ("/other.mp4", "video/*;q=0.9"), ("/a/b", "text/html")] {
+        let line = get(target, accept);
+        assert_eq!((line.status, line.header("content-type")), (404, Some("text/plain; charset=utf-8")), "{target}");
+    }
+}
+
 #[test]
 fn headers() {
     let (server, _stdin) = live(&[]);
