@@ -38,7 +38,10 @@ export interface Stats {
   /** Came too late for the screen. */
   unshown: number;
   reconnects: number;
+  /** Pictures that stood still for more than 100 ms, or two and a half frames. */
   stalls?: number;
+  /** What tells that there is another picture: `requestVideoFrameCallback`, `getVideoPlaybackQuality` or `currentTime`. */
+  signal?: string;
   seeks?: number;
   gaps?: number;
   [more: string]: unknown;
