@@ -86,8 +86,8 @@ for (const { name, open } of engines) {
     assert.deepEqual(rows, [['front', '/front'], ['yard', '/yard'], ['later', '/later'], ['jpg', '/jpg']]);
     assert.equal(await page.evaluate(() => document.querySelectorAll('h5-live').length), 0);
     await shot(page, `missing-${name}`);
-    await page.evaluate(() => document.querySelector('.offline a').click());
-    await until('the stream that was chosen plays', async () => (await stats(page)).state === 'playing', 20000);
+    await page.evaluate(() => setTimeout(() => document.querySelector('.offline a').click()));
+    await until('the stream that was chosen plays', () => stats(page).then(({ state }) => state === 'playing', () => false), 20000);
     await shot(page, `one-${name}`);
   });
 }

@@ -1,12 +1,14 @@
 // What breaks comes back without a reload of the page, and as live as before: over each transport, three seconds after the first new picture.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { tabbed } from '../lib/browsers.mjs';
+import { tabbed, webkit } from '../lib/browsers.mjs';
 import { Bench, Server, sleep, until } from '../lib/programs.mjs';
 import { Relay, signalTree } from '../lib/relay.mjs';
 
 /** Two frames more than before are as before. */
 const TOLERANCE_MS = 70;
+/** WebKitGTK without a graphics card shows a few pictures a second on a busy machine: what it says of latency is as coarse. */
+const COARSE_MS = 500;
 /** A machine that others use too may be slow just then: what fails is tried once more. */
 const TRIES = 2;
 const BACK_MS = 3000;
@@ -17,9 +19,11 @@ const BACK_MS = 3000;
 const ROUNDS = [
   ...tabbed.map(browser => ({ browsers: [browser], players: [['cam', 'mse']] })),
   { browsers: tabbed, players: [['cam', 'webcodecs'], ['jpg', 'mjpeg']] },
+  // Its driver opens new tabs behind the first one and brings none to the front: no page of it can be hidden.
+  { browsers: [{ name: 'WebKit', open: webkit }], players: [['cam', 'mse']], noTabs: true },
 ];
 const NAMES = { mse: 'MSE', webcodecs: 'WebCodecs', mjpeg: 'MJPEG' };
-for (const { browsers, players } of ROUNDS) describe(`${browsers.map(b => b.name).join(' and ')}: ${players.map(([, transport]) => NAMES[transport]).join(', ')}`, () => {
+for (const { browsers, players, noTabs = false } of ROUNDS) describe(`${browsers.map(b => b.name).join(' and ')}: ${players.map(([, transport]) => NAMES[transport]).join(', ')}`, () => {
   const bench = new Bench();
   let server;
   let relay;
@@ -96,7 +100,7 @@ for (const { browsers, players } of ROUNDS) describe(`${browsers.map(b => b.name
       players.forEach(([, transport], i) => {
         const now = latency(lists[i], first[i] + BACK_MS, first[i] + BACK_MS + 600);
         t.diagnostic(`${name}, ${transport}: first picture after ${first[i] - over} ms; 3 s later ${Math.round(now)} ms late, before ${Math.round(usual[p][i])}`);
-        if (!(now < usual[p][i] + TOLERANCE_MS)) late.push(`${name}, ${transport}: ${Math.round(now)} ms, before ${Math.round(usual[p][i])}`);
+        if (!(now < usual[p][i] + (name === 'WebKit' ? COARSE_MS : TOLERANCE_MS))) late.push(`${name}, ${transport}: ${Math.round(now)} ms, before ${Math.round(usual[p][i])}`);
       });
     }));
     await until('all play', () => all(n => n.state === 'playing'));
@@ -121,7 +125,7 @@ for (const { browsers, players } of ROUNDS) describe(`${browsers.map(b => b.name
     });
   });
 
-  test('a tab that is hidden for six seconds', async t => {
+  test('a tab that is hidden for six seconds', { skip: noTabs && 'no tabs' }, async t => {
     await comesBack(t, async () => {
       const others = await Promise.all(pages.map(({ page }) => page.browser().newPage()));
       await Promise.all(others.map(other => other.bringToFront()));
