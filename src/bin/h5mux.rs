@@ -8,6 +8,7 @@ use h5live::mux::{Chunk, Fragment, MuxOptions, Muxer, Outlet};
 use h5live::pipe::{InputFormat, Reader, ReaderOptions, Said, stdio};
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -132,8 +133,10 @@ fn open_input(path: Option<&Path>, stop: &cli::Stop) -> anyhow::Result<Opened> {
         }
         Some(path) => {
             let name = path.display().to_string();
-            let file = File::open(path).map_err(|e| no_source(e).context(name.clone()))?;
-            Ok(Opened { name, stored: stdio::is_stored(&file), input: Box::new(file) })
+            // A FIFO that nobody writes to yet is waited for when it is read, not here.
+            let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+            let file = file.map_err(|e| no_source(e).context(name.clone()))?;
+            Ok(Opened { name, stored: stdio::is_stored(&file), input: Box::new(stdio::Stdin::over(file, Some(stop))?) })
         }
     }
 }

@@ -107,6 +107,17 @@ fn text(program: &str, level: Level, fields: &Fields) -> String {
     line.replace(|c: char| c.is_control(), " ")
 }
 
+/// A line that is no message about what goes on, but what the program has to say.
+pub(super) fn announce(program: &str, format: LogFormat, what: &str) {
+    console::line(&match format {
+        LogFormat::Text => what.to_string(),
+        LogFormat::Json => {
+            let message = [("message".to_string(), what.into())];
+            json(program, Level::INFO, program, Fields(message.into_iter().collect()))
+        }
+    });
+}
+
 fn json(program: &str, level: Level, target: &str, fields: Fields) -> String {
     let mut object = fields.0;
     object.insert("time".into(), jiff::Timestamp::now().to_string().into());

@@ -107,6 +107,14 @@ where
     exit::report(manual.name, outcome)
 }
 
+/// Says something that every user wants to know, such as an address: a line of its own, unless `-q`; with `--log json` an object as all
+/// others are.
+pub fn announce(common: &Common, program: &str, what: &str) {
+    if !common.quiet {
+        log::announce(program, common.log, what);
+    }
+}
+
 /// The parts of a running program; the status line stands as long as the second value lives.
 fn start(program: &'static str, common: &Common) -> anyhow::Result<(Context, status::Ticker)> {
     let stats = Arc::new(Stats::new(program));

@@ -5,7 +5,7 @@ use super::cursor::Cursor;
 use super::hub::Hub;
 use super::movie::{Choice, Movie};
 use super::seat::Seat;
-use super::socket::GaveUp;
+use super::socket::Link;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use std::cell::RefCell;
@@ -29,7 +29,7 @@ pub struct Endless {
     seat: Seat,
     cursor: Cursor,
     form: Form,
-    gave_up: GaveUp,
+    link: Rc<Link>,
 }
 
 enum Form {
@@ -57,6 +57,8 @@ pub const BOUNDARY: &str = "h5live";
 const NEXT_HEAD: &[u8] = b"--h5live\r\nContent-Type: image/jpeg\r\n\r\n";
 const NEXT_HEAD_AFTER: &[u8] = b"\r\n--h5live\r\nContent-Type: image/jpeg\r\n\r\n";
 const LAST: &[u8] = b"\r\n--h5live--\r\n";
+/// A box of nothing (ISO/IEC 14496-12, section 8.1.2), which may stand between any two.
+const NOTHING: &[u8] = b"\0\0\0\x08free";
 
 impl Reply {
     pub fn whole(body: impl Into<Bytes>) -> Reply {
@@ -68,21 +70,14 @@ impl Reply {
     }
 
     /// Fragmented MP4 from the newest keyframe on.
-    pub fn movie(hub: &Rc<RefCell<Hub>>, feed: usize, choice: &Choice, seat: Seat, gave_up: &GaveUp) -> Reply {
+    pub fn movie(hub: &Rc<RefCell<Hub>>, feed: usize, choice: &Choice, seat: Seat, link: &Rc<Link>) -> Reply {
         let cursor = Cursor::start(&hub.borrow().feed(feed).ring, choice, Instant::now(), hub.borrow().patience().lag);
-        Reply::Endless(Box::new(Endless {
-            hub: hub.clone(),
-            feed,
-            seat,
-            cursor,
-            form: Form::Movie { init: None },
-            gave_up: gave_up.clone(),
-        }))
+        Reply::Endless(Box::new(Endless { hub: hub.clone(), feed, seat, cursor, form: Form::Movie { init: None }, link: link.clone() }))
     }
 
     /// JPEG pictures, the newest whenever there is room for one. `early`: the head of each part is sent right after the picture
     /// before it, since browsers show a picture only when the next part begins; its length is then not known.
-    pub fn multipart(hub: &Rc<RefCell<Hub>>, feed: usize, early: bool, seat: Seat, gave_up: &GaveUp) -> Reply {
+    pub fn multipart(hub: &Rc<RefCell<Hub>>, feed: usize, early: bool, seat: Seat, link: &Rc<Link>) -> Reply {
         let cursor = Cursor::newest(&hub.borrow().feed(feed).ring, Instant::now());
         let place = if early { Part::Boundary } else { Part::Head };
         Reply::Endless(Box::new(Endless {
@@ -91,7 +86,7 @@ impl Reply {
             seat,
             cursor,
             form: Form::Multipart { early, place },
-            gave_up: gave_up.clone(),
+            link: link.clone(),
         }))
     }
 }
@@ -122,10 +117,11 @@ impl Body for Reply {
 
 impl Endless {
     fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let next = match self.form {
-            Form::Movie { .. } => self.next_movie(),
-            Form::Multipart { .. } => self.next_part(),
-        };
+        let mut next = self.next_piece();
+        if matches!(next, Next::Wait) && self.link.ask.take() {
+            next = self.nothing_new();
+        }
+        self.link.idle.set(matches!(next, Next::Wait));
         match next {
             Next::Data(data) => {
                 self.seat.sent(data.len());
@@ -135,6 +131,24 @@ impl Endless {
             Next::Wait => {
                 self.hub.borrow_mut().feed_mut(self.feed).wait(cx.waker());
                 Poll::Pending
+            }
+        }
+    }
+
+    fn next_piece(&mut self) -> Next {
+        match self.form {
+            Form::Movie { .. } => self.next_movie(),
+            Form::Multipart { .. } => self.next_part(),
+        }
+    }
+
+    /// Something to send that changes nothing at the other end: if there is one, it takes it.
+    fn nothing_new(&mut self) -> Next {
+        match self.form {
+            Form::Movie { .. } => Next::Data(Bytes::from_static(NOTHING)),
+            Form::Multipart { .. } => {
+                self.cursor.repeat(&self.hub.borrow().feed(self.feed).ring);
+                self.next_part()
             }
         }
     }
@@ -196,7 +210,7 @@ impl Endless {
 
 impl Drop for Endless {
     fn drop(&mut self) {
-        if self.gave_up.get()
+        if self.link.gave_up.get()
             && let Ok(hub) = self.hub.try_borrow()
         {
             self.seat.stalled(hub.patience().stall);

@@ -120,6 +120,11 @@ impl Cursor {
         newest - std::mem::replace(&mut self.next, newest)
     }
 
+    /// For pictures that stand alone: the newest once more.
+    pub fn repeat(&mut self, ring: &Ring) {
+        self.next = ring.newest().map_or(self.next, |c| c.seq);
+    }
+
     /// The chunks it gets from here on, as far as they are there. None while it waits for a keyframe.
     pub fn pending<'r>(&self, ring: &'r Ring) -> impl Iterator<Item = &'r Arc<Chunk>> + use<'r> {
         let (tracks, next) = (self.tracks, self.next);

@@ -1,11 +1,11 @@
 //! The hub: one loop per shard that owns all its viewers. A pass first takes in what was published, then gives every viewer
 //! that can take something all that it lacks.
 
+use super::door::Ticket;
 use super::feed::{Change, Feed};
 use super::publish::{INBOX, Publication};
 use super::ring::Keep;
 use super::seat::Seat;
-use super::server::Ticket;
 use super::socket::Socket;
 use super::stream::Stream;
 use super::viewer::{Fate, Patience, Viewer};

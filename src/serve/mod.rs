@@ -14,15 +14,18 @@
 
 mod body;
 mod cursor;
+mod door;
 mod event;
 mod feed;
 mod hub;
+mod listen;
 pub mod message;
 pub mod movie;
 pub mod player;
 mod policy;
 mod publish;
 mod report;
+mod request;
 mod ring;
 mod routes;
 mod seat;
@@ -37,10 +40,11 @@ mod viewer;
 pub mod ws;
 
 pub use event::{EventLog, Events};
+pub use listen::{Listen, ListenError};
 pub use policy::Policy;
 pub use publish::{Closed, Publisher};
 pub use report::Tally;
 pub use seat::{PlayerSummary, ViewerSummary};
-pub use server::{Error, Listen, ListenError, Options, Server, Stopper};
+pub use server::{Error, Options, Server, Stopper};
 pub use stream::{Numbers, State, Stream};
 pub use viewer::Patience;

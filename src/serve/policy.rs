@@ -4,6 +4,7 @@
 //! name that its owner has pointed at this machine (DNS rebinding): then the origin looks right and only the name in `Host`
 //! gives it away. So names that are not known to be ours are refused; addresses cannot be rebound.
 
+use super::request::Given;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Which other origins and names are welcome.
@@ -26,36 +27,75 @@ pub enum Origin {
 }
 
 impl Policy {
-    /// `host` is the request's Host, `NAME` or `NAME:PORT`.
+    /// `host` is the request's Host, `NAME` or `NAME:PORT`. What is no name and no address is not known, however it ends.
     pub fn knows_host(&self, host: &str) -> bool {
-        let name = name_of(host).to_ascii_lowercase();
+        if self.hosts.iter().any(|h| h == "*") {
+            return true;
+        }
+        let Some(name) = name_of(host) else { return false };
+        if is_address(name) {
+            return true;
+        }
+        let name = name.to_ascii_lowercase();
         let name = name.strip_suffix('.').unwrap_or(&name);
-        is_address(name)
-            || name == "localhost"
-            || name.ends_with(".localhost")
-            || self.hosts.iter().any(|h| h == "*" || h.eq_ignore_ascii_case(name))
+        let ours = name == "localhost" || name.ends_with(".localhost") || self.hosts.iter().any(|h| h.eq_ignore_ascii_case(name));
+        ours && is_name(name)
     }
 
-    pub fn judge(&self, origin: Option<&str>, host: &str) -> Origin {
-        let Some(origin) = origin else { return Origin::Same };
+    pub fn judge(&self, origin: Given<'_>, host: &str) -> Origin {
+        let origin = match origin {
+            Given::Absent => return Origin::Same,
+            Given::Text(origin) => origin,
+            // Also where all are welcome: a browser sends one, in ASCII.
+            Given::Unreadable => return Origin::Foreign,
+        };
         if self.cors.iter().any(|c| c == "*") {
             return Origin::Welcome("*".into());
         }
-        if self.cors.iter().any(|c| c.trim_end_matches('/').eq_ignore_ascii_case(origin)) {
+        if self.welcomes(origin) {
             return Origin::Welcome(origin.into());
         }
         // Behind a proxy that does TLS the page is https and we are not.
         let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-        if authority.is_some_and(|a| a.eq_ignore_ascii_case(host)) { Origin::Same } else { Origin::Foreign }
+        let same = authority.is_some_and(|a| !a.is_empty() && a.eq_ignore_ascii_case(host));
+        if same { Origin::Same } else { Origin::Foreign }
+    }
+
+    /// Whether a page may embed what is asked for (Cross-Origin-Resource-Policy). A plain `<img>` sends no Origin, but as a rule a Referer.
+    pub fn may_embed(&self, origin: &Origin, referer: Given<'_>) -> bool {
+        let page = || referer.text().and_then(origin_of).is_some_and(|page| self.welcomes(page));
+        match origin {
+            Origin::Welcome(_) => true,
+            Origin::Same => self.cors.iter().any(|c| c == "*") || page(),
+            Origin::Foreign => false,
+        }
+    }
+
+    fn welcomes(&self, origin: &str) -> bool {
+        self.cors.iter().any(|c| c.trim_end_matches('/').eq_ignore_ascii_case(origin))
     }
 }
 
-/// The host without its port.
-fn name_of(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) && (!name.contains(':') || name.ends_with(']')) => name,
-        _ => host,
-    }
+/// The origin of an address: up to the path.
+fn origin_of(url: &str) -> Option<&str> {
+    let authority = url.find("://")? + 3;
+    Some(&url[..url[authority..].find(['/', '?', '#']).map_or(url.len(), |at| authority + at)])
+}
+
+/// The host without its port (RFC 9110, section 7.2); `None`: it has something else behind a colon.
+fn name_of(host: &str) -> Option<&str> {
+    let (name, port) = match host.rfind(']') {
+        Some(end) => host.split_at(end + 1),
+        None => host.split_at(host.find(':').unwrap_or(host.len())),
+    };
+    let port = port.strip_prefix(':').or_else(|| port.is_empty().then_some(""))?;
+    port.bytes().all(|b| b.is_ascii_digit()).then_some(name)
+}
+
+/// Labels of letters, digits, `-` and `_` (RFC 1123, section 2.1; home networks use the last too), and none of them empty.
+fn is_name(name: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    name.split('.').all(|label| !label.is_empty() && label.bytes().all(plain))
 }
 
 fn is_address(name: &str) -> bool {
@@ -80,12 +120,44 @@ mod tests {
             "[fe80::1]",
             "cam.example:1",
             "cam.example.",
+            "Cam.Example.:443",
+            "a-b_c.localhost",
+            "localhost:",
+            "[::ffff:127.0.0.1]:8080",
         ] {
             assert!(policy.knows_host(ours), "{ours}");
         }
-        for other in
-            ["", "evil.example", "evil.example:8080", "::1", "127.0.0.1.evil.example", "localhost.evil.example", "[::1", "127.0.0.1:80:80"]
-        {
+        for other in [
+            "",
+            "evil.example",
+            "evil.example:8080",
+            "::1",
+            "127.0.0.1.evil.example",
+            "127.0.0.1.",
+            "localhost.evil.example",
+            "[::1",
+            "[::1]x",
+            "[::1].localhost",
+            "[localhost]",
+            "127.0.0.1:80:80",
+            "127.0.0.1:x",
+            "127.0.0.1:80/",
+            "evil.example/.localhost",
+            "evil.example#.localhost",
+            "evil.example?.localhost",
+            "evil.example\\.localhost",
+            "evil.example:80.localhost",
+            "evil.example:80#.localhost",
+            "evil@localhost",
+            "localhost@evil.example",
+            "evil.example,.localhost",
+            "evil example.localhost",
+            "evil%2e.localhost",
+            "..localhost",
+            ".localhost",
+            "localhost..",
+            "é.localhost",
+        ] {
             assert!(!policy.knows_host(other), "{other}");
         }
         assert!(Policy { hosts: vec!["*".into()], ..policy }.knows_host("evil.example"));
@@ -94,16 +166,36 @@ mod tests {
     #[test]
     fn origins() {
         let strict = Policy::default();
-        assert_eq!(strict.judge(None, "a:1"), Origin::Same);
-        assert_eq!(strict.judge(Some("http://A:1"), "a:1"), Origin::Same);
-        assert_eq!(strict.judge(Some("https://a"), "a"), Origin::Same);
+        assert_eq!(strict.judge(Given::Absent, "a:1"), Origin::Same);
+        assert_eq!(strict.judge(Given::Text("http://A:1"), "a:1"), Origin::Same);
+        assert_eq!(strict.judge(Given::Text("https://a"), "a"), Origin::Same);
         for foreign in ["http://a:2", "http://b:1", "null", "", "a:1", "file://a:1"] {
-            assert_eq!(strict.judge(Some(foreign), "a:1"), Origin::Foreign, "{foreign}");
+            assert_eq!(strict.judge(Given::Text(foreign), "a:1"), Origin::Foreign, "{foreign}");
         }
+        assert_eq!(strict.judge(Given::Text("http://"), ""), Origin::Foreign, "no Host is no origin");
         let some = Policy { cors: vec!["https://b.example/".into()], ..Policy::default() };
-        assert_eq!(some.judge(Some("https://b.example"), "a:1"), Origin::Welcome("https://b.example".into()));
-        assert_eq!(some.judge(Some("http://b.example"), "a:1"), Origin::Foreign);
+        assert_eq!(some.judge(Given::Text("https://b.example"), "a:1"), Origin::Welcome("https://b.example".into()));
+        assert_eq!(some.judge(Given::Text("http://b.example"), "a:1"), Origin::Foreign);
         let any = Policy { cors: vec!["*".into()], ..Policy::default() };
-        assert_eq!(any.judge(Some("null"), "a:1"), Origin::Welcome("*".into()));
+        assert_eq!(any.judge(Given::Text("null"), "a:1"), Origin::Welcome("*".into()));
+        for policy in [&strict, &some, &any] {
+            assert_eq!(policy.judge(Given::Unreadable, "a:1"), Origin::Foreign);
+        }
+    }
+
+    #[test]
+    fn who_may_embed() {
+        let some = Policy { cors: vec!["https://b.example/".into()], ..Policy::default() };
+        let may = |policy: &Policy, origin: Given<'_>, referer: Given<'_>| policy.may_embed(&policy.judge(origin, "a:1"), referer);
+        assert!(may(&some, Given::Text("https://b.example"), Given::Absent));
+        assert!(may(&some, Given::Absent, Given::Text("https://b.example/page?x#y")));
+        assert!(may(&some, Given::Absent, Given::Text("https://b.example")));
+        for other in ["https://evil.example/?https://b.example/", "https://b.example.evil/", "https://b.example@evil/", "b.example", ""] {
+            assert!(!may(&some, Given::Absent, Given::Text(other)), "{other}");
+        }
+        assert!(!may(&some, Given::Absent, Given::Absent) && !may(&some, Given::Text("http://a:1"), Given::Absent));
+        assert!(!may(&some, Given::Text("https://evil.example"), Given::Text("https://b.example/")));
+        let any = Policy { cors: vec!["*".into()], ..Policy::default() };
+        assert!(may(&any, Given::Absent, Given::Absent) && !may(&Policy::default(), Given::Absent, Given::Absent));
     }
 }

@@ -5,15 +5,17 @@ use super::hub::Hub;
 use super::movie::ALL;
 use super::player::{self, Asset};
 use super::policy::Origin;
+use super::request::{self, Given};
 use super::seat::Seat;
 use super::site::Site;
-use super::socket::{GaveUp, Peer};
+use super::socket::{Link, Peer};
 use super::stream::{Content, Stream};
 use super::ws;
 use bytes::Bytes;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Version};
 use serde::{Serialize, Serializer};
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -32,7 +34,7 @@ pub struct Router<'a, B> {
     pub hub: &'a Rc<RefCell<Hub>>,
     pub request: &'a Request<B>,
     pub peer: Peer,
-    pub gave_up: &'a GaveUp,
+    pub link: &'a Rc<Link>,
 }
 
 type Answer = Response<Reply>;
@@ -48,7 +50,7 @@ impl<B> Router<'_, B> {
             Ok(host) => host,
             Err(refusal) => return (refusal.into(), None),
         };
-        let origin = self.site.policy.judge(self.header(header::ORIGIN), &host);
+        let origin = self.site.policy.judge(self.given(header::ORIGIN), &host);
         let (mut response, accepted) = self.route(&origin);
         self.add_common_headers(&mut response, &origin);
         (response, accepted)
@@ -56,15 +58,13 @@ impl<B> Router<'_, B> {
 
     /// The name that the client used (RFC 9112, section 3.2).
     fn host(&self) -> Result<String, Refusal> {
-        let mut given = self.request.headers().get_all(header::HOST).iter();
-        let (first, second) = (given.next(), given.next());
         let named = self.request.uri().authority().map(|a| a.as_str().to_string());
-        let host = match (named, first, second) {
-            (_, _, Some(_)) => return Err(Refusal(StatusCode::BAD_REQUEST, "more than one Host header")),
-            (Some(named), ..) => named,
-            (None, Some(host), None) => host.to_str().unwrap_or_default().to_string(),
-            (None, None, None) if self.request.version() < Version::HTTP_11 => return Ok(String::new()),
-            (None, None, None) => return Err(Refusal(StatusCode::BAD_REQUEST, "no Host header")),
+        let host = match (named, self.given(header::HOST)) {
+            (_, Given::Unreadable) => return Err(Refusal(StatusCode::BAD_REQUEST, "more than one Host header, or one that is no text")),
+            (Some(named), _) => named,
+            (None, Given::Text(host)) => host.to_string(),
+            (None, Given::Absent) if self.request.version() < Version::HTTP_11 => return Ok(String::new()),
+            (None, Given::Absent) => return Err(Refusal(StatusCode::BAD_REQUEST, "no Host header")),
         };
         // Over a Unix socket a Host means nothing.
         if self.peer == Peer::Local || self.site.policy.knows_host(&host) {
@@ -74,7 +74,7 @@ impl<B> Router<'_, B> {
     }
 
     fn route(&self, origin: &Origin) -> (Answer, Option<Accepted>) {
-        let path = self.request.uri().path();
+        let path = &*request::normal_path(self.request.uri().path());
         let known = |response| (response, None);
         match *self.request.method() {
             Method::GET | Method::HEAD => {}
@@ -142,17 +142,22 @@ impl<B> Router<'_, B> {
         let Some((newest, movie)) = newest.and_then(|n| n.movie.clone().map(|m| (n, m))) else {
             return text(StatusCode::SERVICE_UNAVAILABLE, "the stream has not begun yet");
         };
-        let Some(choice) = movie.choose(self.query("codecs").unwrap_or_default(), newest.tracks == ALL) else {
+        let codecs = match self.query("codecs") {
+            Ok(codecs) => codecs.unwrap_or_default(),
+            Err(refusal) => return refusal.into(),
+        };
+        let Some(choice) = movie.choose(&codecs, newest.tracks == ALL) else {
             return text(StatusCode::NOT_FOUND, "the stream has no such tracks");
         };
-        self.endless(index, "mp4", &choice.content_type(), |seat| Reply::movie(self.hub, index, &choice, seat, self.gave_up))
+        self.endless(index, "mp4", &choice.content_type(), |seat| Reply::movie(self.hub, index, &choice, seat, self.link))
     }
 
     fn multipart(&self, index: usize) -> Answer {
         // Browsers all say Mozilla; everybody else wants the length of each part.
-        let early = self.header(header::USER_AGENT).is_some_and(|agent| agent.contains("Mozilla/"));
+        let agent = self.request.headers().get(header::USER_AGENT).map_or(&b""[..], HeaderValue::as_bytes);
+        let early = agent.windows(8).any(|part| part == b"Mozilla/");
         let content_type = format!("multipart/x-mixed-replace; boundary={}", body::BOUNDARY);
-        self.endless(index, "multipart", &content_type, |seat| Reply::multipart(self.hub, index, early, seat, self.gave_up))
+        self.endless(index, "multipart", &content_type, |seat| Reply::multipart(self.hub, index, early, seat, self.link))
     }
 
     fn endless(&self, index: usize, transport: &'static str, content_type: &str, body: impl FnOnce(Seat) -> Reply) -> Answer {
@@ -181,9 +186,9 @@ impl<B> Router<'_, B> {
 
     fn file(&self, asset: &'static Asset) -> Answer {
         let etag = HeaderValue::from_str(&asset.etag).unwrap_or(HeaderValue::from_static("\"\""));
-        let same = |given: &str| given.split(',').any(|tag| tag.trim().trim_start_matches("W/") == asset.etag || tag.trim() == "*");
+        let same = |tag: &str| tag.trim_start_matches("W/") == asset.etag || tag == "*";
         let content_type = HeaderValue::from_static(asset.content_type);
-        let mut response = if self.header(header::IF_NONE_MATCH).is_some_and(same) {
+        let mut response = if request::list(self.request.headers(), header::IF_NONE_MATCH).any(same) {
             let mut response = Response::new(Reply::empty());
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(REVALIDATE));
@@ -206,14 +211,14 @@ impl<B> Router<'_, B> {
     /// The opening handshake (RFC 6455, section 4.2).
     fn websocket(&self, origin: &Origin) -> (Answer, Option<Accepted>) {
         let refuse = |response| (response, None);
-        let has = |name, token: &str| self.header(name).is_some_and(|v| v.split(',').any(|t| t.trim().eq_ignore_ascii_case(token)));
+        let has = |name, token: &str| request::list(self.request.headers(), name).any(|t| t.eq_ignore_ascii_case(token));
         if self.request.method() != Method::GET || self.request.version() != Version::HTTP_11 || !has(header::UPGRADE, "websocket") {
             return refuse(upgrade_required());
         }
-        if self.header(header::SEC_WEBSOCKET_VERSION) != Some("13") {
+        if self.given(header::SEC_WEBSOCKET_VERSION).text() != Some("13") {
             return refuse(upgrade_required());
         }
-        let accept = self.header(header::SEC_WEBSOCKET_KEY).and_then(ws::accept_key);
+        let accept = self.given(header::SEC_WEBSOCKET_KEY).text().and_then(ws::accept_key);
         let (Some(accept), true) = (accept, has(header::CONNECTION, "upgrade")) else {
             return refuse(text(StatusCode::BAD_REQUEST, "not a WebSocket handshake"));
         };
@@ -221,9 +226,10 @@ impl<B> Router<'_, B> {
             return refuse(text(StatusCode::FORBIDDEN, "not from this origin; start h5serve with --cors ORIGIN to allow it"));
         }
         let feed = match (self.query("src"), &self.site.streams[..]) {
-            (Some(name), _) => self.site.find(name),
-            (None, [_]) => Some(0),
-            (None, _) => return refuse(text(StatusCode::BAD_REQUEST, "which stream? /api/ws?src=NAME")),
+            (Err(refusal), _) => return refuse(refusal.into()),
+            (Ok(Some(name)), _) => self.site.find(&name),
+            (Ok(None), [_]) => Some(0),
+            (Ok(None), _) => return refuse(text(StatusCode::BAD_REQUEST, "which stream? /api/ws?src=NAME")),
         };
         let seat = match self.seat(feed.map(|f| &self.site.streams[f]), "websocket") {
             Ok(seat) => seat,
@@ -255,7 +261,7 @@ impl<B> Router<'_, B> {
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.append(header::VARY, HeaderValue::from_static("Origin"));
         set_default(headers, header::REFERRER_POLICY, "no-referrer");
-        let embed = if self.site.policy.cors.is_empty() { "same-origin" } else { "cross-origin" };
+        let embed = if self.site.policy.may_embed(origin, self.given(header::REFERER)) { "cross-origin" } else { "same-origin" };
         set_default(headers, CROSS_ORIGIN_RESOURCE_POLICY, embed);
         if let Origin::Welcome(origin) = origin
             && let Ok(origin) = HeaderValue::from_str(origin)
@@ -264,15 +270,14 @@ impl<B> Router<'_, B> {
         }
     }
 
-    /// A header's value, if it is there once and is text.
-    fn header(&self, name: HeaderName) -> Option<&str> {
-        self.request.headers().get(name)?.to_str().ok()
+    fn given(&self, name: HeaderName) -> Given<'_> {
+        Given::of(self.request.headers(), name)
     }
 
-    /// A query parameter; names of streams need no escapes.
-    fn query(&self, name: &str) -> Option<&str> {
-        let pairs = self.request.uri().query()?.split('&').filter_map(|pair| pair.split_once('='));
-        pairs.into_iter().find(|(n, _)| *n == name).map(|(_, value)| value)
+    /// A query parameter.
+    fn query(&self, name: &str) -> Result<Option<Cow<'_, str>>, Refusal> {
+        let query = self.request.uri().query().unwrap_or_default();
+        request::parameter(query, name).map_err(|_| Refusal(StatusCode::BAD_REQUEST, "the query is not understood: write % as %25"))
     }
 }
 

@@ -1,33 +1,28 @@
 //! The server: listens, spreads connections over its shards, and stops.
 
+use super::door::{self, Door};
 use super::event::Events;
 use super::hub::Hub;
+use super::listen::{Listen, Listener};
 use super::policy::Policy;
 use super::publish::Publisher;
 use super::ring::Keep;
 use super::seat::{Seats, ViewerSummary};
 use super::shard::{Order, Shard};
 use super::site::Site;
-use super::socket::Accepted;
 use super::stream::Stream;
 use super::viewer::Patience;
 use std::io;
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpSocket, UnixListener, UnixStream};
-use tokio::sync::mpsc::UnboundedSender;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
 
 /// Connections beyond those of viewers: pages, pictures, lists.
 const OTHERS: usize = 1024;
-/// Connections that the kernel may hold for us.
-const BACKLOG: u32 = 4096;
-/// Pause after a failed accept, as when file descriptors have run out.
-const BREATH: Duration = Duration::from_millis(100);
+/// Descriptors of the server itself, and of each of its threads: what its runtimes need.
+const FILES: usize = 8;
+const FILES_OF_A_SHARD: usize = 4;
 /// History beyond the lag limit, so that a viewer at the limit finds its place still there.
 const SPARE: Duration = Duration::from_secs(1);
 
@@ -47,50 +42,16 @@ pub struct Options {
     pub events: Events,
 }
 
-/// Where to listen: `HOST:PORT`, `[IPv6]:PORT`, a port alone (this machine only) or `unix:PATH`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Listen {
-    Tcp(String),
-    Unix(PathBuf),
-}
-
-/// The text is no such address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected HOST:PORT, [IPv6]:PORT, PORT or unix:PATH")]
-pub struct ListenError;
-
-impl FromStr for Listen {
-    type Err = ListenError;
-
-    fn from_str(s: &str) -> Result<Listen, ListenError> {
-        if let Some(path) = s.strip_prefix("unix:") {
-            return if path.is_empty() { Err(ListenError) } else { Ok(Listen::Unix(path.into())) };
-        }
-        let (host, port) = s.rsplit_once(':').unwrap_or(("127.0.0.1", s));
-        let bare = host.contains(':') && !(host.starts_with('[') && host.ends_with(']'));
-        if host.is_empty() || bare || port.parse::<u16>().is_err() {
-            return Err(ListenError);
-        }
-        Ok(Listen::Tcp(format!("{host}:{port}")))
-    }
-}
-
-impl std::fmt::Display for Listen {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Listen::Tcp(address) => f.write_str(address),
-            Listen::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
-
-/// The server could not start.
+/// The server could not start, or cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("cannot listen on {listen}: {source}")]
+    #[error("cannot listen on {listen}")]
     Listen { listen: Listen, source: io::Error },
-    #[error("cannot start: {0}")]
+    #[error("cannot start")]
     Start(#[from] io::Error),
+    /// A part of it ended that never ends by itself.
+    #[error("{0} has died, and the server with it")]
+    Died(&'static str),
 }
 
 /// Stops a server, from any thread.
@@ -117,8 +78,10 @@ impl Server {
     /// Listens, and starts the shards. Connections wait until [`Server::run`].
     ///
     /// # Errors
-    /// An address that cannot be had; no threads or file descriptors.
+    /// An address that cannot be had; no threads, or too few file descriptors.
     pub fn bind(options: &Options, names: &[String]) -> Result<Server, Error> {
+        // Looked at first: it can be said better here than where the first one is missing.
+        door::room(names.len(), FILES + FILES_OF_A_SHARD * options.threads + options.listen.len())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let bind =
             |listen: &Listen| runtime.block_on(Listener::bind(listen)).map_err(|source| Error::Listen { listen: listen.clone(), source });
@@ -135,7 +98,7 @@ impl Server {
             Shard::start(number, site.clone(), patience.stall, move |wake| Hub::new(&streams, keep, patience, wake))
         };
         let shards = (0..options.threads.max(1)).map(start).collect::<io::Result<_>>()?;
-        let connections = options.max_viewers.saturating_add(OTHERS).min(Semaphore::MAX_PERMITS);
+        let connections = options.max_viewers.saturating_add(OTHERS).min(door::room(names.len(), 0)?);
         Ok(Server { runtime, listeners, shards, site, stop: Arc::default(), connections, stall: patience.stall })
     }
 
@@ -161,151 +124,78 @@ impl Server {
 
     /// The addresses, as a browser or curl takes them.
     pub fn addresses(&self) -> Vec<String> {
-        let address = |listener: &Listener| match listener {
-            Listener::Tcp(tcp) => tcp.local_addr().map_or_else(|e| e.to_string(), |a| format!("http://{a}/")),
-            Listener::Unix(_, path) => format!("unix:{}", path.display()),
-        };
-        self.listeners.iter().map(address).collect()
+        self.listeners.iter().map(Listener::address).collect()
     }
 
     /// Serves until it is stopped; then says goodbye to every viewer.
-    pub fn run(self) {
+    ///
+    /// # Errors
+    /// A part of the server has died. Nothing goes on without it.
+    pub fn run(self) -> Result<(), Error> {
         let Server { runtime, listeners, shards, stop, connections, stall, .. } = self;
-        let desks = shards.iter().map(|s| Desk { orders: s.orders.clone(), load: Arc::default() }).collect();
-        let door = Arc::new(Door { permits: Arc::new(Semaphore::new(connections)), stall, desks });
-        let sockets: Vec<PathBuf> = listeners.iter().filter_map(Listener::path).collect();
-        runtime.block_on(async {
-            for listener in listeners {
-                tokio::spawn(door.clone().admit(listener));
+        let door = Arc::new(Door::new(connections, stall, shards.iter().map(|s| s.orders.clone())));
+        let shard_ends = shards.iter().map(|s| s.ended.clone()).collect::<Vec<_>>();
+        let mut outcome = runtime.block_on(async {
+            let mut doors: JoinSet<()> = listeners.into_iter().map(|listener| door.clone().admit(listener)).collect();
+            let mut watches: JoinSet<()> = shard_ends.into_iter().map(|ended| async move { ended.notified().await }).collect();
+            tokio::select! {
+                () = stop.notified() => Ok(()),
+                _ = doors.join_next() => Err(Error::Died("what lets connections in")),
+                _ = watches.join_next() => Err(Error::Died("a thread that serves viewers")),
             }
-            stop.notified().await;
         });
         drop(runtime);
         for shard in shards {
             // A shard that cannot be told has ended already.
             _ = shard.orders.send(Order::Stop);
             if shard.thread.join().is_err() {
-                tracing::error!("a shard panicked");
+                outcome = outcome.and(Err(Error::Died("a thread that serves viewers")));
             }
         }
-        for path in sockets {
-            _ = std::fs::remove_file(path);
-        }
-    }
-}
-
-enum Listener {
-    Tcp(TcpListener),
-    Unix(UnixListener, PathBuf),
-}
-
-impl Listener {
-    async fn bind(listen: &Listen) -> io::Result<Listener> {
-        let path = match listen {
-            Listen::Unix(path) => path,
-            Listen::Tcp(address) => {
-                let mut failure = io::Error::new(io::ErrorKind::NotFound, "no such host");
-                for address in tokio::net::lookup_host(address).await? {
-                    match bind_tcp(address) {
-                        Ok(listener) => return Ok(Listener::Tcp(listener)),
-                        Err(error) => failure = error,
-                    }
-                }
-                return Err(failure);
-            }
-        };
-        // A socket that nobody listens on is left from a server that was killed.
-        if UnixStream::connect(path).await.is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused) {
-            std::fs::remove_file(path)?;
-        }
-        UnixListener::bind(path).map(|listener| Listener::Unix(listener, path.clone()))
-    }
-
-    async fn accept(&self) -> io::Result<Accepted> {
-        match self {
-            Listener::Tcp(listener) => listener.accept().await?.0.into_std().map(Accepted::Tcp),
-            Listener::Unix(listener, _) => listener.accept().await?.0.into_std().map(Accepted::Unix),
-        }
-    }
-
-    fn path(&self) -> Option<PathBuf> {
-        match self {
-            Listener::Tcp(_) => None,
-            Listener::Unix(_, path) => Some(path.clone()),
-        }
-    }
-}
-
-fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
-}
-
-/// Lets connections in, as many as there are places, each to the shard that has the fewest.
-struct Door {
-    permits: Arc<Semaphore>,
-    stall: Duration,
-    desks: Vec<Desk>,
-}
-
-struct Desk {
-    orders: UnboundedSender<Order>,
-    load: Arc<AtomicUsize>,
-}
-
-impl Door {
-    async fn admit(self: Arc<Door>, listener: Listener) {
-        while let Ok(permit) = self.permits.clone().acquire_owned().await {
-            match listener.accept().await {
-                Ok(socket) => self.send_in(socket, permit),
-                Err(error) => {
-                    tracing::warn!("accept: {error}");
-                    tokio::time::sleep(BREATH).await;
-                }
-            }
-        }
-    }
-
-    fn send_in(&self, socket: Accepted, permit: OwnedSemaphorePermit) {
-        let Some(desk) = self.desks.iter().min_by_key(|d| d.load.load(Relaxed)) else { return };
-        if let Err(error) = socket.tune(self.stall) {
-            // The peer has gone again.
-            return tracing::debug!("connection: {error}");
-        }
-        desk.load.fetch_add(1, Relaxed);
-        let ticket = Ticket { _permit: permit, load: desk.load.clone() };
-        // A shard that cannot be told has ended, and its connections with it.
-        _ = desk.orders.send(Order::Serve(socket, ticket));
-    }
-}
-
-/// A connection's place in the limits, given back when it is dropped.
-pub struct Ticket {
-    _permit: OwnedSemaphorePermit,
-    load: Arc<AtomicUsize>,
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        self.load.fetch_sub(1, Relaxed);
+        outcome
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::publish::{News, Publication};
     use super::*;
 
-    #[test]
-    fn addresses() {
-        let shown = |s: &str| s.parse::<Listen>().map(|l| l.to_string());
-        for same in ["127.0.0.1:8080", "[::]:0", "cam.example:80", "unix:/run/h5.sock"] {
-            assert_eq!(shown(same).as_deref(), Ok(same));
+    fn options() -> Options {
+        Options {
+            listen: vec!["127.0.0.1:0".parse().unwrap()],
+            ring: 1 << 20,
+            patience: Patience { lag: Duration::from_secs(1), stall: Duration::from_secs(1) },
+            max_viewers: 10,
+            threads: 2,
+            policy: Policy::default(),
+            events: Events::default(),
         }
-        assert_eq!(shown("9000").as_deref(), Ok("127.0.0.1:9000"));
-        for wrong in ["", ":80", "::1:80", "host", "host:70000", "unix:"] {
-            assert_eq!(shown(wrong), Err(ListenError), "{wrong}");
+    }
+
+    #[test]
+    fn a_stopped_server_ends_well() {
+        let server = Server::bind(&options(), &["a".into()]).unwrap();
+        server.stopper().stop();
+        assert!(server.run().is_ok());
+    }
+
+    /// As by a mistake of ours: the program is told, and does not go on with a part of its viewers.
+    #[test]
+    fn a_shard_that_dies_ends_the_server() {
+        let hub = |server: &mut Server| {
+            let outlet = &server.shards[0].outlet;
+            outlet.inbox.send(Publication { stream: 99, news: News::End }).unwrap();
+            outlet.wake.notify_one();
+        };
+        let thread = |server: &mut Server| {
+            let site = server.site.clone();
+            server.shards.push(Shard::start(2, site, Duration::from_secs(1), |_| panic!("as the test wants it")).unwrap());
+        };
+        for die in [&hub as &dyn Fn(&mut Server), &thread] {
+            let mut server = Server::bind(&options(), &["a".into()]).unwrap();
+            die(&mut server);
+            assert!(matches!(server.run(), Err(Error::Died(_))));
         }
     }
 }

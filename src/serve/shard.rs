@@ -1,11 +1,11 @@
 //! One thread, one runtime, one hub: serves the connections that it is given from the first byte to the last.
 
+use super::door::Ticket;
 use super::hub::{self, Hub};
 use super::publish::{INBOX, Outlet, Publication};
 use super::routes::{Accepted, Router};
-use super::server::Ticket;
 use super::site::Site;
-use super::socket::{self, GaveUp, Patient, Peer, Socket};
+use super::socket::{self, Link, Patient, Peer, Socket};
 use bytes::Bytes;
 use crossbeam_channel::Receiver;
 use hyper::server::conn::http1;
@@ -42,6 +42,17 @@ pub struct Shard {
     pub outlet: Outlet,
     pub orders: mpsc::UnboundedSender<Order>,
     pub thread: std::thread::JoinHandle<()>,
+    /// Notified when the thread ends, however it does.
+    pub ended: Arc<Notify>,
+}
+
+/// Notifies when it is dropped.
+struct Knell(Arc<Notify>);
+
+impl Drop for Knell {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
 }
 
 struct Inside {
@@ -68,12 +79,15 @@ impl Shard {
         let (orders, ordered) = mpsc::unbounded_channel();
         let wake = Arc::new(Notify::new());
         let outlet = Outlet { inbox, wake: wake.clone() };
+        let ended = Arc::new(Notify::new());
+        let knell = Knell(ended.clone());
         let thread = std::thread::Builder::new().name(format!("shard {number}")).spawn(move || {
+            let _knell = knell;
             let hub = Rc::new(RefCell::new(make(wake.clone())));
             let local = LocalSet::new();
             local.block_on(&runtime, run(site, hub, stall, ordered, published, wake));
         })?;
-        Ok(Shard { outlet, orders, thread })
+        Ok(Shard { outlet, orders, thread, ended })
     }
 }
 
@@ -86,10 +100,16 @@ async fn run(
     wake: Arc<Notify>,
 ) {
     // Viewers' sockets are polled with their own wakers; tokio's budget for one task would only send them round again.
-    tokio::task::spawn_local(tokio::task::unconstrained(hub::run(hub.clone(), published, wake)));
+    let mut hub_loop = tokio::task::spawn_local(tokio::task::unconstrained(hub::run(hub.clone(), published, wake)));
     let (stopping, stop) = watch::channel(false);
     let inside = Rc::new(Inside { site, hub, stall, stop, open: Cell::new(0) });
-    while let Some(Order::Serve(socket, ticket)) = orders.recv().await {
+    loop {
+        let order = tokio::select! {
+            order = orders.recv() => order,
+            // It never ends by itself, and without it no viewer gets anything.
+            _ = &mut hub_loop => return,
+        };
+        let Some(Order::Serve(socket, ticket)) = order else { break };
         match socket.into_socket() {
             Ok(socket) => drop(tokio::task::spawn_local(connection(inside.clone(), socket, ticket))),
             Err(error) => tracing::warn!("connection: {error}"),
@@ -108,18 +128,32 @@ async fn run(
 
 /// One connection, from its first request until it is closed or belongs to the hub.
 async fn connection(inside: Rc<Inside>, socket: Socket, ticket: Ticket) {
-    inside.open.set(inside.open.get() + 1);
-    if let Some(peer) = socket.peer() {
-        let gave_up = GaveUp::default();
-        let io = Patient::new(socket, inside.stall, gave_up.clone());
-        let (io, early, accepted) = http(&inside.site, &inside.hub, inside.stop.clone(), io, peer, gave_up).await;
-        let socket = io.into_socket();
-        match accepted {
-            Some(Accepted { feed, seat }) => inside.hub.borrow_mut().join(socket, &early, feed, seat, ticket),
-            None => linger(&socket).await,
-        }
+    let _open = Open::one(inside.clone());
+    let Some(peer) = socket.peer() else { return };
+    let link = Rc::<Link>::default();
+    let io = Patient::new(socket, inside.stall, link.clone());
+    let (io, early, accepted) = http(&inside.site, &inside.hub, inside.stop.clone(), io, peer, link).await;
+    let socket = io.into_socket();
+    match accepted {
+        Some(Accepted { feed, seat }) => inside.hub.borrow_mut().join(socket, &early, feed, seat, ticket),
+        None => linger(&socket).await,
     }
-    inside.open.set(inside.open.get() - 1);
+}
+
+/// Counts a connection as long as it is open, also if serving it fails in a way that nobody thought of.
+struct Open(Rc<Inside>);
+
+impl Open {
+    fn one(inside: Rc<Inside>) -> Open {
+        inside.open.set(inside.open.get() + 1);
+        Open(inside)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.set(self.0.open.get() - 1);
+    }
 }
 
 /// HTTP until the end, or until a WebSocket handshake is done; gives back the connection, what was read from it too early, and the
@@ -130,11 +164,11 @@ pub(super) async fn http<I: AsyncRead + AsyncWrite + Unpin>(
     mut stop: watch::Receiver<bool>,
     io: I,
     peer: Peer,
-    gave_up: GaveUp,
+    link: Rc<Link>,
 ) -> (I, Bytes, Option<Accepted>) {
     let accepted = Cell::new(None::<Accepted>);
     let service = hyper::service::service_fn(|request| {
-        let (response, upgrade) = Router { site, hub, request: &request, peer, gave_up: &gave_up }.answer();
+        let (response, upgrade) = Router { site, hub, request: &request, peer, link: &link }.answer();
         accepted.set(upgrade);
         ready(Ok::<_, std::convert::Infallible>(response))
     });

@@ -11,9 +11,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 /// A stalled viewer then pins 0.66 MB of kernel memory and not 4 MB.
 const SEND_BUFFER: usize = 256 * 1024;
@@ -21,6 +21,10 @@ const SEND_BUFFER: usize = 256 * 1024;
 const NOT_SENT: u32 = 32 * 1024;
 /// A peer that has vanished without a word is noticed in this time, also on a stream that stands still.
 const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// A client that has ended its side is asked after these times without anything else to send.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LAST_PAUSE: Duration = Duration::from_secs(16);
 
 /// The other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +75,19 @@ impl Accepted {
                 Ok(())
             }
         }
+    }
+
+    /// The last word to somebody who is not let in, as far as it fits into the socket.
+    pub fn say_last(&self, text: &[u8]) {
+        let s = match self {
+            Accepted::Tcp(s) => SockRef::from(s),
+            Accepted::Unix(s) => SockRef::from(s),
+        };
+        // What has been asked is taken first: closing a socket with unread input resets it. A failure means that nobody is there.
+        let mut asked = [std::mem::MaybeUninit::uninit(); 4096];
+        _ = s.recv_with_flags(&mut asked, libc::MSG_DONTWAIT);
+        _ = s.send_with_flags(text, libc::MSG_DONTWAIT);
+        _ = s.shutdown(std::net::Shutdown::Write);
     }
 
     /// To be called inside the runtime that is to own it.
@@ -129,6 +146,18 @@ impl Socket {
         either!(self, s => s.poll_write_ready(cx))
     }
 
+    /// Ready when there is something that nobody has read: data, the end, or an error.
+    pub fn poll_unread(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.poll_read_ready(cx))?;
+            let mut byte = [std::mem::MaybeUninit::uninit()];
+            match either!(self, s => s.try_io(Interest::READABLE, || SockRef::from(s).peek(&mut byte))) {
+                Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+                seen => return Poll::Ready(seen.map(drop)),
+            }
+        }
+    }
+
     /// Bytes that were written and that the other end has not acknowledged (tcp(7), SIOCOUTQ); 0 where the system does not tell.
     pub fn unacknowledged(&self) -> usize {
         #[cfg(target_os = "linux")]
@@ -154,21 +183,37 @@ impl Socket {
     }
 }
 
-/// Whether a connection was given up because nothing was taken of it.
-pub type GaveUp = Rc<Cell<bool>>;
+/// What a connection and the endless body on it tell each other.
+#[derive(Debug, Default)]
+pub struct Link {
+    /// The connection was given up because nothing was taken of it.
+    pub gave_up: Cell<bool>,
+    /// The body has nothing to send at the moment.
+    pub idle: Cell<bool>,
+    /// The body is to send something: only that can tell whether the client is still there.
+    pub ask: Cell<bool>,
+}
 
-/// A socket for hyper. A write that gets nothing through for `stall` fails: hyper has no such limit itself.
+/// A socket for hyper, which has neither of these itself: a write that gets nothing through for `stall` fails; and while an endless body
+/// has nothing to send, it is noticed that the client goes.
+///
+/// A client may end its side of the connection and read on (RFC 9112, section 9.6), and what comes from one that has closed its socket looks
+/// the same. So from then on it is asked now and then, by something that changes nothing: where nobody is, the answer is a reset.
 #[derive(Debug)]
 pub struct Patient {
     socket: Socket,
     stall: Duration,
-    gave_up: GaveUp,
+    link: Rc<Link>,
     stuck: Option<Pin<Box<Sleep>>>,
+    /// Its end has been seen, or something before which it cannot be seen.
+    deaf: bool,
+    asking: Option<Pin<Box<Sleep>>>,
+    pause: Duration,
 }
 
 impl Patient {
-    pub fn new(socket: Socket, stall: Duration, gave_up: GaveUp) -> Patient {
-        Patient { socket, stall, gave_up, stuck: None }
+    pub fn new(socket: Socket, stall: Duration, link: Rc<Link>) -> Patient {
+        Patient { socket, stall, link, stuck: None, deaf: false, asking: None, pause: Duration::ZERO }
     }
 
     pub fn into_socket(self) -> Socket {
@@ -183,8 +228,28 @@ impl Patient {
         let stall = self.stall;
         let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + stall)));
         ready!(stuck.as_mut().poll(cx));
-        self.gave_up.set(true);
+        self.link.gave_up.set(true);
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Looks for the client while nothing else would notice that it goes.
+    fn look(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if !self.link.idle.get() {
+            return Ok(());
+        }
+        if !self.deaf {
+            let Poll::Ready(unread) = self.socket.poll_unread(cx) else { return Ok(()) };
+            unread?;
+            self.deaf = true;
+        }
+        let pause = self.pause;
+        if self.asking.get_or_insert_with(|| Box::pin(sleep(pause))).as_mut().poll(cx).is_ready() {
+            self.asking = None;
+            self.pause = (pause * 2).clamp(FIRST_PAUSE, LAST_PAUSE);
+            self.link.ask.set(true);
+            cx.waker().wake_by_ref();
+        }
+        Ok(())
     }
 }
 
@@ -210,7 +275,8 @@ impl AsyncWrite for Patient {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(&mut self.socket, s => Pin::new(s).poll_flush(cx))
+        ready!(either!(&mut self.socket, s => Pin::new(s).poll_flush(cx)))?;
+        Poll::Ready(self.look(cx))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

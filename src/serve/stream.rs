@@ -60,6 +60,8 @@ pub enum State {
 struct Info {
     content: Option<Content>,
     state: State,
+    /// Why it has ended, if not because its input has.
+    failure: Option<String>,
     meter: Meter,
 }
 
@@ -85,7 +87,7 @@ pub struct Summary {
 
 impl Stream {
     pub fn new(name: String) -> Stream {
-        let info = Info { content: None, state: State::Waiting, meter: Meter::default() };
+        let info = Info { content: None, state: State::Waiting, failure: None, meter: Meter::default() };
         Stream { name, numbers: Numbers::default(), info: Mutex::new(info) }
     }
 
@@ -95,6 +97,16 @@ impl Stream {
 
     pub fn state(&self) -> State {
         self.info().state
+    }
+
+    /// Why it has ended, if not because its input has.
+    pub fn failure(&self) -> Option<String> {
+        self.info().failure.clone()
+    }
+
+    /// It has ended or is about to, and why.
+    pub fn fail(&self, why: String) {
+        self.info().failure = Some(why);
     }
 
     pub fn viewers(&self) -> usize {

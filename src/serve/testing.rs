@@ -8,7 +8,7 @@ use super::ring::{Chunk, Keep};
 use super::seat::Seats;
 use super::shard;
 use super::site::Site;
-use super::socket::{GaveUp, Peer};
+use super::socket::Peer;
 use super::stream::{self, Stream};
 use super::viewer::Patience;
 use std::cell::RefCell;
@@ -46,8 +46,7 @@ pub fn serve(requests: &[u8], piece: usize) -> Served {
     // The sender only has to be there.
     let (_stopping, stop) = watch::channel(false);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("needs nothing of the system");
-    let (line, early, accepted) =
-        runtime.block_on(shard::http(&site, &Rc::new(RefCell::new(hub)), stop, line, Peer::Local, GaveUp::default()));
+    let (line, early, accepted) = runtime.block_on(shard::http(&site, &Rc::new(RefCell::new(hub)), stop, line, Peer::Local, Rc::default()));
     let websocket = accepted.map(|_| [&early, line.requests].concat());
     Served { answers: line.answers, websocket }
 }

@@ -4,6 +4,9 @@ use bytes::BytesMut;
 use h5live::format::bmff::{Split, Splitter};
 use h5live::media::{Malformed, Timestamp};
 
+/// An input whose fragments have not begun after so many bytes is none of ours.
+pub const MAX_LEAD: usize = 16 * 1024 * 1024;
+
 pub struct Cutter {
     splitter: Splitter,
     buf: BytesMut,
@@ -27,13 +30,19 @@ impl Cutter {
         Cutter { splitter: Splitter::default(), buf: BytesMut::new(), skip: 0, seam }
     }
 
-    pub fn push(&mut self, bytes: &[u8]) {
+    /// # Errors
+    /// So much has come that no fragment will.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
         if let Some(seam) = &mut self.seam {
+            if seam.bytes.len() + bytes.len() > MAX_LEAD {
+                return Err(endless(seam.bytes.len()));
+            }
             seam.bytes.extend_from_slice(bytes);
         }
         let skip = usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len());
         self.skip -= skip as u64;
         self.buf.extend_from_slice(&bytes[skip..]);
+        Ok(())
     }
 
     /// The next piece, `Init` or `Chunk`, that is whole; `eof`: nothing will follow.
@@ -59,5 +68,29 @@ impl Cutter {
         *self = Cutter::new(None);
         self.splitter.set_shift(shift);
         self.buf.extend_from_slice(bytes);
+    }
+}
+
+/// A beginning that goes on for ever.
+pub fn endless(at: usize) -> Malformed {
+    Malformed::new("MP4", format!("no fragment begins within {} MiB", MAX_LEAD >> 20)).at(at as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_before_the_first_fragment_is_bounded() {
+        let filler = [&(1u32 << 20).to_be_bytes()[..], b"free", &vec![0; (1 << 20) - 8]].concat();
+        let fill = |cutter: &mut Cutter| {
+            (0..64).try_for_each(|_| {
+                cutter.push(&filler)?;
+                cutter.next(false).map(|split| assert!(split.is_none()))
+            })
+        };
+        let error = fill(&mut Cutter::new(Some(Timestamp(0)))).unwrap_err();
+        assert_eq!((error.at, error.to_string().contains("16 MiB")), (Some(16 << 20), true), "{error}");
+        assert_eq!(fill(&mut Cutter::new(None)), Ok(()), "nothing of it is kept");
     }
 }

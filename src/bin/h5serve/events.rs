@@ -2,17 +2,19 @@
 
 use anyhow::Context as _;
 use h5live::serve::{EventLog, Events};
+use rustix::fs::OFlags;
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// How long the program waits at its end for the last lines to be taken.
-const LAST_LINES: Duration = Duration::from_secs(2);
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Where the lines go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,16 +48,30 @@ impl fmt::Display for Place {
 }
 
 impl Place {
+    /// Does not wait for anybody: a FIFO that nobody reads yet keeps the lines until somebody does, as many as fit into it.
     fn open(&self) -> anyhow::Result<File> {
         let file = match self {
             // These may be sockets too, which cannot be opened once more.
             Place::Descriptor(1) => io::stdout().as_fd().try_clone_to_owned().map(File::from),
             Place::Descriptor(2) => io::stderr().as_fd().try_clone_to_owned().map(File::from),
-            Place::Descriptor(number) => OpenOptions::new().append(true).open(format!("/dev/fd/{number}")),
-            Place::File(path) => OpenOptions::new().append(true).create(true).open(path),
+            Place::Descriptor(number) => append_to(Path::new(&format!("/dev/fd/{number}")), false),
+            Place::File(path) if is_fifo(path) => OpenOptions::new().read(true).write(true).open(path),
+            Place::File(path) => append_to(path, true),
         };
         file.with_context(|| format!("--events {self}"))
     }
+}
+
+fn is_fifo(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|file| file.file_type().is_fifo())
+}
+
+/// What is opened like this is then written to as if it had not been: only the opening must not wait.
+fn append_to(path: &Path, create: bool) -> io::Result<File> {
+    let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).expect("a flag of open(2) is an int");
+    let file = OpenOptions::new().append(true).create(create).custom_flags(nonblocking).open(path)?;
+    rustix::io::ioctl_fionbio(&file, false)?;
+    Ok(file)
 }
 
 /// A log that is being written.

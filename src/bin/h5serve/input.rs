@@ -1,7 +1,8 @@
 //! One input and its thread: opens it, reads it to its end, and opens it again if so told; publishes what it carries.
 
-use crate::line::Line;
+use crate::line::{Line, Watched};
 use crate::program::Program;
+use crate::watch::Watch;
 use anyhow::Context as _;
 use clap::ValueEnum;
 use h5live::cli;
@@ -10,15 +11,18 @@ use h5live::media::{NoSource, Rate};
 use h5live::pipe::InputFormat;
 use h5live::pipe::stdio::Stdin;
 use h5live::serve::{Closed, Publisher};
+use h5live::source::mp4;
 use rustix::fs::{FileType, Mode, OFlags};
 use std::fs::File;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Read};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// A pause before an input that failed is opened again.
+/// A pause before an input that failed, or had nothing new, is opened again, if it cannot be seen that it has changed.
 const RETRY: Duration = Duration::from_secs(1);
+/// A pause before an input that gave nothing new is looked at again in any case.
+const LEAST_PAUSE: Duration = Duration::from_millis(50);
 /// After so many beginnings in a row that were none, the rest of what a writer sends is passed over.
 const FALSE_STARTS: u32 = 8;
 
@@ -93,11 +97,18 @@ impl Input {
         }
     }
 
+    fn path(&self) -> &Path {
+        match &self.place {
+            Place::Stdin => Path::new("/dev/stdin"),
+            Place::Path(path) => path,
+        }
+    }
+
     /// `again`: not for the first time.
     fn open(&self, again: bool) -> anyhow::Result<File> {
         let path = match &self.place {
             Place::Path(path) => path,
-            Place::Stdin if again => Path::new("/dev/stdin"),
+            Place::Stdin if again => self.path(),
             Place::Stdin if io::stdin().is_terminal() => {
                 return Err(cli::usage("stdin is a terminal: pipe a stream into it, or name an input"));
             }
@@ -112,14 +123,26 @@ impl Input {
     }
 }
 
+/// How a reading of an input ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// With the input.
+    Over,
+    /// The name of the input is another file's now.
+    Replaced,
+}
+
 /// Serves one input until it ends, as `on_eof` says, or until the stop. Runs in a thread of its own.
 pub fn serve(input: &Input, publisher: Publisher, reading: &Reading, on_eof: OnEof, cx: &cli::Context) -> anyhow::Result<()> {
     let mut program = Program::new(publisher, cx);
     // A FIFO has a reader at all times: the next writer may be there before it is opened again, and would die of a broken pipe.
     let mut held = None;
+    let mut said = LastSaid::default();
     for again in [false, true].into_iter().chain(std::iter::repeat(true)) {
+        let before = program.end();
         let opened = input.open(again);
         drop(held.take());
+        let watch = Watch::new(input.path(), opened.as_ref().ok());
         let outcome = opened.and_then(|file| {
             held = file.try_clone().ok();
             read(input, file, &mut program, reading, on_eof, cx)
@@ -129,7 +152,8 @@ pub fn serve(input: &Input, publisher: Publisher, reading: &Reading, on_eof: OnE
             return Ok(());
         }
         match (on_eof, outcome) {
-            (OnEof::Exit, outcome) => return outcome,
+            (OnEof::Exit | OnEof::Wait, Ok(End::Replaced)) => {}
+            (OnEof::Exit, outcome) => return outcome.map(drop),
             // What cannot be opened or understood at the start is a mistake, and not a writer that went away.
             (_, Err(error)) if !again && program.end().is_none() => return Err(error),
             (OnEof::Wait, outcome) => {
@@ -144,10 +168,13 @@ pub fn serve(input: &Input, publisher: Publisher, reading: &Reading, on_eof: OnE
             }
             (OnEof::Reopen, outcome) => {
                 program.away();
-                if let Err(error) = outcome {
+                let failed = outcome.is_err();
+                said.warn(outcome.err());
+                if failed || program.end() == before {
+                    pause(held.as_ref(), failed, &watch, cx)?;
+                }
+                if failed {
                     held = None;
-                    tracing::warn!("{error:#}");
-                    cx.stop.wait_for(RETRY);
                 }
             }
         }
@@ -155,13 +182,48 @@ pub fn serve(input: &Input, publisher: Publisher, reading: &Reading, on_eof: OnE
     Ok(())
 }
 
+/// Before an input is opened again that gave nothing new: it would only give the same again. `file`: what it was, if it could be opened.
+fn pause(file: Option<&File>, failed: bool, watch: &Watch, cx: &cli::Context) -> anyhow::Result<()> {
+    let limit = match file.map(kind).transpose()? {
+        // Opened again, it waits for its next writer.
+        Some(FileType::Fifo) if !failed => return Ok(()),
+        // It stays as it is until somebody changes it.
+        Some(FileType::RegularFile) => None,
+        _ => Some(RETRY),
+    };
+    // One that is changed all the time is not read all the time.
+    if !cx.stop.wait_for(LEAST_PAUSE) {
+        watch.wait_for_change(cx.stop.as_fd(), limit)?;
+    }
+    Ok(())
+}
+
+/// What was said last: the same failure again and again is said once.
+#[derive(Default)]
+struct LastSaid(Option<String>);
+
+impl LastSaid {
+    fn warn(&mut self, error: Option<anyhow::Error>) {
+        let line = error.map(|error| format!("{error:#}"));
+        if let Some(line) = line.as_ref().filter(|_| line != self.0) {
+            tracing::warn!("{line}");
+        }
+        self.0 = line;
+    }
+}
+
+fn kind(file: &File) -> io::Result<FileType> {
+    Ok(FileType::from_raw_mode(rustix::fs::fstat(file)?.st_mode))
+}
+
 /// Plays one writer's output. What is not understood of a FIFO, such as a stream that began before this program, is passed over.
-fn read(input: &Input, file: File, program: &mut Program, reading: &Reading, on_eof: OnEof, cx: &cli::Context) -> anyhow::Result<()> {
-    let kind = FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode);
+fn read(input: &Input, file: File, program: &mut Program, reading: &Reading, on_eof: OnEof, cx: &cli::Context) -> anyhow::Result<End> {
+    let kind = kind(&file)?;
     // A file has all its frames at once: it is played in its own time.
     let paced = kind == FileType::RegularFile;
     let patient = on_eof == OnEof::Reopen && kind == FileType::Fifo;
-    let mut line = Line::new(Stdin::over(file, Some(&cx.stop))?);
+    let mut line = open_line(input, file, kind, on_eof, cx)?;
+    let end = |line: &Line| if line.replaced() { End::Replaced } else { End::Over };
     let mut failures = 0;
     while failures < FALSE_STARTS {
         let before = program.end();
@@ -176,11 +238,27 @@ fn read(input: &Input, file: File, program: &mut Program, reading: &Reading, on_
                 }
                 failures = if went_on { 1 } else { failures + 1 };
             }
-            outcome => return outcome,
+            outcome => return outcome.map(|()| end(&line)),
         }
         if !line.find_beginning()? {
-            return Ok(());
+            return Ok(end(&line));
         }
     }
-    Ok(line.drain()?)
+    line.drain()?;
+    Ok(end(&line))
+}
+
+fn open_line(input: &Input, file: File, kind: FileType, on_eof: OnEof, cx: &cli::Context) -> anyhow::Result<Line> {
+    if kind == FileType::RegularFile && input.place != Place::Stdin {
+        let file: Box<dyn Read + Send> = mp4::index_first(file).with_context(|| input.shown())?;
+        return Ok(Line::new(file, None));
+    }
+    let watched = match (&input.place, kind) {
+        (Place::Path(path), FileType::Fifo) => {
+            let watch = Watch::new(path, Some(&file));
+            Some(Watched { file: file.try_clone()?, watch, stop: cx.stop.clone(), until_begun: on_eof != OnEof::Reopen })
+        }
+        _ => None,
+    };
+    Ok(Line::new(Stdin::over(file, Some(&cx.stop))?, watched))
 }

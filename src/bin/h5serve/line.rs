@@ -1,8 +1,11 @@
 //! An input as it is read. What was not understood is passed over up to the next beginning of a stream, which may be among what was
 //! already read.
 
-use h5live::pipe::stdio::Stdin;
+use crate::watch::{First, Watch};
+use h5live::cli;
+use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One read while looking for a beginning.
@@ -12,12 +15,15 @@ const MARK: usize = 8;
 /// No honest `ftyp` or `moov` is larger.
 const MAX_BOX: u32 = 16 << 20;
 
-/// Reads until the end, or until the stop, as [`Stdin`] does. Its clones read on where the others were.
+/// Reads until the end of the input that it is given. Its clones read on where the others were.
 #[derive(Clone)]
 pub struct Line(Arc<Mutex<Inner>>);
 
 struct Inner {
-    input: Stdin,
+    input: Box<dyn Read + Send>,
+    /// Whether the input's name becomes another file's meanwhile.
+    watched: Option<Watched>,
+    replaced: bool,
     /// What the last read gave, and a little of what came before it.
     recent: Vec<u8>,
     /// Bytes given since the start of this try.
@@ -26,9 +32,25 @@ struct Inner {
     again: io::Cursor<Vec<u8>>,
 }
 
+/// An input that may have to be waited for for ever, since others write to a new file of its name.
+pub struct Watched {
+    /// The same file as the input's.
+    pub file: File,
+    pub watch: Watch,
+    pub stop: cli::Stop,
+    /// Only until the first bytes come.
+    pub until_begun: bool,
+}
+
 impl Line {
-    pub fn new(input: Stdin) -> Line {
-        Line(Arc::new(Mutex::new(Inner { input, recent: vec![], since: 0, again: io::Cursor::default() })))
+    pub fn new(input: impl Read + Send + 'static, watched: Option<Watched>) -> Line {
+        let inner = Inner { input: Box::new(input), watched, replaced: false, recent: vec![], since: 0, again: io::Cursor::default() };
+        Line(Arc::new(Mutex::new(inner)))
+    }
+
+    /// It has ended because its name is another file's now.
+    pub fn replaced(&self) -> bool {
+        self.inner().replaced
     }
 
     /// The reader before has failed: passes over everything up to the next beginning of a stream after the one that it was given.
@@ -52,7 +74,7 @@ impl Line {
             seen.drain(..seen.len().saturating_sub(MARK - 1));
             let have = seen.len();
             seen.resize(have + READ, 0);
-            let n = inner.input.read(&mut seen[have..])?;
+            let n = inner.read(&mut seen[have..])?;
             seen.truncate(have + n);
             if n == 0 {
                 return Ok(false);
@@ -71,11 +93,25 @@ impl Line {
     }
 }
 
+impl Inner {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if let Some(Watched { file, watch, stop, .. }) = &self.watched
+            && watch.wait_for_input(file.as_fd(), stop.as_fd())? == First::Replaced
+        {
+            self.replaced = true;
+            return Ok(0);
+        }
+        let n = self.input.read(buf)?;
+        self.watched.take_if(|watched| n > 0 && watched.until_begun);
+        Ok(n)
+    }
+}
+
 impl Read for Line {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let mut inner = self.inner();
         let n = match inner.again.read(buf)? {
-            0 => inner.input.read(buf)?,
+            0 => inner.read(buf)?,
             n => n,
         };
         inner.since = inner.since.saturating_add(n);
@@ -106,7 +142,7 @@ mod tests {
         let (reader, mut writer) = io::pipe().unwrap();
         writer.write_all(bytes).unwrap();
         drop(writer);
-        let mut line = Line::new(Stdin::over(reader, None).unwrap());
+        let mut line = Line::new(reader, None);
         let mut buf = vec![0; taken];
         buf.chunks_mut(piece).for_each(|part| line.clone().read_exact(part).unwrap());
         let mut rest = vec![];
@@ -139,7 +175,7 @@ mod tests {
     fn far_away() {
         let noise = vec![0x55; 3 * READ - 5];
         let (reader, mut writer) = io::pipe().unwrap();
-        let mut line = Line::new(Stdin::over(reader, None).unwrap());
+        let mut line = Line::new(reader, None);
         let writing = std::thread::spawn(move || writer.write_all(&[&noise[..], FTYP, b"rest"].concat()).unwrap());
         assert!(line.find_beginning().unwrap());
         let mut rest = vec![];

@@ -6,12 +6,15 @@ mod input;
 mod line;
 mod program;
 mod report;
+mod watch;
 
 use anyhow::Context as _;
 use h5live::cli;
-use h5live::serve::{Listen, Options, Patience, Policy, Server};
+use h5live::serve::{Listen, Options, Patience, Policy, Server, Stopper, Stream};
 use input::{Input, OnEof, Place};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 const MANUAL: cli::Manual = cli::Manual {
@@ -158,9 +161,7 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     let names: Vec<String> = inputs.iter().map(|i| i.name.clone()).collect();
     let events = args.events.as_ref().map(events::start).transpose()?;
     let server = Server::bind(&args.options(events.as_ref()), &names)?;
-    if !args.common.quiet {
-        server.addresses().iter().for_each(|address| eprintln!("{address}"));
-    }
+    server.addresses().iter().for_each(|address| cli::announce(&args.common, MANUAL.name, address));
     cx.control.allow_hosts(args.host.iter().cloned());
     report::start(&server, &cx);
     let stopper = server.stopper();
@@ -168,46 +169,71 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     let stop = cx.stop.clone();
     let streams = server.streams().to_vec();
     let last = std::thread::Builder::new().name("inputs".into()).spawn(move || {
+        // However this ends: nobody else stops the server.
+        let _stopper = StopAtEnd(stopper);
         let outcome = join(readers, &stop);
         let watched = || streams.iter().any(|s| s.viewers() > 0);
         let until = Instant::now() + LAST_FRAMES;
         while watched() && Instant::now() < until && !stop.wait_for(Duration::from_millis(10)) {}
-        stopper.stop();
         outcome
     })?;
-    server.run();
+    let served = server.run();
     cx.stop.request();
     events.into_iter().for_each(events::Writing::finish);
-    last.join().unwrap_or_else(|_| anyhow::bail!("an input thread panicked"))
+    let inputs = last.join().unwrap_or_else(|_| anyhow::bail!("the thread that waits for the inputs panicked"));
+    served?;
+    inputs
 }
 
-type Reader = std::thread::JoinHandle<anyhow::Result<()>>;
+struct StopAtEnd(Stopper);
+
+impl Drop for StopAtEnd {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+/// An input's thread, and the stream that it feeds.
+struct Reader {
+    stream: Arc<Stream>,
+    thread: JoinHandle<anyhow::Result<()>>,
+}
 
 fn start_readers(server: &Server, inputs: Vec<Input>, args: &Args, cx: &cli::Context) -> anyhow::Result<Vec<Reader>> {
     let start = |(index, input): (usize, Input)| {
         let (publisher, reading, on_eof, cx) = (server.publisher(index), args.reading.clone(), args.on_eof, cx.clone());
+        let stream = publisher.stream().clone();
         let thread = std::thread::Builder::new().name(format!("input {}", input.name));
-        thread.spawn(move || input::serve(&input, publisher, &reading, on_eof, &cx)).context("thread")
+        let failing = stream.clone();
+        let serve = move || {
+            let outcome = input::serve(&input, publisher, &reading, on_eof, &cx);
+            outcome.inspect_err(|error| failing.fail(format!("{error:#}")))
+        };
+        Ok(Reader { stream, thread: thread.spawn(serve).context("thread")? })
     };
     inputs.into_iter().enumerate().map(start).collect()
 }
 
 /// Waits for all inputs to end, or for the wish to stop. One that fails is reported at once if there are others; the first failure is the
 /// program's.
-fn join(readers: Vec<Reader>, stop: &cli::Stop) -> anyhow::Result<()> {
+fn join(mut readers: Vec<Reader>, stop: &cli::Stop) -> anyhow::Result<()> {
     let alone = readers.len() == 1;
     let mut outcome = Ok(());
-    for reader in readers {
-        while !reader.is_finished() && !stop.wait_for(Duration::from_millis(20)) {}
-        if !reader.is_finished() {
-            return outcome;
-        }
-        let ended = reader.join().unwrap_or_else(|_| anyhow::bail!("an input thread panicked"));
-        if let Err(error) = ended {
-            if !alone {
-                tracing::error!("{error:#}");
+    while !readers.is_empty() {
+        for Reader { stream, thread } in readers.extract_if(.., |reader| reader.thread.is_finished()) {
+            let ended = thread.join().unwrap_or_else(|_| {
+                stream.fail("its thread panicked".into());
+                anyhow::bail!("{}: the input's thread panicked", stream.name)
+            });
+            if let Err(error) = ended {
+                if !alone {
+                    tracing::error!("{}: {error:#}", stream.name);
+                }
+                outcome = outcome.and(Err(error));
             }
-            outcome = outcome.and(Err(error));
+        }
+        if readers.is_empty() || stop.wait_for(Duration::from_millis(20)) {
+            break;
         }
     }
     outcome

@@ -1,7 +1,7 @@
 //! What an input carries, on its way to the viewers: fMP4 and JPEG as they are, other coded media put into fMP4. Over all writers
 //! of an input it keeps one timeline.
 
-use crate::cutter::Cutter;
+use crate::cutter::{Cutter, MAX_LEAD, endless};
 use crate::input::Reading;
 use crate::line::Line;
 use h5live::cli;
@@ -16,8 +16,6 @@ use std::time::{Duration, Instant};
 
 /// One read from an input.
 const READ: usize = 64 * 1024;
-/// An input whose fragments have not begun after so many bytes is none of ours.
-const MAX_LEAD: usize = 16 * 1024 * 1024;
 /// A file whose times jump further than this is not waited for.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 
@@ -32,11 +30,13 @@ pub struct Program {
     pace: Option<Pace>,
     /// Of tracks that are left out, by the reader and here.
     said: Said,
+    /// Between the last two pictures, in microseconds; the first of the next writer follows after as much.
+    step: i64,
 }
 
 impl Program {
     pub fn new(publisher: Publisher, cx: &cli::Context) -> Program {
-        Program { publisher, cx: cx.clone(), input: String::new(), kinds: vec![], end: None, pace: None, said: Said::default() }
+        Program { publisher, cx: cx.clone(), input: String::new(), kinds: vec![], end: None, pace: None, step: 0, said: Said::default() }
     }
 
     /// Plays one writer's output to its end. `paced`: in its own time and not as it comes.
@@ -73,7 +73,10 @@ impl Program {
         let mut lead = Some(Vec::new());
         let mut bytes = head;
         loop {
-            if let Some(lead) = lead.as_mut().filter(|lead| lead.len() < MAX_LEAD) {
+            if let Some(lead) = &mut lead {
+                if lead.len() + bytes.len() > MAX_LEAD {
+                    return Err(self.refused(endless(lead.len())));
+                }
                 lead.extend_from_slice(&bytes);
             }
             let outcome = self.cut(&mut cutter, &bytes, bytes.is_empty());
@@ -96,7 +99,7 @@ impl Program {
 
     /// Publishes what `bytes` complete; gives the number of pieces.
     fn cut(&mut self, cutter: &mut Cutter, bytes: &[u8], eof: bool) -> anyhow::Result<usize> {
-        cutter.push(bytes);
+        cutter.push(bytes)?;
         let mut pieces = 0;
         while let Some(split) = cutter.next(eof)? {
             pieces += 1;
@@ -163,7 +166,7 @@ impl Program {
     fn header(&mut self, header: &Header, route: &mut Option<Route>) -> anyhow::Result<()> {
         if let Some(track) = header.tracks.iter().position(|t| t.codec == Codec::Jpeg) {
             self.said.omitted(&self.input, beside_pictures(header, track));
-            *route = Some(Route::Pictures { track, time_zero: header.time_zero, pace: self.pace.as_ref().map(|_| Pace::default()) });
+            *route = Some(Route::Pictures { track, time_zero: header.time_zero, base: None });
             return Ok(());
         }
         if let Some(Route::Muxed { muxer, cutter }) = route {
@@ -182,12 +185,16 @@ impl Program {
 
     fn packet(&mut self, packet: Packet, route: &mut Route) -> anyhow::Result<()> {
         match route {
-            Route::Pictures { track, time_zero, pace } if packet.track == *track => {
-                if let Some(pace) = pace {
-                    pace.wait(packet.pts, &self.cx.stop);
+            Route::Pictures { track, time_zero, base } if packet.track == *track => {
+                let next = self.end.map(|end| end + self.step);
+                let at = packet.pts + *base.get_or_insert_with(|| next.map_or(0, |next| next - packet.pts));
+                if let Some(pace) = &mut self.pace {
+                    pace.wait(at, &self.cx.stop);
                 }
                 self.cx.stats.input.count(Kind::Video, packet.data.len());
-                self.end = self.end.max(Some(packet.pts));
+                if let Some(end) = self.end.replace(self.end.map_or(at, |end| end.max(at))).filter(|end| at > *end) {
+                    self.step = at - end;
+                }
                 Ok(self.publisher.jpeg(&packet.data, time_zero.map(|zero| zero.at(packet.pts)))?)
             }
             Route::Pictures { .. } => Ok(()),
@@ -209,8 +216,16 @@ impl Program {
 
 /// How packets go on.
 enum Route {
-    Pictures { track: usize, time_zero: Option<WallTime>, pace: Option<Pace> },
-    Muxed { muxer: Box<Muxer>, cutter: Cutter },
+    /// `base`: where this writer's time zero is on the viewers' timeline, in microseconds; known from its first picture on.
+    Pictures {
+        track: usize,
+        time_zero: Option<WallTime>,
+        base: Option<i64>,
+    },
+    Muxed {
+        muxer: Box<Muxer>,
+        cutter: Cutter,
+    },
 }
 
 /// What is not served beside MJPEG.

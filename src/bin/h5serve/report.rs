@@ -45,7 +45,10 @@ fn health(streams: &[Arc<Stream>]) -> Result<(), String> {
     for stream in streams {
         match (stream.state(), stream.since_last(Instant::now())) {
             (State::Waiting, _) => return Err(format!("{}: no writer", stream.name)),
-            (State::Ended, _) => return Err(format!("{}: has ended", stream.name)),
+            (State::Ended, _) => {
+                let why = stream.failure().map_or_else(|| "has ended".into(), |why| format!("has failed: {why}"));
+                return Err(format!("{}: {why}", stream.name));
+            }
             (State::Live, Some(still)) if still > STILL => {
                 return Err(format!("{}: no frame for {:.1} s", stream.name, still.as_secs_f64()));
             }

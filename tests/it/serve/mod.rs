@@ -7,10 +7,16 @@ mod studio;
 mod abuse;
 /// The four ways in which an input's end is met.
 mod endings;
+/// Sockets, descriptors and stderr: what is in the way, has run out, or is closed.
+mod guards;
 /// What players report and what happens to viewers: /stats, /metrics, --events.
 mod health;
+/// Inputs that have nothing new, are made anew, fail, or hang.
+mod inputs;
 /// Outside programs as viewers.
 mod judges;
+/// Clients that go while nothing is sent to them.
+mod leaving;
 /// JPEG streams.
 mod pictures;
 /// The messages of go2rtc's MSE mode.

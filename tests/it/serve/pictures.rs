@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// Small JPEG pictures, all different, by ffmpeg.
-fn pictures(count: usize) -> Vec<Vec<u8>> {
+pub fn pictures(count: usize) -> Vec<Vec<u8>> {
     let mut ffmpeg = Command::new("ffmpeg");
     ffmpeg.args(["-v", "error", "-f", "lavfi", "-i", "testsrc=size=160x120:rate=10", "-frames:v", &count.to_string()]);
     let all = run(ffmpeg.args(["-f", "image2pipe", "-c:v", "mjpeg", "-"]), b"").success().stdout;

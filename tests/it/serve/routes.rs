@@ -33,7 +33,17 @@ fn status_codes() {
         ("GET", "/live/", 404),
         ("GET", "//live", 404),
         ("GET", "/../etc/passwd", 404),
-        ("GET", "/%6cive", 404),
+        ("GET", "/%6cive", 200),
+        ("GET", "/live%2Emp4?codecs=av01", 404),
+        ("GET", "/%2flive", 404),
+        ("GET", "/live%00", 404),
+        ("GET", "/%2e%2e/etc/passwd", 404),
+        ("POST", "/%6cive", 405),
+        ("HEAD", "/live.mp4?codecs=avc1%2Cmp4a", 200),
+        ("HEAD", "/live.mp4?%63odecs=avc1+,%20mp4a", 200),
+        ("HEAD", "/live.mp4?codecs=avc1%252Cmp4a", 404),
+        ("GET", "/live.mp4?codecs=%ff", 400),
+        ("GET", "/live.mp4?codecs=%", 400),
         ("GET", "/api", 404),
         ("GET", "/api/ws", 426),
         ("HEAD", "/api/ws", 426),
@@ -119,12 +129,28 @@ fn origins_and_hosts() {
     assert_eq!(answer(&raw(server.port, b"GET / HTTP/1.1\r\n\r\n")).status, 400, "no Host");
     assert_eq!(answer(&raw(server.port, b"GET / HTTP/1.0\r\n\r\n")).status, 200, "none needed");
     assert_eq!(ask(server.port, "GET", "http://rebound.example/", &[]).status, 421, "the target's name counts");
-    let upgrade = |origin: &str| {
+    for garbled in [&b"evil.example/.localhost"[..], b"evil.example#.localhost", b"localhost@evil.example", b"evil.example:80.localhost"] {
+        assert_eq!(streams(&[&format!("Host: {}", String::from_utf8_lossy(garbled))]).status, 421);
+    }
+    let unreadable = |line: &[u8]| raw(server.port, &[b"GET /api/streams HTTP/1.1\r\nConnection: close\r\n", line, b"\r\n\r\n"].concat());
+    assert_eq!(answer(&unreadable(b"Host: localhost\xff")).status, 400);
+    let upgrade_with = |headers: &[u8]| {
         let mut stream = connect(server.port);
-        let request = handshake("/api/ws?src=live").replace("\r\n\r\n", &format!("\r\nOrigin: {origin}\r\n\r\n"));
-        stream.write_all(request.as_bytes()).unwrap();
+        let request = handshake("/api/ws?src=live").replace("\r\n\r\n", "\r\n");
+        stream.write_all(&[request.as_bytes(), headers, b"\r\n"].concat()).unwrap();
         read_head(&mut stream).0.split(' ').nth(1).unwrap().to_string()
     };
+    let upgrade = |origin: &str| upgrade_with(format!("Origin: {origin}\r\n").as_bytes());
+    assert_eq!(upgrade_with(b"Origin: http://evil\xff\r\n"), "403", "unreadable is not absent");
+    assert_eq!(upgrade_with(b"Origin: http://localhost\r\nOrigin: http://evil.example\r\n"), "403", "the first does not decide");
+    assert_eq!(upgrade_with(b"Origin: http://evil.example\r\nOrigin: http://localhost\r\n"), "403");
+    // Whose page may embed pictures: that of the origin that is welcome, and nobody else's.
+    let embed = |headers: &[&str]| streams(headers).header("cross-origin-resource-policy").map(String::from).unwrap();
+    assert_eq!(embed(&["Origin: https://friend.example"]), "cross-origin");
+    assert_eq!(embed(&["Referer: https://friend.example/page"]), "cross-origin");
+    for other in ["Origin: https://other.example", "Referer: https://other.example/", "Accept: */*"] {
+        assert_eq!(embed(&[other]), "same-origin", "{other}");
+    }
     assert_eq!(upgrade("http://localhost"), "101");
     assert_eq!(upgrade("https://friend.example"), "101");
     assert_eq!(upgrade("https://other.example"), "403");
@@ -150,6 +176,16 @@ fn handshakes() {
     assert!(code == "426" && head.contains("sec-websocket-version: 13") && head.contains("upgrade: websocket"), "{head}");
     assert_eq!(status(&good.replace("dGhlIHNhbXBsZSBub25jZQ==", "c2hvcnQ=")).0, "400");
     assert_eq!(status(&good.replace("Connection: Upgrade", "Connection: close")).0, "400");
+    assert_eq!(
+        status(&good.replace("Connection: Upgrade", "Connection: keep-alive\r\nConnection: Upgrade")).0,
+        "101",
+        "a list in two lines"
+    );
+    assert_eq!(status(&good.replace("Upgrade: websocket", "Upgrade: h2c\r\nUpgrade: WebSocket")).0, "101");
+    let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    assert_eq!(status(&good.replace(key, &format!("{key}{key}"))).0, "400", "two keys");
+    assert_eq!(status(&good.replace("src=live", "src=%6cive")).0, "101");
+    assert_eq!(status(&good.replace("src=live", "src=%ff")).0, "400");
     assert_eq!(status(&good.replace("GET ", "POST ")).0, "405");
     assert_eq!(status(&good.replace("Upgrade: websocket", "Upgrade: h2c")).0, "426");
 }

@@ -1,0 +1,149 @@
+//! Lets connections in, as many as there are places, each to the shard that has the fewest.
+//!
+//! A connection that there is no place for is answered and closed, and so is one that there is no file descriptor for: for that one is
+//! kept in reserve. A full house is no reason to leave anybody waiting without a word.
+
+use super::listen::Listener;
+use super::shard::Order;
+use super::socket::Accepted;
+use rustix::process::{Resource, getrlimit};
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Pause after an accept that failed for want of anything but a file descriptor.
+const BREATH: Duration = Duration::from_millis(100);
+/// So often at most it is said that connections are refused.
+const BETWEEN_WARNINGS: Duration = Duration::from_secs(30);
+/// Descriptors that connections leave to the rest of the program, and to each stream: its input is opened again and again.
+const OTHER_FILES: u64 = 16;
+const FILES_OF_A_STREAM: u64 = 6;
+
+const OUT_OF_FILES: &str = "too many open files";
+const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Type: text/plain\r\nContent-Length: 26\r\nConnection: close\r\n\r\nall connections are taken\n";
+
+/// How many connections the limit on open files leaves room for, as things are now, if `more` files are about to be opened.
+///
+/// # Errors
+/// Not for a single one.
+pub(super) fn room(streams: usize, more: usize) -> io::Result<usize> {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    // Where that cannot be seen, nothing else is open.
+    let open = std::fs::read_dir("/dev/fd").map_or(0, |files| files.count() as u64);
+    let others = open + more as u64 + OTHER_FILES + FILES_OF_A_STREAM * streams as u64;
+    match limit.saturating_sub(others) {
+        0 => Err(io::Error::other(format!("only {limit} open files are allowed, and more than {others} are needed: see ulimit -n"))),
+        room => Ok(usize::try_from(room).unwrap_or(usize::MAX)),
+    }
+}
+
+pub(super) struct Door {
+    permits: Arc<Semaphore>,
+    stall: Duration,
+    desks: Vec<Desk>,
+    refused: Refused,
+}
+
+struct Desk {
+    orders: UnboundedSender<Order>,
+    load: Arc<AtomicUsize>,
+}
+
+impl Door {
+    pub fn new(connections: usize, stall: Duration, shards: impl Iterator<Item = UnboundedSender<Order>>) -> Door {
+        let permits = Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS)));
+        Door { permits, stall, desks: shards.map(|orders| Desk { orders, load: Arc::default() }).collect(), refused: Refused::default() }
+    }
+
+    /// Never ends by itself.
+    pub async fn admit(self: Arc<Door>, listener: Listener) {
+        // Given up, it makes room for a connection to be told that there is none.
+        let mut reserve = File::open("/dev/null").ok();
+        loop {
+            match listener.accept().await {
+                Ok(socket) => match self.permits.clone().try_acquire_owned() {
+                    Ok(permit) => self.send_in(socket, permit),
+                    Err(_) => self.refuse(&socket, "all connections are taken"),
+                },
+                Err(error) if is_out_of_files(&error) => {
+                    let had_one = reserve.take().is_some();
+                    self.turn_away(&listener, had_one).await;
+                    reserve = File::open("/dev/null").ok();
+                }
+                // Gone again before it was let in.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    self.refused.warn(&error.to_string());
+                    tokio::time::sleep(BREATH).await;
+                }
+            }
+        }
+    }
+
+    fn send_in(&self, socket: Accepted, permit: OwnedSemaphorePermit) {
+        let Some(desk) = self.desks.iter().min_by_key(|d| d.load.load(Relaxed)) else { return };
+        if let Err(error) = socket.tune(self.stall) {
+            // The peer has gone again.
+            return tracing::debug!("connection: {error}");
+        }
+        desk.load.fetch_add(1, Relaxed);
+        let ticket = Ticket { _permit: permit, load: desk.load.clone() };
+        // A shard that cannot be told has ended, and the server with it.
+        _ = desk.orders.send(Order::Serve(socket, ticket));
+    }
+
+    /// There are no file descriptors; `one_is_free`, or it is waited until there are some.
+    async fn turn_away(&self, listener: &Listener, one_is_free: bool) {
+        let next = async { if one_is_free { listener.accept().await.ok() } else { std::future::pending().await } };
+        match tokio::time::timeout(BREATH, next).await {
+            Ok(Some(socket)) => self.refuse(&socket, OUT_OF_FILES),
+            _ => self.refused.warn(OUT_OF_FILES),
+        }
+    }
+
+    /// Says so, as far as that fits into the socket, and closes it.
+    fn refuse(&self, socket: &Accepted, why: &str) {
+        socket.say_last(REFUSAL);
+        self.refused.warn(why);
+    }
+}
+
+/// Counts what is refused, and says so now and then.
+#[derive(Default)]
+struct Refused {
+    count: AtomicU64,
+    said: Mutex<Option<Instant>>,
+}
+
+impl Refused {
+    fn warn(&self, why: &str) {
+        self.count.fetch_add(1, Relaxed);
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if said.is_none_or(|said| now - said >= BETWEEN_WARNINGS) {
+            *said = Some(now);
+            tracing::warn!("connections are refused: {why}; {} so far", self.count.load(Relaxed));
+        }
+    }
+}
+
+fn is_out_of_files(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
+/// A connection's place in the limits, given back when it is dropped.
+pub struct Ticket {
+    _permit: OwnedSemaphorePermit,
+    load: Arc<AtomicUsize>,
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.load.fetch_sub(1, Relaxed);
+    }
+}
