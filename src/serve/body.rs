@@ -71,6 +71,7 @@ impl Reply {
 
     /// Fragmented MP4 from the newest keyframe on.
     pub fn movie(hub: &Rc<RefCell<Hub>>, feed: usize, choice: &Choice, seat: Seat, link: &Rc<Link>) -> Reply {
+        hub.borrow_mut().feed_mut(feed).add_body(link);
         let cursor = Cursor::start(&hub.borrow().feed(feed).ring, choice, Instant::now(), hub.borrow().patience().lag);
         Reply::Endless(Box::new(Endless { hub: hub.clone(), feed, seat, cursor, form: Form::Movie { init: None }, link: link.clone() }))
     }
@@ -78,6 +79,7 @@ impl Reply {
     /// JPEG pictures, the newest whenever there is room for one. `early`: the head of each part is sent right after the picture
     /// before it, since browsers show a picture only when the next part begins; its length is then not known.
     pub fn multipart(hub: &Rc<RefCell<Hub>>, feed: usize, early: bool, seat: Seat, link: &Rc<Link>) -> Reply {
+        hub.borrow_mut().feed_mut(feed).add_body(link);
         let cursor = Cursor::newest(&hub.borrow().feed(feed).ring, Instant::now());
         let place = if early { Part::Boundary } else { Part::Head };
         Reply::Endless(Box::new(Endless {
@@ -122,6 +124,9 @@ impl Endless {
             next = self.nothing_new();
         }
         self.link.idle.set(matches!(next, Next::Wait));
+        if matches!(next, Next::Wait | Next::Over) {
+            self.link.holds.set(None);
+        }
         match next {
             Next::Data(data) => {
                 self.seat.sent(data.len());
@@ -167,6 +172,7 @@ impl Endless {
         match init {
             Some(have) if Arc::ptr_eq(have, movie) => {
                 self.cursor.sent(chunk);
+                self.link.holds.set(Some(chunk.seq));
                 Next::Data(chunk.payload())
             }
             Some(have) if !have.continues_in(movie) => Next::Over,
@@ -192,6 +198,7 @@ impl Endless {
                     Some(chunk) if chunk.movie.is_none() => {
                         let picture = chunk.payload();
                         self.cursor.sent(chunk);
+                        self.link.holds.set(Some(chunk.seq));
                         if *early {
                             (picture, Part::Tail)
                         } else {

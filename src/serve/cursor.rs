@@ -57,13 +57,8 @@ impl Cursor {
     pub fn behind(&self, ring: &Ring, held: usize) -> Option<Duration> {
         let newest = ring.newest()?;
         let next = self.behind_next(ring)?;
-        let mut left = held;
-        let on_their_way = ring.back_from(self.next).take_while(|chunk| {
-            let some = left > 0;
-            left = left.saturating_sub(if chunk.tracks & self.tracks != 0 { chunk.frame.len() } else { 0 });
-            some
-        });
-        Some(on_their_way.last().map_or(next, |oldest| newest.arrived.saturating_duration_since(oldest.arrived)))
+        let oldest = ring.oldest_of(held, self.tracks, self.next);
+        Some(oldest.map_or(next, |oldest| newest.arrived.saturating_duration_since(oldest.arrived)))
     }
 
     fn behind_next(&self, ring: &Ring) -> Option<Duration> {
@@ -146,6 +141,7 @@ impl Cursor {
 
 #[cfg(test)]
 mod tests {
+    use super::super::movie::Movie;
     use super::super::ring::Keep;
     use super::*;
 
@@ -162,7 +158,12 @@ mod tests {
     }
 
     fn push(ring: &mut Ring, seq: u64, gop: u64, t: Instant) {
-        ring.push(Arc::new(Chunk { key: seq.is_multiple_of(gop), ..Chunk::new(b"x", seq, t + FRAME * seq as u32) }));
+        push_of(ring, 1, seq, gop, t + FRAME * seq as u32);
+    }
+
+    fn push_of(ring: &mut Ring, tracks: Mask, seq: u64, gop: u64, at: Instant) {
+        let (key, movie) = (seq.is_multiple_of(gop), Some(Movie::for_tests()));
+        ring.push(Arc::new(Chunk { tracks, key, movie, ..Chunk::new(b"x", seq, at) }));
     }
 
     fn choice() -> Choice {
@@ -284,7 +285,7 @@ mod tests {
         let mut cursor = Cursor::start(&ring, &choice(), t, LIMIT);
         assert_eq!(drain(&mut cursor, &ring), [0]);
         for seq in 1..50 {
-            ring.push(Arc::new(Chunk { tracks: 2, ..Chunk::new(b"x", seq, t + FRAME * seq as u32) }));
+            push_of(&mut ring, 2, seq, 1, t + FRAME * seq as u32);
             assert_eq!(cursor.catch_up(&ring, t + LIMIT, LIMIT, || 0), None);
         }
         push(&mut ring, 50, 7, t);
@@ -296,7 +297,7 @@ mod tests {
         let t = Instant::now();
         let mut ring = Ring::new(Keep { bytes: usize::MAX, age: LIMIT });
         for seq in 0..6u64 {
-            ring.push(Arc::new(Chunk { tracks: 1 << (seq % 2), ..Chunk::new(b"x", seq, t) }));
+            push_of(&mut ring, 1 << (seq % 2), seq, 1, t);
         }
         let mut cursor = Cursor::start(&ring, &choice(), t, LIMIT);
         assert_eq!(drain(&mut cursor, &ring), [4]);

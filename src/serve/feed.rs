@@ -3,7 +3,9 @@
 use super::movie::Movie;
 use super::publish::News;
 use super::ring::{Keep, Ring};
+use super::socket::Link;
 use super::stream::Stream;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -16,6 +18,8 @@ pub struct Feed {
     /// News since the last pass over the viewers.
     pub fresh: bool,
     waiting: Vec<Waker>,
+    /// Connections with endless bodies of this stream.
+    bodies: Vec<Weak<Link>>,
 }
 
 /// What news means for those who are watching.
@@ -28,7 +32,7 @@ pub enum Change {
 
 impl Feed {
     pub fn new(stream: Arc<Stream>, keep: Keep) -> Feed {
-        Feed { stream, ring: Ring::new(keep), movie: None, ended: false, fresh: false, waiting: vec![] }
+        Feed { stream, ring: Ring::new(keep), movie: None, ended: false, fresh: false, waiting: vec![], bodies: vec![] }
     }
 
     pub fn take(&mut self, news: News) -> Change {
@@ -65,6 +69,21 @@ impl Feed {
     /// Wakes `waker` at the next news.
     pub fn wait(&mut self, waker: &Waker) {
         self.waiting.push(waker.clone());
+    }
+
+    /// An endless body is about to be sent over this connection.
+    pub fn add_body(&mut self, link: &Rc<Link>) {
+        if self.bodies.len() == self.bodies.capacity() {
+            self.bodies.retain(|link| link.strong_count() > 0);
+        }
+        self.bodies.push(Rc::downgrade(link));
+    }
+
+    /// Cuts off the bodies that are in the middle of what the ring wants back; gives up to where that is.
+    pub fn call_back(&mut self) -> u64 {
+        let before = self.ring.called_back();
+        self.bodies.retain(|link| link.upgrade().is_some_and(|link| !link.call_back(before)));
+        before
     }
 
     /// Wakes all who wait, as when the server stops.

@@ -26,8 +26,8 @@ const TURN: usize = 64;
 const TICK: Duration = Duration::from_millis(250);
 /// How often they are measured: that asks the kernel about each of them.
 const MEASURE: Duration = Duration::from_secs(1);
-/// One read from a viewer.
-const SCRATCH: usize = 4 * 1024;
+/// One read from a viewer, of which as much may be kept for later.
+const SCRATCH: usize = 512;
 
 pub struct Hub {
     feeds: Vec<Feed>,
@@ -89,7 +89,7 @@ impl Hub {
         let entry = self.viewers.vacant_entry();
         let bell = Arc::new(Bell { key: entry.key(), rung: AtomicBool::new(false), ready: self.ready.clone() });
         let mut viewer = Viewer::new(socket, Waker::from(bell.clone()), seat, now);
-        viewer.hear(early, now);
+        viewer.hear_first(early, now);
         if self.stopping {
             viewer.close(code::GOING_AWAY, "the server is stopping", now);
         }
@@ -130,7 +130,12 @@ impl Hub {
 
     fn take(&mut self, publication: Publication) {
         let Publication { stream, news } = publication;
-        if self.feeds[stream].take(news) == Change::None {
+        let called_back = self.feeds[stream].ring.called_back();
+        let change = self.feeds[stream].take(news);
+        if self.feeds[stream].ring.called_back() != called_back {
+            self.call_back(stream);
+        }
+        if change == Change::None {
             return;
         }
         let now = Instant::now();
@@ -139,6 +144,14 @@ impl Hub {
                 place.viewer.close(code::RESTART, "the stream has other tracks now", now);
             }
         }
+    }
+
+    /// Lets go of those who hold what the ring wants back: they have been in the middle of it for too long.
+    fn call_back(&mut self, stream: usize) {
+        let before = self.feeds[stream].call_back();
+        let late = |(key, place): (usize, &Place)| (place.feed == Some(stream) && place.viewer.holds_before(before)).then_some(key);
+        let late: Vec<usize> = self.viewers.iter().filter_map(late).collect();
+        late.into_iter().for_each(|key| self.viewers.remove(key).viewer.cut_off());
     }
 
     /// One viewer's turn.

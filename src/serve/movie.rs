@@ -49,6 +49,13 @@ impl Movie {
         Movie { init, lanes }
     }
 
+    /// Of one track that everything is about.
+    #[cfg(test)]
+    pub fn for_tests() -> std::sync::Arc<Movie> {
+        let lanes = vec![Lane { id: 1, codec: Codec::H264, name: None }];
+        std::sync::Arc::new(Movie { init: Init { bytes: Bytes::new(), tracks: vec![], omitted: Default::default() }, lanes })
+    }
+
     pub fn init(&self) -> &Init {
         &self.init
     }

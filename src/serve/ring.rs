@@ -48,9 +48,9 @@ impl Chunk {
 /// How much a ring keeps.
 #[derive(Clone, Copy, Debug)]
 pub struct Keep {
-    /// At most so many bytes, though always the newest chunk.
+    /// At most so many bytes, though always the newest chunk; what viewers are in the middle of counts.
     pub bytes: usize,
-    /// What is older than this goes, except what follows the newest keyframe.
+    /// What is older than this goes, except what follows the newest keyframe. Of JPEG pictures only the newest stays.
     pub age: Duration,
 }
 
@@ -58,6 +58,8 @@ pub struct Keep {
 pub struct Ring {
     chunks: VecDeque<Arc<Chunk>>,
     bytes: usize,
+    lanes: Vec<Lane>,
+    lent: Lent,
     /// Number of the next chunk to come.
     end: u64,
     newest_key: u64,
@@ -66,7 +68,7 @@ pub struct Ring {
 
 impl Ring {
     pub fn new(keep: Keep) -> Ring {
-        Ring { chunks: VecDeque::new(), bytes: 0, end: 0, newest_key: 0, keep }
+        Ring { chunks: VecDeque::new(), bytes: 0, lanes: vec![], lent: Lent::default(), end: 0, newest_key: 0, keep }
     }
 
     pub fn push(&mut self, chunk: Arc<Chunk>) {
@@ -75,22 +77,47 @@ impl Ring {
         if chunk.key && chunk.tracks & chunk.movie.as_ref().map_or(super::movie::ALL, |m| m.main()) != 0 {
             self.newest_key = chunk.seq;
         }
+        self.lane(chunk.tracks).push(&chunk);
         let oldest = chunk.arrived.checked_sub(self.keep.age);
         self.chunks.push_back(chunk);
+        self.lent.settle();
         while self.chunks.len() > 1 && self.front_is_over(oldest) {
-            self.bytes -= self.chunks.pop_front().map_or(0, |c| c.frame.len());
+            self.pop_front();
         }
+        self.lent.call_back(self.keep.bytes / 2);
+    }
+
+    fn lane(&mut self, tracks: Mask) -> &mut Lane {
+        let at = self.lanes.iter().position(|lane| lane.tracks == tracks).unwrap_or_else(|| {
+            self.lanes.push(Lane { tracks, begins: VecDeque::new(), total: 0, key: None });
+            self.lanes.len() - 1
+        });
+        &mut self.lanes[at]
     }
 
     fn front_is_over(&self, oldest: Option<Instant>) -> bool {
-        let stale = |c: &Arc<Chunk>| c.seq < self.newest_key && oldest.is_some_and(|t| c.arrived < t);
-        self.bytes > self.keep.bytes || self.chunks.front().is_some_and(stale)
+        let stale = |c: &Arc<Chunk>| c.movie.is_none() || (c.seq < self.newest_key && oldest.is_some_and(|t| c.arrived < t));
+        self.bytes + self.lent.bytes > self.keep.bytes || self.chunks.front().is_some_and(stale)
+    }
+
+    fn pop_front(&mut self) {
+        let Some(chunk) = self.chunks.pop_front() else { return };
+        self.bytes -= chunk.frame.len();
+        self.lane(chunk.tracks).begins.pop_front();
+        self.lent.add(chunk);
     }
 
     /// Forgets all chunks; the numbers go on.
     pub fn clear(&mut self) {
-        self.chunks.clear();
-        self.bytes = 0;
+        while !self.chunks.is_empty() {
+            self.pop_front();
+        }
+        self.lanes.clear();
+    }
+
+    /// Whoever is in the middle of a chunk before this one holds more memory than there is for those who are slow, and is to be let go.
+    pub fn called_back(&self) -> u64 {
+        self.lent.called_back
     }
 
     /// Number of the next chunk to come.
@@ -108,16 +135,25 @@ impl Ring {
         self.chunks.back()
     }
 
-    /// The chunks before `seq`, the newest first.
-    pub fn back_from(&self, seq: u64) -> impl Iterator<Item = &Arc<Chunk>> {
-        let first = self.chunks.front().map_or(seq, |c| c.seq);
-        let before = usize::try_from(seq.saturating_sub(first)).unwrap_or(usize::MAX);
-        self.chunks.range(..before.min(self.chunks.len())).rev()
+    /// The newest chunk from which on, up to chunk `before`, the tracks have as many bytes as this; the oldest if all have fewer. `None`: none
+    /// has to be counted.
+    pub fn oldest_of(&self, bytes: usize, tracks: Mask, before: u64) -> Option<&Arc<Chunk>> {
+        let (first, bytes) = (self.chunks.front()?.seq, bytes as u64);
+        let size_from = |seq| self.lanes.iter().filter(|lane| lane.tracks & tracks != 0).map(|lane| lane.size(seq, before)).sum::<u64>();
+        let (mut enough, mut less) = (first, before.min(self.end));
+        if bytes == 0 || enough >= less {
+            return None;
+        }
+        while enough + 1 < less {
+            let middle = enough.midpoint(less);
+            *(if size_from(middle) >= bytes { &mut enough } else { &mut less }) = middle;
+        }
+        self.get(enough)
     }
 
     /// The newest keyframe of the tracks `lead`.
     pub fn newest_key(&self, lead: Mask) -> Option<&Arc<Chunk>> {
-        self.chunks.iter().rev().find(|c| c.key && c.tracks & lead != 0)
+        self.get(self.lanes.iter().filter(|lane| lane.tracks & lead != 0).filter_map(|lane| lane.key).max()?)
     }
 
     /// The chunks from `seq` on.
@@ -128,12 +164,125 @@ impl Ring {
     }
 }
 
+/// Where the chunks of one set of tracks are, so that nobody has to look through all of them.
+#[derive(Debug)]
+struct Lane {
+    tracks: Mask,
+    /// Number of each chunk in the ring, and the bytes of all chunks of this lane before it.
+    begins: VecDeque<(u64, u64)>,
+    total: u64,
+    /// Its newest keyframe; it may have left the ring.
+    key: Option<u64>,
+}
+
+impl Lane {
+    fn push(&mut self, chunk: &Chunk) {
+        self.begins.push_back((chunk.seq, self.total));
+        self.total += chunk.frame.len() as u64;
+        self.key = if chunk.key { Some(chunk.seq) } else { self.key };
+    }
+
+    /// Bytes of its chunks from one number to before another.
+    fn size(&self, from: u64, to: u64) -> u64 {
+        let before = |seq| self.begins.get(self.begins.partition_point(|(n, _)| *n < seq)).map_or(self.total, |(_, bytes)| *bytes);
+        before(to).saturating_sub(before(from))
+    }
+}
+
+/// Chunks that have left the ring while viewers are in the middle of them: memory all the same.
+#[derive(Debug, Default)]
+struct Lent {
+    chunks: VecDeque<Arc<Chunk>>,
+    bytes: usize,
+    called_back: u64,
+}
+
+impl Lent {
+    fn add(&mut self, chunk: Arc<Chunk>) {
+        if !chunk.frame.is_unique() {
+            self.bytes += chunk.frame.len();
+            self.chunks.push_back(chunk);
+        }
+    }
+
+    /// Takes off the list what nobody holds any more.
+    fn settle(&mut self) {
+        let bytes = &mut self.bytes;
+        self.chunks.retain(|chunk| {
+            let held = !chunk.frame.is_unique();
+            *bytes -= if held { 0 } else { chunk.frame.len() };
+            held
+        });
+    }
+
+    /// The oldest are called back, until no more than `limit` bytes are out.
+    fn call_back(&mut self, limit: usize) {
+        while self.bytes > limit
+            && let Some(chunk) = self.chunks.pop_front()
+        {
+            self.bytes -= chunk.frame.len();
+            self.called_back = chunk.seq + 1;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::movie::Movie;
     use super::*;
 
     fn chunk(seq: u64, key: bool, at: Instant, len: usize) -> Arc<Chunk> {
-        Arc::new(Chunk { key, ..Chunk::new(&vec![seq as u8; len], seq, at) })
+        Arc::new(Chunk { key, movie: Some(Movie::for_tests()), ..Chunk::new(&vec![seq as u8; len], seq, at) })
+    }
+
+    #[test]
+    fn of_pictures_only_the_newest_is_kept() {
+        let mut ring = Ring::new(Keep { bytes: 1 << 20, age: Duration::MAX });
+        for seq in 0..9 {
+            ring.push(Arc::new(Chunk::new(b"picture", seq, Instant::now())));
+        }
+        assert_eq!((ring.from(0).count(), ring.newest().unwrap().seq), (1, 8));
+    }
+
+    /// Slow viewers hold what has left the ring: that is bounded too, and the oldest has to go.
+    #[test]
+    fn what_is_lent_is_called_back() {
+        let mut ring = Ring::new(Keep { bytes: 1000, age: Duration::MAX });
+        let mut held = vec![];
+        for seq in 0..20 {
+            ring.push(Arc::new(Chunk::new(&[0; 98], seq, Instant::now())));
+            held.push((seq, ring.newest().unwrap().payload()));
+            held.retain(|(seq, _)| *seq >= ring.called_back());
+            assert!(ring.bytes + ring.lent.bytes <= 1000 && held.len() <= 6, "{} are held", held.len());
+        }
+        assert_eq!(ring.called_back(), 14);
+        held.clear();
+        ring.push(Arc::new(Chunk::new(&[0; 98], 20, Instant::now())));
+        assert_eq!((ring.called_back(), ring.lent.bytes), (14, 0), "given back in time");
+    }
+
+    #[test]
+    fn a_place_is_found_as_a_look_at_every_chunk_finds_it() {
+        let t = Instant::now();
+        let mut ring = Ring::new(Keep { bytes: 20_000, age: Duration::MAX });
+        for seq in 0..300u64 {
+            let tracks = [1, 2, 1, super::super::movie::ALL, 4][(seq * seq % 5) as usize];
+            let size = (seq * 7919 % 300) as usize;
+            ring.push(Arc::new(Chunk { tracks, key: seq % 7 == 0, movie: Some(Movie::for_tests()), ..Chunk::new(&vec![0; size], seq, t) }));
+            for (tracks, held, back) in [(1, 0, 0), (1, 1, 0), (2, 700, 3), (3, 5000, 1), (7, 100_000, 0), (4, 250, 9)] {
+                let before = (seq + 1).saturating_sub(back);
+                let mut left: usize = held;
+                let scan = ring.chunks.iter().rev().filter(|c| c.seq < before).take_while(|c| {
+                    let some = left > 0;
+                    left = left.saturating_sub(if c.tracks & tracks != 0 { c.frame.len() } else { 0 });
+                    some
+                });
+                let found = ring.oldest_of(held, tracks, before).map(|c| c.seq);
+                assert_eq!(found, scan.last().map(|c| c.seq), "{tracks} {held} before {before}");
+                let key = ring.chunks.iter().rev().find(|c| c.key && c.tracks & tracks != 0).map(|c| c.seq);
+                assert_eq!(ring.newest_key(tracks).map(|c| c.seq), key);
+            }
+        }
     }
 
     #[test]

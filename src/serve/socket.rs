@@ -2,14 +2,14 @@
 
 use serde::{Serialize, Serializer};
 use socket2::{SockRef, TcpKeepalive};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 #[cfg(target_os = "linux")]
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
@@ -192,6 +192,25 @@ pub struct Link {
     pub idle: Cell<bool>,
     /// The body is to send something: only that can tell whether the client is still there.
     pub ask: Cell<bool>,
+    /// The chunk that the body has given out last.
+    pub holds: Cell<Option<u64>>,
+    /// That chunk is wanted back.
+    cut_off: Cell<bool>,
+    /// Of the connection, while it waits for the client to take something.
+    waiting: RefCell<Option<Waker>>,
+}
+
+impl Link {
+    /// Ends the connection if it waits for its client to take a chunk before this one; says whether it does.
+    pub fn call_back(&self, before: u64) -> bool {
+        let late = self.holds.get().is_some_and(|chunk| chunk < before);
+        if late && let Some(waker) = self.waiting.take() {
+            self.cut_off.set(true);
+            waker.wake();
+            return true;
+        }
+        false
+    }
 }
 
 /// A socket for hyper, which has neither of these itself: a write that gets nothing through for `stall` fails; and while an endless body
@@ -222,12 +241,15 @@ impl Patient {
 
     fn watch<T>(&mut self, written: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.stuck = None;
+            (self.stuck, _) = (None, self.link.waiting.take());
             return written;
         }
         let stall = self.stall;
         let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + stall)));
-        ready!(stuck.as_mut().poll(cx));
+        if !self.link.cut_off.get() {
+            *self.link.waiting.borrow_mut() = Some(cx.waker().clone());
+            ready!(stuck.as_mut().poll(cx));
+        }
         self.link.gave_up.set(true);
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }

@@ -19,13 +19,13 @@ use std::time::{Duration, Instant};
 const BATCH: usize = 8;
 /// Reads in one turn; then the others have theirs.
 const READS: usize = 4;
-/// With so many answers waiting to be sent, no more questions are read: whoever floods us waits for himself.
-const MAX_ANSWERS: usize = 16;
+/// With so many answers waiting to be sent, no more questions are heard: whoever floods us waits for himself.
+const MAX_ANSWERS: usize = 8;
 /// How long a viewer may take over the closing handshake.
 const GOODBYE: Duration = Duration::from_secs(5);
 /// A ping after so long without a frame keeps proxies from closing a stream that stands still.
 const QUIET: Duration = Duration::from_secs(25);
-/// Who connects and asks for nothing is not waited for longer.
+/// Who wants nothing, however much he says, is not waited for longer.
 const UNDECIDED: Duration = Duration::from_secs(30);
 
 /// The limits for late viewers.
@@ -49,10 +49,16 @@ pub struct Viewer {
     begun: bool,
     /// Since when the socket has taken nothing, though there is something to take.
     stuck: Option<Instant>,
-    /// Its questions are not read until it takes the answers.
+    /// Its questions are not heard until it takes the answers.
     unheard: bool,
+    /// What was read of them already.
+    read: Bytes,
     /// When something was last sent.
     active: Instant,
+    /// When it last wanted something, or came.
+    wanted: Instant,
+    /// The chunk that it is in the middle of.
+    holds: Option<u64>,
     /// Bytes sent that its seat has not been told of: it lies elsewhere in memory.
     untold: usize,
 }
@@ -108,7 +114,10 @@ impl Viewer {
             begun: false,
             stuck: None,
             unheard: false,
+            read: Bytes::new(),
             active: now,
+            wanted: now,
+            holds: None,
             untold: 0,
         }
     }
@@ -123,13 +132,15 @@ impl Viewer {
 
     fn read(&mut self, now: Instant, scratch: &mut [u8]) -> Fate {
         for _ in 0..READS {
+            let read = std::mem::take(&mut self.read);
+            self.hear_first(&read, now);
             self.unheard = self.out.len() >= MAX_ANSWERS;
             if self.unheard {
                 return Fate::Stays;
             }
             match self.socket.try_read(scratch) {
                 Ok(0) => return Fate::Goes,
-                Ok(n) => self.hear(&scratch[..n], now),
+                Ok(n) => self.hear_first(&scratch[..n], now),
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {
                     if self.socket.poll_read_ready(&mut Context::from_waker(&self.waker)).is_pending() {
                         return Fate::Stays;
@@ -143,11 +154,17 @@ impl Viewer {
         Fate::Stays
     }
 
-    /// Bytes from the client.
-    pub fn hear(&mut self, mut bytes: &[u8], now: Instant) {
+    /// Bytes from the client, of which the rest is kept when there are too many answers to give.
+    pub fn hear_first(&mut self, bytes: &[u8], now: Instant) {
+        let rest = self.hear(bytes, now);
+        self.read = Bytes::copy_from_slice(rest);
+    }
+
+    /// Gives what it does not hear, since there are too many answers already.
+    fn hear<'b>(&mut self, mut bytes: &'b [u8], now: Instant) -> &'b [u8] {
         // Of several pings the last is answered (RFC 6455, section 5.5.3).
         let mut ping = None;
-        while !matches!(self.phase, Phase::Closing { heard: true, .. }) {
+        while !matches!(self.phase, Phase::Closing { heard: true, .. }) && self.out.len() < MAX_ANSWERS {
             match self.decoder.next(&mut bytes) {
                 Ok(None) => break,
                 Ok(Some(Message::Close(code))) => self.close_as(code, "", now, true),
@@ -163,6 +180,7 @@ impl Viewer {
         if let Some(payload) = ping.filter(|_| self.is_open()) {
             self.out.push_back(ws::pong(&payload));
         }
+        if matches!(self.phase, Phase::Closing { heard: true, .. }) { &[] } else { bytes }
     }
 
     fn obey(&mut self, text: &str, now: Instant) {
@@ -322,6 +340,7 @@ impl Viewer {
             bytes -= part;
             self.begun = front.has_remaining();
             if !self.begun {
+                self.holds = None;
                 self.out.pop_front();
             }
         }
@@ -334,7 +353,7 @@ impl Viewer {
             bytes -= part;
             if part < chunk.frame.len() {
                 self.out.push_back(chunk.frame.slice(part..));
-                self.begun = true;
+                (self.begun, self.holds) = (true, Some(chunk.seq));
             }
         }
     }
@@ -346,13 +365,16 @@ impl Viewer {
     /// Now and then: who takes nothing is closed, who says nothing is let go, and a quiet line is kept open.
     pub fn tick(&mut self, feed: Option<&Feed>, now: Instant, patience: Patience) -> Fate {
         self.tell();
+        if !matches!(self.wish, Wish::Nothing) {
+            self.wanted = now;
+        }
         if let Phase::Closing { since, .. } = self.phase {
             return if now - since > GOODBYE { Fate::Goes } else { self.pump(feed, now, patience) };
         }
         if let Some(since) = self.stuck.filter(|since| now - *since > patience.stall) {
             self.seat.stalled(now - since);
             self.close(code::POLICY, "too slow: nothing was taken within the stall limit", now);
-        } else if matches!(self.wish, Wish::Nothing) && now - self.active > UNDECIDED {
+        } else if now - self.wanted > UNDECIDED {
             self.close(code::POLICY, "nothing was asked for", now);
         } else if self.stuck.is_none() && now - self.active > QUIET {
             self.out.push_back(ws::ping());
@@ -370,6 +392,17 @@ impl Viewer {
 
     pub fn plays(&self) -> bool {
         matches!(self.wish, Wish::Playing(_))
+    }
+
+    /// Whether it is in the middle of a chunk before this one.
+    pub fn holds_before(&self, chunk: u64) -> bool {
+        self.holds.is_some_and(|held| held < chunk)
+    }
+
+    /// The end of it in the middle of a chunk that is wanted back.
+    pub fn cut_off(self) {
+        self.seat.stalled(self.stuck.map_or(Duration::ZERO, |since| since.elapsed()));
+        self.leave();
     }
 
     /// The end of it. What a dead viewer has not taken is thrown away with its socket.
@@ -414,5 +447,57 @@ impl Play {
     fn chunks<'f>(&self, feed: &'f Feed) -> impl Iterator<Item = &'f Arc<Chunk>> + use<'f> {
         let init = self.init.as_ref().map(Arc::as_ptr);
         self.cursor.pending(&feed.ring).take_while(move |c| c.movie.as_ref().map(Arc::as_ptr) == init)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::event::Events;
+    use super::super::seat::Seats;
+    use super::super::socket::Peer;
+    use super::*;
+
+    /// A viewer and the other end of its connection.
+    fn viewer(now: Instant) -> (Viewer, tokio::net::UnixStream) {
+        let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
+        let seat = Arc::new(Seats::new(1, Events::default())).take(None, "websocket", Peer::Local).unwrap();
+        (Viewer::new(Socket::Unix(ours), Waker::noop().clone(), seat, now), theirs)
+    }
+
+    /// A client's frame; the mask is zero.
+    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+        assert!(payload.len() < 126);
+        [&[first, 0x80 | payload.len() as u8, 0, 0, 0, 0], payload].concat()
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn who_pings_and_never_asks_is_let_go() {
+        let patience = Patience { lag: Duration::from_secs(2), stall: Duration::from_secs(10) };
+        let (begun, second) = (Instant::now(), Duration::from_secs(1));
+        for said in [frame(0x89, b"still here"), frame(0x81, br#"{"type":"ping","value":1}"#), frame(0x81, br#"{"type":"mse"}"#), vec![]] {
+            let (mut viewer, theirs) = viewer(begun);
+            let mut answers = [0; 4096];
+            for n in 1..=30 {
+                viewer.hear_first(&said, begun + second * n);
+                assert_eq!(viewer.tick(None, begun + second * n, patience), Fate::Stays);
+                _ = theirs.try_read(&mut answers);
+                assert!(viewer.is_open(), "after {n} s");
+            }
+            viewer.tick(None, begun + second * 31, patience);
+            assert!(!viewer.is_open(), "{said:?}");
+        }
+    }
+
+    /// Whatever it says in one go, and though it takes no answer.
+    #[tokio::test(flavor = "current_thread")]
+    async fn questions_wait_for_their_answers_to_be_taken() {
+        let (mut viewer, _theirs) = viewer(Instant::now());
+        let questions = frame(0x81, br#"{"type":"?"}"#).repeat(500);
+        viewer.hear_first(&questions, Instant::now());
+        let one = questions.len() / 500;
+        assert_eq!((viewer.out.len(), viewer.read.len()), (MAX_ANSWERS, questions.len() - MAX_ANSWERS * one));
+        viewer.out.clear();
+        assert_eq!(viewer.read(Instant::now(), &mut [0; 64]), Fate::Stays);
+        assert_eq!((viewer.out.len(), viewer.read.len()), (MAX_ANSWERS, questions.len() - 2 * MAX_ANSWERS * one));
     }
 }

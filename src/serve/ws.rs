@@ -7,7 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use sha1::{Digest, Sha1};
 
 /// The longest message taken from a client, in bytes: codec lists and short commands. More is closed with 1009.
-pub const MAX_MESSAGE: usize = 16 * 1024;
+pub const MAX_MESSAGE: usize = 4 * 1024;
 /// RFC 6455, section 5.5: the payload of a control frame.
 const MAX_CONTROL: usize = 125;
 /// Two bytes, eight of extended length, four of mask (RFC 6455, section 5.2).
@@ -210,7 +210,11 @@ impl Decoder {
         *input = rest;
         let unmasked = now.iter().zip(frame.done..).map(|(b, i)| b ^ frame.mask[i % 4]);
         match &mut self.message {
-            Some(message) if frame.opcode < CLOSE => message.extend(unmasked),
+            Some(message) if frame.opcode < CLOSE => {
+                // Not more than has been said, and for a message in pieces not twice as much.
+                message.reserve_exact(frame.len - frame.done);
+                message.extend(unmasked);
+            }
             _ => self.control.extend(unmasked),
         }
         frame.done += now.len();

@@ -86,6 +86,7 @@ impl Ws {
             match self.stream.read(&mut piece) {
                 Ok(0) => return Message::End,
                 Ok(n) => self.bytes.extend_from_slice(&piece[..n]),
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == ErrorKind::ConnectionReset => return Message::End,
                 Err(e) => panic!("no message: {e}"),
             }

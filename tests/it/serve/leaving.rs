@@ -52,8 +52,10 @@ fn number_after(bytes: &[u8], n: u64) -> Option<()> {
     (0..bytes.len()).any(|at| number(&bytes[at..]) == Some(n)).then_some(())
 }
 
-/// The ways to go.
-fn goodbyes() -> [(&'static str, fn(TcpStream)); 3] {
+/// A way to go, and its name.
+type Goodbye = (&'static str, fn(TcpStream));
+
+fn goodbyes() -> [Goodbye; 3] {
     let reset = |stream: TcpStream| {
         SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
         drop(stream);
