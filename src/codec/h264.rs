@@ -294,16 +294,21 @@ fn sei_number(rest: &mut &[u8]) -> Option<usize> {
 /// the input, or for a caller who knows from elsewhere (a pause on the line) that the access unit is whole.
 pub type AccessUnits = nal::Splitter<Slices>;
 
-/// Finds the first slice of each primary coded picture by the rules of section 7.4.1.2.4.
+/// Finds the first slice of each primary coded picture by the rules of section 7.4.1.2.4. Two fields of one frame are one access
+/// unit, as a container has them (ISO/IEC 14496-15, section 5.2.1).
 #[derive(Default)]
 pub struct Slices {
     context: Context,
     last: Option<Picture>,
+    /// `last` is the second field of its frame.
+    paired: bool,
     /// A picture parameter set allows redundant pictures, whose slices may begin with macroblock 0 too.
     redundant: bool,
+    /// A sequence parameter set allows field pictures: the second field of a frame begins with macroblock 0 too.
+    fields: bool,
 }
 
-/// The fields of a slice header that are the same in all slices of a picture.
+/// The elements of a slice header that are the same in all slices of a picture.
 #[derive(PartialEq)]
 struct Picture {
     frame_num: u16,
@@ -321,7 +326,9 @@ impl nal::Syntax for Slices {
     fn early_role(&self, start: &[u8]) -> Option<Role> {
         match type_of(start) {
             // Macroblock 0 is a new picture whatever else the header says, for encoders that leave the rest unchanged.
-            unit_type::SLICE | 2 | unit_type::IDR => (begins_with_macroblock_0(start) && !self.redundant).then_some(Role::FirstSlice),
+            unit_type::SLICE | 2 | unit_type::IDR => {
+                (begins_with_macroblock_0(start) && !self.redundant && !self.fields).then_some(Role::FirstSlice)
+            }
             unit_type::AUD => Some(Role::Delimiter),
             unit_type::SEI | unit_type::SPS | unit_type::PPS | 14..=18 => Some(Role::Prefix),
             _ => None,
@@ -344,6 +351,7 @@ impl nal::Syntax for Slices {
         match type_of(unit) {
             unit_type::SPS => {
                 if let Ok(sps) = read_sps(unit) {
+                    self.fields |= !matches!(sps.frame_mbs_flags, FrameMbsFlags::Frames);
                     self.context.put_seq_param_set(sps);
                 }
             }
@@ -354,10 +362,18 @@ impl nal::Syntax for Slices {
                 }
             }
             unit_type::SLICE | 2 | unit_type::IDR => {
-                self.last = self.picture(&unit[..unit.len().min(nal::ROLE_BYTES)]).map(|(_, picture)| picture)
+                let picture = self.picture(&unit[..unit.len().min(nal::ROLE_BYTES)]).map(|(_, picture)| picture);
+                if picture != self.last {
+                    self.paired = picture.as_ref().is_some_and(|picture| self.is_second_field(picture));
+                }
+                self.last = picture;
             }
             _ => {}
         }
+    }
+
+    fn lacks_field(&self) -> bool {
+        !self.paired && self.last.as_ref().is_some_and(|last| last.field != FieldPic::Frame)
     }
 
     fn is_keyframe(au: &[u8]) -> bool {
@@ -377,7 +393,19 @@ impl Slices {
             return if begins_with_macroblock_0(head) { Role::FirstSlice } else { Role::Slice };
         };
         let new = first_mb == 0 || self.last.as_ref().is_some_and(|last| *last != picture);
-        if new { Role::FirstSlice } else { Role::Slice }
+        if new && !self.is_second_field(&picture) { Role::FirstSlice } else { Role::Slice }
+    }
+
+    /// Whether `picture` makes a frame of the field before it: a complementary field pair (sections 3.30 and 3.31). The second field
+    /// of an IDR picture may be a P field.
+    fn is_second_field(&self, picture: &Picture) -> bool {
+        let opposite = |first: &Picture| {
+            matches!((&first.field, &picture.field), (FieldPic::Field(a), FieldPic::Field(b)) if a != b)
+                && first.frame_num == picture.frame_num
+                && first.reference == picture.reference
+                && (picture.idr.is_none() || picture.idr == first.idr)
+        };
+        !self.paired && self.last.as_ref().is_some_and(opposite)
     }
 
     fn picture(&self, head: &[u8]) -> Option<(u32, Picture)> {

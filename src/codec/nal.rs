@@ -158,6 +158,10 @@ pub trait Syntax {
     fn role(&self, head: &[u8]) -> Role;
     /// Sees every whole NAL unit in order.
     fn unit(&mut self, unit: &[u8]);
+    /// The picture so far is the first field of a frame: the second may come, with what stands before it.
+    fn lacks_field(&self) -> bool {
+        false
+    }
     fn is_keyframe(au: &[u8]) -> bool;
 }
 
@@ -198,6 +202,9 @@ pub struct Splitter<S> {
     au: BytesMut,
     au_at: u64,
     has_picture: bool,
+    /// Where in `au`, and in the stream, the NAL units begin that stand after a first field: they belong to the second field, or
+    /// else to the next access unit.
+    between: Option<(usize, u64)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -229,6 +236,7 @@ impl<S: Default> Default for Splitter<S> {
             au: BytesMut::new(),
             au_at: 0,
             has_picture: false,
+            between: None,
         }
     }
 }
@@ -271,8 +279,7 @@ impl<S: Syntax> Splitter<S> {
                         Header::Is(role) => role,
                     };
                     self.state = State::Body(role, 0);
-                    let begins = matches!(role, Role::Delimiter | Role::Prefix | Role::FirstSlice);
-                    if self.has_picture && begins {
+                    if self.has_picture && self.begins(role) {
                         return Ok(self.take());
                     }
                 }
@@ -294,6 +301,20 @@ impl<S: Syntax> Splitter<S> {
                 }
             }
         }
+    }
+
+    /// A NAL unit of this role, after a picture, begins the next access unit.
+    fn begins(&mut self, role: Role) -> bool {
+        let prefix = matches!(role, Role::Delimiter | Role::Prefix);
+        if prefix && self.syntax.lacks_field() {
+            self.between.get_or_insert((self.au.len(), self.at.saturating_sub(3)));
+            return false;
+        }
+        if role == Role::Slice {
+            // The second field: what stands before it is part of the same access unit.
+            self.between = None;
+        }
+        prefix || role == Role::FirstSlice
     }
 
     /// Looks at the NAL unit that `buf` begins with.
@@ -338,8 +359,15 @@ impl<S: Syntax> Splitter<S> {
         if !std::mem::take(&mut self.has_picture) {
             return None;
         }
-        let data = self.au.split().freeze();
-        Some(AccessUnit { key: S::is_keyframe(&data), data, at: self.au_at })
+        let at = self.au_at;
+        let data = match self.between.take() {
+            Some((len, next_at)) if len < self.au.len() => {
+                self.au_at = next_at;
+                self.au.split_to(len).freeze()
+            }
+            _ => self.au.split().freeze(),
+        };
+        Some(AccessUnit { key: S::is_keyframe(&data), data, at })
     }
 
     fn skip(&mut self, n: usize) {

@@ -5,7 +5,7 @@ use super::bits::BitReader;
 use super::{h264, h265, nal};
 use h264_reader::Context;
 use h264_reader::nal::pps::PicParameterSet;
-use h264_reader::nal::slice::{PicOrderCountLsb, SliceHeader};
+use h264_reader::nal::slice::{Field, FieldPic, PicOrderCountLsb, SliceHeader};
 use h264_reader::nal::sps::PicOrderCntType;
 use h264_reader::nal::{Nal, RefNal};
 
@@ -130,6 +130,8 @@ struct H264 {
 
 impl H264 {
     fn place(&mut self, au: &[u8]) -> Place {
+        // The first field, where the picture is one.
+        let mut first: Option<(Place, Field)> = None;
         for unit in nal::units(au) {
             match h264::type_of(unit) {
                 h264::unit_type::SPS => {
@@ -144,36 +146,55 @@ impl H264 {
                 }
                 kind @ (h264::unit_type::SLICE | h264::unit_type::IDR) => {
                     let restart = kind == h264::unit_type::IDR;
-                    if restart {
+                    if restart && first.is_none() {
                         self.counter = Counter::default();
                     }
-                    return Place { restart, count: self.slice(&unit[..unit.len().min(HEAD)]) };
+                    let (count, field) = self.slice(&unit[..unit.len().min(HEAD)], first.as_ref().map(|(_, field)| field));
+                    match (&mut first, field) {
+                        (None, FieldPic::Frame) => return Place { restart, count },
+                        (None, FieldPic::Field(field)) => first = Some((Place { restart, count }, field)),
+                        // A frame is shown when the earlier of its fields is.
+                        (Some((place, have)), FieldPic::Field(field)) if *have != field => {
+                            let earlier = place.count.zip(count).map(|(a, b)| a.min(b));
+                            return Place { count: earlier.or(place.count), ..*place };
+                        }
+                        _ => {}
+                    }
                 }
                 _ => {}
             }
         }
-        Place { restart: false, count: None }
+        first.map_or(Place { restart: false, count: None }, |(place, _)| place)
     }
 
-    /// The count of a picture by its first slice; `None` for types 1 and 2: type 2 has no reordering, type 1 nobody writes.
-    fn slice(&mut self, head: &[u8]) -> Option<i64> {
+    /// The count of a picture by its first slice, and which field it is; no count for types 1 and 2: type 2 has no reordering, type 1
+    /// nobody writes. Other slices of the field `known` say nothing new.
+    fn slice(&mut self, head: &[u8], known: Option<&Field>) -> (Option<i64>, FieldPic) {
         let unit = RefNal::new(head, &[], false);
-        let header = unit.header().ok()?;
-        let (slice, sps, _) = SliceHeader::from_bits(&self.context, &mut unit.rbsp_bits(), header, None).ok()?;
-        let PicOrderCntType::TypeZero { log2_max_pic_order_cnt_lsb_minus4 } = sps.pic_order_cnt else { return None };
-        let (lsb, bottom) = match slice.pic_order_cnt_lsb? {
-            PicOrderCountLsb::Frame(lsb) => (lsb, 0),
-            PicOrderCountLsb::FieldsAbsolute { pic_order_cnt_lsb, delta_pic_order_cnt_bottom } => {
-                (pic_order_cnt_lsb, delta_pic_order_cnt_bottom)
-            }
-            PicOrderCountLsb::FieldsDelta(_) => return None,
+        let Ok(header) = unit.header() else { return (None, FieldPic::Frame) };
+        let Ok((slice, sps, _)) = SliceHeader::from_bits(&self.context, &mut unit.rbsp_bits(), header, None) else {
+            return (None, FieldPic::Frame);
         };
-        let top = self.counter.whole(lsb, u32::from(log2_max_pic_order_cnt_lsb_minus4) + 4);
-        if header.nal_ref_idc() != 0 {
-            self.counter.previous = top;
-        }
-        Some(top + i64::from(bottom.min(0)))
+        let same = matches!((&slice.field_pic, known), (FieldPic::Field(field), Some(known)) if field == known);
+        let count = if same { None } else { count(&mut self.counter, header.nal_ref_idc() != 0, &slice, &sps.pic_order_cnt) };
+        (count, slice.field_pic)
     }
+}
+
+fn count(counter: &mut Counter, reference: bool, slice: &SliceHeader, kind: &PicOrderCntType) -> Option<i64> {
+    let PicOrderCntType::TypeZero { log2_max_pic_order_cnt_lsb_minus4 } = kind else { return None };
+    let (lsb, bottom) = match slice.pic_order_cnt_lsb.as_ref()? {
+        PicOrderCountLsb::Frame(lsb) => (*lsb, 0),
+        PicOrderCountLsb::FieldsAbsolute { pic_order_cnt_lsb, delta_pic_order_cnt_bottom } => {
+            (*pic_order_cnt_lsb, *delta_pic_order_cnt_bottom)
+        }
+        PicOrderCountLsb::FieldsDelta(_) => return None,
+    };
+    let top = counter.whole(lsb, u32::from(*log2_max_pic_order_cnt_lsb_minus4) + 4);
+    if reference {
+        counter.previous = top;
+    }
+    Some(top + i64::from(bottom.min(0)))
 }
 
 #[derive(Default)]

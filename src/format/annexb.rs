@@ -140,6 +140,7 @@ impl AccessUnits {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::nal;
     use crate::format::testing::{events, events_at_every_split};
     use crate::media::Codec;
 
@@ -168,6 +169,30 @@ mod tests {
             assert_eq!(times, order.map(|n| rate.time_of(n)), "{codec}");
             let keys: Vec<_> = packets(&events).iter().enumerate().filter(|(_, packet)| packet.key).map(|(n, _)| order[n]).collect();
             assert_eq!(keys, [0, 12], "{codec}");
+        }
+    }
+
+    #[test]
+    fn two_fields_are_one_frame() {
+        let stream = data("paff.h264");
+        let rate = Rate::new(25, 1).unwrap();
+        let expected: Vec<_> = (0..20).map(|n| rate.time_of(n)).collect();
+        // As some encoders and every broadcaster write them: a delimiter and SEI before each field.
+        let mut delimited = Vec::new();
+        for unit in nal::annex_b_units(&stream) {
+            if matches!(h264::type_of(unit), h264::unit_type::SLICE) {
+                delimited.extend_from_slice(b"\0\0\0\x01\x09\xf0\0\0\x01\x06\x05\x01\xaa\x80");
+            }
+            delimited.extend_from_slice(&[&[0, 0, 1], unit].concat());
+        }
+        for stream in [stream, delimited] {
+            let (events, damage) = events_at_every_split(|| Demuxer::h264(Timing::Stream), &stream).unwrap();
+            let times: Vec<_> = packets(&events).iter().map(|packet| packet.pts).collect();
+            assert_eq!((times, damage), (expected.clone(), 0));
+            let pictures = |packet: &Packet| h264::units(&packet.data).filter(|u| matches!(h264::type_of(u), 1 | 5)).count();
+            assert!(packets(&events).iter().all(|packet| pictures(packet) == 2));
+            let seis = |packet: &Packet| h264::units(&packet.data).filter(|u| h264::type_of(u) == h264::unit_type::SEI).count();
+            assert!(packets(&events).iter().skip(1).all(|packet| seis(packet) == seis(packets(&events)[1])), "each before its own field");
         }
     }
 
