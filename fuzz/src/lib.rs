@@ -6,7 +6,7 @@ mod net;
 pub use net::{http, ws};
 
 use h5live::format::testing::{at_every_split, events, splits};
-use h5live::format::{Demuxer, Timing, adts, annexb, bmff, mjpeg, mkv, wav, y4m};
+use h5live::format::{Demuxer, Timing, adts, annexb, bmff, mjpeg, mkv, mp3, nut, wav, y4m};
 use h5live::media::{Event, Header, SystemClock};
 use h5live::mux::{MuxOptions, Muxer};
 use h5live::pipe::{InputFormat, Reader, ReaderOptions, Sniffed, Writer, sniff as look};
@@ -17,13 +17,14 @@ use std::sync::Arc;
 pub type Check = fn(&[u8]);
 
 /// Every target by name.
-pub const TARGETS: [(&str, Check); 8] = [
+pub const TARGETS: [(&str, Check); 9] = [
     ("sniff", sniff),
     ("reader", reader),
     ("mkv", mkv),
     ("mkv_round_trip", mkv_round_trip),
     ("bmff", bmff),
     ("bare", bare),
+    ("nut", nut),
     ("http", http),
     ("ws", ws),
 ];
@@ -97,6 +98,10 @@ pub fn mkv(data: &[u8]) {
     demuxer(mkv::Demuxer::default, data);
 }
 
+pub fn nut(data: &[u8]) {
+    demuxer(nut::Demuxer::default, data);
+}
+
 /// What was read is read again after it was written.
 pub fn mkv_round_trip(data: &[u8]) {
     let events = read_by(mkv::Demuxer::default(), data);
@@ -142,9 +147,10 @@ pub fn bare(data: &[u8]) {
     demuxer(|| annexb::Demuxer::h264(Timing::Stream), data);
     demuxer(|| annexb::Demuxer::h265(Timing::Stream), data);
     demuxer(|| y4m::Demuxer::new(Timing::Stream), data);
-    demuxer(|| mjpeg::Concatenated::new(Timing::Stream), data);
-    demuxer(|| mjpeg::Multipart::new(Timing::Stream), data);
+    demuxer(|| mjpeg::Demuxer::concatenated(Timing::Stream), data);
+    demuxer(|| mjpeg::Demuxer::multipart(Timing::Stream), data);
     demuxer(|| adts::Demuxer::new(Timing::Stream), data);
+    demuxer(|| mp3::Demuxer::new(Timing::Stream), data);
     demuxer(|| wav::Demuxer::new(Timing::Stream), data);
 }
 

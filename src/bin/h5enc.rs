@@ -272,7 +272,9 @@ impl Encoder {
     }
 
     fn pump(&mut self, mut next: impl FnMut() -> anyhow::Result<Option<Event>>, dropped: impl Fn(&Event) -> u64) -> anyhow::Result<()> {
-        while let Some(event) = next()? {
+        while !self.cx.stop.requested()
+            && let Some(event) = next()?
+        {
             match &event {
                 Event::Header(header) => self.header = Some(header.clone()),
                 Event::Packet(packet) => {

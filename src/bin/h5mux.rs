@@ -3,9 +3,9 @@
 use anyhow::Context as _;
 use h5live::cli;
 use h5live::format::Timing;
-use h5live::media::{Clock, Event, Header, NoSource, Packet, Rate, SystemClock, WallTime, ZeroWatch};
+use h5live::media::{Clock, Event, Header, Kind, NoSource, Packet, Rate, SystemClock, WallTime, ZeroWatch};
 use h5live::mux::{Chunk, Fragment, MuxOptions, Muxer, Outlet};
-use h5live::pipe::{InputFormat, Reader, ReaderOptions, Said, stdio};
+use h5live::pipe::{Bursts, InputFormat, Reader, ReaderOptions, Said, stdio};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -17,7 +17,10 @@ const MANUAL: cli::Manual = cli::Manual {
     examples: &[
         ("Put a camera on a web page", "h5cap test | h5enc | h5mux | h5serve"),
         ("Record while serving; the file plays even if everything is killed", "h5cap test | h5enc | h5mux | tee show.mp4 | h5serve"),
-        ("A file or stream that is coded already: nothing is encoded again", "ffmpeg -i clip.mp4 -c copy -f matroska - | h5mux > show.mp4"),
+        (
+            "A file or stream that is coded already: nothing is encoded again",
+            "ffmpeg -i clip.mp4 -c copy -f nut -flush_packets 1 - | h5mux > show.mp4",
+        ),
         ("Raw H.264 from a camera program, timed by arrival", "rpicam-vid -t 0 -o - | h5mux --live | h5serve"),
     ],
     sections: &[
@@ -40,7 +43,7 @@ const MANUAL: cli::Manual = cli::Manual {
     ..cli::Manual::new(
         "h5mux",
         "turn coded video and sound into fragmented MP4, one chunk per frame",
-        "Reads coded video and audio from stdin, in any format of h5pipe(5): Matroska, MP4, H.264 or H.265 byte streams, ADTS. \
+        "Reads coded video and audio from stdin, in any format of h5pipe(5): Matroska, MP4, NUT, H.264 or H.265 byte streams, ADTS. \
          Writes CMAF, which is fragmented MP4, to stdout: for h5serve(1), for players, or for a file that plays even when h5mux was killed.",
     )
 };
@@ -60,7 +63,7 @@ struct Args {
     #[arg(long, value_name = "frame|gop|MS", default_value_t)]
     fragment: Fragment,
 
-    /// Format of the input, where it shall not be found out by looking: matroska, mp4, h264, h265, adts, ...
+    /// Format of the input, where it shall not be found out by looking: matroska, mp4, nut, h264, h265, adts, ...
     #[arg(long, value_name = "FORMAT")]
     input_format: Option<InputFormat>,
 
@@ -108,8 +111,9 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     if stored {
         outlet = outlet.stored();
     }
+    let watch = Watch { name: name.clone(), clock: SystemClock::default(), bursts: Bursts::default(), main: 0 };
     let (stats, said) = (cx.stats.clone(), Said::default());
-    let mut stage = Stage { name, options, muxer: None, clock, zero: None, stored, outlet, out_name, stats, said };
+    let mut stage = Stage { name, options, muxer: None, clock, zero: None, stored, watch, outlet, out_name, stats, said };
     let outcome = stage.pump(&mut reader, &cx);
     // What came in before an error is whole and goes out all the same.
     let finished = stage.finish();
@@ -174,11 +178,32 @@ struct Stage {
     /// Time zero, where the input does not tell it.
     zero: Option<ZeroWatch>,
     stored: bool,
+    watch: Watch,
     outlet: Outlet<Output>,
     out_name: String,
     stats: Arc<cli::Stats>,
     /// Of tracks that are left out here.
     said: Said,
+}
+
+/// Looks out for an input that holds frames back.
+struct Watch {
+    /// Of the input.
+    name: String,
+    clock: SystemClock,
+    bursts: Bursts,
+    /// The first video track, else the first.
+    main: usize,
+}
+
+impl Watch {
+    fn packet(&mut self, packet: &Packet, format: Option<InputFormat>) {
+        if packet.track == self.main
+            && let Some(finding) = self.bursts.arrived(self.clock.now(), packet.pts, packet.pts, 1)
+        {
+            tracing::warn!("{}: {}", self.name, finding.text(format));
+        }
+    }
 }
 
 impl Stage {
@@ -189,7 +214,12 @@ impl Stage {
         {
             match event {
                 Event::Header(header) => self.header(&header)?,
-                Event::Packet(packet) => self.packet(packet)?,
+                Event::Packet(packet) => {
+                    if !self.stored {
+                        self.watch.packet(&packet, reader.format());
+                    }
+                    self.packet(packet)?;
+                }
                 Event::TimeZero(zero) => self.told(zero),
             }
             self.stats.damaged.add(reader.damage().saturating_sub(self.stats.damaged.get()));
@@ -206,12 +236,14 @@ impl Stage {
             return Ok(Some(event));
         }
         self.outlet.flush().with_context(|| self.out_name.clone())?;
+        self.watch.bursts.wait(self.watch.clock.now());
         Ok(reader.next()?)
     }
 
     fn header(&mut self, header: &Header) -> anyhow::Result<()> {
         self.flush()?;
         self.zero = None;
+        self.watch.main = header.tracks.iter().position(|track| track.kind() == Kind::Video).unwrap_or(0);
         let init = match &mut self.muxer {
             Some(muxer) => muxer.header(header)?,
             None => Some(self.muxer.insert(Muxer::new(header, self.options)?).init()),

@@ -15,6 +15,8 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 /// A side larger than this is taken for damage (as for every track).
 const MAX_SIDE: usize = 16384;
+/// An image has at least a bit for each block of 8x8: what promises more pixels for a byte is no image, and is not given memory.
+const MAX_PIXELS_PER_BYTE: usize = 512;
 /// A progressive image of more scans is taken for an attack: encoders write about ten.
 const MAX_SCANS: usize = 64;
 
@@ -54,6 +56,9 @@ impl Decoder {
         let options = *decoder.options();
         decoder.set_options(options.jpeg_set_out_colorspace(colours));
         let (width, height) = decoder.info().map_or((0, 0), |info| (usize::from(info.width), usize::from(info.height)));
+        if (width * height).div_ceil(MAX_PIXELS_PER_BYTE) > image.len() {
+            return Err(damage(format!("{width}x{height} pixels in {} bytes", image.len())));
+        }
         let size = decoder.output_buffer_size().filter(|size| *size > 0).ok_or_else(|| damage("an image without size"))?;
         self.scratch.resize(size, 0);
         decoder.decode_into(&mut self.scratch).map_err(damage)?;
@@ -167,5 +172,10 @@ mod tests {
         image.splice(end..end, [0x12, 0x34]);
         decoder.decode(&image, &mut out).unwrap();
         assert!(decoder.decode(b"\xff\xd8\xff\xd9", &mut out).is_err());
+        // Memory is not given for what a header alone says.
+        let at = image.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
+        image[at + 5..at + 9].copy_from_slice(&[0x3f, 0xff, 0x3f, 0xff]);
+        let error = decoder.decode(&image, &mut out).unwrap_err().to_string();
+        assert!(error.contains("16383x16383 pixels in"), "{error}");
     }
 }

@@ -78,6 +78,6 @@ impl From<jpeg::Error> for Error {
 const DECODE_VIDEO: &str = "-c:v rawvideo -c:a copy";
 
 fn cannot_decode(codec: Codec, flags: &str) -> Error {
-    let advice = format!("copy it, or decode it first: ffmpeg -i - {flags} -f matroska -");
+    let advice = format!("copy it, or decode it first: ffmpeg -i - {flags} -f nut -flush_packets 1 -");
     Unsupported { what: format!("h5enc does not decode {codec}"), advice }.into()
 }

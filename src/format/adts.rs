@@ -2,6 +2,7 @@
 
 use super::Step;
 use super::automaton::{Automaton, Next};
+use super::tags::{self, Tag};
 use super::timing::{SampleTimes, Timing};
 use crate::codec::aac::{self, AdtsHeader, AudioSpecificConfig};
 use crate::media::{Event, Header, Malformed, Packet, Timestamp};
@@ -42,6 +43,11 @@ impl Demuxer {
     fn frame(&mut self, buf: &mut BytesMut, now: Timestamp) -> Result<Next, Malformed> {
         if buf.len() < AdtsHeader::LEN {
             return Ok(Next::Need(AdtsHeader::LEN));
+        }
+        match tags::tag(buf) {
+            Tag::Length(n) => return Ok(self.pass(buf, n)),
+            Tag::Need(n) if n > buf.len() => return Ok(Next::Need(n)),
+            Tag::Need(_) | Tag::No => {}
         }
         // More than one block in a frame is allowed and written by nobody.
         let Some(header) = AdtsHeader::parse(buf).filter(|header| header.blocks == 1) else {
@@ -97,6 +103,14 @@ impl Demuxer {
             }
             self.take(buf, 1);
         }
+    }
+
+    /// Passes over `n` bytes.
+    fn pass(&mut self, buf: &mut BytesMut, n: u64) -> Next {
+        let here = n.min(buf.len() as u64);
+        self.take(buf, here as usize);
+        self.at += n - here;
+        if here < n { Next::Skip(n - here) } else { Next::Go }
     }
 
     fn take(&mut self, buf: &mut BytesMut, n: usize) -> Bytes {
@@ -165,6 +179,30 @@ mod tests {
         let fake = b"\xff\xf1\xff\xf1 garbage";
         let input = [&frame(2, b"one"), &fake[..], &frame(2, b"two"), &frame(2, b"three"), &frame(2, b"cut")[..8]].concat();
         assert_eq!(read(&input), (["2 channels", "0 b\"one\"", "21333 b\"two\"", "42667 b\"three\""].map(String::from).to_vec(), 2));
+    }
+
+    #[test]
+    fn tags_are_passed_over() {
+        let small = b"ID3\x04\0\0\0\0\0\x03abc";
+        let footer = b"ID3\x04\0\x10\0\0\0\x03abc3DI\x04\0\x10\0\0\0\x03";
+        let large = [&b"ID3\x03\0\0\0\x02\0\0"[..], &[0xff; 1 << 15]].concat();
+        let (id3v1, ape) = (
+            [b"TAG", &[b' '; 125][..]].concat(),
+            [&b"APETAGEX\xd0\x07\0\0\x20\0\0\0"[..], &[0; 4][..], b"\0\0\0\xa0", &[0; 40][..]].concat(),
+        );
+        let (one, two) = (frame(2, b"one"), frame(2, b"two"));
+        let expected = ["2 channels", "0 b\"one\"", "21333 b\"two\""].map(String::from).to_vec();
+        let inputs = [
+            [small, &one[..], &two].concat(),
+            [small, &footer[..], &large, &one, &two].concat(),
+            [&one[..], small, &two, &ape, &id3v1].concat(),
+            [&one[..], footer, &two, &id3v1].concat(),
+        ];
+        for (n, input) in inputs.iter().enumerate() {
+            assert_eq!(read(input), (expected.clone(), 0), "input {n}");
+        }
+        let cut = events_at_every_split(|| Demuxer::new(Timing::Stream), &large[..300]).unwrap_err().to_string();
+        assert!(cut.ends_with("no whole frame"), "{cut}");
     }
 
     #[test]

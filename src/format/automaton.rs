@@ -1,7 +1,7 @@
 //! What the demuxers of simple formats have in common: they advance in small moves until there is something to say.
 
 use super::{Demuxer, Step};
-use crate::media::{Event, Malformed, Timestamp};
+use crate::media::{Event, Malformed, OmittedTrack, Timestamp};
 use bytes::BytesMut;
 
 /// What an [`Automaton`] wants next.
@@ -24,6 +24,10 @@ pub(super) trait Automaton: Send {
     fn end(&mut self, buf: &mut BytesMut) -> Result<Step, Malformed>;
 
     fn damage(&self) -> u64;
+
+    fn omitted(&mut self) -> Vec<OmittedTrack> {
+        Vec::new()
+    }
 }
 
 impl<A: Automaton> Demuxer for A {
@@ -41,5 +45,9 @@ impl<A: Automaton> Demuxer for A {
 
     fn damage(&self) -> u64 {
         Automaton::damage(self)
+    }
+
+    fn omitted(&mut self) -> Vec<OmittedTrack> {
+        Automaton::omitted(self)
     }
 }

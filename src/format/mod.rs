@@ -9,6 +9,9 @@ pub mod bmff;
 pub mod ebml;
 pub mod mjpeg;
 pub mod mkv;
+pub mod mp3;
+pub mod nut;
+pub mod tags;
 #[doc(hidden)]
 pub mod testing;
 mod timing;

@@ -3,7 +3,7 @@
 use super::Step;
 use super::automaton::{Automaton, Next};
 use super::timing::{SampleTimes, Timing};
-use crate::media::{AudioParams, Codec, Event, Header, Malformed, Packet, SampleFormat, Timestamp, Track};
+use crate::media::{AudioParams, Codec, Event, Header, Malformed, Packet, SOUND_RATES, SampleFormat, Timestamp, Track};
 use bytes::{Bytes, BytesMut};
 use std::time::Duration;
 
@@ -115,8 +115,8 @@ impl Demuxer {
         let u16_at = |at: usize| fmt.get(at..at + 2).map_or(0, |b| u16::from_le_bytes([b[0], b[1]]));
         let rate = fmt.get(4..8).map_or(0, |b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
         let (channels, frame) = (u16_at(2), usize::from(u16_at(12)));
-        if !(1..=768_000).contains(&rate) || !(1..=64).contains(&channels) {
-            return self.bad(format!("{channels} channels at {rate} Hz"));
+        if !SOUND_RATES.contains(&rate) || !(1..=64).contains(&channels) {
+            return self.bad(format!("{channels} channels at {rate} Hz, which is no sound"));
         }
         // In the extensible form the code is what its GUID begins with.
         let code = if u16_at(0) == EXTENSIBLE { u16_at(24) } else { u16_at(0) };
@@ -249,6 +249,7 @@ mod tests {
             error(&input)
         };
         assert!(patched(32, 6).contains("encoding 6 with 16 bits is not read"), "{}", patched(32, 6));
+        assert!(patched(37, 0).contains("2 channels at 44 Hz, which is no sound"));
         assert!(patched(34, 0).contains("0 channels at 300 Hz"));
         assert!(patched(30, 1).contains("format of 65552 bytes"), "{}", patched(30, 1));
         assert!(patched(0, b'X').contains("byte 0: no RIFF header"));

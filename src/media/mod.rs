@@ -16,4 +16,4 @@ pub use overflow::{MAX_AUDIO_LAG, MAX_VIDEO_LAG, MAX_WAITING, OverflowPolicy};
 pub use packet::{Event, Header, PACKET_COST, Packet};
 pub use shape::{Orientation, SampleAspect};
 pub use time::{Rate, Timestamp, WallTime};
-pub use track::{AudioParams, Codec, Colour, Kind, MAX_TRACKS, Params, PixelFormat, SampleFormat, Track, VideoParams};
+pub use track::{AudioParams, Codec, Colour, Kind, MAX_TRACKS, Params, PixelFormat, SOUND_RATES, SampleFormat, Track, VideoParams};

@@ -8,6 +8,9 @@ use std::time::Duration;
 /// More tracks than this in one stream are refused: no camera has them, and a hostile header costs nothing.
 pub const MAX_TRACKS: usize = 32;
 
+/// Sample rates, in Hz, that are read and encoded. Less is no sound, and each byte of it would be seconds of work.
+pub const SOUND_RATES: std::ops::RangeInclusive<u32> = 100..=768_000;
+
 /// Description of one track.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Track {
@@ -114,7 +117,7 @@ pub struct Colour {
     pub full_range: Option<bool>,
 }
 
-/// `rate` in Hz, 1 to 768000; `channels` 1 to 64, interleaved in the order of the WAVE format.
+/// `rate` in Hz, within [`SOUND_RATES`]; `channels` 1 to 64, interleaved in the order of the WAVE format.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AudioParams {
     pub rate: u32,

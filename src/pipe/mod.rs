@@ -9,6 +9,7 @@
 //! It opens no files and knows no protocol of the network: that is `source`'s job.
 
 mod backlog;
+mod bursts;
 mod error;
 mod feed;
 mod outlet;
@@ -18,6 +19,7 @@ pub mod stdio;
 mod writer;
 
 pub use backlog::Backlog;
+pub use bursts::{Bursts, Finding};
 pub use error::Error;
 pub use outlet::Outlet;
 pub use reader::{Reader, ReaderOptions, Said};

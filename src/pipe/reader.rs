@@ -3,7 +3,7 @@
 use super::feed::Feed;
 use super::sniff::{self, Sniffed};
 use super::{Error, InputFormat};
-use crate::format::{Demuxer, Step, Timing, adts, annexb, bmff, mjpeg, mkv, wav, y4m};
+use crate::format::{Demuxer, Step, Timing, adts, annexb, bmff, mjpeg, mkv, mp3, nut, tags, wav, y4m};
 use crate::media::{Clock, Event, Header, Malformed, OmittedTrack, Timestamp, WallTime, ZeroWatch, omitted_line};
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -31,6 +31,8 @@ pub struct Reader {
     want: Option<Want>,
     /// When the first byte came.
     start: Option<Start>,
+    /// Bytes before what the demuxer was given: tags.
+    before: u64,
     said: Said,
     /// The time zero that this reader gave, not the input.
     zero: Option<ZeroWatch>,
@@ -86,6 +88,7 @@ impl Reader {
             damage: 0,
             want: None,
             start: None,
+            before: 0,
             said: Said::default(),
             zero: None,
             held: None,
@@ -193,7 +196,7 @@ impl Reader {
 
     /// With a position in any case: where the demuxer names none, that of the first byte which it did not use.
     fn malformed(&self, source: Malformed) -> Error {
-        let at = source.at.unwrap_or(self.feed.bytes - self.feed.buf.len() as u64);
+        let at = source.at.map_or(self.feed.bytes - self.feed.buf.len() as u64, |at| at + self.before);
         Error::Malformed { name: self.options.name.clone(), source: source.at(at) }
     }
 
@@ -210,11 +213,29 @@ impl Reader {
         if self.options.format.is_some() {
             return Ok(self.options.format);
         }
+        self.pass_tags().map_err(|e| self.io(e))?;
         loop {
             match sniff::sniff(&self.feed.buf, self.feed.eof) {
                 Sniffed::Format(format) => return Ok(Some(format)),
                 Sniffed::Need(n) => self.feed.fill(n).map_err(|e| self.io(e))?,
                 Sniffed::Unknown(source) => return Err(Error::Unsupported { name: self.options.name.clone(), source }),
+            }
+        }
+    }
+
+    /// Tags of any length, which several formats may have before them, say nothing of what comes.
+    fn pass_tags(&mut self) -> io::Result<()> {
+        loop {
+            match tags::id3v2(&self.feed.buf) {
+                tags::Tag::Need(n) if !self.feed.eof => self.feed.fill(n)?,
+                tags::Tag::Length(n) => {
+                    let here = n.min(self.feed.buf.len() as u64);
+                    drop(self.feed.buf.split_to(here as usize));
+                    self.feed.skip(n - here)?;
+                    self.before += n;
+                    self.feed.fill(1)?;
+                }
+                tags::Tag::Need(_) | tags::Tag::No => return Ok(()),
             }
         }
     }
@@ -259,10 +280,12 @@ fn demuxer(format: InputFormat, timing: Timing) -> Box<dyn Demuxer> {
         InputFormat::H264 => Box::new(annexb::Demuxer::h264(timing)),
         InputFormat::H265 => Box::new(annexb::Demuxer::h265(timing)),
         InputFormat::Y4m => Box::new(y4m::Demuxer::new(timing)),
-        InputFormat::Jpeg => Box::new(mjpeg::Concatenated::new(timing)),
-        InputFormat::Multipart => Box::new(mjpeg::Multipart::new(timing)),
+        InputFormat::Jpeg => Box::new(mjpeg::Demuxer::concatenated(timing)),
+        InputFormat::Multipart => Box::new(mjpeg::Demuxer::multipart(timing)),
         InputFormat::Adts => Box::new(adts::Demuxer::new(timing)),
+        InputFormat::Mp3 => Box::new(mp3::Demuxer::new(timing)),
         InputFormat::Wav => Box::new(wav::Demuxer::new(timing)),
+        InputFormat::Nut => Box::new(nut::Demuxer::default()),
     }
 }
 
@@ -443,6 +466,21 @@ mod tests {
         };
         let shown: Vec<String> = events.iter().map(show).collect();
         assert_eq!(shown, ["zero 40000", "0", "40000", "zero -3599960000", "80000", "120000"]);
+    }
+
+    #[test]
+    fn tags_do_not_hide_what_comes_behind_them() {
+        let adts = |data: &[u8]| [&AdtsHeader::build(&AudioSpecificConfig::lc(48_000, 2), data.len()).unwrap()[..], data].concat();
+        let picture = [&b"ID3\x03\0\0\0\x08\0\0"[..], &[0xff; 1 << 17]].concat();
+        let stream = [&picture[..], b"ID3\x04\0\x10\0\0\0\0footer-10.", &adts(b"one"), &adts(b"two")].concat();
+        assert_eq!(read(stream).unwrap().len(), 3);
+        let named = |bytes: &[u8]| match read([&picture[..], bytes].concat()) {
+            Err(Error::Unsupported { source, .. }) => source.to_string(),
+            other => panic!("{other:?}"),
+        };
+        assert!(named(b"OggS").contains("Ogg"));
+        assert!(named(b"fLaC").contains("FLAC"));
+        assert!(named(b"").contains("nothing"), "{}", named(b""));
     }
 
     #[test]

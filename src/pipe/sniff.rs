@@ -1,6 +1,7 @@
 //! Which format is it? Decided from the first bytes, at most 64 KiB of them.
 
 use crate::codec::{aac::AdtsHeader, h264, h265};
+use crate::format::mp3;
 use crate::media::Unsupported;
 use std::fmt;
 use std::str::FromStr;
@@ -27,12 +28,16 @@ pub enum InputFormat {
     Multipart,
     /// AAC with ADTS headers.
     Adts,
+    /// MPEG audio layer III.
+    Mp3,
     /// RIFF WAVE.
     Wav,
+    /// NUT, which ffmpeg writes without holding a frame back.
+    Nut,
 }
 
 impl InputFormat {
-    pub const ALL: [InputFormat; 9] = [
+    pub const ALL: [InputFormat; 11] = [
         InputFormat::Matroska,
         InputFormat::Mp4,
         InputFormat::H264,
@@ -41,12 +46,14 @@ impl InputFormat {
         InputFormat::Jpeg,
         InputFormat::Multipart,
         InputFormat::Adts,
+        InputFormat::Mp3,
         InputFormat::Wav,
+        InputFormat::Nut,
     ];
 
     /// Whether its packets have times of their own, so that [`crate::format::Timing`] does not matter.
     pub fn has_times(self) -> bool {
-        matches!(self, InputFormat::Matroska | InputFormat::Mp4)
+        matches!(self, InputFormat::Matroska | InputFormat::Mp4 | InputFormat::Nut)
     }
 }
 
@@ -62,7 +69,9 @@ impl fmt::Display for InputFormat {
             InputFormat::Jpeg => "jpeg",
             InputFormat::Multipart => "multipart",
             InputFormat::Adts => "adts",
+            InputFormat::Mp3 => "mp3",
             InputFormat::Wav => "wav",
+            InputFormat::Nut => "nut",
         })
     }
 }
@@ -94,7 +103,7 @@ pub fn sniff(bytes: &[u8], eof: bool) -> Sniffed {
     let bytes = &bytes[..bytes.len().min(MAX_SNIFF)];
     let eof = eof || bytes.len() == MAX_SNIFF;
     // The recognisers exclude each other; the first that cannot say yet is waited for.
-    for recognise in [matroska, mp4, annex_b, y4m, jpeg, multipart, adts, wav] {
+    for recognise in [matroska, mp4, annex_b, y4m, jpeg, adts, mp3_frames, wav, nut, multipart] {
         match recognise(bytes) {
             Verdict::Is(format) => return Sniffed::Format(format),
             Verdict::Need(n) if !eof => return Sniffed::Need(n),
@@ -130,6 +139,10 @@ fn matroska(bytes: &[u8]) -> Verdict {
 
 fn y4m(bytes: &[u8]) -> Verdict {
     magic(bytes, b"YUV4MPEG2", InputFormat::Y4m)
+}
+
+fn nut(bytes: &[u8]) -> Verdict {
+    magic(bytes, b"nut/multimedia container\0", InputFormat::Nut)
 }
 
 fn jpeg(bytes: &[u8]) -> Verdict {
@@ -189,22 +202,35 @@ fn nal_unit(unit: &[u8]) -> Option<Verdict> {
     h264_unit.then_some(Verdict::Is(InputFormat::H264))
 }
 
-/// A delimiter line and header lines after it.
+/// Text, and then a JPEG image: heads of HTTP responses and of parts, delimiters, preambles. A delimiter with a header, or a header that
+/// parts have, is enough.
 fn multipart(bytes: &[u8]) -> Verdict {
-    const MAX_HEAD: usize = 4096;
-    let start = bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n')).take(16).count();
-    let head = &bytes[start..];
-    if !b"--".starts_with(&head[..head.len().min(2)]) {
+    const MAX_TEXT: usize = 8192;
+    const FOREIGN_TEXT: [&[u8]; 3] = [b"<", b"{", b"#EXTM3U"];
+    if FOREIGN_TEXT.iter().any(|mark| bytes.starts_with(mark)) {
         return Verdict::No;
     }
-    let text = head[..head.len().min(MAX_HEAD)].split(|&b| b == 0).next().unwrap_or_default();
-    let lines: Vec<&[u8]> = text.split(|&b| b == b'\n').take(3).collect();
-    match lines[..] {
-        [_, header, _] if header.contains(&b':') => Verdict::Is(InputFormat::Multipart),
-        [_, _, _] => Verdict::No,
-        _ if text.len() < head.len() => Verdict::No,
-        _ => Verdict::Need(bytes.len() + 1),
+    let length = bytes.iter().take(MAX_TEXT).position(|b| !matches!(b, b' '..=b'~' | b'\t' | b'\r' | b'\n'));
+    let text = &bytes[..length.unwrap_or(bytes.len().min(MAX_TEXT))];
+    if is_part_head(text) {
+        return Verdict::Is(InputFormat::Multipart);
     }
+    match length.map(|length| &bytes[length..]) {
+        Some(rest) if length == Some(0) || !b"\xff\xd8\xff".starts_with(&rest[..rest.len().min(3)]) => Verdict::No,
+        Some(rest) if rest.len() < 3 => Verdict::Need(bytes.len() + 1),
+        Some(_) => Verdict::Is(InputFormat::Multipart),
+        None if bytes.len() < MAX_TEXT => Verdict::Need(bytes.len() + 1),
+        None => Verdict::No,
+    }
+}
+
+/// Whether whole lines at the start are a delimiter and a header, or a header that parts have.
+fn is_part_head(text: &[u8]) -> bool {
+    let mut lines = text.split_inclusive(|&b| b == b'\n').filter(|line| line.ends_with(b"\n") && !line.trim_ascii().is_empty());
+    let first = lines.next().unwrap_or_default();
+    let names = [&b"content-type:"[..], b"content-length:", b"x-timestamp:"];
+    let is_header = names.iter().any(|name| first.len() > name.len() && first[..name.len()].eq_ignore_ascii_case(name));
+    is_header || first.starts_with(b"--") && lines.next().is_some_and(|line| line.contains(&b':'))
 }
 
 /// Two headers, one frame length apart.
@@ -218,16 +244,31 @@ fn adts(bytes: &[u8]) -> Verdict {
     let Some(first) = AdtsHeader::parse(bytes) else { return Verdict::No };
     let next = first.frame_len;
     match bytes.get(next..next + AdtsHeader::LEN) {
-        Some(second) if AdtsHeader::parse(second).is_some() => Verdict::Is(InputFormat::Adts),
+        Some(second) if AdtsHeader::parse(second).is_some() || second.starts_with(b"ID3") => Verdict::Is(InputFormat::Adts),
         Some(_) => Verdict::No,
         None => Verdict::Need(next + AdtsHeader::LEN),
     }
 }
 
+/// Two headers of the same rate, one frame length apart. The first frame may be an index to seek by.
+fn mp3_frames(bytes: &[u8]) -> Verdict {
+    if !bytes.is_empty() && bytes[0] != 0xff {
+        return Verdict::No;
+    }
+    if bytes.len() < mp3::HEADER {
+        return Verdict::Need(mp3::HEADER);
+    }
+    let Some((first, next)) = mp3::frame(bytes) else { return Verdict::No };
+    match bytes.get(next..next + mp3::HEADER) {
+        Some(second) if mp3::frame(second).is_some_and(|(second, _)| second.rate == first.rate) => Verdict::Is(InputFormat::Mp3),
+        Some(_) => Verdict::No,
+        None => Verdict::Need(next + mp3::HEADER),
+    }
+}
+
 /// What is seen often and not read here: where its mark stands, the mark, its name, and what to do.
-const FOREIGN: [(usize, &[u8], &str, Advice); 26] = [
+const FOREIGN: [(usize, &[u8], &str, Advice); 22] = [
     (0, b"FLV\x01", "FLV", Advice::Remux),
-    (0, b"nut/multimedia container\0", "NUT", Advice::Remux),
     (0, b"OggS", "Ogg", Advice::Remux),
     (8, b"AVI ", "AVI", Advice::Remux),
     (0, b"DKIF", "IVF", Advice::Remux),
@@ -235,9 +276,6 @@ const FOREIGN: [(usize, &[u8], &str, Advice); 26] = [
     (0, b"\0\0\x01\xBA", "an MPEG program stream", Advice::Remux),
     (0, b"\0\0\x01\xB3", "MPEG-1 or MPEG-2 video", Advice::Reencode),
     (0, b"\0\0\x01\xB0", "MPEG-4 part 2 video", Advice::Reencode),
-    (0, b"ID3", "MP3", Advice::Remux),
-    (0, b"\xFF\xFB", "MP3", Advice::Remux),
-    (0, b"\xFF\xF3", "MP3", Advice::Remux),
     (0, b"fLaC", "FLAC", Advice::Remux),
     (0, b".RMF", "RealMedia", Advice::Reencode),
     (0, b"RIFX", "big-endian WAVE", Advice::Remux),
@@ -271,8 +309,8 @@ enum Advice {
 impl Advice {
     fn text(self) -> &'static str {
         match self {
-            Advice::Remux => "`ffmpeg -i - -c copy -f matroska -` before this program makes Matroska of it",
-            Advice::Reencode => "`ffmpeg -i - -f matroska -c:v mjpeg -` before this program makes MJPEG of it",
+            Advice::Remux => "`ffmpeg -i - -c copy -f nut -flush_packets 1 -` before this program makes NUT of it",
+            Advice::Reencode => "`ffmpeg -i - -c:v mjpeg -f nut -flush_packets 1 -` before this program makes MJPEG of it",
             Advice::Address => "is the address the right one?",
             Advice::Body => "give the body alone, as curl does",
             Advice::Pictures => "h5cap makes a stream of pictures",
@@ -291,7 +329,10 @@ fn unknown(bytes: &[u8]) -> Unsupported {
         let what = "byte 0: the input is an MPEG transport stream, which is not read here".into();
         return Unsupported { what, advice: Advice::Remux.text().into() };
     }
-    let formats = "Matroska, WebM, MP4, Annex B of H.264 and H.265, YUV4MPEG2, JPEG, multipart JPEG, ADTS and WAVE are read";
+    if bytes.is_empty() {
+        return Unsupported { what: "there is nothing behind its tags".into(), advice: "is it whole?".into() };
+    }
+    let formats = "Matroska, WebM, MP4, Annex B of H.264 and H.265, YUV4MPEG2, JPEG, multipart JPEG, ADTS, MP3, WAVE and NUT are read";
     Unsupported {
         what: format!("byte 0: not understood: the input begins with {}", first_bytes(bytes)),
         advice: format!("{formats} (--input-format says which, where the start does not)"),
@@ -348,6 +389,12 @@ mod tests {
             (b"\r\n--b\nContent-Length: 5\n\n", InputFormat::Multipart),
             (&two_frames, InputFormat::Adts),
             (b"RIFF\xff\xff\xff\xffWAVEfmt ", InputFormat::Wav),
+            (b"nut/multimedia container\0NM", InputFormat::Nut),
+            (b"Content-Type: image/jpeg\r\nContent-Length: 5\r\n\r\n\xff\xd8", InputFormat::Multipart),
+            (b"--frame\r\n\r\n\xff\xd8\xff\xe0", InputFormat::Multipart),
+            (b"frame\r\n\xff\xd8\xff", InputFormat::Multipart),
+            (b"HTTP/1.1 200 OK\r\nServer: camera\r\n\r\n--b\r\n\r\n\xff\xd8\xff\xdb", InputFormat::Multipart),
+            (b"\n\xff\xd8\xff\xdb", InputFormat::Multipart),
         ];
         for (bytes, format) in cases {
             assert_eq!(sniffed(bytes), Sniffed::Format(*format), "{bytes:?}");
@@ -362,6 +409,8 @@ mod tests {
         };
         assert!(text(b"FLV\x01\x05\0\0\0\x09").contains("byte 0: the input is FLV, which is not read here; `ffmpeg"));
         assert!(text(&[&[0x47; 1], &[0; 187][..], &[0x47; 1], &[0; 187]].concat()).contains("transport stream"));
+        assert!(text(b"HTTP/1.1 200 OK\r\n\r\n\0\0\0\x18ftyp").contains("an HTTP answer with its head"));
+        assert!(text(b"--\xff\xd8 no image").contains("not understood"));
         assert!(text(b"\x89PNG\r\n\x1a\n").contains("h5cap"));
         assert!(text(b"hello, world").contains("byte 0: not understood: the input begins with \"hello, world\"; Matroska, WebM, MP4"));
         assert!(text(b"\x01\x02\x03").contains("begins with 01 02 03; "));

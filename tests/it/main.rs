@@ -18,6 +18,9 @@ mod cap;
 /// h5enc: pixels, sound, times, and what is out before the next one goes in.
 mod enc;
 
+/// Byte streams as cameras, phones and other programs write them.
+mod dialects;
+
 /// h5mux: packets, times, latency and players of what it writes.
 mod mux;
 

@@ -172,7 +172,8 @@ mod camera {
     }
 
     pub fn capture(_: &Args, which: &str, _: &Context, _: &mut Stage) -> anyhow::Result<()> {
-        let advice = "capture with ffmpeg: ffmpeg -f v4l2 -i DEVICE -f matroska - | h5cap -".into();
+        let advice =
+            "capture with ffmpeg: ffmpeg -f v4l2 -i DEVICE -c:v rawvideo -pix_fmt yuv420p -f nut -flush_packets 1 - | h5cap -".into();
         Err(Unsupported { what: format!("{which}: built without cameras"), advice }.into())
     }
 }

@@ -21,7 +21,7 @@ impl AudioArgs {
 }
 
 pub fn capture(_: &Args, _: &str, _: &Context, _: &mut Stage) -> anyhow::Result<()> {
-    let advice = "capture with ffmpeg: ffmpeg -f alsa -i default -f matroska - | h5cap -".into();
+    let advice = "capture with ffmpeg: ffmpeg -f alsa -i default -c:a pcm_s16le -f nut -flush_packets 1 - | h5cap -".into();
     Err(Unsupported { what: "built without microphones".into(), advice }.into())
 }
 

@@ -54,7 +54,7 @@ impl Source {
             ("file", path) => Source::at(Path::new(path), follow),
             (scheme, rest) if rest.starts_with("//") => Err(Unsupported {
                 what: format!("{scheme}: addresses are not a source of their own"),
-                advice: format!("let ffmpeg fetch it: ffmpeg -i {scheme}://… -c copy -f matroska - | h5cap -"),
+                advice: format!("let ffmpeg fetch it: ffmpeg -i {scheme}://… -c copy -f nut -flush_packets 1 - | h5cap -"),
             }
             .into()),
             _ => Source::at(Path::new(text), follow),

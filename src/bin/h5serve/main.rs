@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 const MANUAL: cli::Manual = cli::Manual {
     examples: &[
         ("The test picture, live at http://127.0.0.1:8080/:", "h5cap test | h5enc | h5mux | h5serve"),
-        ("What ffmpeg sends, without encoding it again:", "ffmpeg -re -i FILE -c copy -f matroska - | h5serve"),
+        ("What ffmpeg sends, without encoding it again:", "ffmpeg -re -i FILE -c copy -f nut -flush_packets 1 - | h5serve"),
         (
             "Two cameras by FIFO; each writer may come and go:",
             "mkfifo door.mp4 yard.mp4; h5serve --on-eof reopen door=door.mp4 yard=yard.mp4",

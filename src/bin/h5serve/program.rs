@@ -6,9 +6,9 @@ use crate::input::Reading;
 use crate::line::Line;
 use h5live::cli;
 use h5live::format::bmff::{Chunk, Init, Split};
-use h5live::media::{Codec, Event, Header, Kind, Malformed, OmittedTrack, Packet, SystemClock, Timestamp, Track, WallTime};
+use h5live::media::{Clock as _, Codec, Event, Header, Kind, Malformed, OmittedTrack, Packet, SystemClock, Timestamp, Track, WallTime};
 use h5live::mux::{Fragment, MuxOptions, Muxer};
-use h5live::pipe::{InputFormat, Reader, ReaderOptions, Said};
+use h5live::pipe::{Bursts, InputFormat, Reader, ReaderOptions, Said};
 use h5live::serve::{Closed, Publisher};
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -32,16 +32,34 @@ pub struct Program {
     said: Said,
     /// Between the last two pictures, in microseconds; the first of the next writer follows after as much.
     step: i64,
+    clock: SystemClock,
+    bursts: Bursts,
+    /// What is published is what came in, and was not muxed here.
+    as_it_is: bool,
 }
 
 impl Program {
     pub fn new(publisher: Publisher, cx: &cli::Context) -> Program {
-        Program { publisher, cx: cx.clone(), input: String::new(), kinds: vec![], end: None, pace: None, step: 0, said: Said::default() }
+        let (clock, bursts, said) = (SystemClock::default(), Bursts::default(), Said::default());
+        Program {
+            publisher,
+            cx: cx.clone(),
+            input: String::new(),
+            kinds: vec![],
+            end: None,
+            pace: None,
+            step: 0,
+            said,
+            clock,
+            bursts,
+            as_it_is: true,
+        }
     }
 
     /// Plays one writer's output to its end. `paced`: in its own time and not as it comes.
     pub fn play(&mut self, name: String, mut input: Line, reading: &Reading, paced: bool) -> anyhow::Result<()> {
         self.input = name;
+        self.bursts = Bursts::default();
         self.pace = if paced { self.pace.take().or_else(|| Some(Pace::default())) } else { None };
         let mut head = Vec::new();
         (&mut input).take(8).read_to_end(&mut head).map_err(|e| self.refused(e))?;
@@ -69,6 +87,7 @@ impl Program {
 
     /// Fragmented MP4. An ordinary MP4 file is noticed by its header, and then read as packets.
     fn fragments(&mut self, head: Vec<u8>, mut input: Line, reading: &Reading) -> anyhow::Result<()> {
+        self.as_it_is = true;
         let mut cutter = Cutter::new(self.end);
         let mut lead = Some(Vec::new());
         let mut bytes = head;
@@ -92,6 +111,7 @@ impl Program {
                 return Ok(());
             }
             bytes.resize(READ, 0);
+            self.bursts.wait(self.clock.now());
             let n = input.read(&mut bytes).map_err(|e| self.refused(e))?;
             bytes.truncate(n);
         }
@@ -124,9 +144,22 @@ impl Program {
         }
         let kind = self.kinds.iter().find(|(id, _)| Some(*id) == chunk.track).map_or(Kind::Video, |(_, kind)| *kind);
         self.cx.stats.input.count(kind, chunk.bytes.len());
+        if self.as_it_is && (kind == Kind::Video || self.kinds.len() == 1) {
+            let last = chunk.start.saturating_add(chunk.duration.saturating_sub(chunk.duration / chunk.frames.max(1)));
+            self.watch(chunk.start, last, chunk.frames, Some(InputFormat::Mp4));
+        }
         let end = chunk.start.saturating_add(chunk.duration);
         self.end = self.end.max(Some(end));
         self.publisher.chunk(chunk)
+    }
+
+    /// Says it where an input holds frames back; a file that is played in its own time does not.
+    fn watch(&mut self, first: Timestamp, last: Timestamp, frames: u32, format: Option<InputFormat>) {
+        if self.pace.is_none()
+            && let Some(finding) = self.bursts.arrived(self.clock.now(), first, last, frames)
+        {
+            tracing::warn!("{}: {}", self.input, finding.text(format));
+        }
     }
 
     /// Any other format: JPEG pictures are published as they are, what MP4 can carry is put into fragments.
@@ -138,10 +171,24 @@ impl Program {
             clock: Arc::new(SystemClock::default()),
         };
         let mut reader = Reader::new(io::Cursor::new(head).chain(input), options).knowing(self.said.clone());
-        let mut route = None;
-        while let Some(event) = reader.next()? {
-            if matches!(event, Event::Header(_)) {
-                self.said = reader.said();
+        self.as_it_is = false;
+        let (mut route, mut main) = (None, 0);
+        loop {
+            let event = match reader.next_read()? {
+                Some(event) => event,
+                None => {
+                    self.bursts.wait(self.clock.now());
+                    let Some(event) = reader.next()? else { break };
+                    event
+                }
+            };
+            match &event {
+                Event::Header(header) => {
+                    self.said = reader.said();
+                    main = header.tracks.iter().position(|track| track.kind() == Kind::Video).unwrap_or(0);
+                }
+                Event::Packet(packet) if packet.track == main => self.watch(packet.pts, packet.pts, 1, reader.format()),
+                Event::Packet(_) => {}
             }
             match (event, &mut route) {
                 (Event::Header(header), route) => self.header(&header, route)?,

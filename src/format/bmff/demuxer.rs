@@ -5,7 +5,7 @@ use super::moof;
 use super::movie::Movie;
 use super::samples::{self, Place};
 use super::splitter::decode_time;
-use crate::codec::{av1, h264, h265};
+use crate::codec::{av1, h264, h265, jpeg};
 use crate::format::Step;
 use crate::media::{Codec, Event, Header, Kind, Malformed, OmittedTrack, Packet, Timestamp, WallTime, omitted_line};
 use bytes::{Bytes, BytesMut};
@@ -163,7 +163,7 @@ impl Demuxer {
 
     fn begin_media_data(&mut self, buf: &mut BytesMut, head: Head) -> Result<Taken, Malformed> {
         let Some(movie) = &self.movie else {
-            let advice = "ffmpeg -i FILE -c copy -f matroska - | …";
+            let advice = "ffmpeg -i FILE -c copy -f nut -flush_packets 1 - | …";
             return Err(malformed(format!("the movie header stands behind the media data, which a pipe cannot read; {advice}")));
         };
         if movie.fragmented && !self.places.is_empty() && head.size.is_none_or(|s| s > MAX_FRAGMENT) {
@@ -202,6 +202,7 @@ impl Demuxer {
             Codec::H264 => h264::normalize(data, track.length_size)?,
             Codec::H265 => h265::normalize(data, track.length_size)?,
             Codec::Av1 => av1::normalize(data),
+            Codec::Jpeg => jpeg::with_tables(&data).unwrap_or(data),
             _ => data,
         };
         let pts = Timestamp::from_ticks(place.pts.saturating_sub(track.origin), track.timescale);

@@ -164,7 +164,7 @@ fn sample_entry(track: &Track) -> Result<mp4_atom::Codec, Unsupported> {
         Codec::Vp8 | Codec::Vp9 => {
             return Err(Unsupported {
                 what: format!("{} is not carried in MP4 here", track.codec),
-                advice: "convert it first: ffmpeg -i - -c:v libx264 -tune zerolatency -f matroska - | h5mux".into(),
+                advice: "convert it first: ffmpeg -i - -c:v libx264 -tune zerolatency -f nut -flush_packets 1 - | h5mux".into(),
             });
         }
     })

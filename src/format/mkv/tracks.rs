@@ -3,10 +3,10 @@
 use super::blocks::Encoding;
 use super::pictures::Pictures;
 use super::schema::{self, ChromaOrder, id};
-use crate::codec::{self, aac, av1, flac, h264, h265, nal, opus};
+use crate::codec::{self, aac, av1, flac, h264, h265, jpeg, nal, opus};
 use crate::format::{MAX_PICTURE, ebml};
 use crate::media::{
-    AudioParams, Codec, Colour, Kind, Malformed, OmittedTrack, Params, PixelFormat, Rate, SampleFormat, Track, VideoParams,
+    AudioParams, Codec, Colour, Kind, Malformed, OmittedTrack, Params, PixelFormat, Rate, SOUND_RATES, SampleFormat, Track, VideoParams,
 };
 use bytes::Bytes;
 use std::time::Duration;
@@ -35,6 +35,8 @@ pub enum Form {
     /// Temporal units, perhaps with delimiters.
     Av1,
     Raw(Pictures),
+    /// Images, perhaps without Huffman tables.
+    Jpeg,
     /// Big-endian samples of so many bytes.
     BigEndian(usize),
     /// 64-bit floats.
@@ -168,14 +170,14 @@ impl<'a> Fields<'a> {
             },
             "V_VP8" => Ok((self.plain_video(Codec::Vp8)?, Form::Canonical)),
             "V_VP9" => Ok((self.plain_video(Codec::Vp9)?.with(config), Form::Canonical)),
-            "V_MJPEG" => Ok((self.plain_video(Codec::Jpeg)?, Form::Canonical)),
+            "V_MJPEG" => Ok((self.plain_video(Codec::Jpeg)?, Form::Jpeg)),
             "V_UNCOMPRESSED" => match schema::pixel_format(self.video.fourcc) {
                 Some(layout) => self.raw(layout),
                 None => Err("of a layout that is not known here: use I420, NV12, YUY2 or another of h5pipe(5)"),
             },
             // What AVI's BITMAPINFOHEADER says; its biCompression is a fourcc. mkvmerge makes it of AVI files.
             "V_MS/VFW/FOURCC" => match config.get(16..20).unwrap_or_default() {
-                b"MJPG" | b"mjpg" => Ok((self.plain_video(Codec::Jpeg)?, Form::Canonical)),
+                b"MJPG" | b"mjpg" => Ok((self.plain_video(Codec::Jpeg)?, Form::Jpeg)),
                 b"H264" | b"h264" | b"avc1" | b"X264" | b"x264" => self.nal(NalCodec::H264, Bytes::new()),
                 fourcc => self.raw(schema::pixel_format(fourcc).ok_or("of a fourcc that is not known here")?),
             },
@@ -262,8 +264,8 @@ impl<'a> Fields<'a> {
 
     fn audio_params(&self) -> Result<AudioParams, &'static str> {
         let rate = self.audio.rate.round();
-        if !(1.0..=768_000.0).contains(&rate) {
-            return Err("sample rate not from 1 to 768000 Hz");
+        if !SOUND_RATES.contains(&(rate as u32)) {
+            return Err("sample rate not from 100 to 768000 Hz");
         }
         let channels = u16::try_from(self.audio.channels).ok().filter(|n| (1..=64).contains(n)).ok_or("channels not from 1 to 64")?;
         Ok(AudioParams { rate: rate as u32, channels, delay: Duration::ZERO })
@@ -448,6 +450,7 @@ impl Entry {
             Form::AnnexB(codec) => Ok(codec.from_annex_b(&data)),
             Form::Av1 => Ok(av1::normalize(data)),
             Form::Raw(pictures) => pictures.canonical(data),
+            Form::Jpeg => Ok(jpeg::with_tables(&data).unwrap_or(data)),
             Form::BigEndian(size) => Ok(data.chunks_exact(*size).flat_map(|sample| sample.iter().rev()).copied().collect()),
             Form::Doubles => Ok(data.as_chunks().0.iter().flat_map(|sample| (f64::from_le_bytes(*sample) as f32).to_le_bytes()).collect()),
         }

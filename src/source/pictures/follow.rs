@@ -5,7 +5,7 @@
 //! comes, the last picture is repeated at the rate, so that players neither stall nor start with nothing.
 
 use super::load::{self, Loaded, Picture};
-use super::{MAX_FILES, Roll, list, name, natural};
+use super::{MAX_FILES, Roll, list, name, natural, pass_over};
 use crate::media::{Clock, Event, Rate, Timestamp, ZeroWatch};
 use crate::source::Error;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -147,10 +147,7 @@ impl Follow {
         match outcome {
             Ok(Loaded::Whole(picture)) => return Some(picture),
             Ok(Loaded::Cut) if give_up => tracing::warn!("{}: cut short, passed over", name(path)),
-            Err(error) if give_up => {
-                let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-                tracing::warn!("{error}: {cause}; passed over");
-            }
+            Err(error) if give_up => pass_over(&error),
             _ => {}
         }
         None

@@ -1,11 +1,12 @@
 //! One picture file: read within bounds, JPEG as it is, anything else decoded.
 
 use super::name;
-use crate::codec::jpeg;
+use crate::codec::jpeg::{self, End, Fault};
 use crate::media::{Codec, Malformed, PixelFormat};
 use crate::source::Error;
 use bytes::Bytes;
-use image::{DynamicImage, ImageError, ImageReader, Limits};
+use image::error::{LimitError, LimitErrorKind};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits};
 use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::Path;
@@ -14,8 +15,11 @@ use std::path::Path;
 const MAX_FILE: u64 = 256 << 20;
 /// Pictures wider or higher are refused, as everywhere (see [`crate::media::VideoParams`]).
 const MAX_SIDE: u32 = 16384;
-/// What a decoder may allocate.
-const MAX_ALLOC: u64 = 1 << 30;
+/// Decoded pictures of more pixels are refused, 8K is the most: a PNG of a few kilobytes can have a thousand times as many. JPEG, which
+/// is not decoded here, may be larger.
+const MAX_PIXELS: u64 = 8192 * 4320;
+/// What a decoder may allocate: so many pixels of four samples of 16 bits, and a little.
+const MAX_ALLOC: u64 = MAX_PIXELS * 8 + (16 << 20);
 
 /// File name extensions of what can be read.
 const EXTENSIONS: [&str; 12] = ["jpg", "jpeg", "png", "gif", "bmp", "webp", "tif", "tiff", "ppm", "pgm", "pbm", "pnm"];
@@ -42,11 +46,26 @@ pub fn is_picture(path: &Path) -> bool {
     !hidden && EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
+/// Reads a whole picture.
+///
+/// # Errors
+/// The file cannot be read, is too large, cut short, or no picture.
+pub fn whole(path: &Path) -> Result<Picture, Error> {
+    match load(path)? {
+        Loaded::Whole(picture) => Ok(picture),
+        Loaded::Cut => Err(Error::malformed(name(path), Malformed::new("picture", "the file is cut short"))),
+    }
+}
+
 /// Reads a picture.
 ///
 /// # Errors
 /// The file cannot be read, is too large, or is no picture.
 pub fn load(path: &Path) -> Result<Loaded, Error> {
+    // A FIFO of that name would have nobody who writes to it.
+    if !std::fs::metadata(path).map_err(|e| Error::io(name(path), e))?.is_file() {
+        return Err(Error::malformed(name(path), Malformed::new("picture", "not a file")));
+    }
     let mut data = Vec::new();
     let file = File::open(path).map_err(|e| Error::io(name(path), e))?;
     file.take(MAX_FILE + 1).read_to_end(&mut data).map_err(|e| Error::io(name(path), e))?;
@@ -55,16 +74,29 @@ pub fn load(path: &Path) -> Result<Loaded, Error> {
     }
     match &data[..] {
         [] | [0xff] => Ok(Loaded::Cut),
-        [0xff, 0xd8, ..] => whole_jpeg(data.into()).map_err(|e| Error::malformed(name(path), e)),
+        [0xff, 0xd8, ..] => whole_jpeg(data.into()).map_err(|fault| jpeg_error(path, fault)),
         _ => decode(&data).map(Loaded::Whole).map_err(|e| decode_error(path, e)),
     }
 }
 
 /// The image up to its end; what a camera appended after it is left out.
-fn whole_jpeg(data: Bytes) -> Result<Loaded, Malformed> {
-    let Some(end) = jpeg::EndFinder::default().find(&data)? else { return Ok(Loaded::Cut) };
-    let info = jpeg::parse(&data)?;
-    Ok(Loaded::Whole(Picture { codec: Codec::Jpeg, width: info.width, height: info.height, data: data.slice(..end) }))
+fn whole_jpeg(data: Bytes) -> Result<Loaded, Fault> {
+    let image = match jpeg::EndFinder::default().find(&data)? {
+        Some(End::Marked(end) | End::Missing(end)) => data.slice(..end),
+        None => data,
+    };
+    match jpeg::canonical(image) {
+        Ok((data, info)) => Ok(Loaded::Whole(Picture { codec: Codec::Jpeg, width: info.width, height: info.height, data })),
+        Err(Fault::Cut) => Ok(Loaded::Cut),
+        Err(fault) => Err(fault),
+    }
+}
+
+fn jpeg_error(path: &Path, fault: Fault) -> Error {
+    match fault {
+        Fault::Broken(e) => Error::malformed(name(path), e),
+        fault => Error::unsupported(name(path), fault.to_string(), "convert it to an ordinary JPEG"),
+    }
 }
 
 fn decode(data: &[u8]) -> Result<Picture, ImageError> {
@@ -72,7 +104,12 @@ fn decode(data: &[u8]) -> Result<Picture, ImageError> {
     (limits.max_image_width, limits.max_image_height, limits.max_alloc) = (Some(MAX_SIDE), Some(MAX_SIDE), Some(MAX_ALLOC));
     let mut reader = ImageReader::new(Cursor::new(data)).with_guessed_format()?;
     reader.limits(limits);
-    let rgb = on_black(reader.decode()?);
+    let decoder = reader.into_decoder()?;
+    let (width, height) = decoder.dimensions();
+    if u64::from(width) * u64::from(height) > MAX_PIXELS {
+        return Err(ImageError::Limits(LimitError::from_kind(LimitErrorKind::DimensionError)));
+    }
+    let rgb = on_black(DynamicImage::from_decoder(decoder)?);
     let (width, height) = rgb.dimensions();
     Ok(Picture { codec: Codec::Raw(PixelFormat::Rgb24), width, height, data: rgb.into_raw().into() })
 }
@@ -92,7 +129,10 @@ fn on_black(image: DynamicImage) -> image::RgbImage {
 fn decode_error(path: &Path, error: ImageError) -> Error {
     match error {
         ImageError::Unsupported(e) => Error::unsupported(name(path), e.to_string(), "convert it to JPEG or PNG"),
-        ImageError::Limits(e) => Error::unsupported(name(path), e.to_string(), "make it smaller"),
+        ImageError::Limits(_) => {
+            let what = format!("a picture of more than {} million pixels, or of more than {MAX_SIDE} in a row", MAX_PIXELS / 1_000_000);
+            Error::unsupported(name(path), what, "make it smaller")
+        }
         ImageError::IoError(e) if e.kind() != std::io::ErrorKind::UnexpectedEof => Error::io(name(path), e),
         e => Error::malformed(name(path), Malformed::new("picture", e.to_string())),
     }
@@ -136,6 +176,18 @@ mod tests {
         std::fs::write(&path, "P6 65000 65000 255 ").unwrap();
         let error = load(&path).err().unwrap();
         assert!(matches!(error, Error::Unsupported { .. }), "{error:?}");
+        // Little in the file, and many pixels.
+        let side = 16384u16.to_le_bytes();
+        let gif = [b"GIF89a", &side[..], &side, b"\x80\0\0abcdef,\0\0\0\0", &side, &side, b"\0\x02\x02\x44\x01\0;"].concat();
+        let bmp = [&b"BM\xff\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0"[..], &side, &[0; 2], &side, &[0; 2], b"\x01\0\x18\0", &[0; 24]].concat();
+        let mut png = Vec::new();
+        image::GrayImage::new(16384, 2200).write_to(&mut Cursor::new(&mut png), image::ImageFormat::Png).unwrap();
+        for (name, data) in [("huge.png", png), ("huge.gif", gif), ("huge.bmp", bmp), ("huge.pgm", b"P5 8192 8192 255 ".to_vec())] {
+            let path = dir.join(name);
+            std::fs::write(&path, data).unwrap();
+            let error = load(&path).err().unwrap_or_else(|| panic!("{name} was decoded"));
+            assert!(matches!(error, Error::Unsupported { .. }), "{name}: {error:?}");
+        }
         std::fs::remove_dir_all(dir).unwrap();
     }
 }

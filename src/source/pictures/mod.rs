@@ -12,8 +12,9 @@ pub use follow::Follow;
 pub use load::is_picture;
 
 use super::Error;
-use crate::media::{Codec, Colour, Event, Header, Malformed, Packet, Rate, Timestamp, Track, VideoParams, WallTime};
-use load::{Loaded, Picture};
+use crate::media::{Codec, Colour, Event, Header, Packet, Rate, Timestamp, Track, VideoParams, WallTime};
+use load::Picture;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// More files than this are not looked after.
@@ -24,8 +25,14 @@ pub struct Slides {
     paths: Vec<PathBuf>,
     rate: Rate,
     again: bool,
+    /// The path that comes next; one behind the last at the end of a round.
+    next: usize,
     /// Pictures given out so far.
     count: u64,
+    /// Pictures given out before this round.
+    before: u64,
+    /// Those of which it was said that they are passed over.
+    refused: HashSet<usize>,
     roll: Roll,
 }
 
@@ -34,7 +41,7 @@ impl Slides {
     /// `10.jpg`. `again`: from the first after the last, for ever.
     ///
     /// # Errors
-    /// A directory that cannot be read, or has no pictures.
+    /// A directory that cannot be read, or has no pictures; a file that is not there.
     pub fn open(paths: &[PathBuf], rate: Rate, again: bool, time_zero: WallTime) -> Result<Slides, Error> {
         let mut all = Vec::new();
         for path in paths {
@@ -46,33 +53,56 @@ impl Slides {
                 found.sort_by_cached_key(|path| natural(path));
                 all.append(&mut found);
             } else {
+                std::fs::metadata(path).map_err(|e| Error::io(name(path), e))?;
                 all.push(path.clone());
             }
         }
-        Ok(Slides { paths: all, rate, again, count: 0, roll: Roll::new(rate, time_zero) })
+        let roll = Roll::new(rate, time_zero);
+        Ok(Slides { paths: all, rate, again, next: 0, count: 0, before: 0, refused: HashSet::new(), roll })
     }
 
-    /// The next event; `None` after the last picture.
+    /// The next event; `None` after the last picture. A file that is no picture is said once and passed over, in each round.
     ///
     /// # Errors
-    /// A file that cannot be read, or is no whole picture.
+    /// None of the files is a whole picture that can be read.
     #[expect(clippy::should_implement_trait, reason = "a fallible pull, as of pipe::Reader")]
     pub fn next(&mut self) -> Result<Option<Event>, Error> {
         if let Some(packet) = self.roll.pending() {
             return Ok(Some(packet));
         }
-        let row = self.paths.len() as u64;
-        if row == 0 || (!self.again && self.count >= row) {
-            return Ok(None);
+        let mut first = None;
+        loop {
+            if self.next == self.paths.len() {
+                let nothing = self.count == self.before;
+                if nothing || !self.again {
+                    return first.filter(|_| nothing).map_or(Ok(None), Err);
+                }
+                (self.next, self.before) = (0, self.count);
+            }
+            let (index, path) = (self.next, &self.paths[self.next]);
+            self.next += 1;
+            match load::whole(path) {
+                Ok(picture) => {
+                    let pts = self.rate.time_of(self.count);
+                    self.count += 1;
+                    return Ok(Some(self.roll.put(&picture, pts)));
+                }
+                // The last hope is an error, not a warning.
+                Err(error) if self.paths.len() == 1 => return Err(error),
+                Err(error) => {
+                    if self.refused.insert(index) {
+                        pass_over(&error);
+                    }
+                    first.get_or_insert(error);
+                }
+            }
         }
-        let path = &self.paths[(self.count % row) as usize];
-        let Loaded::Whole(picture) = load::load(path)? else {
-            return Err(Error::malformed(name(path), Malformed::new("picture", "the file is cut short")));
-        };
-        let pts = self.rate.time_of(self.count);
-        self.count += 1;
-        Ok(Some(self.roll.put(&picture, pts)))
     }
+}
+
+fn pass_over(error: &Error) {
+    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    tracing::warn!("{error}: {cause}; passed over");
 }
 
 /// Makes events of pictures.
@@ -180,7 +210,8 @@ mod tests {
     /// A whole JPEG of the given size, as far as anything here looks at it.
     pub(super) fn jpeg(width: u16, height: u16, filler: u8) -> Vec<u8> {
         let ([w0, w1], [h0, h1]) = (width.to_be_bytes(), height.to_be_bytes());
-        let head = [0xff, 0xd8, 0xff, 0xc0, 0, 17, 8, h0, h1, w0, w1, 3, 1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1, 0xff, 0xda, 0, 2];
+        let head =
+            [0xff, 0xd8, 0xff, 0xc0, 0, 17, 8, h0, h1, w0, w1, 3, 1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1, 0xff, 0xc4, 0, 2, 0xff, 0xda, 0, 2];
         head.into_iter().chain([filler; 50]).chain([0xff, 0xd9]).collect()
     }
 
@@ -240,11 +271,37 @@ mod tests {
         let whole = jpeg(16, 16, 0);
         std::fs::write(dir.join("cut.jpg"), &whole[..whole.len() - 1]).unwrap();
         std::fs::write(dir.join("garbage.png"), "garbage").unwrap();
+        let mut all = Slides::open(std::slice::from_ref(&dir), rate, true, WallTime(0)).unwrap();
+        assert!(matches!(all.next(), Err(Error::Malformed { .. })), "none of them is a picture");
         for (file, missing) in [("cut.jpg", false), ("garbage.png", false), ("none.jpg", true)] {
             let error = Slides::open(&[dir.join(file)], rate, false, WallTime(0)).and_then(|mut s| s.next()).unwrap_err();
             assert_eq!(matches!(error, Error::NoSource { .. }), missing, "{file}: {error:?}");
             assert!(missing || matches!(error, Error::Malformed { .. } | Error::Unsupported { .. }), "{file}: {error:?}");
         }
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_picture_among_others_is_passed_over() {
+        let dir = tempdir("among");
+        let whole = jpeg(16, 8, 1);
+        for (file, data) in
+            [("1.jpg", &whole[..]), ("2.jpg", &whole[..whole.len() - 1]), ("3.jpg", b"some text"), ("4.png", b""), ("6.jpg", &whole)]
+        {
+            std::fs::write(dir.join(file), data).unwrap();
+        }
+        std::fs::create_dir(dir.join("5.jpg")).unwrap();
+        std::os::unix::fs::symlink("nowhere", dir.join("7.jpg")).unwrap();
+        let rate = Rate::new(1, 1).unwrap();
+        let times = |slides: &mut Slides, count| events(slides, count).into_iter().skip(1).collect::<Vec<_>>();
+        let expected = |count| (0..count).map(|n| format!("{} {}", n * 1000, whole.len())).collect::<Vec<_>>();
+        let mut once = Slides::open(std::slice::from_ref(&dir), rate, false, WallTime(0)).unwrap();
+        assert_eq!(times(&mut once, 99), expected(2), "no gap in time either");
+        let mut again = Slides::open(std::slice::from_ref(&dir), rate, true, WallTime(0)).unwrap();
+        assert_eq!(times(&mut again, 6), expected(5));
+        assert_eq!(again.refused.len(), 5, "each is said once");
+        std::fs::write(dir.join("2.jpg"), &whole).unwrap();
+        assert_eq!(events(&mut again, 2).len(), 2);
         std::fs::remove_dir_all(dir).unwrap();
     }
 

@@ -4,13 +4,25 @@
 //! An example passes if it does what it is there for: what it serves can be fetched and has frames in it, what it writes is
 //! a media file, and nothing fails before it is stopped.
 
+/// None of the pipelines holds a frame back.
+mod live;
+
 use crate::util::{PATIENCE, Running, TempDir, data, path_with_programs, repository, run, shell};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 /// What stands there, what is run in its place, and why.
-const CHANGED: [(&str, &str, &str); 10] = [
+const CHANGED: [(&str, &str, &str); 19] = [
+    ("h5cap camera --format h264 | h5mux", "h5cap test | h5enc | h5mux", "no camera that codes"),
+    ("h5cap camera | h5serve", "h5cap 1.jpg 2.jpg --loop | h5serve", "no camera; the pictures stand for one that gives MJPEG"),
+    ("camera:C920 --audio C920", "test", "nor one with a microphone"),
+    ("microphone:hw:1", "test", "nor a microphone"),
+    ("h5cap camera |", "h5cap test |", "nor any other camera"),
+    ("curl ", "true curl ", "it asks an h5cap that has a camera; scripts/test-devices runs one"),
+    ("sudo ", "true sudo ", "it is for the system and not for a test"),
+    ("systemctl ", "true systemctl ", "likewise"),
+    ("loginctl ", "true loginctl ", "likewise"),
     ("h5cap | h5serve", "h5cap 1.jpg 2.jpg --loop | h5serve", "no camera; the pictures stand for one that gives MJPEG"),
     (
         "mkfifo door.mp4 yard.mp4; h5serve",
@@ -21,11 +33,7 @@ const CHANGED: [(&str, &str, &str); 10] = [
     ("demo=show.mp4", "demo=clip.mp4", "a recording that is there"),
     ("/dev/video0", "test", "test machines have no camera; scripts/test-devices drives real ones"),
     ("camera --audio default", "test", "nor a microphone"),
-    (
-        "rpicam-vid -t 0 -o -",
-        "ffmpeg -v error -re -f lavfi -i testsrc -c:v libx264 -tune zerolatency -f h264 -",
-        "only a Raspberry Pi has it",
-    ),
+    ("rpicam-vid ", "rpicam-vid ", "the one on PATH is a stand-in, by ffmpeg: only a Raspberry Pi has it"),
     ("ssh camera-host", "ssh camera-host", "the ssh on PATH is a stand-in that runs the command here"),
     ("mpv ", "mpv ", "plays to nowhere: a configuration with vo=null, ao=null and 50 frames"),
     ("scripts/", "true scripts/", "run by the tests of the scripts, or running these tests"),
@@ -34,6 +42,22 @@ const CHANGED: [(&str, &str, &str); 10] = [
 #[test]
 fn readme() {
     run_all("README.md", markdown_examples(&text("README.md")));
+}
+
+/// Each line of the pages in docs/ is an example of its own.
+#[test]
+fn docs_on_cameras() {
+    run_all("docs/cameras.md", lines(markdown_examples(&text("docs/cameras.md"))));
+}
+
+#[test]
+fn every_page_with_examples_is_known() {
+    let known = ["cameras.md"];
+    for entry in fs::read_dir(repository("docs")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let has_examples = name.ends_with(".md") && !markdown_examples(&text(&format!("docs/{name}"))).is_empty();
+        assert_eq!(has_examples, known.contains(&&*name), "docs/{name}");
+    }
 }
 
 #[test]
@@ -68,7 +92,8 @@ fn overview() {
 
 #[test]
 fn every_change_has_an_example() {
-    let pages = ["README.md", "man/h5cap.1", "man/h5enc.1", "man/h5mux.1", "man/h5serve.1", "man/h5pipe.5", "man/h5live.7"];
+    let pages =
+        ["README.md", "docs/cameras.md", "man/h5cap.1", "man/h5enc.1", "man/h5mux.1", "man/h5serve.1", "man/h5pipe.5", "man/h5live.7"];
     let all = pages.map(text).concat().replace("\\-", "-");
     for (what, _, why) in CHANGED {
         assert!(all.contains(what), "no example has {what:?} any more ({why})");
@@ -96,6 +121,12 @@ fn text(path: &str) -> String {
 /// The ```sh blocks, each one example.
 fn markdown_examples(text: &str) -> Vec<String> {
     text.split("\n```sh\n").skip(1).map(|rest| rest.split("\n```").next().unwrap_or_default().to_owned()).collect()
+}
+
+/// The lines of examples, without those that are comments; continued ones in one.
+fn lines(examples: Vec<String>) -> Vec<String> {
+    let text = examples.join("\n").replace("\\\n", " ");
+    text.lines().filter(|line| !line.trim_start().starts_with('#') && !line.trim().is_empty()).map(str::to_owned).collect()
 }
 
 /// The blocks between .nf and .fi under EXAMPLES, each one example.
@@ -148,6 +179,12 @@ fn furnish(folder: &Path) {
     fs::create_dir(folder.join("mpv")).unwrap();
     fs::write(folder.join("mpv/mpv.conf"), "vo=null\nao=null\nframes=50\n").unwrap();
     executable(&folder.join("bin/ssh"), "#!/bin/sh\n# Stand-in: runs the command of `ssh HOST COMMAND` here.\nshift\nexec sh -c \"$*\"\n");
+    // H.264, or with `--codec mjpeg` that.
+    executable(
+        &folder.join("bin/rpicam-vid"),
+        "#!/bin/sh\ncase $* in *mjpeg*) code='-c:v mjpeg -f mjpeg' ;; *) code='-c:v libx264 -tune zerolatency -f h264' ;; esac\n\
+         exec ffmpeg -v error -re -f lavfi -i testsrc $code -flush_packets 1 -\n",
+    );
     let python = repository("target/python/bin/python");
     if python.exists() {
         executable(&folder.join("bin/python3"), &format!("#!/bin/sh\nexec '{}' \"$@\"\n", python.display()));

@@ -3,6 +3,8 @@
 
 /// They read what we write.
 mod judges;
+/// NUT as ffmpeg writes it.
+mod nut;
 /// We read what they write.
 mod world;
 

@@ -7,7 +7,7 @@ use h5live::pipe::InputFormat;
 use std::path::Path;
 
 /// Two seconds of a picture and a tone, coded in every way that we know, as ffmpeg options.
-const CODECS: [(&str, Codec, Codec); 6] = [
+pub const CODECS: [(&str, Codec, Codec); 6] = [
     ("-c:v libx264 -bf 3 -g 25 -c:a aac", Codec::H264, Codec::Aac),
     ("-c:v libx265 -x265-params log-level=none -c:a libopus", Codec::H265, Codec::Opus),
     ("-c:v libsvtav1 -preset 12 -c:a flac", Codec::Av1, Codec::Flac),
@@ -18,7 +18,7 @@ const CODECS: [(&str, Codec, Codec); 6] = [
 
 const INPUT: &str = "-f lavfi -i testsrc2=size=64x64:rate=25 -f lavfi -i sine=frequency=440:sample_rate=48000 -t 2 -pix_fmt yuv420p";
 
-fn ffmpeg(codec: &str, output: &str) -> Vec<u8> {
+pub fn ffmpeg(codec: &str, output: &str) -> Vec<u8> {
     // SVT-AV1 prints to stderr whatever it is told.
     piped(&format!("ffmpeg -v error -nostdin {INPUT} {codec} {output} 2>/dev/null"), b"")
 }
