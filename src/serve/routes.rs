@@ -122,7 +122,8 @@ impl<B> Router<'_, B> {
 
     /// A stream that is not there: people get a page with those that are, tools a line.
     fn missing(&self, name: &str) -> Answer {
-        let for_people = self.header(header::ACCEPT).is_some_and(|accept| accept.contains("text/html"));
+        let html = |part: &str| part.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/html"));
+        let for_people = request::list(self.request.headers(), header::ACCEPT).any(html);
         // The page finds its parts beside itself.
         if !for_people || name.contains('/') {
             return not_found();

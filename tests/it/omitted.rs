@@ -48,7 +48,7 @@ fn encryption_is_called_so() {
     let key =
         "-encryption_scheme cenc-aes-ctr -encryption_key 76a6c65c5ea762046bd749a2e632ccbb -encryption_kid a7e61c373e219033c21091fa607bf3b8";
     let file = clip(&dir, "a.mp4", &format!("-c:v libx264 -c:a aac -movflags +faststart {key}"));
-    let done = run(&mut h5("h5cap", &["--no-pace", "file:a.mp4"]).current_dir(&*dir), b"");
+    let done = run(h5("h5cap", &["--no-pace", "file:a.mp4"]).current_dir(&*dir), b"");
     assert_eq!(done.code(), 4);
     assert!(warning(&done).contains("track 1 (video, avc1): encrypted; track 2 (audio, mp4a): encrypted"), "{}", done.stderr);
     let done = run(&mut h5("h5serve", &["--listen", "127.0.0.1:0", "-q", "-"]), &file);

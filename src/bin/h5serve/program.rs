@@ -188,7 +188,7 @@ impl Program {
                     main = header.tracks.iter().position(|track| track.kind() == Kind::Video).unwrap_or(0);
                 }
                 Event::Packet(packet) if packet.track == main => self.watch(packet.pts, packet.pts, 1, reader.format()),
-                Event::Packet(_) => {}
+                Event::Packet(_) | Event::TimeZero(_) => {}
             }
             match (event, &mut route) {
                 (Event::Header(header), route) => self.header(&header, route)?,

@@ -325,7 +325,7 @@ mod tests {
         let (all, damage) = events_at_every_split(make, input).unwrap();
         let size = |event: &Event| match event {
             Event::Packet(packet) => Some((jpeg::parse(&packet.data).unwrap().width, packet.data.len())),
-            Event::Header(_) => None,
+            _ => None,
         };
         (all.iter().filter_map(size).collect(), damage)
     }
