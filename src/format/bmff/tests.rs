@@ -167,7 +167,7 @@ fn damage_is_told_with_its_place() {
     let file = bunny();
     assert!(split(&file, 0).unwrap_err().what.contains("h5mux"), "an ordinary file is refused with advice");
     let mdat_first = b"\0\0\0\x14ftypisom\0\0\0\0isom\0\0\0\x10mdat12345678";
-    assert!(demux(mdat_first).unwrap_err().what.contains("matroska"), "so is one whose header comes last");
+    assert!(demux(mdat_first).unwrap_err().what.contains("-f nut"), "so is one whose header comes last");
 }
 
 #[test]

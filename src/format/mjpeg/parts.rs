@@ -99,8 +99,8 @@ impl Parts {
             }
         }
         if name.eq_ignore_ascii_case(b"content-type") {
-            let value = value.to_ascii_lowercase();
-            if self.part == Part::Open && !value.starts_with(b"image/") && !value.starts_with(b"application/octet") {
+            let is = |kind: &[u8]| value.get(..kind.len()).is_some_and(|start| start.eq_ignore_ascii_case(kind));
+            if self.part == Part::Open && !is(b"image/") && !is(b"application/octet") {
                 self.part = Part::Done;
             }
         }

@@ -28,7 +28,8 @@ fn assert_read_as_matroska(file: &Path, name: &str) -> Vec<Event> {
     let (ours, theirs) = (content(&events), content(&matroska));
     let differs = ours.iter().zip(&theirs).position(|(a, b)| a != b);
     assert!(ours == theirs, "{name}: {} packets, not {}, the first that differs is {differs:?}", ours.len(), theirs.len());
-    let theirs: Vec<_> = probe(file).iter().map(|p| (p.stream, p.micros)).collect();
+    // A packet without data, as FLAC ends with, is none.
+    let theirs: Vec<_> = probe(file).iter().filter(|p| p.sha1 != sha1(b"")).map(|p| (p.stream, p.micros)).collect();
     let ours: Vec<_> = list(&events).iter().map(|(track, micros, ..)| (*track, *micros)).collect();
     assert_eq!(ours.len(), theirs.len(), "{name}");
     let off = ours.iter().zip(&theirs).map(|(a, b)| if a.0 == b.0 { (a.1 - b.1).abs() } else { i64::MAX }).max();
