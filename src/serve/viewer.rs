@@ -479,6 +479,7 @@ mod tests {
             let mut answers = [0; 4096];
             for n in 1..=30 {
                 viewer.hear_first(&said, begun + second * n);
+                assert_eq!(viewer.pump(None, begun + second * n, patience), Fate::Stays);
                 assert_eq!(viewer.tick(None, begun + second * n, patience), Fate::Stays);
                 _ = theirs.try_read(&mut answers);
                 assert!(viewer.is_open(), "after {n} s");

@@ -46,7 +46,8 @@ pub enum OnEof {
     Exit,
     /// Viewers stay, with the last picture
     Wait,
-    /// Open it again: the next writer of a FIFO continues the stream under its viewers, a file begins anew
+    /// Open it again: the next writer of a FIFO continues the stream under its viewers; a file begins anew, or waits for a change if it had
+    /// nothing new
     Reopen,
 }
 

@@ -46,7 +46,12 @@ const MANUAL: cli::Manual = cli::Manual {
             "All viewers read from one ring of chunks per stream; nothing is copied or queued for each. A new viewer starts at the newest \
              keyframe. One that falls behind by more than --lag goes on at the newest keyframe and is told how many frames it lost. One that \
              takes nothing at all for --stall is closed. A slow viewer costs the others nothing.\n\n\
-             Memory is the ring of each stream and at most 8 KiB for each viewer, besides what the kernel keeps of its socket.",
+             One that goes away is noticed, whether the stream runs or stands still. A client may end its side of an HTTP connection and read \
+             on; it is then asked now and then whether it is still there, by an empty box of MP4, or the JPEG picture once more.\n\n\
+             Memory is --ring for each stream, and for each viewer at most 8 KiB over WebSocket and 20 KiB over HTTP, besides what the \
+             kernel keeps of its socket. Pictures that slow viewers are in the middle of are part of --ring: \
+             when they fill half of it, whoever holds the oldest is cut off. Connections that there are no file descriptors for (see ulimit -n) \
+             are answered with status 503.",
         ),
         (
             "VIEWER HEALTH",
@@ -96,6 +101,8 @@ struct Args {
     name: String,
 
     /// Where to listen: HOST:PORT, [IPv6]:PORT, PORT or unix:PATH; may be given several times
+    ///
+    /// A Unix socket that a killed server left behind is replaced. Anything else of that name is left alone.
     #[arg(short, long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     listen: Vec<Listen>,
 
@@ -135,6 +142,8 @@ struct Args {
     host: Vec<String>,
 
     /// Write what happens to viewers, as lines of JSON, to a file or to a file descriptor that is open, such as 2
+    ///
+    /// A FIFO that nobody reads yet keeps the lines that fit into it.
     #[arg(long, value_name = "FD|FILE")]
     events: Option<events::Place>,
 

@@ -17,6 +17,8 @@ mod inputs;
 mod judges;
 /// Clients that go while nothing is sent to them.
 mod leaving;
+/// What a viewer costs.
+mod memory;
 /// JPEG streams.
 mod pictures;
 /// The messages of go2rtc's MSE mode.

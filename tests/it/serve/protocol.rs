@@ -79,7 +79,7 @@ fn what_cannot_be_played_is_an_error() {
     assert_eq!((&pong["type"], &pong["value"]["t"]), (&"pong".into(), &12.5.into()));
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as f64;
     assert!((pong["value"]["server"].as_f64().unwrap() - now).abs() < 5000.0, "{pong}");
-    for junk in ["", "mse", "[1]", "{}", r#"{"type":7}"#, &"[".repeat(5000)] {
+    for junk in ["", "mse", "[1]", "{}", r#"{"type":7}"#, &"[".repeat(4000)] {
         ws.say(junk);
         assert_eq!(ws.text()["type"], "error", "{junk}");
     }
