@@ -1,4 +1,5 @@
-import { COMPOSITOR_MS, wallNow } from './clock.js';
+import { COMPOSITOR_MS, Median, wallNow } from './clock.js';
+import { Stalls } from './sight.js';
 import { Link, isSoon } from './link.js';
 
 /**
@@ -14,6 +15,11 @@ export class JpegTransport {
   hasSound = false;
   codecs = 'mjpeg';
   dropped = 0;
+  /** How far apart pictures are: those of a slow stream do not stand still for longer than they should. */
+  edge = { chunk: 1 / 30, stats: { stalls: 0 } };
+  #spacing = new Median(9);
+  #lastAt = null;
+  #stalls = new Stalls();
   #image;
   #events;
   #next = null;
@@ -48,9 +54,25 @@ export class JpegTransport {
 
   #data(data) {
     if (this.#next) this.dropped++;
+    this.#learn(this.#captured ?? wallNow());
     this.#next = { data, captured: this.#captured };
     this.#captured = null;
     if (!this.#busy) this.#show();
+  }
+
+  /** @param {number} at  when the picture was captured, or came */
+  #learn(at) {
+    const step = (at - this.#lastAt) / 1000;
+    if (this.#lastAt !== null && step > 0 && step < 60) this.#spacing.add(step);
+    this.#lastAt = at;
+    this.edge.chunk = this.#spacing.value ?? this.edge.chunk;
+  }
+
+  #shown(captured) {
+    if (this.#stopped) return;
+    this.#stalls.shown(performance.now(), this.edge.chunk);
+    this.edge.stats.stalls = this.#stalls.count;
+    this.#events.shown({ captured, at: wallNow() + COMPOSITOR_MS });
   }
 
   async #show() {
@@ -63,7 +85,8 @@ export class JpegTransport {
       // A damaged picture is skipped: the next one is whole again.
       const whole = await this.#image.decode().then(() => true, () => false);
       URL.revokeObjectURL(address);
-      if (whole && !this.#stopped) requestAnimationFrame(() => this.#stopped || this.#events.shown({ captured, at: wallNow() + COMPOSITOR_MS }));
+      if (document.hidden) this.#stalls.rest();
+      if (whole && !this.#stopped) requestAnimationFrame(() => this.#shown(captured));
     }
     this.#busy = false;
   }

@@ -8,10 +8,11 @@ import { Bench, Server, sleep, until } from '../lib/programs.mjs';
 const bench = new Bench();
 let server;
 let stages;
-const feed = () => bench.pipeline([['h5cap', 'test', '--size', '640x360', '--rate', '30', '--no-audio'], ['h5enc', '--video', 'mjpeg']], server.inputs.cam);
+const pictures = (name, size, rate) => bench.pipeline([['h5cap', 'test', '--size', size, '--rate', rate, '--no-audio'], ['h5enc', '--video', 'mjpeg']], server.inputs[name]);
+const feed = () => [...pictures('cam', '640x360', '30'), ...pictures('slow', '320x240', '1')];
 
 before(async () => {
-  server = await Server.start(bench);
+  server = await Server.start(bench, ['cam', 'slow']);
   stages = feed();
   await server.live();
 });
@@ -40,6 +41,20 @@ for (const { name, open } of browsers) {
       });
       assert.deepEqual(shown, { image: true, video: false, pill: false });
       assert.deepEqual(errors, []);
+    });
+
+    await t.test('a picture a second is a slow stream, and none that stalls', async () => {
+      await page.goto(server.url('slow'));
+      await until('three pictures', async () => (await stats(page)).pictures >= 3);
+      await page.evaluate(() => {
+        window.states = [];
+        addEventListener('statechange', e => window.states.push(e.detail.state), true);
+      });
+      const { pictures, stalls } = await stats(page);
+      await until('five more', async () => (await stats(page)).pictures >= pictures + 5);
+      assert.deepEqual([(await stats(page)).stalls - stalls, await page.evaluate(() => window.states)], [0, []]);
+      await page.goto(server.url('cam'));
+      await until('playing', async () => (await stats(page)).state === 'playing');
     });
 
     await t.test('without WebSocket: multipart', async () => {
