@@ -86,6 +86,11 @@ for (const { name, open } of browsers) {
       await ask(page, 'webcodecs');
       await playing(page, 'WebCodecs');
       const { reconnects } = await stats(page);
+      // A busy machine has a picture late now and then; half a second is a stop.
+      await page.evaluate(() => {
+        window.states = [];
+        addEventListener('statechange', e => window.states.push(e.detail.state), true);
+      });
       await page.mouse.click(5, 5); // the page has its gesture
       await page.evaluate(() => (document.querySelector('h5-live').muted = false));
       if (name === 'Chromium') {
@@ -100,7 +105,7 @@ for (const { name, open } of browsers) {
       await until('more pictures', async () => (await stats(page)).pictures > pictures + 30);
       const after = await stats(page);
       assert.deepEqual([after.reconnects, after.sound, after.transport], [reconnects, false, 'WebCodecs']);
-      assert.ok(after.stalls === 0, `${after.stalls} stalls`);
+      assert.deepEqual(await page.evaluate(() => window.states), []);
     });
 
     await t.test('WebCodecs: a decoder that fails goes on at a key picture, one that always fails gives way', async () => {
