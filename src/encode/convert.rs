@@ -1,10 +1,20 @@
-//! Any layout of raw pictures to planar 4:2:0, and packed 4:2:2 to planar. RGB and packed YUV go through the SIMD code of the crate `yuv`; planar and
-//! semi-planar YUV needs no more than averages and copies, which the compiler vectorises.
+//! Any layout of raw pictures to planar 4:2:0, and packed 4:2:2 to planar. RGB goes through the SIMD code of the crate `yuv` (feature
+//! `yuv`) or through loops of our own; planar and semi-planar YUV needs no more than averages and copies, which the compiler vectorises.
 
-use super::colour::{Space, weights};
+mod packed;
+#[cfg(any(test, not(feature = "yuv")))]
+mod plain;
+#[cfg(feature = "yuv")]
+mod simd;
+
+#[cfg(not(feature = "yuv"))]
+use plain as rgb;
+#[cfg(feature = "yuv")]
+use simd as rgb;
+
+use super::colour::Space;
 use super::picture::{Picture, Sampling};
 use crate::media::{Malformed, PixelFormat};
-use yuv::{BufferStoreMut, YuvConversionMode, YuvError, YuvPackedImage, YuvPlanarImageMut, YuvRange, YuvStandardMatrix};
 
 /// The chroma of a layout. RGB has none; it becomes 4:2:0, which is what cameras and screens are coded in.
 pub fn sampling(format: PixelFormat) -> Sampling {
@@ -29,30 +39,11 @@ pub fn is_planar(format: PixelFormat) -> bool {
 pub fn to_i422(format: PixelFormat, width: usize, height: usize, data: &[u8], out: &mut Picture) -> Result<(), Malformed> {
     check(format, width, height, data)?;
     out.reshape(Sampling::S422, width, height);
-    let (columns, _) = Sampling::S422.chroma(width, height);
-    let [y, u, v] = out.planes_mut();
-    let (mut to, packed) = pack(data, [y, u, v], width, height, columns);
-    let done = match format {
-        PixelFormat::Yuy2 => yuv::yuyv422_to_yuv422(&mut to, &packed),
-        PixelFormat::Uyvy => yuv::uyvy422_to_yuv422(&mut to, &packed),
+    match format {
+        PixelFormat::Yuy2 | PixelFormat::Uyvy => packed::unpack(format, data, out),
         _ => return Err(Malformed::new("raw video", format!("{format} where packed 4:2:2 was expected"))),
-    };
-    done.map_err(|error| Malformed::new("raw video", error.to_string()))
-}
-
-/// The two sides of a conversion, as the crate `yuv` takes them.
-fn pack<'a>(
-    data: &'a [u8],
-    planes: [&'a mut [u8]; 3],
-    width: usize,
-    height: usize,
-    columns: usize,
-) -> (YuvPlanarImageMut<'a, u8>, YuvPackedImage<'a, u8>) {
-    let (y_stride, c_stride, yuy_stride) = (width as u32, columns as u32, 4 * width.div_ceil(2) as u32);
-    let (width, height) = (width as u32, height as u32);
-    let [y_plane, u_plane, v_plane] = planes.map(BufferStoreMut::Borrowed);
-    let to = YuvPlanarImageMut { y_plane, y_stride, u_plane, u_stride: c_stride, v_plane, v_stride: c_stride, width, height };
-    (to, YuvPackedImage { yuy: data, yuy_stride, width, height })
+    }
+    Ok(())
 }
 
 fn check(format: PixelFormat, width: usize, height: usize, data: &[u8]) -> Result<(), Malformed> {
@@ -64,11 +55,11 @@ fn check(format: PixelFormat, width: usize, height: usize, data: &[u8]) -> Resul
     Err(Malformed::new("raw video", what))
 }
 
-/// Converts a tightly packed picture. RGB becomes Y'CbCr of the space `rgb`; other layouts keep their numbers.
+/// Converts a tightly packed picture. RGB becomes Y'CbCr of this space; other layouts keep their numbers.
 ///
 /// # Errors
 /// If `data` is not one picture of that size.
-pub fn to_i420(format: PixelFormat, width: usize, height: usize, data: &[u8], rgb: Space, out: &mut Picture) -> Result<(), Malformed> {
+pub fn to_i420(format: PixelFormat, width: usize, height: usize, data: &[u8], space: Space, out: &mut Picture) -> Result<(), Malformed> {
     check(format, width, height, data)?;
     out.resize(width, height);
     match format {
@@ -82,7 +73,8 @@ pub fn to_i420(format: PixelFormat, width: usize, height: usize, data: &[u8], rg
             u.fill(128);
             v.fill(128);
         }
-        _ => through_yuv(format, data, rgb, out).map_err(|error| Malformed::new("raw video", error.to_string()))?,
+        PixelFormat::Yuy2 | PixelFormat::Uyvy => packed::unpack(format, data, out),
+        PixelFormat::Rgb24 | PixelFormat::Bgr24 | PixelFormat::Rgba | PixelFormat::Bgra => rgb::rgb(format, data, space, out)?,
     }
     Ok(())
 }
@@ -124,26 +116,6 @@ fn halve_both(from: &[u8], width: usize, to: &mut [u8]) {
         for ((to, top), bottom) in to.iter_mut().zip(top.chunks(2)).zip(bottom.chunks(2)) {
             let sum = |pair: &[u8]| u16::from(pair[0]) + u16::from(*pair.last().unwrap_or(&pair[0]));
             *to = ((sum(top) + sum(bottom) + 2) / 4) as u8;
-        }
-    }
-}
-
-fn through_yuv(format: PixelFormat, data: &[u8], rgb: Space, out: &mut Picture) -> Result<(), YuvError> {
-    let (width, height) = (out.width(), out.height());
-    let (mut to, packed) = pack(data, out.planes_mut(), width, height, width.div_ceil(2));
-    let width = width as u32;
-    let range = if rgb.full { YuvRange::Full } else { YuvRange::Limited };
-    let (kr, kb) = weights(rgb.matrix).unwrap_or((0.299, 0.114));
-    let (matrix, mode) = (YuvStandardMatrix::Custom(kr as f32, kb as f32), YuvConversionMode::Balanced);
-    match format {
-        PixelFormat::Yuy2 => yuv::yuyv422_to_yuv420(&mut to, &packed),
-        PixelFormat::Uyvy => yuv::uyvy422_to_yuv420(&mut to, &packed),
-        PixelFormat::Rgb24 => yuv::rgb_to_yuv420(&mut to, data, 3 * width, range, matrix, mode),
-        PixelFormat::Bgr24 => yuv::bgr_to_yuv420(&mut to, data, 3 * width, range, matrix, mode),
-        PixelFormat::Rgba => yuv::rgba_to_yuv420(&mut to, data, 4 * width, range, matrix, mode),
-        PixelFormat::Bgra => yuv::bgra_to_yuv420(&mut to, data, 4 * width, range, matrix, mode),
-        PixelFormat::I420 | PixelFormat::Nv12 | PixelFormat::I422 | PixelFormat::I444 | PixelFormat::Gray => {
-            unreachable!("to_i420 converts these itself")
         }
     }
 }
@@ -205,5 +177,56 @@ mod tests {
         let mut to = [0; 4];
         halve_rows(&[10, 20, 30, 40, 50, 60], 2, &mut to);
         assert_eq!(to, [20, 30, 50, 60]);
+    }
+
+    /// Bytes without a pattern.
+    fn noise(len: usize) -> Vec<u8> {
+        let mut state = 7u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        };
+        (0..len).map(|_| next()).collect()
+    }
+
+    #[test]
+    #[cfg(feature = "yuv")]
+    fn both_ways_from_rgb_are_one() {
+        for (width, height) in [(16, 8), (17, 9), (33, 5), (1, 1), (2, 3), (131, 64)] {
+            for format in [PixelFormat::Rgb24, PixelFormat::Bgr24, PixelFormat::Rgba, PixelFormat::Bgra] {
+                let data = noise(format.picture_size(width as u32, height as u32));
+                for space in [SD, Space { matrix: 1, full: true }] {
+                    let (mut a, mut b) = (Picture::default(), Picture::default());
+                    a.resize(width, height);
+                    b.resize(width, height);
+                    plain::rgb(format, &data, space, &mut a).unwrap();
+                    simd::rgb(format, &data, space, &mut b).unwrap();
+                    let worst = a.data_mut().iter().zip(b.data_mut()).map(|(a, b)| a.abs_diff(*b)).max().unwrap_or(0);
+                    assert!(worst <= 3, "{format} {width}x{height} {space:?}: {worst}");
+                }
+            }
+        }
+    }
+
+    /// Packed 4:2:2 is what planar 4:2:2 is, and becomes the same 4:2:0.
+    #[test]
+    fn packed_is_the_same_as_planar() {
+        for (width, height) in [(16, 8), (64, 9), (34, 5), (2, 1)] {
+            let planar = noise(PixelFormat::I422.picture_size(width as u32, height as u32));
+            let (y, chroma) = planar.split_at(width * height);
+            let (u, v) = chroma.split_at(chroma.len() / 2);
+            let pairs = || y.chunks(2).zip(u).zip(v);
+            let yuy2: Vec<u8> = pairs().flat_map(|((y, u), v)| [y[0], *u, y[1], *v]).collect();
+            let uyvy: Vec<u8> = pairs().flat_map(|((y, u), v)| [*u, y[0], *v, y[1]]).collect();
+            let mut expected = Picture::default();
+            to_i420(PixelFormat::I422, width, height, &planar, SD, &mut expected).unwrap();
+            for (format, data) in [(PixelFormat::Yuy2, yuy2), (PixelFormat::Uyvy, uyvy)] {
+                let mut out = Picture::default();
+                to_i422(format, width, height, &data, &mut out).unwrap();
+                assert!(out.data_mut() == &planar[..], "{format} {width}x{height}");
+                to_i420(format, width, height, &data, SD, &mut out).unwrap();
+                assert!(out.data_mut() == expected.data_mut(), "{format} {width}x{height} to 4:2:0");
+            }
+        }
     }
 }

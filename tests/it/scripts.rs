@@ -146,6 +146,36 @@ fn scripts_live_shows_a_page() {
     }
 }
 
+/// With a cargo that has everything built: what it is asked for, what is said meanwhile, and that the programs are found where they are.
+#[test]
+fn scripts_live_builds_the_quick_way_and_says_so() {
+    let folder = TempDir::new();
+    let (bin, port) = (folder.join("bin"), free_port());
+    fs::create_dir(&bin).unwrap();
+    let programs = program("h5cap");
+    let programs = programs.parent().unwrap();
+    let cargo = format!(
+        "#!/bin/bash\necho \"$*\" >'{0}/asked'\nmkdir -p \"$CARGO_TARGET_DIR/quick\"\nln -sf '{1}'/h5{{cap,enc,mux,serve}} \"$CARGO_TARGET_DIR/quick\"\n",
+        folder.display(),
+        programs.display()
+    );
+    fs::write(bin.join("cargo"), cargo).unwrap();
+    fs::set_permissions(bin.join("cargo"), fs::Permissions::from_mode(0o755)).unwrap();
+    let line = format!(
+        "unset H5LIVE_BIN; PATH='{}':$PATH CARGO_TARGET_DIR='{}' exec '{}' --listen 127.0.0.1:{port} test",
+        bin.display(),
+        folder.join("target").display(),
+        repository("scripts/live").display()
+    );
+    let mut live = Running::start(shell(&line).current_dir(&*folder));
+    live.wait_for("Building h5live");
+    live.wait_for(&format!("http://127.0.0.1:{port}/"));
+    run(shell(&format!("kill -INT -- -{}", live.id())).current_dir(&*folder), b"").success();
+    assert_eq!(live.finish(crate::util::PATIENCE).code(), 0);
+    let asked = fs::read_to_string(folder.join("asked")).unwrap();
+    assert_eq!(asked.trim(), "build --profile quick --no-default-features --features alsa,v4l2 --locked --bins");
+}
+
 #[test]
 fn scripts_live_wants_known_arguments() {
     for (arguments, code) in [("--help", 0), ("--bogus", 2), ("one two", 2)] {

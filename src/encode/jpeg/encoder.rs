@@ -48,7 +48,7 @@ impl Encoder {
         if !good(width) || !good(height) {
             return Err(Error::Size { width, height });
         }
-        self.inner.encode(picture)
+        Ok(self.inner.encode(picture)?)
     }
 }
 
@@ -58,8 +58,7 @@ const MAX_SIDE: usize = 65_500;
 #[cfg(feature = "turbojpeg")]
 mod turbo {
     use super::super::super::picture::{Picture, Planes, Sampling};
-    use super::Error;
-    use turbojpeg::{Compressor, Image, PixelFormat, Subsamp, YuvPlanesImage};
+    use turbojpeg::{Compressor, Error, Image, PixelFormat, Subsamp, YuvPlanesImage};
 
     pub struct Encoder {
         compressor: Compressor,
