@@ -3,6 +3,17 @@
 # What has to be on the machine, by the names of each package manager, and how it gets there. Sourced by scripts/live and
 # scripts/test; defines functions only.
 
+# What a script says of itself: the comment at its head.
+print_help() { awk 'NR > 1 && !/^#/ { exit } NR > 1 { sub(/^# ?/, ""); print }' "$1"; }
+
+# absolute PATH FOLDER: a path as it was meant in this folder.
+absolute() {
+    case $1 in
+        /*) echo "$1" ;;
+        *) echo "$2/$1" ;;
+    esac
+}
+
 # The package manager of this machine; nothing if it is none that we know.
 package_manager() {
     local name

@@ -186,6 +186,41 @@ fn scripts_live_wants_known_arguments() {
 }
 
 #[test]
+fn every_script_explains_itself_from_anywhere() {
+    for entry in fs::read_dir(repository("scripts")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some() {
+            continue;
+        }
+        let name = format!("scripts/{}", path.file_name().unwrap().to_str().unwrap());
+        for (place, command) in [("/", path.display().to_string()), (repository("scripts").to_str().unwrap(), format!("./{}", &name[8..]))]
+        {
+            for option in ["--help", "-h"] {
+                let done = run(shell(&format!("'{command}' {option}")).current_dir(place), b"");
+                assert_eq!((done.code(), done.stderr.as_str()), (0, ""), "{name} {option} in {place}");
+                let help = done.text();
+                assert!(!help.contains("set -euo") && help.lines().all(|l| !l.starts_with('#')), "{name}: {help}");
+                assert!(name == "scripts/man" || help.contains(&format!("  {name}")), "{name}: {help}");
+            }
+            let done = run(shell(&format!("'{command}' --no-such-option")).current_dir(place), b"");
+            assert!(done.code() == 2, "{name}: {}", done.code());
+        }
+    }
+}
+
+#[test]
+fn scripts_install_takes_a_path_as_it_is_meant_where_it_is_called() {
+    let folder = TempDir::new();
+    let bin = program("h5cap").parent().unwrap().to_owned();
+    std::os::unix::fs::symlink(&bin, folder.join("built")).unwrap();
+    let line =
+        format!("H5LIVE_BIN=built '{}' there/it is", repository("scripts/install").display()).replace("there/it is", "'there/it is'");
+    let done = run(shell(&line).current_dir(&*folder), b"").success();
+    assert!(done.text().contains("there/it is"), "{}", done.text());
+    assert!(folder.join("there/it is/bin/h5serve").exists() && !repository("there").exists());
+}
+
+#[test]
 fn scripts_install_makes_a_complete_tree() {
     let folder = TempDir::new();
     run(&mut shell(&format!("{} '{}' '{}'", built(), repository("scripts/install").display(), folder.display())), b"").success();
