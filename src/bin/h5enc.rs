@@ -20,6 +20,11 @@ const MANUAL: cli::Manual = cli::Manual {
         ("Sound for players that have no Opus, no pictures", "h5cap test | h5enc --video none --audio aac | h5mux > sound.mp4"),
         ("Pictures that another program prints", "ffmpeg -i clip.mp4 -f yuv4mpegpipe - | h5enc | mpv -"),
     ],
+    groups: &[
+        ("Video", &["video", "bitrate", "size", "rate", "gop", "quality", "threads"]),
+        ("Audio", &["audio", "audio_bitrate"]),
+        ("Input and output", &["input_format", "live", "late"]),
+    ],
     sections: &[
         (
             "VIDEO",

@@ -23,6 +23,7 @@ const MANUAL: cli::Manual = cli::Manual {
         ),
         ("Raw H.264 from a camera program, timed by arrival", "rpicam-vid -t 0 -o - | h5mux --live | h5serve"),
     ],
+    groups: &[("Output", &["output", "fragment", "no_clock", "late"]), ("Input", &["input_format", "rate", "live"])],
     sections: &[
         (
             "OUTPUT",

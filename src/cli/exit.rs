@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 0 | normal end: end of input, a reader that went away (EPIPE), SIGINT, SIGTERM |
 //! | 1 | failure |
-//! | 2 | usage: the arguments make no sense |
+//! | 2 | usage: the arguments make no sense, or stdin or stdout is a terminal ([`Terminal`]) |
 //! | 3 | there is no such device or source ([`NoSource`]) |
 //! | 4 | the input is not understood ([`Malformed`], [`Unsupported`]) |
 //!
@@ -12,7 +12,7 @@
 //! as its `source()` (thiserror: `#[source]` or `#[from]`; not `transparent`, which hides it).
 
 use super::console;
-use crate::media::{Malformed, NoSource, Unsupported};
+use crate::media::{Malformed, NoSource, Terminal, Unsupported};
 use std::io;
 use std::process::ExitCode;
 
@@ -26,7 +26,7 @@ pub const NOT_UNDERSTOOD: u8 = 4;
 pub const TABLE: [(u8, &str); 5] = [
     (OK, "Normal end: the input ended, the reader of the output went away, or SIGINT or SIGTERM asked for the end."),
     (FAILURE, "Failure; the last line on stderr says what failed."),
-    (USAGE, "The arguments make no sense."),
+    (USAGE, "The arguments make no sense, or stdin or stdout is a terminal."),
     (NO_SOURCE, "There is no such device, file or source."),
     (NOT_UNDERSTOOD, "The input is not understood; the last line on stderr gives the byte position where it is known."),
 ];
@@ -69,16 +69,26 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
         };
     }
     match cause {
-        c if c.is::<Usage>() => Some(USAGE),
+        c if c.is::<Usage>() || c.is::<Terminal>() => Some(USAGE),
         c if c.is::<NoSource>() => Some(NO_SOURCE),
         c if c.is::<Malformed>() || c.is::<Unsupported>() => Some(NOT_UNDERSTOOD),
         _ => None,
     }
 }
 
-/// The error and its causes in one line: text from the input cannot start a second one.
-fn one_line(error: &anyhow::Error) -> String {
-    format!("{error:#}").replace(|c: char| c.is_control(), " ")
+/// The error and its causes in one line: text from the input cannot start a second one, and a cause that its error has said already
+/// is not said again.
+pub fn one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain() {
+        let text = cause.to_string();
+        if line.is_empty() {
+            line = text;
+        } else if line != text && !line.ends_with(&format!(": {text}")) {
+            line = format!("{line}: {text}");
+        }
+    }
+    line.replace(|c: char| c.is_control(), " ")
 }
 
 #[cfg(test)]
@@ -96,11 +106,23 @@ mod tests {
         let malformed = || Malformed::new("MP4", "box of size 3").at(7);
         assert_eq!(code(&anyhow!("plain")), FAILURE);
         assert_eq!(code(&usage("two inputs, one name")), USAGE);
+        assert_eq!(code(&anyhow::Error::new(Terminal { advice: "pipe it" }).context("stdin")), USAGE);
         assert_eq!(code(&anyhow::Error::new(broken()).context("stdout")), OK);
         assert_eq!(code(&anyhow::Error::new(Wrapped(broken())).context("stage")), OK);
         assert_eq!(code(&anyhow::Error::new(Wrapped(io::Error::other(malformed()))).context("stage")), NOT_UNDERSTOOD);
         assert_eq!(code(&Err::<(), _>(NoSource("no camera".into())).context("h5cap").unwrap_err()), NO_SOURCE);
         assert_eq!(code(&anyhow::Error::new(io::Error::from(io::ErrorKind::NotFound))), FAILURE);
+    }
+
+    #[test]
+    fn a_cause_is_said_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot listen: {0}")]
+        struct Says(#[source] io::Error);
+        let error = anyhow::Error::new(Says(io::Error::other("in use"))).context("h5");
+        assert_eq!(one_line(&error), "h5: cannot listen: in use");
+        assert_eq!(one_line(&anyhow!("in use").context("in use")), "in use");
+        assert_eq!(one_line(&anyhow!("use").context("in use")), "in use: use");
     }
 
     #[test]

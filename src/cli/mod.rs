@@ -37,6 +37,7 @@ mod late;
 mod log;
 pub mod manual;
 mod meter;
+mod panic;
 pub mod stats;
 mod status;
 mod stop;
@@ -103,6 +104,7 @@ where
     let args = A::from_arg_matches(&matches).unwrap_or_else(|e| e.format(&mut manual.command::<A>()).exit());
     let common = args.as_ref().clone();
     log::init(manual.name, &common);
+    panic::end_program_on_panic(manual.name);
     let outcome = start(manual.name, &common).and_then(|(context, _status)| run(args, context));
     exit::report(manual.name, outcome)
 }

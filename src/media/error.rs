@@ -58,6 +58,13 @@ pub struct Unsupported {
     pub advice: String,
 }
 
+/// Binary data does not belong on a terminal, and cannot be typed on one: exit code 2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is a terminal; {advice}")]
+pub struct Terminal {
+    pub advice: &'static str,
+}
+
 /// There is no such device or source: exit code 3.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]

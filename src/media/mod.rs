@@ -10,7 +10,7 @@ mod time;
 mod track;
 
 pub use clock::{Clock, ManualClock, SystemClock, ZeroWatch};
-pub use error::{Malformed, NoSource, Unsupported};
+pub use error::{Malformed, NoSource, Terminal, Unsupported};
 pub use omitted::{OmittedTrack, omitted_line};
 pub use overflow::{MAX_AUDIO_LAG, MAX_VIDEO_LAG, MAX_WAITING, OverflowPolicy};
 pub use packet::{Event, Header, PACKET_COST, Packet};

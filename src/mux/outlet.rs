@@ -232,9 +232,15 @@ impl Queue {
 
     /// The writer's thread: writes what comes until the queue is closed and empty.
     fn drain(&self, out: &mut impl Write) -> io::Result<()> {
-        let outcome = self.write_chunks(out);
-        self.lock().abandoned = true;
-        outcome
+        /// Also when the writing panics: nothing waits for a writer that has gone.
+        struct Leaving<'a>(&'a Queue);
+        impl Drop for Leaving<'_> {
+            fn drop(&mut self) {
+                self.0.lock().abandoned = true;
+            }
+        }
+        let _leaving = Leaving(self);
+        self.write_chunks(out)
     }
 
     fn write_chunks(&self, out: &mut impl Write) -> io::Result<()> {
@@ -365,6 +371,25 @@ mod tests {
         let mut outlet = Outlet::new(Full, OverflowPolicy::Drop);
         let error = (0..1_000_000).find_map(|_| outlet.send(&chunk(Kind::Audio, true, 1)).err());
         assert_eq!(error.unwrap().kind(), io::ErrorKind::StorageFull);
+    }
+
+    #[test]
+    fn a_writer_that_dies_is_told() {
+        struct Dying;
+        impl Write for Dying {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                panic!("planted")
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut outlet = Outlet::new(Dying, OverflowPolicy::Drop);
+        let error = (0..1_000_000).find_map(|_| {
+            std::thread::yield_now();
+            outlet.send(&chunk(Kind::Audio, true, 1)).err()
+        });
+        assert!(error.unwrap().to_string().contains("unexpectedly"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What can go wrong between a stage and its pipes.
 
-use crate::media::{Malformed, Unsupported};
+use crate::media::{Malformed, Terminal, Unsupported};
 use std::io;
 
 /// Prints as the input's or output's name; the cause is its [`std::error::Error::source`], so that `{:#}` of an
@@ -16,9 +16,8 @@ pub enum Error {
     /// The bytes are in no format that is read here.
     #[error("{name}")]
     Unsupported { name: String, source: Unsupported },
-    /// Binary data does not belong on a terminal, and nobody types it.
-    #[error("{name} is a terminal; {advice}")]
-    Terminal { name: &'static str, advice: &'static str },
+    #[error("{name}")]
+    Terminal { name: &'static str, source: Terminal },
     /// With [`crate::media::OverflowPolicy::Exit`]: the next stage did not keep up.
     #[error("{name}: the next program is too slow: {waiting} packets wait for it")]
     TooSlow { name: String, waiting: usize },

@@ -64,6 +64,7 @@ impl<W: Write + Send + 'static> Outlet<W> {
         let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new() });
         let ours = Arc::clone(&shared);
         let thread = std::thread::spawn(move || {
+            let _leaving = Leaving(&ours);
             while let Some(event) = ours.take() {
                 let result = writer.write(&event);
                 ours.written(writer.written(), result);
@@ -110,8 +111,22 @@ impl<W: Write + Send + 'static> Outlet<W> {
         let Way::Queued { shared, thread, .. } = self.way else { return Ok(()) };
         shared.lock().close();
         shared.changed.notify_all();
-        thread.join().expect("the writing thread does not panic");
+        // If it panicked, it has left an error.
+        _ = thread.join();
         shared.lock().check()
+    }
+}
+
+/// The end of the writing thread. If it panics, that is an error of the output: nothing waits for a writer that has gone.
+struct Leaving<'a>(&'a Shared);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let source = std::io::Error::other("the writing thread ended unexpectedly");
+            let written = self.0.lock().written;
+            self.0.written(written, Err(Error::Io { name: "stdout".into(), source }));
+        }
     }
 }
 
@@ -413,6 +428,28 @@ mod tests {
         (0..1000).for_each(|n| outlet.send(packet(0, n, true)).unwrap());
         assert_eq!(outlet.dropped(), 0);
         assert!(outlet.written() > 26_000);
+    }
+
+    #[test]
+    fn a_writer_that_dies_is_told() {
+        struct Dying;
+        impl Write for Dying {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                panic!("planted")
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut outlet = Outlet::new(Dying, OverflowPolicy::Drop);
+        let error = (0..1_000_000).find_map(|n| {
+            std::thread::yield_now();
+            outlet.send(if n == 0 { header() } else { packet(0, n, true) }).err()
+        });
+        assert!(matches!(error, Some(Error::Io { source, .. }) if source.to_string().contains("unexpectedly")));
+        let mut outlet = Outlet::new(Dying, OverflowPolicy::Drop);
+        outlet.send(header()).unwrap();
+        assert!(outlet.finish().is_err());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Stdin and stdout of a filter: unbuffered, never a terminal; a requested stop reads as the end of the input.
 
 use super::Error;
+use crate::media::Terminal;
 use rustix::event::{PollFd, PollFlags, poll};
 use std::fs::File;
 use std::io::{self, IoSlice, IsTerminal, Read, Write};
@@ -34,11 +35,17 @@ impl Stdin {
     /// # Errors
     /// [`Error::Terminal`] if stdin is one; [`Error::Io`] if stdin is closed.
     pub fn open(stop: Option<&dyn AsFd>) -> Result<Stdin, Error> {
-        let stdin = io::stdin();
-        if stdin.is_terminal() {
-            return Err(Error::Terminal { name: "stdin", advice: "pipe a stream into it, such as `h5cap test |`" });
-        }
-        Stdin::over(duplicate(&stdin, "stdin")?, stop)
+        Stdin::refuse_terminal()?;
+        Stdin::over(duplicate(&io::stdin(), "stdin")?, stop)
+    }
+
+    /// For a program that opens it later, but should say so first.
+    ///
+    /// # Errors
+    /// [`Error::Terminal`] if stdin is one.
+    pub fn refuse_terminal() -> Result<(), Error> {
+        let advice = "pipe a stream into it, such as `h5cap test |`";
+        if io::stdin().is_terminal() { Err(Error::Terminal { name: "stdin", source: Terminal { advice } }) } else { Ok(()) }
     }
 
     /// The same for a file or FIFO that stands in for stdin. One that was opened without blocking is waited for all the same.
@@ -96,7 +103,8 @@ impl Stdout {
     pub fn open() -> Result<Stdout, Error> {
         let stdout = io::stdout();
         if stdout.is_terminal() {
-            return Err(Error::Terminal { name: "stdout", advice: "pipe it into another program or a file, such as `| mpv -`" });
+            let advice = "pipe it into another program or a file, such as `| mpv -`";
+            return Err(Error::Terminal { name: "stdout", source: Terminal { advice } });
         }
         Ok(Stdout { file: duplicate(&stdout, "stdout")?.into() })
     }

@@ -33,6 +33,9 @@ mod clock;
 /// The server over real sockets: routes, protocol, hostile and slow clients, inputs that end.
 mod serve;
 
+/// What all programs say, and where: terminals, escape codes, errors with their causes.
+mod words;
+
 /// The control endpoint: hostile clients, and nothing left to serve them with.
 mod control;
 

@@ -31,6 +31,31 @@ fn man_pages_are_clean_roff() {
 }
 
 #[test]
+fn options_are_in_groups_and_shown_with_their_values() {
+    for program in PROGRAMS {
+        let help = run(&mut h5(program, &["--help"]), b"").success().text();
+        assert!(!help.contains("\nOptions:\n"), "{program}: an option in no group");
+        let page =
+            run(&mut shell(&format!("MANWIDTH=100 man -P cat -l '{}' | col -bx", repository(&format!("man/{program}.1")).display())), b"");
+        let page = page.success().text();
+        let synopsis = page.split("SYNOPSIS\n").nth(1).unwrap().split("\n\n").next().unwrap().to_owned();
+        // Each with its value: `--log <FORMAT>` is `[--log FORMAT]`.
+        for line in help
+            .lines()
+            .map(str::trim_start)
+            .filter(|l| l.starts_with('-') && !l.starts_with("- ") && !l.contains("--help") && !l.contains("--version"))
+        {
+            let option = line.split("  ").next().unwrap().trim_end_matches("...");
+            let (short, long) = option.split_once(", ").unwrap_or((option, option));
+            let (name, value) = long.split_once(' ').map_or((short, String::new()), |(long, value)| {
+                (if short == option { long } else { short }, format!(" {}", value.trim_matches(['<', '>'])))
+            });
+            assert!(synopsis.contains(&format!("[{name}{value}]")), "{program}: [{name}{value}] is not in\n{synopsis}");
+        }
+    }
+}
+
+#[test]
 fn completions_know_every_option() {
     for program in PROGRAMS {
         let options = long_options(&run(&mut h5(program, &["--help"]), b"").success().text());

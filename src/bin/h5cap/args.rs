@@ -18,6 +18,11 @@ pub const MANUAL: cli::Manual = cli::Manual {
         ("Pictures that a camera uploads to a directory, as they come", "h5cap --follow /srv/ftp/camera | h5serve"),
         ("Look at what goes through the pipe", "h5cap test --size 640x360 --duration 5 | ffprobe -v error -show_streams -"),
     ],
+    groups: &[
+        ("Pictures and time", &["size", "rate", "duration", "repeat", "follow", "pace", "no_pace"]),
+        ("Test picture", &["pixel_format", "no_audio"]),
+        ("Streams and output", &["input_format", "live", "late"]),
+    ],
     sections: &[
         (
             "SOURCES",

@@ -10,6 +10,7 @@ mod watch;
 
 use anyhow::Context as _;
 use h5live::cli;
+use h5live::pipe::stdio::Stdin;
 use h5live::serve::{Listen, Options, Patience, Policy, Server, Stopper, Stream};
 use input::{Input, OnEof, Place};
 use std::process::ExitCode;
@@ -27,6 +28,11 @@ const MANUAL: cli::Manual = cli::Manual {
         ),
         ("A file in an endless loop, for everybody in the house:", "h5serve --listen 0.0.0.0:8080 --on-eof reopen demo=show.mp4"),
         ("Watch it without a browser:", "mpv --profile=low-latency http://127.0.0.1:8080/live.mp4"),
+    ],
+    groups: &[
+        ("Access", &["listen", "host", "cors"]),
+        ("Inputs", &["name", "on_eof", "input_format", "rate", "live"]),
+        ("Viewers", &["lag", "stall", "ring", "max_viewers", "threads", "events"]),
     ],
     sections: &[
         (
@@ -166,6 +172,9 @@ fn main() -> ExitCode {
 
 fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     let inputs = args.inputs()?;
+    if inputs.iter().any(|input| input.place == Place::Stdin) {
+        Stdin::refuse_terminal()?;
+    }
     allow_many_files();
     let names: Vec<String> = inputs.iter().map(|i| i.name.clone()).collect();
     let events = args.events.as_ref().map(events::start).transpose()?;

@@ -6,10 +6,10 @@
 use super::head::{self, Ask};
 use super::lanes::{Lanes, Outcome, PATIENCE};
 use super::{Control, Reply, lock};
+use crate::cli::panic;
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -27,8 +27,10 @@ const IDLE: Duration = Duration::from_secs(10);
 /// Between two tries where the system has no descriptor to give.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// What a refused client still sends is read for so long, so that it sees its answer before the end of the connection.
+/// What a refused client still sends is read for so long, so that it sees its answer before the end of the connection,
 const LINGER: Duration = Duration::from_millis(500);
+/// and so many bytes.
+const LINGER_BYTES: usize = 256 << 10;
 
 struct Door {
     control: Control,
@@ -42,7 +44,7 @@ pub(super) fn open(listener: TcpListener, control: Control) -> io::Result<()> {
     let lanes = Lanes::open(control.clone())?;
     let door = Arc::new(Door { control, lanes, seats: Mutex::default(), threads: AtomicUsize::new(0) });
     std::thread::Builder::new().name("control".into()).spawn(move || {
-        while catch_unwind(AssertUnwindSafe(|| door.accept_all(&listener))).is_err() {
+        while panic::contained(|| door.accept_all(&listener)).is_err() {
             tracing::error!("control endpoint: its thread died; it starts again");
         }
     })?;
@@ -85,7 +87,7 @@ impl Door {
         self.threads.fetch_add(1, Ordering::Relaxed);
         let (door, ours) = (Arc::clone(self), Arc::clone(&stream));
         let thread = std::thread::Builder::new().name("control".into()).spawn(move || {
-            if catch_unwind(AssertUnwindSafe(|| door.serve(&ours))).is_err() {
+            if panic::contained(|| door.serve(&ours)).is_err() {
                 tracing::error!("control endpoint: a connection's thread died");
             }
             door.leave(&ours);
@@ -188,15 +190,16 @@ fn refuse(mut stream: &TcpStream, reply: &Reply) -> io::Result<bool> {
     stream.write_all(&answer)?;
     stream.shutdown(Shutdown::Write)?;
     let until = Instant::now() + LINGER;
-    let mut piece = [0; 4096];
-    loop {
+    let (mut piece, mut bytes) = ([0; 4096], 0);
+    while bytes < LINGER_BYTES {
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
             break;
         }
         stream.set_read_timeout(Some(left))?;
-        if stream.read(&mut piece)? == 0 {
-            break;
+        match stream.read(&mut piece)? {
+            0 => break,
+            n => bytes += n,
         }
     }
     Ok(false)

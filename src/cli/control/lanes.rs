@@ -8,10 +8,10 @@
 //! Each kind of request has lanes of its own: a handler that hangs holds up no other kind.
 
 use super::{Control, Reply, head::Ask};
+use crate::cli::panic;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -231,10 +231,10 @@ fn reply(control: &Control, mut request: Request) {
     let (method, path) = (request.method().as_str().to_owned(), request.url().to_owned());
     let mut body = Vec::new();
     let read = request.as_reader().read_to_end(&mut body);
-    let handled = catch_unwind(AssertUnwindSafe(|| match read {
+    let handled = panic::contained(|| match read {
         Ok(_) => control.reply(&method, &path, &body),
         Err(error) => Reply::text(400, error.to_string()),
-    }));
+    });
     let reply = handled.unwrap_or_else(|_| {
         tracing::error!("control endpoint: {method} {path} failed: an internal error");
         Reply::text(500, "an internal error")

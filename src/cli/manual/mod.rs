@@ -1,6 +1,8 @@
 //! The manual of a program, in one place: `--help`, the man page and the completions all come from the clap definitions
 //! and a [`Manual`].
 
+mod page;
+
 use super::{exit, log};
 use anyhow::Context as _;
 use clap_mangen::roff::{Roff, bold, roman};
@@ -19,6 +21,9 @@ pub struct Manual {
     pub description: &'static str,
     /// The EXAMPLES, as (what it does, command line); every one is run by the tests.
     pub examples: &'static [(&'static str, &'static str)],
+    /// The options in groups, as (HEADING, names of the arguments): those that are used most come first. Every option that has no
+    /// heading by its definition is in one of them.
+    pub groups: &'static [(&'static str, &'static [&'static str])],
     /// Sections of its own, as (TITLE, text), after the options.
     pub sections: &'static [(&'static str, &'static str)],
     /// The FILES, as (path, what it is).
@@ -45,14 +50,36 @@ const OWN_PAGES: [&str; 6] = ["h5cap(1)", "h5enc(1)", "h5mux(1)", "h5serve(1)", 
 impl Manual {
     /// A manual with nothing but the three texts that none is without; the rest is set by `..Manual::new(…)`.
     pub const fn new(name: &'static str, summary: &'static str, description: &'static str) -> Manual {
-        Manual { name, summary, description, examples: &[], sections: &[], files: &[], environment: &[], see_also: &[] }
+        Manual { name, summary, description, examples: &[], groups: &[], sections: &[], files: &[], environment: &[], see_also: &[] }
     }
 
     /// The clap command of `A` with this manual's texts in it.
     pub fn command<A: clap::CommandFactory>(&self) -> clap::Command {
-        let command = A::command().name(self.name).version(env!("CARGO_PKG_VERSION")).about(capitalised(self.summary));
+        let command = self.grouped(A::command().name(self.name).version(env!("CARGO_PKG_VERSION")).about(capitalised(self.summary)));
         let command = command.long_about(format!("{}\n\n{}", capitalised(self.summary), self.description));
         if self.examples.is_empty() { command } else { command.after_help(self.examples_help()) }
+    }
+
+    /// The options under their headings; --help and --version are with those that all programs have.
+    fn grouped(&self, command: clap::Command) -> clap::Command {
+        let help =
+            clap::Arg::new("help").short('h').long("help").action(clap::ArgAction::Help).help("Print help: -h in short, --help in full");
+        let version = clap::Arg::new("version").short('V').long("version").action(clap::ArgAction::Version).help("Print the version");
+        let mut command = command.disable_help_flag(true).disable_version_flag(true);
+        let others: Vec<_> = command.get_arguments().filter(|a| !a.is_positional()).map(|a| a.get_id().clone()).collect();
+        let members = self.groups.iter().flat_map(|(heading, names)| names.iter().map(move |name| (*heading, *name)));
+        let mut order = 0..;
+        for ((heading, name), order) in members.zip(&mut order) {
+            command = command.mut_arg(name, |arg| arg.help_heading(heading).display_order(order));
+        }
+        let grouped = |id: &clap::Id| self.groups.iter().any(|(_, names)| names.contains(&id.as_str()));
+        for (id, order) in others.iter().filter(|id| !grouped(id)).zip(&mut order) {
+            command = command.mut_arg(id.as_str(), |arg| arg.display_order(order));
+        }
+        for (last, order) in [help, version].into_iter().zip(order) {
+            command = command.arg(last.help_heading(super::HEADING).display_order(order));
+        }
+        command
     }
 
     /// Prints the man page or a completion script on stdout.
@@ -77,17 +104,18 @@ impl Manual {
 
     /// The man page, in roff.
     fn man(&self, command: clap::Command) -> anyhow::Result<Vec<u8>> {
-        let command = command.about(self.summary).long_about(self.description);
+        let mut command = command.about(self.summary).long_about(self.description);
+        command.build();
         let source = format!("h5live {}", env!("CARGO_PKG_VERSION"));
-        let man = clap_mangen::Man::new(command).title(self.name.to_uppercase()).manual("h5live manual").source(source);
+        let man = clap_mangen::Man::new(command.clone()).title(self.name.to_uppercase()).manual("h5live manual").source(source);
         let mut out = Vec::new();
         man.render_title(&mut out)?;
         man.render_name_section(&mut out)?;
-        man.render_synopsis_section(&mut out)?;
+        out.extend(page::synopsis(&command).into_bytes());
         let mut roff = Roff::new();
         section(&mut roff, "DESCRIPTION", self.description);
         roff.to_writer(&mut out)?;
-        man.render_options_section(&mut out)?;
+        out.extend(page::options(&command).into_bytes());
         self.own_sections().to_writer(&mut out)?;
         Ok(out)
     }
@@ -164,6 +192,7 @@ mod tests {
     #[derive(clap::Parser)]
     struct Args {
         /// Where from
+        #[arg(value_name = "SOURCE")]
         _source: String,
         #[command(flatten)]
         common: super::super::Common,
@@ -173,6 +202,7 @@ mod tests {
 
     const MANUAL: Manual = Manual {
         examples: &[("Look", "h5cat -v 'a.mkv' | mpv -\n.dot")],
+        groups: &[("Flow", &["late"])],
         sections: &[("INPUT", "One.\n\n    .verbatim\n    two\n\nThree.")],
         ..Manual::new("h5cat", "pass on", "First.\n\nSecond.")
     };
@@ -191,7 +221,7 @@ mod tests {
             ".SH DESCRIPTION",
             "\nSecond.",
             ".SH OPTIONS",
-            "COMMON OPTIONS",
+            ".SS Common options",
             ".SH INPUT",
             ".SH \"EXIT STATUS\"",
             ".SH ENVIRONMENT",
@@ -202,6 +232,28 @@ mod tests {
         assert!(found.is_sorted(), "{page}");
         assert!(!page.contains("generate"), "hidden");
         assert!(!page.contains("\n.verbatim") && !page.contains("\n.dot"), "text is not taken for a roff request:\n{page}");
+    }
+
+    #[test]
+    fn the_synopsis_has_options_with_values_in_groups() {
+        let page = man();
+        let synopsis = page.split(".SH SYNOPSIS\n").nth(1).unwrap().split(".SH").next().unwrap();
+        let wanted = ".SY h5cat\n[\\fB\\-\\-late\\fR\\ \\fIPOLICY\\fR]\n.br\n[\\fB\\-v\\fR]...\\&\n[\\fB\\-q\\fR]\n\
+            [\\fB\\-\\-log\\fR\\ \\fIFORMAT\\fR]\n[\\fB\\-\\-control\\fR\\ \\fIADDR\\fR]\n\\fISOURCE\\fR\n.YS\n";
+        assert!(synopsis.starts_with(wanted), "{synopsis}");
+        let options = page.split(".SH OPTIONS\n").nth(1).unwrap().split(".SH").next().unwrap();
+        let terms = [
+            ".TP\n\\fISOURCE\\fR\nWhere from\n",
+            ".SS Flow\n.TP\n\\fB\\-\\-late\\fR \\fIPOLICY\\fR\n",
+            ".SS Common options\n",
+            ".TP\n\\fB\\-V\\fR, ",
+        ];
+        let found: Vec<_> = terms.iter().map(|w| options.find(w).unwrap_or_else(|| panic!("no {w} in\n{options}"))).collect();
+        assert!(found.is_sorted(), "{options}");
+        assert!(
+            options.contains(".TP\n\\fBblock\\fR\nWait, and let the source wait\n") && options.contains("[default: block]"),
+            "{options}"
+        );
     }
 
     #[test]
