@@ -28,7 +28,9 @@ pub(super) fn contained<T>(f: impl FnOnce() -> T) -> std::thread::Result<T> {
 }
 
 fn message(info: &PanicHookInfo<'_>) -> String {
-    let what = info.payload_as_str().unwrap_or("unknown").replace(|c: char| c.is_control(), " ");
+    let payload = info.payload();
+    let what = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let what = what.unwrap_or("unknown").replace(|c: char| c.is_control(), " ");
     let thread = std::thread::current();
     let place = info.location().map(|at| format!(" ({at}, thread {})", thread.name().unwrap_or("without a name"))).unwrap_or_default();
     format!("an internal error, please report it: {what}{place}")
