@@ -27,7 +27,8 @@ pub fn run(seconds: u64) -> io::Result<()> {
     for n in 0..seconds * 30 {
         let due = begun + n * 1_000_000_000 / 30;
         std::thread::sleep(Duration::from_nanos(due.saturating_sub(now())));
-        let packet = Packet { track: 0, pts: Timestamp((n * 1_000_000 / 30) as i64), key: n % GOP == 0, data: frame(n, due) };
+        let packet =
+            Packet { track: 0, pts: Timestamp((n * 1_000_000 / 30) as i64), key: n % GOP == 0, data: frame(n, due), hidden: false };
         if let Some(chunk) = muxer.push(packet).expect("a track that is there") {
             let bytes = [&chunk.head[..], &chunk.data.concat()].concat();
             out.write_all(&bytes)?;

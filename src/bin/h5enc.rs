@@ -4,8 +4,12 @@ use anyhow::Context as _;
 use h5live::cli::{self, Reply};
 use h5live::encode::{self, AudioCodec, Gop, Live, Options, Size, Stage, VideoCodec, parse_bitrate};
 use h5live::format::Timing;
-use h5live::media::{Event, Header, OverflowPolicy, Rate, SystemClock};
+use h5live::media::{Event, Header, NoSource, OverflowPolicy, Rate, SystemClock};
 use h5live::pipe::{Backlog, InputFormat, Reader, ReaderOptions, Writer, stdio};
+use h5live::source::mp4;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -56,7 +60,7 @@ const MANUAL: cli::Manual = cli::Manual {
     ..cli::Manual::new(
         "h5enc",
         "encode raw video and sound, without delay",
-        "Reads any format of h5pipe(5) from stdin: live Matroska, YUV4MPEG2, WAV, JPEG images, multipart MJPEG and coded streams. \
+        "Reads any format of h5pipe(5) from stdin or a file: live Matroska, YUV4MPEG2, WAV, JPEG images, multipart MJPEG and coded streams. \
          Writes live Matroska to stdout, with H.264 or MJPEG and Opus or AAC.",
     )
 };
@@ -64,6 +68,10 @@ const MANUAL: cli::Manual = cli::Manual {
 /// Arguments as typed.
 #[derive(clap::Parser)]
 struct Args {
+    /// File to read; - or nothing: stdin
+    #[arg(value_name = "FILE")]
+    input: Option<PathBuf>,
+
     /// What becomes of video; without it, raw and JPEG become h264 and other coded video is copied
     #[arg(long, value_enum, value_name = "CODEC")]
     video: Option<Video>,
@@ -186,22 +194,44 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
-    let input = stdio::Stdin::open(Some(&cx.stop))?;
+    let (name, input) = open_input(args.input.as_deref(), &cx.stop)?;
     let writer = Writer::new(stdio::Stdout::open()?);
     let clock = Arc::new(SystemClock::default());
-    let options = ReaderOptions { name: NAME.into(), format: args.input_format, timing: args.timing(), clock };
+    let options = ReaderOptions { name: name.clone(), format: args.input_format, timing: args.timing(), clock };
     let reader = Reader::new(input, options);
     let live = Arc::new(Live::default());
     routes(&cx.control, &live);
-    let encoder = Encoder { stage: Stage::new(args.options(), Arc::clone(&live), sink(writer, &cx)), live, header: None, cx };
+    let encoder = Encoder { stage: Stage::new(args.options(), Arc::clone(&live), sink(writer, &cx)), live, header: None, cx, name };
     match args.late.late {
         OverflowPolicy::Block => encoder.in_step(reader),
         late => encoder.behind(reader, Backlog::new(late)),
     }
 }
 
-/// The input, in errors.
-const NAME: &str = "stdin";
+/// The name of the input in errors, and the input; of a file that can be read in any order, the index comes first.
+fn open_input(path: Option<&Path>, stop: &cli::Stop) -> anyhow::Result<(String, Box<dyn Read + Send>)> {
+    let (name, input) = match path.filter(|path| *path != Path::new("-")) {
+        None => ("stdin".into(), stdio::Stdin::open(Some(stop))?),
+        Some(path) => {
+            let name = path.display().to_string();
+            let file = File::open(path).map_err(|error| no_source(error).context(name.clone()))?;
+            (name, stdio::Stdin::over(file, Some(stop))?)
+        }
+    };
+    if !stdio::is_stored(&input) {
+        return Ok((name, Box::new(input)));
+    }
+    if stdio::is_same_file(&input, io::stdout()) {
+        return Err(cli::usage(format!("{name}: is the output too: write to another file")));
+    }
+    let input = mp4::index_first(input.into_file()).with_context(|| name.clone())?;
+    Ok((name, input))
+}
+
+/// A file that is not there has an exit code of its own.
+fn no_source(error: io::Error) -> anyhow::Error {
+    if error.kind() == io::ErrorKind::NotFound { NoSource(error.to_string()).into() } else { error.into() }
+}
 
 fn routes(control: &cli::Control, live: &Arc<Live>) {
     let (keys, bits) = (Arc::clone(live), Arc::clone(live));
@@ -242,6 +272,8 @@ struct Encoder {
     live: Arc<Live>,
     header: Option<Header>,
     cx: cli::Context,
+    /// Of the input, in errors.
+    name: String,
 }
 
 impl Encoder {
@@ -291,7 +323,7 @@ impl Encoder {
             }
             let stats = &self.cx.stats;
             stats.dropped.add(dropped(&event).saturating_sub(stats.dropped.get()));
-            self.stage.push(event).map_err(explain)?;
+            self.stage.push(event).map_err(|error| explain(error, &self.name))?;
             stats.damaged.add(self.live.damaged().saturating_sub(stats.damaged.get()));
         }
         Ok(())
@@ -299,7 +331,7 @@ impl Encoder {
 
     fn finish(self, damage: u64) -> anyhow::Result<()> {
         self.cx.stats.damaged.add(damage);
-        self.stage.finish().map_err(explain)
+        self.stage.finish().map_err(|error| explain(error, &self.name))
     }
 }
 
@@ -311,9 +343,9 @@ fn read(reader: &mut Reader, mut take: impl FnMut(Event) -> anyhow::Result<()>) 
 }
 
 /// The input's faults are told with its name.
-fn explain(error: encode::Error) -> anyhow::Error {
+fn explain(error: encode::Error, name: &str) -> anyhow::Error {
     match error {
-        encode::Error::Malformed(error) => anyhow::Error::new(error).context(NAME),
+        encode::Error::Malformed(error) => anyhow::Error::new(error).context(name.to_owned()),
         encode::Error::Unsupported(error) => error.into(),
         error => error.into(),
     }

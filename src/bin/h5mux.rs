@@ -6,8 +6,10 @@ use h5live::format::Timing;
 use h5live::media::{Clock, Event, Header, Kind, NoSource, Packet, Rate, SystemClock, WallTime, ZeroWatch};
 use h5live::mux::{Chunk, Fragment, MuxOptions, Muxer, Outlet};
 use h5live::pipe::{Bursts, InputFormat, Reader, ReaderOptions, Said, stdio};
-use std::fs::File;
+use h5live::source::mp4;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -44,7 +46,7 @@ const MANUAL: cli::Manual = cli::Manual {
     ..cli::Manual::new(
         "h5mux",
         "turn coded video and sound into fragmented MP4, one chunk per frame",
-        "Reads coded video and audio from stdin, in any format of h5pipe(5): Matroska, MP4, NUT, H.264 or H.265 byte streams, ADTS. \
+        "Reads coded video and audio from stdin or a file, in any format of h5pipe(5): Matroska, MP4, NUT, H.264 or H.265 byte streams, ADTS. \
          Writes CMAF, which is fragmented MP4, to stdout: for h5serve(1), for players, or for a file that plays even when h5mux was killed.",
     )
 };
@@ -98,8 +100,9 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
-    let Opened { name, input, stored } = open_input(args.input.as_deref(), &cx.stop)?;
-    let (out_name, output) = open_output(args.output.as_deref(), stored)?;
+    let file = open_input(args.input.as_deref(), &cx.stop)?;
+    let (out_name, output) = open_output(args.output.as_deref(), &file)?;
+    let Opened { name, input, stored } = file.open()?;
     let timing = match args.rate {
         Some(rate) => Timing::Rate(rate),
         None if args.live => Timing::Arrival,
@@ -128,21 +131,41 @@ struct Opened {
     stored: bool,
 }
 
+/// What is going to be read.
+struct Input {
+    name: String,
+    input: stdio::Stdin,
+}
+
 type Output = Box<dyn Write + Send>;
 
-fn open_input(path: Option<&Path>, stop: &cli::Stop) -> anyhow::Result<Opened> {
+fn open_input(path: Option<&Path>, stop: &cli::Stop) -> anyhow::Result<Input> {
     match path.filter(|p| *p != Path::new("-")) {
-        None => {
-            let stdin = stdio::Stdin::open(Some(stop))?;
-            Ok(Opened { name: "stdin".into(), stored: stdio::is_stored(&stdin), input: Box::new(stdin) })
-        }
+        None => Ok(Input { name: "stdin".into(), input: stdio::Stdin::open(Some(stop))? }),
         Some(path) => {
             let name = path.display().to_string();
             // A FIFO that nobody writes to yet is waited for when it is read, not here.
             let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path);
             let file = file.map_err(|e| no_source(e).context(name.clone()))?;
-            Ok(Opened { name, stored: stdio::is_stored(&file), input: Box::new(stdio::Stdin::over(file, Some(stop))?) })
+            Ok(Input { name, input: stdio::Stdin::over(file, Some(stop))? })
         }
+    }
+}
+
+impl Input {
+    /// Of a file that can be read in any order, the index comes first.
+    fn open(self) -> anyhow::Result<Opened> {
+        let Input { name, input } = self;
+        let stored = stdio::is_stored(&input);
+        let input: Box<dyn Read + Send> =
+            if stored { mp4::index_first(input.into_file()).with_context(|| name.clone())? } else { Box::new(input) };
+        Ok(Opened { name, input, stored })
+    }
+}
+
+impl AsFd for Input {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.input.as_fd()
     }
 }
 
@@ -151,20 +174,79 @@ fn no_source(error: io::Error) -> anyhow::Error {
     if error.kind() == io::ErrorKind::NotFound { NoSource(error.to_string()).into() } else { error.into() }
 }
 
-fn open_output(path: Option<&Path>, stored: bool) -> anyhow::Result<(String, Output)> {
+fn open_output(path: Option<&Path>, input: &Input) -> anyhow::Result<(String, Output)> {
+    let same = |name: &str| cli::usage(format!("{name}: is the input too: write to another file"));
     match path.filter(|p| *p != Path::new("-")) {
         None => {
             let stdout = stdio::Stdout::open()?;
-            if stored {
+            if stdio::is_same_file(&stdout, input) {
+                return Err(same("stdout"));
+            }
+            if stdio::is_stored(input) {
                 stdout.enlarge();
             }
             Ok(("stdout".into(), Box::new(stdout)))
         }
         Some(path) => {
             let name = path.display().to_string();
-            let file = File::create(path).with_context(|| name.clone())?;
-            Ok((name, Box::new(file)))
+            let target = Target::open(path).with_context(|| name.clone())?;
+            if target.file.as_ref().is_some_and(|file| stdio::is_same_file(file, input)) {
+                return Err(same(&name));
+            }
+            Ok((name, Box::new(target)))
         }
+    }
+}
+
+/// The file of `--output`. What is in it stays until there is something to write: an input that is not understood destroys nothing.
+struct Target {
+    path: PathBuf,
+    /// It is there already.
+    file: Option<File>,
+    begun: bool,
+}
+
+impl Target {
+    fn open(path: &Path) -> io::Result<Target> {
+        let file = match OpenOptions::new().write(true).open(path) {
+            Ok(file) => Some(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // Whether it can be made is said now, and not after an hour.
+                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+                std::fs::metadata(folder)?;
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(Target { path: path.to_owned(), file, begun: false })
+    }
+
+    fn file(&mut self) -> io::Result<&mut File> {
+        let file = match self.file.take() {
+            Some(file) => {
+                if !self.begun && stdio::is_stored(&file) {
+                    file.set_len(0)?;
+                }
+                file
+            }
+            None => File::create(&self.path)?,
+        };
+        self.begun = true;
+        Ok(self.file.insert(file))
+    }
+}
+
+impl Write for Target {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file()?.write(bytes)
+    }
+
+    fn write_vectored(&mut self, pieces: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        self.file()?.write_vectored(pieces)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.as_mut().map_or(Ok(()), File::flush)
     }
 }
 

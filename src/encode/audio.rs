@@ -220,7 +220,7 @@ mod tests {
     }
 
     fn packet(pts: i64, frames: usize) -> Packet {
-        Packet { track: 0, pts: Timestamp(pts), key: true, data: vec![0; 2 * frames].into() }
+        Packet { track: 0, pts: Timestamp(pts), key: true, data: vec![0; 2 * frames].into(), hidden: false }
     }
 
     fn times(encoder: &mut AudioEncoder, packets: &[Packet]) -> Vec<i64> {

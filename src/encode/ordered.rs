@@ -112,7 +112,7 @@ mod tests {
     use bytes::Bytes;
 
     fn event(n: i64) -> Event {
-        Event::Packet(Packet { track: 0, pts: Timestamp(n), key: true, data: Bytes::new() })
+        Event::Packet(Packet { track: 0, pts: Timestamp(n), key: true, data: Bytes::new(), hidden: false })
     }
 
     fn collect() -> (Ordered, Arc<Mutex<Vec<i64>>>) {

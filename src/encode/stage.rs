@@ -170,6 +170,8 @@ impl Stage {
         }
         match &mut lane.work {
             Work::Leave => Ok(()),
+            // Nothing is predicted from what is encoded here.
+            Work::Audio(_) | Work::Video(_) if packet.hidden => Ok(()),
             Work::Copy => self.out.send(Event::Packet(Packet { track: lane.output, ..packet })),
             Work::Audio(encoder) => {
                 let mut coded = Vec::new();
@@ -217,5 +219,5 @@ impl Lane {
 }
 
 fn send_sound(out: &Ordered, track: usize, coded: Vec<(Timestamp, Bytes)>) -> Result<(), Error> {
-    coded.into_iter().try_for_each(|(pts, data)| out.send(Event::Packet(Packet { track, pts, key: true, data })))
+    coded.into_iter().try_for_each(|(pts, data)| out.send(Event::Packet(Packet { track, pts, key: true, data, hidden: false })))
 }

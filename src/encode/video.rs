@@ -132,7 +132,7 @@ impl VideoEncoder {
                 match prepare.run(&packet.data) {
                     Ok(picture) => {
                         let (data, key) = encoder.encode(&picture, packet.pts, want_key)?;
-                        out.send(Event::Packet(Packet { track: output, pts: packet.pts, key, data }))?;
+                        out.send(Event::Packet(Packet { track: output, pts: packet.pts, key, data, hidden: false }))?;
                     }
                     Err(error) => damaged(&error, packet.pts, &self.live),
                 }
@@ -252,7 +252,7 @@ impl Worker {
         let Job { packet, output, place } = job;
         let image = self.prepare.run(&packet.data).and_then(|picture| Ok(self.encoder.encode(&picture)?));
         match image {
-            Ok(image) => place.fill(Event::Packet(Packet { track: output, pts: packet.pts, key: true, data: image.into() })),
+            Ok(image) => place.fill(Event::Packet(Packet { track: output, pts: packet.pts, key: true, data: image.into(), hidden: false })),
             Err(error) => damaged(&error, packet.pts, live),
         }
     }

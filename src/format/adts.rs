@@ -64,7 +64,7 @@ impl Demuxer {
         let data = self.take(buf, header.frame_len).slice(header.header_len..);
         let Some(stream) = &mut self.stream else { return Ok(Next::Go) };
         let pts = stream.times.time(stream.config.frame_length, now);
-        Ok(Next::Give(Event::Packet(Packet { track: 0, pts, key: true, data })))
+        Ok(Next::Give(Event::Packet(Packet { track: 0, pts, key: true, data, hidden: false })))
     }
 
     fn start(&mut self, config: AudioSpecificConfig) -> Result<Event, Malformed> {

@@ -53,7 +53,7 @@ impl Demuxer {
         let number = self.order.number(&au.data);
         let header = track.map(|track| self.start(track));
         let pts = self.times.as_mut()?.time(number, began);
-        let packet = Packet { track: 0, pts, key: au.key, data: au.data };
+        let packet = Packet { track: 0, pts, key: au.key, data: au.data, hidden: false };
         if header.is_some() {
             self.waiting = Some(packet);
             return header;

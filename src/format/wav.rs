@@ -154,7 +154,7 @@ impl Demuxer {
         self.state = if left == Some(0) { State::Chunk } else { State::Data(left) };
         let mut data = self.take(buf, have);
         data.truncate(len);
-        if samples == 0 { Next::Go } else { Next::Give(Event::Packet(Packet { track: 0, pts, key: true, data })) }
+        if samples == 0 { Next::Go } else { Next::Give(Event::Packet(Packet { track: 0, pts, key: true, data, hidden: false })) }
     }
 
     fn take(&mut self, buf: &mut BytesMut, n: usize) -> Bytes {

@@ -96,7 +96,7 @@ impl Automaton for Demuxer {
         let pictures = pictures.clone();
         let data = self.take(buf, pictures.len);
         self.state = State::Line(pictures);
-        Ok(Next::Give(Event::Packet(Packet { track: 0, pts, key: true, data })))
+        Ok(Next::Give(Event::Packet(Packet { track: 0, pts, key: true, data, hidden: false })))
     }
 
     fn end(&mut self, buf: &mut BytesMut) -> Result<Step, Malformed> {
@@ -154,7 +154,7 @@ mod tests {
     use crate::format::testing::{events, events_at_every_split};
 
     fn packet(micros: i64, data: &'static [u8]) -> Event {
-        Event::Packet(Packet { track: 0, pts: Timestamp(micros), key: true, data: Bytes::from_static(data) })
+        Event::Packet(Packet { track: 0, pts: Timestamp(micros), key: true, data: Bytes::from_static(data), hidden: false })
     }
 
     #[test]

@@ -30,6 +30,9 @@ pub struct Packet {
     /// A decoder can start here (RFC 9559, section 10.2: the keyframe bit).
     pub key: bool,
     pub data: Bytes,
+    /// To be decoded and not shown (RFC 9559, section 10.2: the invisible bit): an edit cut it away, and a picture that is shown is
+    /// predicted from it. Its time is just before that of the first picture shown after it.
+    pub hidden: bool,
 }
 
 /// What a packet takes in memory besides its data, in bytes: itself, its place in a queue and the head of its allocation. Packets of a

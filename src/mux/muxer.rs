@@ -80,6 +80,9 @@ pub struct Chunk {
 /// A pending chunk is cut at this size or length, whatever [`Fragment`] says.
 const MAX_CHUNK_BYTES: u64 = 64 << 20;
 const MAX_CHUNK_MICROS: i64 = 60_000_000;
+/// A picture that is not shown lasts a tick. Nothing in MP4 tells a player of a live stream to decode without showing, but no picture lasts
+/// so little, and nobody sees one that does; h5serve's player goes by it.
+const HIDDEN: u32 = 1;
 /// Heads of chunks share allocations of so many bytes: about thirty each.
 const ROOM: usize = 4 << 10;
 /// A new header's first packet may be so much before the last one's end, in microseconds: tracks do not end together.
@@ -241,6 +244,10 @@ impl Muxer {
         let bad = |what: &str| Malformed::new("packet", what).track(packet.track as u64 + 1);
         let Some(place) = *self.places.get(packet.track).ok_or_else(|| bad("its track is not declared"))? else { return Ok(None) };
         self.rejoin(packet.pts.0);
+        if packet.hidden {
+            // Browsers take no picture before time zero, and with it nothing up to the next keyframe: it is the stream that begins later.
+            self.offset = self.offset.max(packet.pts.0.saturating_neg());
+        }
         let pts = packet.pts.0.saturating_add(self.offset);
         let output = self.tracks.get_mut(place).ok_or_else(|| bad("its track is not declared"))?;
         let is_main = place == self.main;
@@ -250,7 +257,7 @@ impl Muxer {
         let size = u32::try_from(size).map_err(|_| bad("4 GiB or more in one frame"))?;
         let frame = output.frame(&packet, pts);
         self.gop += u64::from(is_main && kind == Kind::Video && frame.key);
-        self.end = self.end.max(output.timeline.micros(frame.decode_time.saturating_add(frame.duration.into())));
+        self.end = self.end.max(output.timeline.micros(frame.presentation_time.saturating_add(frame.duration.into())));
 
         let full = output.pending.is_full(&frame, kind, self.options.fragment, self.gop, output.timeline);
         let before = if full { output.cut(place, &mut self.heads) } else { None };
@@ -359,8 +366,9 @@ impl Output {
             Times::Video { decode, duration } => {
                 let before = decode.last();
                 let dts = decode.next(pts);
-                let duration = duration.next(before.map(|before| dts.saturating_sub(before)));
-                let duration = u32::try_from(duration).unwrap_or(u32::MAX);
+                let distance = before.filter(|_| !packet.hidden).map(|before| dts.saturating_sub(before));
+                let duration = duration.next(distance);
+                let duration = if packet.hidden { HIDDEN } else { u32::try_from(duration).unwrap_or(u32::MAX) };
                 Frame { decode_time: from_zero(dts), presentation_time: from_zero(pts), duration, key: packet.key }
             }
             Times::Audio(times) => {

@@ -60,7 +60,7 @@ mod tests {
         backlog.send(Event::Header(Header { tracks, time_zero: None })).unwrap();
         for n in 0..10 {
             let data = Bytes::from_static(&[0]);
-            backlog.send(Event::Packet(Packet { track: 0, pts: Timestamp(n), key: true, data })).unwrap();
+            backlog.send(Event::Packet(Packet { track: 0, pts: Timestamp(n), key: true, data, hidden: false })).unwrap();
         }
         backlog.close();
         let left: Vec<Event> = std::iter::from_fn(|| backlog.take()).collect();

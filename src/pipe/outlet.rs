@@ -292,7 +292,7 @@ mod tests {
     }
 
     fn packet(track: usize, n: i64, key: bool) -> Event {
-        Event::Packet(Packet { track, pts: Timestamp(n * FRAME), key, data: Bytes::from(vec![n as u8; 8]) })
+        Event::Packet(Packet { track, pts: Timestamp(n * FRAME), key, data: Bytes::from(vec![n as u8; 8]), hidden: false })
     }
 
     /// An output that takes nothing until it is told to; then all of it can be had.
@@ -400,7 +400,12 @@ mod tests {
         let big = Bytes::from(vec![0; MAX_WAITING / 3]);
         for n in 0..10 {
             queue.push(header(), OverflowPolicy::Drop).unwrap();
-            queue.push(Event::Packet(Packet { track: 0, pts: Timestamp(n), key: true, data: big.clone() }), OverflowPolicy::Drop).unwrap();
+            queue
+                .push(
+                    Event::Packet(Packet { track: 0, pts: Timestamp(n), key: true, data: big.clone(), hidden: false }),
+                    OverflowPolicy::Drop,
+                )
+                .unwrap();
         }
         assert!(queue.bytes <= MAX_WAITING, "{} bytes wait", queue.bytes);
     }

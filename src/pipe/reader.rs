@@ -316,7 +316,8 @@ mod tests {
         let video = VideoParams { rate: Rate::new(25, 1), ..VideoParams::new(width, height) };
         let len = PixelFormat::Gray.picture_size(width, height);
         let header = Event::Header(Header { tracks: [Track::video(Codec::Raw(PixelFormat::Gray), video)].into(), time_zero: None });
-        let packet = |n: u8| Packet { track: 0, pts: Timestamp(i64::from(n) * 40_000), key: true, data: Bytes::from(vec![n; len]) };
+        let packet =
+            |n: u8| Packet { track: 0, pts: Timestamp(i64::from(n) * 40_000), key: true, data: Bytes::from(vec![n; len]), hidden: false };
         std::iter::once(header).chain((0..frames).map(|n| Event::Packet(packet(n)))).collect()
     }
 

@@ -151,7 +151,8 @@ fn jpeg(bytes: &[u8]) -> Verdict {
 
 /// By the type of the first box.
 fn mp4(bytes: &[u8]) -> Verdict {
-    const FIRST: [&[u8]; 10] = [b"ftyp", b"styp", b"moov", b"moof", b"sidx", b"emsg", b"prft", b"mdat", b"free", b"skip"];
+    // The last two only QuickTime has, which came before `ftyp`.
+    const FIRST: [&[u8]; 12] = [b"ftyp", b"styp", b"moov", b"moof", b"sidx", b"emsg", b"prft", b"mdat", b"free", b"skip", b"wide", b"pnot"];
     match bytes.get(4..8) {
         Some(kind) if FIRST.contains(&kind) => Verdict::Is(InputFormat::Mp4),
         Some(_) => Verdict::No,
@@ -377,6 +378,8 @@ mod tests {
             (b"\x1A\x45\xDF\xA3\x9F", InputFormat::Matroska),
             (b"\0\0\0\x18ftypisom", InputFormat::Mp4),
             (b"\0\0\0\x01mdat\0\0\0\0", InputFormat::Mp4),
+            (b"\0\0\0\x08wide\0\0\x03\xa5moov", InputFormat::Mp4),
+            (b"\0\0\0\x14pnot", InputFormat::Mp4),
             (b"\0\0\0\x01\x67\x42\xC0\x1F", InputFormat::H264),
             (b"\0\0\x01\x09\xF0\0\0\x01\x67\x64", InputFormat::H264),
             (b"\0\0\0\0\0\0\x01\x06\x05\xFF", InputFormat::H264),

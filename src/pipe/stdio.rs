@@ -63,6 +63,19 @@ pub fn is_stored(input: impl AsFd) -> bool {
     rustix::fs::fstat(input).is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file())
 }
 
+/// Both are the same regular file: what is written to one is read from the other.
+pub fn is_same_file(a: impl AsFd, b: impl AsFd) -> bool {
+    let (Ok(a), Ok(b)) = (rustix::fs::fstat(a), rustix::fs::fstat(b)) else { return false };
+    rustix::fs::FileType::from_raw_mode(a.st_mode).is_file() && (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino)
+}
+
+impl Stdin {
+    /// The file itself: one that is stored is not waited for.
+    pub fn into_file(self) -> File {
+        self.file
+    }
+}
+
 impl AsFd for Stdin {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
@@ -164,6 +177,15 @@ fn wait(fds: &mut [PollFd<'_>]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_itself_and_a_pipe_is_no_file() {
+        let this = || File::open(file!()).unwrap();
+        assert!(is_same_file(this(), this()));
+        assert!(!is_same_file(this(), File::open("Cargo.toml").unwrap()));
+        let (pipe, _) = io::pipe().unwrap();
+        assert!(!is_same_file(&pipe, &pipe));
+    }
 
     fn over(file: io::PipeReader, stop: Option<io::PipeReader>) -> Stdin {
         Stdin { file: OwnedFd::from(file).into(), stop: stop.map(Into::into), pipe: PipeSize::AsFound }

@@ -60,6 +60,7 @@ impl<W: Write> Writer<W> {
         let missing = || io::Error::new(io::ErrorKind::InvalidInput, format!("packet of track {}, which no header declares", packet.track));
         let stored = mkv::stored_time(track.ok_or_else(missing)?, packet.pts);
         let prefix = mkv::cluster_prefix(packet.track, stored, packet.key, packet.data.len());
+        let prefix = if packet.hidden { prefix.invisible() } else { prefix };
         self.all([&prefix, &packet.data])
     }
 
@@ -95,7 +96,7 @@ mod tests {
     }
 
     fn packet(track: usize) -> Event {
-        Event::Packet(Packet { track, pts: Timestamp(40_000), key: true, data: Bytes::from_static(b"pictures") })
+        Event::Packet(Packet { track, pts: Timestamp(40_000), key: true, data: Bytes::from_static(b"pictures"), hidden: false })
     }
 
     /// Takes at most so many bytes at a time, and counts calls; every other call is interrupted.

@@ -140,7 +140,7 @@ mod tests {
     }
 
     fn at(track: usize, pts: i64, key: bool, data: &'static [u8]) -> Event {
-        Event::Packet(Packet { track, pts: Timestamp(pts), key, data: Bytes::from_static(data) })
+        Event::Packet(Packet { track, pts: Timestamp(pts), key, data: Bytes::from_static(data), hidden: false })
     }
 
     fn video() -> Track {

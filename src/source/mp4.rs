@@ -18,11 +18,15 @@ const MAX_HEAD: u64 = 1 << 20;
 /// More boxes do not stand at the top of a file.
 const MAX_BOXES: usize = 10_000;
 
-/// The file with its index first. A file that is no MP4, or has its index first already, or is damaged, is read as it is.
+/// The file with its index first. A file that is no MP4, or has its index first already, or is damaged, or of which a part was read
+/// before, is read as it is.
 ///
 /// # Errors
 /// The file cannot be read or has no positions.
 pub fn index_first(mut file: File) -> io::Result<Box<dyn Read + Send>> {
+    if file.stream_position()? > 0 {
+        return Ok(Box::new(file));
+    }
     let reordered = reorder(&mut file)?;
     file.seek(SeekFrom::Start(0))?;
     let Some(Reordered { head, media }) = reordered else { return Ok(Box::new(file)) };
@@ -75,7 +79,7 @@ fn find(file: &mut File) -> io::Result<Option<(Span, Span)>> {
 
 /// Whether a file that begins with this box is MP4 or QuickTime.
 fn opens(kind: [u8; 4]) -> bool {
-    [b"ftyp", b"mdat", b"wide", b"free", b"skip"].contains(&&kind)
+    [b"ftyp", b"mdat", b"wide", b"free", b"skip", b"pnot"].contains(&&kind)
 }
 
 fn read(file: &mut File, at: u64, length: u64) -> io::Result<Vec<u8>> {
@@ -188,6 +192,18 @@ mod tests {
             let cut = &whole[..cut];
             assert_eq!(read_back(cut), cut, "an index cut short is no index");
         }
+    }
+
+    #[test]
+    fn what_was_read_before_is_not_read_again() {
+        let path = std::env::temp_dir().join(format!("h5live-mp4-part-{}", std::process::id()));
+        std::fs::write(&path, [boxed(b"ftyp", b"isom"), boxed(b"mdat", b"frames"), index(20)].concat()).unwrap();
+        let mut file = File::open(&path).unwrap();
+        file.seek(SeekFrom::Start(4)).unwrap();
+        let mut out = Vec::new();
+        index_first(file).unwrap().read_to_end(&mut out).unwrap();
+        std::fs::remove_file(path).unwrap();
+        assert!(out.starts_with(b"ftypisom"));
     }
 
     #[test]

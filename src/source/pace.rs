@@ -171,7 +171,7 @@ mod tests {
     }
 
     fn packet(track: usize, millis: i64) -> Event {
-        Event::Packet(Packet { track, pts: Timestamp(millis * 1000), key: true, data: Bytes::from_static(b"0123456789") })
+        Event::Packet(Packet { track, pts: Timestamp(millis * 1000), key: true, data: Bytes::from_static(b"0123456789"), hidden: false })
     }
 
     /// Track and presentation time, in the order of the schedule; `None` is a header.
@@ -257,7 +257,13 @@ mod tests {
         schedule.push(header(vec![video(), audio()]));
         let all = AHEAD_BYTES / crate::media::PACKET_COST + 1000;
         let out = (0..all).filter(|_| {
-            schedule.push(Event::Packet(Packet { track: 0, pts: Timestamp::ZERO, key: true, data: Bytes::from_static(b"x") }));
+            schedule.push(Event::Packet(Packet {
+                track: 0,
+                pts: Timestamp::ZERO,
+                key: true,
+                data: Bytes::from_static(b"x"),
+                hidden: false,
+            }));
             schedule.pop(false).is_some()
         });
         assert!(out.count() > 900, "they wait without bound for a track that does not come");

@@ -70,7 +70,7 @@ mod tests {
 
     fn packet(track: usize, millis: i64) -> Event {
         // 100 ms of sound.
-        Event::Packet(Packet { track, pts: Timestamp(millis * 1000), key: true, data: Bytes::from_static(&[0; 1600]) })
+        Event::Packet(Packet { track, pts: Timestamp(millis * 1000), key: true, data: Bytes::from_static(&[0; 1600]), hidden: false })
     }
 
     fn times(repeat: &mut Repeat, pass: &[(usize, i64)]) -> Vec<i64> {

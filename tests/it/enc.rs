@@ -53,7 +53,7 @@ fn header(tracks: &[Track]) -> Event {
 }
 
 fn packet(track: usize, pts: i64, data: impl Into<Bytes>) -> Event {
-    Event::Packet(Packet { track, pts: Timestamp(pts), key: true, data: data.into() })
+    Event::Packet(Packet { track, pts: Timestamp(pts), key: true, data: data.into(), hidden: false })
 }
 
 fn mkv(events: &[Event]) -> Vec<u8> {

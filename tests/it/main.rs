@@ -24,6 +24,9 @@ mod dialects;
 /// h5mux: packets, times, latency and players of what it writes.
 mod mux;
 
+/// MP4 and QuickTime files of other writers: tables, edit lists, sound, and where the output goes.
+mod mp4;
+
 /// What is left out of a stream is named, and costs the rest nothing.
 mod omitted;
 

@@ -124,10 +124,21 @@ impl Input {
 
     /// A requested stop reads as the end.
     pub fn open(&self, stop: &cli::Stop) -> anyhow::Result<Box<dyn Read + Send>> {
-        let Input::File(path) = self else { return Ok(Box::new(stdio::Stdin::open(Some(stop))?)) };
+        let same = || cli::usage(format!("{}: is the output too: write to another file", self.name()));
+        let Input::File(path) = self else {
+            let stdin = stdio::Stdin::open(Some(stop))?;
+            return match stdio::is_stored(&stdin) {
+                true if stdio::is_same_file(&stdin, io::stdout()) => Err(same()),
+                true => mp4::index_first(stdin.into_file()).with_context(|| self.name()),
+                false => Ok(Box::new(stdin)),
+            };
+        };
         // A FIFO that nobody writes to yet is waited for when it is read, not here.
         let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
         let file = file.map_err(missing).with_context(|| self.name())?;
+        if stdio::is_same_file(&file, io::stdout()) {
+            return Err(same());
+        }
         if is_regular(path) {
             return mp4::index_first(file).with_context(|| self.name());
         }

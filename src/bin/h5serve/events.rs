@@ -1,6 +1,9 @@
 //! `--events`: what happens to viewers, as JSON lines.
 
+use crate::input::{self, Input};
 use anyhow::Context as _;
+use h5live::cli;
+use h5live::pipe::stdio;
 use h5live::serve::{EventLog, Events};
 use rustix::fs::OFlags;
 use std::fmt;
@@ -84,8 +87,17 @@ pub struct Writing {
 ///
 /// # Errors
 /// The place cannot be opened for writing.
-pub fn start(place: &Place) -> anyhow::Result<Writing> {
+pub fn start(place: &Place, inputs: &[Input]) -> anyhow::Result<Writing> {
     let file = place.open()?;
+    let is_input = |input: &&Input| match &input.place {
+        input::Place::Stdin => stdio::is_same_file(&file, io::stdin()),
+        input::Place::Path(path) => {
+            std::fs::metadata(path).is_ok_and(|m| m.is_file()) && File::open(path).is_ok_and(|input| stdio::is_same_file(&file, input))
+        }
+    };
+    if inputs.iter().any(|input| is_input(&input)) {
+        return Err(cli::usage(format!("--events {place}: is an input too: write to another file")));
+    }
     let (events, log) = Events::new();
     let thread = std::thread::Builder::new().name("events".into()).spawn(move || write(log, file))?;
     Ok(Writing { events, thread })

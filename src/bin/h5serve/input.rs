@@ -250,7 +250,7 @@ fn read(input: &Input, file: File, program: &mut Program, reading: &Reading, on_
 }
 
 fn open_line(input: &Input, file: File, kind: FileType, on_eof: OnEof, cx: &cli::Context) -> anyhow::Result<Line> {
-    if kind == FileType::RegularFile && input.place != Place::Stdin {
+    if kind == FileType::RegularFile {
         let file: Box<dyn Read + Send> = mp4::index_first(file).with_context(|| input.shown())?;
         return Ok(Line::new(file, None));
     }

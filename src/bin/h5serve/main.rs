@@ -177,7 +177,7 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     }
     allow_many_files();
     let names: Vec<String> = inputs.iter().map(|i| i.name.clone()).collect();
-    let events = args.events.as_ref().map(events::start).transpose()?;
+    let events = args.events.as_ref().map(|place| events::start(place, &inputs)).transpose()?;
     let server = Server::bind(&args.options(events.as_ref()), &names)?;
     server.addresses().iter().for_each(|address| cli::announce(&args.common, MANUAL.name, address));
     cx.control.allow_hosts(args.host.iter().cloned());

@@ -232,7 +232,7 @@ impl Program {
 
     fn packet(&mut self, packet: Packet, route: &mut Route) -> anyhow::Result<()> {
         match route {
-            Route::Pictures { track, time_zero, base } if packet.track == *track => {
+            Route::Pictures { track, time_zero, base } if packet.track == *track && !packet.hidden => {
                 let next = self.end.map(|end| end + self.step);
                 let at = packet.pts + *base.get_or_insert_with(|| next.map_or(0, |next| next - packet.pts));
                 if let Some(pace) = &mut self.pace {

@@ -2,8 +2,8 @@
 
 use super::boxes::{self, Head, MAX_FRAGMENT, MAX_HEADER_BOX, Peek, boxes, malformed};
 use super::moof;
-use super::movie::Movie;
-use super::samples::{self, Place};
+use super::movie::{Form, Movie, MovieTrack};
+use super::places::{self, Place, Places};
 use super::splitter::decode_time;
 use crate::codec::{av1, h264, h265, jpeg};
 use crate::format::Step;
@@ -22,7 +22,9 @@ pub struct Demuxer {
     movie: Option<Movie>,
     /// The header, until the first media data: a `prft` before it tells the wall clock.
     header: Option<Header>,
-    /// Samples of the media data to come, by place.
+    /// Samples of the media data to come, that the movie header names, by track.
+    tables: Vec<Places>,
+    /// The same of the last fragment, by place.
     places: VecDeque<Place>,
     /// Where the media data ends that the front of `buf` is in; not after it: outside of any.
     data_end: u64,
@@ -57,10 +59,11 @@ impl Demuxer {
                     if let Some(header) = self.header.take() {
                         return Ok(Step::Event(Event::Header(header)));
                     }
-                    self.damage += u64::from(!buf.is_empty() || !self.places.is_empty());
+                    self.damage += u64::from(!buf.is_empty() || self.next_place().is_some());
                     self.at += buf.len() as u64;
                     buf.clear();
                     self.places.clear();
+                    self.tables.clear();
                     return Ok(Step::End);
                 }
             }
@@ -106,29 +109,28 @@ impl Demuxer {
 
     fn movie_header(&mut self, mut movie: Movie) -> Result<(), Malformed> {
         self.omitted.append(&mut movie.omitted);
-        let mut places = Vec::new();
-        if !movie.fragmented {
-            let mut usable = Vec::new();
-            for track in std::mem::take(&mut movie.tracks) {
-                match samples::places(&track, usable.len(), &mut places) {
-                    Ok(()) => usable.push(track),
-                    Err(error) => {
-                        places.retain(|place| place.track < usable.len());
-                        self.omitted.push(track.omitted(error.what));
-                    }
+        self.tables.clear();
+        let mut usable: Vec<MovieTrack> = Vec::new();
+        for track in std::mem::take(&mut movie.tracks) {
+            match Places::new(&track, usable.len()) {
+                // An edit list that shows nothing of a track makes it none.
+                Ok(Some(places)) if places.front().is_none() && !movie.fragmented => {
+                    self.omitted.push(track.omitted("nothing of it is shown"))
                 }
+                Ok(places) => {
+                    self.tables.extend(places);
+                    usable.push(track);
+                }
+                Err(_) => self.omitted.push(track.omitted("its samples stand in no order")),
             }
-            if usable.is_empty() {
-                let omitted = std::mem::take(&mut self.omitted);
-                return Err(malformed(format!("no track that can be read: {}", omitted_line(&omitted))));
-            }
-            movie.tracks = usable;
-            places.sort_by_key(|p| p.offset);
         }
-        self.places = places.into();
-        self.next_times.clear();
-        let tracks: Arc<[_]> = movie.tracks.iter().map(|t| t.track.clone()).collect();
-        self.header = Some(Header { tracks, time_zero: None });
+        if usable.is_empty() {
+            let omitted = std::mem::take(&mut self.omitted);
+            return Err(malformed(format!("no track that can be read: {}", omitted_line(&omitted))));
+        }
+        self.next_times = usable.iter().filter_map(|t| Some((t.id, t.table.as_ref()?.duration()))).collect();
+        movie.tracks = usable;
+        self.header = Some(header(&movie));
         self.movie = Some(movie);
         Ok(())
     }
@@ -146,14 +148,9 @@ impl Demuxer {
         let mut places = Vec::new();
         for mut fragment in moof::parse(body, at, |id| movie.track(id).map(|t| t.defaults))? {
             decode_time(&mut self.next_times, &mut fragment);
-            let track = movie.tracks.iter().position(|t| t.id == fragment.track_id).expect("parsed for known tracks only");
-            let mut dts = fragment.decode_time.and_then(|t| i64::try_from(t).ok()).unwrap_or(i64::MAX);
-            for sample in &fragment.samples {
-                let offset = at.checked_add_signed(sample.offset).ok_or_else(|| malformed("sample offset out of range"))?;
-                let pts = dts.saturating_add(sample.composition_offset);
-                places.push(Place { offset, size: sample.size, track, pts, sync: sample.sync });
-                dts = dts.saturating_add(i64::from(sample.duration));
-            }
+            let index = movie.tracks.iter().position(|t| t.id == fragment.track_id).expect("parsed for known tracks only");
+            let placed = places::of_fragment(&movie.tracks[index], index, &fragment, at, &mut places);
+            placed.ok_or_else(|| malformed("sample offset out of range"))?;
         }
         places.sort_by_key(|p| p.offset);
         self.damage += self.places.len() as u64;
@@ -174,40 +171,68 @@ impl Demuxer {
         Ok(self.header.take().map_or(Taken::Passed, |header| Taken::Step(Step::Event(Event::Header(header)))))
     }
 
+    /// The next sample in the file.
+    fn next_place(&self) -> Option<Place> {
+        self.tables.iter().filter_map(Places::front).chain(self.places.front().copied()).min_by_key(|place| place.offset)
+    }
+
+    /// It was dealt with.
+    fn pass_place(&mut self, place: Place) {
+        match self.tables.iter_mut().find(|places| places.front() == Some(place)) {
+            Some(places) => places.advance(),
+            None => drop(self.places.pop_front()),
+        }
+    }
+
     /// Inside an `mdat`: its samples follow one by one; what no sample names is passed over.
     fn media_data(&mut self, buf: &mut BytesMut) -> Result<Taken, Malformed> {
-        let next = self.places.front().copied().filter(|p| p.offset < self.data_end);
+        let next = self.next_place().filter(|p| p.offset < self.data_end);
         let Some(place) = next else { return Ok(self.skip(buf, self.data_end - self.at)) };
         if place.offset > self.at {
             return Ok(self.skip(buf, place.offset - self.at));
         }
         let end = place.offset.saturating_add(u64::from(place.size));
         if place.offset < self.at || end > self.data_end || u64::from(place.size) > MAX_FRAGMENT {
-            return Err(malformed(format!("sample of {} bytes at byte {} does not fit there", place.size, place.offset)));
+            // It is not where it could be: the other tracks are none the worse for it.
+            self.damage += 1;
+            self.pass_place(place);
+            return Ok(Taken::Passed);
+        }
+        if let Some(movie) = &mut self.movie
+            && let Some(track) = movie.tracks.get_mut(place.track)
+            && track.entry != place.entry
+        {
+            if track.change(place.entry) {
+                return Ok(Taken::Step(Step::Event(Event::Header(header(movie)))));
+            }
+            // The sample entry is not understood, which was said.
+            self.pass_place(place);
+            return Ok(Taken::Passed);
         }
         let size = place.size as usize;
         if buf.len() < size {
             return Ok(Taken::Need(size));
         }
-        self.places.pop_front();
+        self.pass_place(place);
         let at = self.at;
         let data = self.consume(buf, size);
         Ok(self.packet(place, data).map_err(|e| e.at(at).track(place.track as u64 + 1))?.map_or(Taken::Passed, Taken::event))
     }
 
-    /// The packet in its canonical form; an empty one (a gap) is no packet.
+    /// The packet in its canonical form; an empty one (a gap) is no packet, nor is a hidden one that nothing is predicted from.
     fn packet(&self, place: Place, data: Bytes) -> Result<Option<Packet>, Malformed> {
         let Some(track) = self.movie.as_ref().and_then(|m| m.tracks.get(place.track)) else { return Ok(None) };
-        let data = match track.track.codec {
-            Codec::H264 => h264::normalize(data, track.length_size)?,
-            Codec::H265 => h265::normalize(data, track.length_size)?,
-            Codec::Av1 => av1::normalize(data),
-            Codec::Jpeg => jpeg::with_tables(&data).unwrap_or(data),
+        let data = match (track.track.codec, track.form()) {
+            (Codec::H264, Form::Lengths(size)) => h264::normalize(data, size)?,
+            (Codec::H265, Form::Lengths(size)) => h265::normalize(data, size)?,
+            (Codec::Av1, _) => av1::normalize(data),
+            (_, Form::Pcm { stored, frame }) => stored.canonical(data.slice(..data.len() - data.len() % frame as usize)),
+            (Codec::Jpeg, _) => jpeg::with_tables(&data).unwrap_or(data),
             _ => data,
         };
-        let pts = Timestamp::from_ticks(place.pts.saturating_sub(track.origin), track.timescale);
+        let of_use = !data.is_empty() && !(place.hidden && places::is_disposable(track.track.codec, &data));
         let key = place.sync || track.track.kind() == Kind::Audio;
-        Ok((!data.is_empty()).then_some(Packet { track: place.track, pts, key, data }))
+        Ok(of_use.then_some(Packet { track: place.track, pts: place.pts, key, data, hidden: place.hidden }))
     }
 
     fn skip(&mut self, buf: &mut BytesMut, size: u64) -> Taken {
@@ -234,4 +259,9 @@ impl Taken {
     fn event(packet: Packet) -> Taken {
         Taken::Step(Step::Event(Event::Packet(packet)))
     }
+}
+
+fn header(movie: &Movie) -> Header {
+    let tracks: Arc<[_]> = movie.tracks.iter().map(|t| t.track.clone()).collect();
+    Header { tracks, time_zero: None }
 }

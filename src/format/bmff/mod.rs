@@ -9,12 +9,16 @@
 
 mod boxes;
 mod demuxer;
+mod edits;
 mod fragment;
 mod init;
 mod moof;
 mod movie;
+mod pcm;
+mod places;
 mod samples;
 mod shift;
+mod sound;
 mod splitter;
 #[cfg(test)]
 mod tests;

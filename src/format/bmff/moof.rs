@@ -1,6 +1,7 @@
 //! Reading `moof`, as tolerant as foreign writers need: defaults from `tfhd` and `trex`, runs without offsets, several tracks.
 
 use super::boxes::{boxes, child, malformed};
+use super::edits::FAR;
 use crate::media::Malformed;
 use mp4_atom::{Tfdt, Tfhd, Trun};
 
@@ -13,6 +14,8 @@ pub(super) struct Defaults {
     pub duration: u32,
     pub size: u32,
     pub flags: u32,
+    /// Index of the sample entry.
+    pub entry: usize,
 }
 
 /// A track's part of a fragment.
@@ -21,6 +24,8 @@ pub(super) struct TrackFragment {
     pub track_id: u32,
     /// `None` where the writer counts on the reader to add up durations.
     pub decode_time: Option<u64>,
+    /// Index of the sample entry.
+    pub entry: usize,
     pub samples: Vec<Sample>,
 }
 
@@ -57,6 +62,7 @@ pub(super) fn parse(body: &[u8], at: u64, defaults: impl Fn(u32) -> Option<Defau
             duration: tfhd.default_sample_duration.unwrap_or(d.duration),
             size: tfhd.default_sample_size.unwrap_or(d.size),
             flags: tfhd.default_sample_flags.unwrap_or(d.flags),
+            entry: tfhd.sample_description_index.map_or(d.entry, |index| index.saturating_sub(1) as usize),
         });
         let mut samples = Vec::new();
         for trun in boxes(traf.body).filter(|b| b.kind == *b"trun") {
@@ -65,9 +71,12 @@ pub(super) fn parse(body: &[u8], at: u64, defaults: impl Fn(u32) -> Option<Defau
             data = trun.data_offset.map_or(data, |offset| base + i64::from(offset));
             data = run(&trun, data, track.unwrap_or_default(), &mut samples)?;
         }
-        if track.is_some() {
+        if let Some(Defaults { entry, .. }) = track {
             let decode_time = tfdt.map(|t| t.base_media_decode_time);
-            fragments.push(TrackFragment { track_id: tfhd.track_id, decode_time, samples });
+            if decode_time.is_some_and(|time| time >= FAR as u64) {
+                return Err(malformed("its decode time is out of range").track(tfhd.track_id.into()));
+            }
+            fragments.push(TrackFragment { track_id: tfhd.track_id, decode_time, entry, samples });
         }
     }
     Ok(fragments)
@@ -91,7 +100,9 @@ fn run(trun: &Trun, mut offset: i64, defaults: Defaults, samples: &mut Vec<Sampl
         let size = entry.size.unwrap_or(defaults.size);
         let sync = entry.flags.unwrap_or(defaults.flags) & NON_SYNC == 0;
         let duration = entry.duration.unwrap_or(defaults.duration);
-        samples.push(Sample { offset, size, duration, composition_offset: entry.cts.unwrap_or(0), sync });
+        // Signed in version 0 too, as in `ctts`.
+        let composition_offset = i64::from(entry.cts.unwrap_or(0) as i32);
+        samples.push(Sample { offset, size, duration, composition_offset, sync });
         offset = offset.checked_add(i64::from(size)).ok_or_else(|| malformed("sample offset out of range"))?;
     }
     Ok(offset)

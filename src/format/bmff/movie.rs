@@ -2,12 +2,15 @@
 //! left out, never an error.
 
 use super::boxes::{self, BoxRef, boxes, child, descend, malformed};
-use super::init::{AUDIO_ISO_11172_3, AUDIO_ISO_14496_3};
+use super::edits::Edits;
 use super::moof::Defaults;
-use crate::codec::{aac, av1, flac, h264, h265, opus};
-use crate::media::{AudioParams, Codec, Kind, MAX_TRACKS, Malformed, OmittedTrack, SampleFormat, Track, VideoParams, omitted_line};
+use super::pcm::Stored;
+use super::samples::{Run, Table};
+use super::sound;
+use crate::codec::{av1, h264, h265};
+use crate::media::{Codec, Kind, MAX_TRACKS, Malformed, OmittedTrack, Params, Timestamp, Track, VideoParams, omitted_line};
 use bytes::Bytes;
-use mp4_atom::{Dops, Elst, Esds, Tkhd, Trex};
+use mp4_atom::{Esds, Tkhd, Trex};
 use std::time::Duration;
 
 /// A movie header that was read.
@@ -25,23 +28,42 @@ pub(super) struct MovieTrack {
     pub id: u32,
     /// Ticks a second, at least 1.
     pub timescale: u32,
-    /// Media time of presentation time zero, in ticks (edit list).
+    pub edits: Edits,
+    /// Media time of presentation time zero, in ticks, as far as one number can say it.
     pub origin: i64,
-    /// Bytes of the length before each NAL unit.
-    pub length_size: u8,
     pub defaults: Defaults,
+    /// As the sample entry `entry` describes it.
     pub track: Track,
-    /// The body of `stbl`.
-    pub sample_table: Bytes,
-    /// The type of its sample entry.
-    pub entry: [u8; 4],
+    pub entry: usize,
+    /// All of its sample entries; `None`: one that is not understood.
+    pub entries: Vec<Option<Described>>,
+    /// The type of the first that is understood.
+    kind: [u8; 4],
+    /// Where its samples are, if the movie header says that of any.
+    pub table: Option<Table>,
 }
 
 impl MovieTrack {
     /// It turned out to be of no use.
-    pub fn omitted(&self, reason: String) -> OmittedTrack {
-        let codec = boxes::name(self.entry).trim_end().into();
-        OmittedTrack { number: self.id.into(), kind: Some(self.track.kind()), codec, reason }
+    pub fn omitted(&self, reason: impl Into<String>) -> OmittedTrack {
+        let codec = boxes::name(self.kind).trim_end().into();
+        OmittedTrack { number: self.id.into(), kind: Some(self.track.kind()), codec, reason: reason.into() }
+    }
+
+    /// The samples to come are described by another entry. `false`: it is not understood.
+    pub fn change(&mut self, entry: usize) -> bool {
+        let Some(Some(described)) = self.entries.get(entry) else { return false };
+        let old = std::mem::replace(&mut self.track, described.track.clone());
+        (self.track.language, self.track.name) = (old.language, old.name);
+        if let (Params::Audio(new), Params::Audio(old)) = (&mut self.track.params, old.params) {
+            new.delay = old.delay.max(new.delay);
+        }
+        self.entry = entry;
+        true
+    }
+
+    pub fn form(&self) -> Form {
+        self.entries.get(self.entry).and_then(Option::as_ref).map_or(Form::Plain, |described| described.form)
     }
 }
 
@@ -58,8 +80,8 @@ impl Movie {
             if index >= MAX_ENTRIES || tracks.len() > MAX_TRACKS {
                 return Err(malformed(format!("more than {MAX_TRACKS} tracks")));
             }
-            match track(moov, trak, timescale) {
-                Ok(track) => tracks.push(MovieTrack { defaults: mvex.map(|mvex| defaults(mvex, track.id)).unwrap_or_default(), ..track }),
+            match track(moov, trak, timescale, mvex, &mut omitted) {
+                Ok(track) => tracks.push(track),
                 Err(error) => omitted.push(described_by_name(trak, index, error)),
             }
         }
@@ -92,7 +114,12 @@ fn number(body: &[u8], at: usize) -> Option<u32> {
 fn defaults(mvex: BoxRef, id: u32) -> Defaults {
     let all = boxes(mvex.body).filter(|b| b.kind == *b"trex").filter_map(|trex| trex.decode::<Trex>().ok());
     let trex = all.filter(|trex| trex.track_id == id).last().unwrap_or_default();
-    Defaults { duration: trex.default_sample_duration, size: trex.default_sample_size, flags: trex.default_sample_flags }
+    Defaults {
+        duration: trex.default_sample_duration,
+        size: trex.default_sample_size,
+        flags: trex.default_sample_flags,
+        entry: trex.default_sample_description_index.saturating_sub(1) as usize,
+    }
 }
 
 /// Number of the track that a `trak` box describes.
@@ -101,7 +128,18 @@ pub(super) fn track_id(trak: BoxRef) -> Result<u32, Malformed> {
     Ok(tkhd.track_id)
 }
 
-fn track(moov: &Bytes, trak: BoxRef, movie_timescale: u32) -> Result<MovieTrack, Malformed> {
+/// So many sample entries of a track are read.
+const MAX_SAMPLE_ENTRIES: usize = 64;
+/// PCM is gathered to packets of a 25th of a second.
+const PCM_PACKETS: u32 = 25;
+
+fn track(
+    moov: &Bytes,
+    trak: BoxRef,
+    movie_timescale: u32,
+    mvex: Option<BoxRef>,
+    omitted: &mut Vec<OmittedTrack>,
+) -> Result<MovieTrack, Malformed> {
     let handler = Handler::of(trak);
     if handler.kind() == Some(None) {
         return Err(malformed(format!("{}, neither video nor audio", handler.means())));
@@ -109,41 +147,106 @@ fn track(moov: &Bytes, trak: BoxRef, movie_timescale: u32) -> Result<MovieTrack,
     let id = track_id(trak)?;
     let mdia = descend(trak.body, &[b"mdia"])?;
     let media = descend(mdia.body, &[b"mdhd"]).and_then(media_header)?;
-    let stbl = descend(mdia.body, &[b"minf", b"stbl"])?;
-    let entry = first_entry(trak).ok_or_else(|| malformed("there is no sample entry"))?;
-    let Described { mut track, length_size } = sample_entry(entry)?;
-    let origin = edit_origin(trak, media.timescale, movie_timescale)?;
-    if let crate::media::Params::Audio(audio) = &mut track.params
-        && origin > 0
-    {
-        audio.delay = Duration::from_micros(crate::media::Timestamp::from_ticks(origin, media.timescale).micros().max(0) as u64);
-    }
-    track.language = media.language;
-    track.name = handler.name;
-    let sample_table = moov.slice_ref(stbl.body);
-    Ok(MovieTrack {
+    let stbl = moov.slice_ref(descend(mdia.body, &[b"minf", b"stbl"])?.body);
+    let all: Vec<_> = sample_entries(trak).take(MAX_SAMPLE_ENTRIES).collect();
+    let mut read: Vec<_> = all.iter().map(|entry| sample_entry(*entry, handler.kind().flatten(), media.timescale)).collect();
+    let Some(usable) = read.iter().position(Result::is_ok) else {
+        return Err(read.into_iter().next().map_or_else(|| malformed("there is no sample entry"), |first| first.expect_err("none is")));
+    };
+    let defaults = mvex.map(|mvex| defaults(mvex, id)).unwrap_or_default();
+    let edits = Edits::of(trak, media.timescale, movie_timescale, mvex.is_some())?;
+    let Ok(first) = &read[usable] else { unreachable!("it is usable") };
+    let run = match first.form {
+        Form::Pcm { frame, .. } => Some(Run { frame, most: (media.timescale / PCM_PACKETS).max(1) }),
+        _ => None,
+    };
+    let mut track = MovieTrack {
         id,
         timescale: media.timescale,
-        origin,
-        length_size,
-        defaults: Defaults::default(),
-        track,
-        sample_table,
-        entry: entry.kind,
-    })
+        origin: edits.edits.origin(),
+        edits: edits.edits,
+        defaults,
+        track: Track { language: media.language, name: handler.name, ..first.track.clone() },
+        entry: usable,
+        kind: all[usable].kind,
+        table: table(&stbl, run, mvex.is_some())?,
+        entries: Vec::new(),
+    };
+    for (n, error) in read.iter_mut().enumerate().filter_map(|(n, read)| Some((n, read.as_ref().err()?))) {
+        let codec = boxes::name(all[n].kind).trim_end().into();
+        omitted.push(OmittedTrack { codec, ..track.omitted(format!("sample entry {}: {}", n + 1, error.what)) });
+    }
+    if edits.incomplete {
+        omitted.push(track.omitted("parts of its edit list go back in time, which a stream cannot"));
+    }
+    track.entries = read.into_iter().map(Result::ok).collect();
+    track.start();
+    Ok(track)
+}
+
+/// The sample tables. In a movie of fragments they may be empty, or not be there at all.
+fn table(stbl: &Bytes, run: Option<Run>, fragmented: bool) -> Result<Option<Table>, Malformed> {
+    match Table::new(stbl, run) {
+        Ok(table) => Ok(Some(table).filter(|table| table.left() > 0)),
+        Err(_) if fragmented => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+impl MovieTrack {
+    /// What is known before the first sample: its entry, and the sound that is there for decoders to start up.
+    fn start(&mut self) {
+        let first = self.table.as_ref().map_or(self.defaults.entry, Table::first_entry);
+        if first != self.entry {
+            self.change(first);
+        }
+        let Some(start) = self.edits.first_start() else { return };
+        if !matches!(self.track.params, Params::Audio(_)) || matches!(self.track.codec, Codec::Pcm(_)) {
+            return;
+        }
+        let begin = start.saturating_sub(self.lead_in());
+        let first = self.table.clone().and_then(|mut table| table.find(|sample| sample.time.saturating_add(sample.duration) > begin));
+        let lead = start.saturating_sub(first.map_or(0, |sample| sample.time)).max(0);
+        let lead = Timestamp::from_ticks(lead, self.timescale).micros();
+        if let Params::Audio(audio) = &mut self.track.params
+            && lead > 0
+        {
+            audio.delay = Duration::from_micros(lead as u64);
+        }
+    }
+
+    /// How much sound before an in-point is kept, in ticks: what an encoder put there for decoders to start up, or as much of the sound
+    /// itself as they need.
+    pub fn lead_in(&self) -> i64 {
+        /// More than any encoder's delay: that of HE-AAC is 120 ms.
+        const DELAY_MS: i64 = 200;
+        // A packet of AAC; the bit reservoir of MP3; what Opus says itself (RFC 7845, section 4.6).
+        let need = match self.track.codec {
+            Codec::Aac => 24,
+            Codec::Mp3 => 60,
+            Codec::Opus => 80,
+            _ => 0,
+        };
+        let ticks = |ms: i64| ms * i64::from(self.timescale) / 1000;
+        match self.edits.first_start() {
+            Some(start) if start <= ticks(DELAY_MS) => start,
+            _ => ticks(need),
+        }
+    }
 }
 
 /// What the container says of a track that is left out.
 fn described_by_name(trak: BoxRef, index: usize, error: Malformed) -> OmittedTrack {
-    let entry = first_entry(trak);
+    let entry = sample_entries(trak).next();
     let codec = entry.map(|entry| boxes::name(original_format(entry).unwrap_or(entry.kind))).unwrap_or_default();
     let number = track_id(trak).map_or(index as u64 + 1, u64::from);
     OmittedTrack { number, kind: Handler::of(trak).kind().flatten(), codec: codec.trim_end().into(), reason: error.what }
 }
 
-/// version, flags and entry_count come before the entries of `stsd`; only the first entry is used.
-fn first_entry(trak: BoxRef<'_>) -> Option<BoxRef<'_>> {
-    boxes(descend(trak.body, &[b"mdia", b"minf", b"stbl", b"stsd"]).ok()?.body.get(8..)?).next()
+/// version, flags and entry_count come before the entries of `stsd`.
+fn sample_entries(trak: BoxRef<'_>) -> impl Iterator<Item = BoxRef<'_>> {
+    let stsd = descend(trak.body, &[b"mdia", b"minf", b"stbl", b"stsd"]).ok();
+    boxes(stsd.and_then(|stsd| stsd.body.get(8..)).unwrap_or_default())
 }
 
 /// The codec of a sample entry whose samples are encrypted (ISO/IEC 14496-12, section 8.12).
@@ -215,58 +318,63 @@ fn media_header(mdhd: BoxRef) -> Result<MediaHeader, Malformed> {
     Ok(MediaHeader { timescale, language })
 }
 
-/// Media time of presentation time zero by the edit list: an empty edit first delays, the first other edit says where to begin.
-fn edit_origin(trak: BoxRef, timescale: u32, movie_timescale: u32) -> Result<i64, Malformed> {
-    let Some(elst) = child(trak.body, b"edts").and_then(|edts| child(edts.body, b"elst")) else { return Ok(0) };
-    let elst: Elst = elst.decode()?;
-    let mut delay = 0i128;
-    for entry in elst.entries {
-        match entry.media_time {
-            None => delay += i128::from(entry.segment_duration) * i128::from(timescale) / i128::from(movie_timescale),
-            Some(start) => {
-                let origin = i128::from(start) - delay;
-                return i64::try_from(origin).map_err(|_| malformed("edit list out of range"));
-            }
-        }
-    }
-    Ok(0)
+/// One sample entry, read.
+#[derive(Clone, Debug)]
+pub(super) struct Described {
+    pub track: Track,
+    pub form: Form,
 }
 
-struct Described {
-    track: Track,
-    length_size: u8,
+/// How samples are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Plain,
+    /// NAL units after lengths of so many bytes.
+    Lengths(u8),
+    /// `frame`: bytes of one sample of all channels.
+    Pcm {
+        stored: Stored,
+        frame: u32,
+    },
+}
+
+/// What is said of a codec that is not understood.
+pub(super) const NOT_READ: &str = "not a codec that is read here";
+
+/// The same of one that only its objectTypeIndication names.
+pub(super) fn object_type(number: u8) -> Malformed {
+    malformed(format!("{NOT_READ} (object type 0x{number:02X})"))
 }
 
 /// What a sample entry describes.
-fn sample_entry(entry: BoxRef) -> Result<Described, Malformed> {
-    let described = match &entry.kind {
-        b"avc1" | b"avc3" | b"hvc1" | b"hev1" | b"av01" | b"vp08" | b"vp09" | b"jpeg" | b"mjpa" => video(entry)?,
-        b"mp4a" | b"Opus" | b"fLaC" | b".mp3" | b"sowt" => audio(entry)?.map(|track| Described { track, length_size: 4 }),
-        b"encv" | b"enca" | b"encs" | b"drmi" | b"drms" => return Err(malformed("encrypted")),
-        _ => None,
-    };
-    described.ok_or_else(|| malformed("not a codec that is read here"))
+fn sample_entry(entry: BoxRef, kind: Option<Kind>, timescale: u32) -> Result<Described, Malformed> {
+    match &entry.kind {
+        b"encv" | b"enca" | b"encs" | b"drmi" | b"drms" => Err(malformed("encrypted")),
+        b"avc1" | b"avc3" | b"hvc1" | b"hev1" | b"av01" | b"vp08" | b"vp09" | b"jpeg" | b"mjpa" | b"mp4v" => video(entry),
+        _ if kind == Some(Kind::Video) => Err(malformed(NOT_READ)),
+        _ => sound::audio(entry, timescale),
+    }
 }
 
 /// VisualSampleEntry (section 12.1.3): 78 bytes, then boxes.
-fn video(entry: BoxRef) -> Result<Option<Described>, Malformed> {
+fn video(entry: BoxRef) -> Result<Described, Malformed> {
     let (head, children) = entry.body.split_at_checked(78).ok_or_else(|| malformed("sample entry is cut short"))?;
     let size = |at| u32::from(u16::from_be_bytes([head[at], head[at + 1]])).clamp(1, 16384);
     let config = |kind: &[u8; 4]| child(children, kind).map(|b| Bytes::copy_from_slice(b.body)).unwrap_or_default();
     let described = VideoParams::new(size(24), size(26));
     let plain = |codec| Track::video(codec, described.clone());
-    let mut length_size = 4;
+    let mut form = Form::Plain;
     let track = match &entry.kind {
         b"avc1" | b"avc3" => {
             let config = config(b"avcC");
             let record = h264::AvcC::parse(&config)?;
-            length_size = record.length_size;
+            form = Form::Lengths(record.length_size);
             // Parameter sets may all be in band (avc3), or unreadable to us yet fine to a decoder: the entry's own size then.
             h264::track(config.clone()).unwrap_or_else(|_| Track { config: h264::four_byte_lengths(config), ..plain(Codec::H264) })
         }
         b"hvc1" | b"hev1" => {
             let config = config(b"hvcC");
-            length_size = h265::HvcC::parse(&config)?.length_size;
+            form = Form::Lengths(h265::HvcC::parse(&config)?.length_size);
             h265::track(config.clone()).unwrap_or_else(|_| Track { config: h265::four_byte_lengths(config), ..plain(Codec::H265) })
         }
         b"av01" => {
@@ -276,55 +384,15 @@ fn video(entry: BoxRef) -> Result<Option<Described>, Malformed> {
         }
         b"vp08" => plain(Codec::Vp8),
         b"vp09" => plain(Codec::Vp9),
-        _ => plain(Codec::Jpeg),
-    };
-    Ok(Some(Described { track, length_size }))
-}
-
-/// AudioSampleEntry (section 12.2.3): 28 bytes, more in QuickTime's versions 1 and 2, then boxes.
-fn audio(entry: BoxRef) -> Result<Option<Track>, Malformed> {
-    let (head, rest) = entry.body.split_at_checked(28).ok_or_else(|| malformed("sample entry is cut short"))?;
-    let extra = match head[9] {
-        1 => 16,
-        2 => 36,
-        _ => 0,
-    };
-    let children = rest.get(extra..).unwrap_or_default();
-    let number = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
-    let params = AudioParams { rate: u32::from(number(24)).max(1), channels: number(16).clamp(1, 64), delay: Duration::ZERO };
-    let find = |kind: &[u8; 4]| child(children, kind).ok_or_else(|| malformed(format!("box {} is missing", boxes::name(*kind))));
-    Ok(match &entry.kind {
-        b"mp4a" => {
-            // QuickTime puts the boxes into a `wave`.
-            let inner = child(children, b"wave").map_or(children, |wave| wave.body);
-            let esds = child(children, b"esds").or_else(|| child(inner, b"esds")).ok_or_else(|| malformed("box esds is missing"))?;
-            let esds: Esds = esds.decode()?;
-            let decoder = esds.es_desc.dec_config;
-            match decoder.object_type_indication {
-                // 0x66 to 0x68 are the AAC profiles of MPEG-2.
-                AUDIO_ISO_14496_3 | 0x66..=0x68 => {
-                    let config = decoder.dec_specific.map(|d| Bytes::from(d.raw)).unwrap_or_default();
-                    Some(aac::track(config)?)
-                }
-                // 0x69 is MP3 at the low sample rates.
-                AUDIO_ISO_11172_3 | 0x69 => Some(Track::audio(Codec::Mp3, params)),
-                _ => None,
+        b"mp4v" => {
+            // 0x6C is JPEG (ISO/IEC 14496-1, table 5): ffmpeg and cameras write motion JPEG so.
+            let esds: Esds = child(children, b"esds").ok_or_else(|| malformed("box esds is missing"))?.decode()?;
+            match esds.es_desc.dec_config.object_type_indication {
+                0x6c => plain(Codec::Jpeg),
+                other => return Err(object_type(other)),
             }
         }
-        b"Opus" => Some(opus::track(opus_head(&find(b"dOps")?.decode()?).build())?),
-        // version and flags, then the metadata blocks.
-        b"fLaC" => Some(flac::track(flac::config(find(b"dfLa")?.body.get(4..).unwrap_or_default()))?),
-        b".mp3" => Some(Track::audio(Codec::Mp3, params)),
-        _ => (number(18) == 16).then(|| Track::audio(Codec::Pcm(SampleFormat::S16), params)),
-    })
-}
-
-fn opus_head(dops: &Dops) -> opus::OpusHead {
-    let mut head = opus::OpusHead::new(dops.output_channel_count, dops.pre_skip, dops.input_sample_rate);
-    head.gain = dops.output_gain;
-    if let Some(map) = &dops.channel_mapping {
-        head.mapping_family = map.family;
-        head.mapping = [&[map.stream_count, map.coupled_count], &map.channel_mapping[..]].concat().into();
-    }
-    head
+        _ => plain(Codec::Jpeg),
+    };
+    Ok(Described { track, form })
 }

@@ -130,6 +130,9 @@ impl Splitter {
                     self.forget(buf);
                 }
                 let size = bounded(MAX_HEADER_BOX)?;
+                if self.gathered + size > MAX_HEADER_BOX as usize {
+                    return Err(malformed(format!("{MAX_HEADER_BOX} bytes of boxes without media data")));
+                }
                 if (have as usize) < size {
                     return Ok(Taken::Need(size));
                 }

@@ -29,7 +29,8 @@ fn small() -> (Header, Vec<Packet>) {
     let video = Track { frame_duration: Some(Duration::from_millis(40)), ..header.tracks[0].clone() };
     let params = AudioParams { rate: 48_000, channels: 2, delay: Duration::from_micros(6500) };
     let opus = Track { config: crate::codec::opus::OpusHead::new(2, 312, 48_000).build(), ..Track::audio(Codec::Opus, params) };
-    let packet = |track, pts, key, data: &'static [u8]| Packet { track, pts: Timestamp(pts), key, data: Bytes::from_static(data) };
+    let packet =
+        |track, pts, key, data: &'static [u8]| Packet { track, pts: Timestamp(pts), key, data: Bytes::from_static(data), hidden: false };
     let packets = vec![
         packet(0, 0, true, b"\0\0\0\x02\x65\x01"),
         packet(1, -6500, true, b"\xf8one"),

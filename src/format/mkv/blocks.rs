@@ -1,5 +1,6 @@
 //! Blocks: their header, lacing, and the encodings that can be undone (RFC 9559, sections 10 and 5.1.4.1.31).
 
+use super::writer::INVISIBLE;
 use crate::format::ebml;
 use bytes::{Buf, Bytes};
 
@@ -11,6 +12,8 @@ pub struct BlockHeader {
     pub relative: i16,
     /// Only a SimpleBlock says so.
     pub key: bool,
+    /// To be decoded and not shown.
+    pub invisible: bool,
     pub lacing: Lacing,
     /// Bytes of this header.
     pub len: usize,
@@ -39,7 +42,8 @@ impl BlockHeader {
             2 => Lacing::FixedSize,
             _ => Lacing::Ebml,
         };
-        Some(BlockHeader { track, relative: i16::from_be_bytes([high, low]), key: flags & 0x80 != 0, lacing, len: len + 3 })
+        let (key, invisible) = (flags & 0x80 != 0, flags & INVISIBLE != 0);
+        Some(BlockHeader { track, relative: i16::from_be_bytes([high, low]), key, invisible, lacing, len: len + 3 })
     }
 }
 
@@ -138,7 +142,7 @@ mod tests {
     #[test]
     fn headers() {
         let header = BlockHeader::parse(b"\x81\xff\xff\x80data").unwrap();
-        assert_eq!(header, BlockHeader { track: 1, relative: -1, key: true, lacing: Lacing::None, len: 4 });
+        assert_eq!(header, BlockHeader { track: 1, relative: -1, key: true, invisible: false, lacing: Lacing::None, len: 4 });
         assert_eq!(BlockHeader::parse(b"\x40\x81\x00\x01\x06").unwrap().track, 129);
         assert_eq!(BlockHeader::parse(b"\x81\xff\xff"), None);
         assert_eq!(BlockHeader::parse(b"\x00\xff\xff\0\0\0\0\0\0\0\0\0"), None);

@@ -245,7 +245,14 @@ impl Demuxer {
             let Some(header) = BlockHeader::parse(&buf[head.len..head.len + known]) else { return self.damaged(self.at, "no block") };
             if header.lacing == Lacing::None {
                 self.take(buf, head.len + header.len);
-                let block = Block { track: header.track, relative: header.relative, key: header.key, lacing: Lacing::None, duration: None };
+                let block = Block {
+                    track: header.track,
+                    relative: header.relative,
+                    key: header.key,
+                    invisible: header.invisible,
+                    lacing: Lacing::None,
+                    duration: None,
+                };
                 self.state = State::Frame { end, block, len: size - header.len };
                 return Ok(Next::Go);
             }
@@ -306,7 +313,8 @@ impl Demuxer {
             return;
         };
         let (key, duration) = group.unwrap_or((header.key, None));
-        let block = Block { track: header.track, relative: header.relative, key, lacing: header.lacing, duration };
+        let block =
+            Block { track: header.track, relative: header.relative, key, invisible: header.invisible, lacing: header.lacing, duration };
         self.frames(at, block, data.split_off(header.len));
     }
 
@@ -336,7 +344,7 @@ impl Demuxer {
             };
             let key = block.key || entry.track.codec.intra_only();
             let next = if count == 1 { pts } else { pts.saturating_add(entry.duration(&data).or(each).unwrap_or_default()) };
-            self.packet(Held { track: block.track, pts, key, data });
+            self.packet(Held { track: block.track, pts, key, data, hidden: block.invisible });
             pts = next;
         }
     }
@@ -345,8 +353,8 @@ impl Demuxer {
         if self.segment.phase == Phase::Holding {
             self.hold(packet);
         } else if let Some(index) = self.segment.index(packet.track) {
-            let Held { pts, key, data, .. } = packet;
-            self.ready.push_back(Event::Packet(Packet { track: index, pts, key, data }));
+            let Held { pts, key, data, hidden, .. } = packet;
+            self.ready.push_back(Event::Packet(Packet { track: index, pts, key, data, hidden }));
         }
     }
 
@@ -412,9 +420,9 @@ impl Demuxer {
         let tracks: Vec<Track> = segment.entries.iter().map(|e| e.track.clone()).collect();
         self.ready.push_back(Event::Header(Header { tracks: tracks.into(), time_zero: segment.time_zero.or(segment.date) }));
         segment.held_bytes = 0;
-        for Held { track, pts, key, data } in std::mem::take(&mut segment.held) {
+        for Held { track, pts, key, data, hidden } in std::mem::take(&mut segment.held) {
             let Some(track) = self.segment.index(track) else { continue };
-            self.ready.push_back(Event::Packet(Packet { track, pts, key, data }));
+            self.ready.push_back(Event::Packet(Packet { track, pts, key, data, hidden }));
         }
     }
 
@@ -565,7 +573,7 @@ mod tests {
     }
 
     fn packet(track: usize, micros: i64, data: &'static [u8]) -> Event {
-        Event::Packet(Packet { track, pts: Timestamp(micros), key: true, data: Bytes::from_static(data) })
+        Event::Packet(Packet { track, pts: Timestamp(micros), key: true, data: Bytes::from_static(data), hidden: false })
     }
 
     fn two_segments() -> Vec<Event> {

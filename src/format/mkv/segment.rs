@@ -51,6 +51,7 @@ pub struct Held {
     pub pts: Timestamp,
     pub key: bool,
     pub data: Bytes,
+    pub hidden: bool,
 }
 
 /// One block, as far as it concerns its frames.
@@ -59,6 +60,7 @@ pub struct Block {
     pub track: u64,
     pub relative: i16,
     pub key: bool,
+    pub invisible: bool,
     pub lacing: Lacing,
     /// Of all frames together.
     pub duration: Option<Duration>,
@@ -136,17 +138,18 @@ impl Segment {
         (self.entries.iter().map(Entry::max_len).max().unwrap_or(0) + EXTRA) as u64
     }
 
-    /// Presentation time of a block's first frame; `None` for a track that is not declared, or before the Cluster's Timestamp.
+    /// Presentation time of a block's first frame; `None` for a track that is not declared, before the Cluster's Timestamp, and for a
+    /// time out of range.
     pub fn pts(&self, block: &Block) -> Option<Timestamp> {
         let entry = self.entry(block.track)?;
-        Some(self.time(self.cluster_time?, block.relative) + -entry.delay)
+        Some(self.time(self.cluster_time?, block.relative)? + -entry.delay)
     }
 
-    /// Stored time in microseconds, rounded to the nearest (section 11.2). Far beyond any stream it stops, so that times can be
-    /// added without overflow.
-    pub fn time(&self, cluster: u64, relative: i16) -> Timestamp {
-        const END: i128 = 1 << 60;
+    /// Stored time in microseconds, rounded to the nearest (section 11.2); `None` where it is far beyond any stream, so that times can
+    /// be added without overflow.
+    pub fn time(&self, cluster: u64, relative: i16) -> Option<Timestamp> {
+        const END: i64 = 1 << 60;
         let nanos = (i128::from(cluster) + i128::from(relative)) * i128::from(self.scale);
-        Timestamp(((nanos + 500).div_euclid(1000)).clamp(-END, END) as i64)
+        i64::try_from((nanos + 500).div_euclid(1000)).ok().filter(|micros| micros.abs() < END).map(Timestamp)
     }
 }

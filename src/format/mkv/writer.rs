@@ -184,6 +184,9 @@ pub fn stored_time(track: &Track, pts: Timestamp) -> Timestamp {
     track.as_audio().map_or(pts, |audio| pts.saturating_add(audio.delay))
 }
 
+/// Of the flags of a block.
+pub(super) const INVISIBLE: u8 = 0x08;
+
 /// All that stands before a frame's bytes in its Cluster.
 #[derive(Clone, Copy, Debug)]
 pub struct ClusterPrefix {
@@ -229,6 +232,13 @@ pub fn cluster_prefix(track: usize, stored: Timestamp, key: bool, len: usize) ->
 }
 
 impl ClusterPrefix {
+    /// The same of a frame that is to be decoded and not shown (section 10.2, the invisible bit).
+    #[must_use]
+    pub fn invisible(mut self) -> ClusterPrefix {
+        self.bytes[self.len - 1] |= INVISIBLE;
+        self
+    }
+
     fn put(&mut self, bytes: &[u8]) {
         self.bytes[self.len..self.len + bytes.len()].copy_from_slice(bytes);
         self.len += bytes.len();
@@ -282,6 +292,13 @@ mod tests {
         let prefix = cluster_prefix(1, Timestamp(100_000), false, 2000);
         assert_eq!(prefix.len(), 18);
         assert_eq!(&*prefix, b"\x1F\x43\xB6\x75\x47\xdc\xE7\x83\x01\x86\xA0\xA3\x47\xD4\x82\x00\x00\x00");
+    }
+
+    #[test]
+    fn the_invisible_bit() {
+        let flags = |prefix: &ClusterPrefix| prefix.last().copied();
+        assert_eq!(flags(&cluster_prefix(0, Timestamp(7), true, 10).invisible()), Some(0x88));
+        assert_eq!(flags(&cluster_prefix(0, Timestamp(7), false, 10).invisible()), Some(0x08));
     }
 
     #[test]

@@ -20,6 +20,7 @@ export function isInit(buffer) {
  * @property {Uint8Array | null} config  the payload of the box that sets up a decoder
  * @property {number} rate          of sound, in Hz
  * @property {number} channels
+ * @property {number} start         media time, in seconds, that is shown at time zero (edit list)
  * @property {[number, number, number]} defaults  duration, size and flags of a sample (trex)
  */
 
@@ -38,9 +39,12 @@ export function chunkTime(chunk, tracks) {
   return guarded(() => readChunkTime(new DataView(chunk), tracks));
 }
 
+/** A picture that lasts less than this is decoded and not shown: an edit cut it away, and those after it are predicted from it. */
+const HIDDEN_S = 0.001;
+
 /**
  * The frames of a chunk.
- * @returns {{track: number, time: number, duration: number, key: boolean, data: Uint8Array}[]} presentation times and durations in seconds; what is
+ * @returns {{track: number, time: number, duration: number, key: boolean, hidden: boolean, data: Uint8Array}[]} presentation times and durations in seconds; what is
  *   damaged is left out
  */
 export function frames(chunk, tracks) {
@@ -58,12 +62,21 @@ function readTracks(view, found) {
     if (!tkhd || !mdhd) continue;
     // Both boxes begin with version and flags, then two times of 4 or (version 1) 8 bytes.
     const wide = at => (view.getUint8(at) === 1 ? 20 : 12);
-    found.set(view.getUint32(tkhd[0] + wide(tkhd[0])), { scale: view.getUint32(mdhd[0] + wide(mdhd[0])), ...readEntry(view, mdia), defaults: [0, 0, 0] });
+    const scale = view.getUint32(mdhd[0] + wide(mdhd[0]));
+    const start = readEdit(view, find(view, find(view, trak, 'edts'), 'elst')) / scale;
+    found.set(view.getUint32(tkhd[0] + wide(tkhd[0])), { scale, start, ...readEntry(view, mdia), defaults: [0, 0, 0] });
   }
   for (const [at] of children(view, find(view, moov, 'mvex'), 'trex')) {
     const track = found.get(view.getUint32(at + 4));
     if (track) track.defaults = [12, 16, 20].map(field => view.getUint32(at + field));
   }
+}
+
+/** Where the first edit begins, in ticks: after version, flags, count and a duration (section 8.6.6). */
+function readEdit(view, elst) {
+  if (!elst || view.getUint32(elst[0] + 4) === 0) return 0;
+  const start = view.getUint8(elst[0]) === 1 ? Number(view.getBigInt64(elst[0] + 16)) : view.getInt32(elst[0] + 12);
+  return Math.max(0, start);
 }
 
 /** The first sample entry of a track, and its decoder's configuration. */
@@ -123,7 +136,8 @@ function readRuns(view, moof, traf, tracks, found) {
       const offset = flags & 0x800 ? next() | 0 : 0;
       const data = bytes(view, at, at + size);
       // sample_is_non_sync_sample (section 8.8.3.1)
-      found.push({ track: id, time: (decode + offset) / track.scale, duration: duration / track.scale, key: !(kind & 0x10000), data });
+      const hidden = track.kind === 'vide' && duration / track.scale < HIDDEN_S;
+      found.push({ track: id, time: (decode + offset) / track.scale, duration: duration / track.scale, key: !(kind & 0x10000), hidden, data });
       decode += duration;
       at += size;
     }

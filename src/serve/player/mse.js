@@ -1,7 +1,7 @@
 import { COMPOSITOR_MS, CaptureTimes, Median, wallNow } from './clock.js';
 import { LiveEdge } from './controller.js';
 import { Signals } from './sight.js';
-import { chunkTime, isInit, tracks } from './bmff.js';
+import { chunkTime, frames, isInit, tracks } from './bmff.js';
 import { AUDIO_CODECS, VIDEO_CODECS, cure, isSound, isVideo, notPlayed } from './codecs.js';
 import { Link, isSoon } from './link.js';
 
@@ -48,6 +48,11 @@ export class MseTransport {
   #buffer = null;
   #queue = [];
   #queued = 0;
+  /** A picture to show came; pictures that are not to be shown wait for one. */
+  #began = false;
+  #hidden = false;
+  /** Nothing before this time is shown. */
+  #floor = -Infinity;
   #tracks = new Map();
   #captures = new CaptureTimes();
   #spacing = new Median(9);
@@ -195,11 +200,28 @@ export class MseTransport {
 
   #data(data) {
     if (isInit(data)) this.#tracks = tracks(data);
-    else this.#learn(chunkTime(data, this.#tracks));
+    else if (!this.#isHidden(data)) this.#learn(chunkTime(data, this.#tracks));
     this.#queue.push(data);
     this.#queued += data.byteLength;
     if (this.#queued > MAX_QUEUED) this.#fail('the browser takes no more data');
     else this.#append();
+  }
+
+  /**
+   * Whether a chunk is before the first picture to show, decoded and not shown. It waits for that picture, and playing begins there: what an
+   * edit cut away is never seen. Between other pictures it lasts too short a time for that.
+   */
+  #isHidden(data) {
+    if (this.#began) return false;
+    const pictures = frames(data, this.#tracks).filter(frame => this.#tracks.get(frame.track)?.kind === 'vide');
+    const shown = pictures.find(frame => !frame.hidden);
+    this.#began = Boolean(shown);
+    if (shown && this.#hidden) {
+      this.#floor = shown.time - this.#tracks.get(shown.track).start;
+      this.#video.currentTime = this.#floor + 0.001;
+    }
+    this.#hidden = !shown && pictures.length > 0;
+    return this.#hidden;
   }
 
   /** Capture time and spacing of the chunks; those of the video track, as only it has capture times. */
@@ -214,7 +236,7 @@ export class MseTransport {
   }
 
   #append() {
-    if (!this.#buffer || this.#buffer.updating || this.#queue.length === 0) return;
+    if (!this.#buffer || this.#buffer.updating || this.#queue.length === 0 || this.#hidden) return;
     this.#follow(this.edge.append(performance.now(), this.#view()));
     try {
       this.#buffer.appendBuffer(this.#queue.length === 1 ? this.#queue[0] : joined(this.#queue, this.#queued));
@@ -234,7 +256,7 @@ export class MseTransport {
 
   #view() {
     const { currentTime, playbackRate, paused, seeking, buffered } = this.#video;
-    const ranges = Array.from({ length: buffered.length }, (_, i) => [buffered.start(i), buffered.end(i)]);
+    const ranges = Array.from({ length: buffered.length }, (_, i) => [Math.min(Math.max(buffered.start(i), this.#floor), buffered.end(i)), buffered.end(i)]);
     return { time: currentTime, rate: playbackRate, paused, seeking, ranges };
   }
 

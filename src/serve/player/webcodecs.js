@@ -56,6 +56,8 @@ export class CodecsTransport {
   #video = null;
   #sets = null;
   #decoder = null;
+  /** Times of pictures that are in the decoder and not to be shown. */
+  #hidden = new Set();
   /** Deltas are of no use until a key picture comes. */
   #needsKey = true;
   /** The page is hidden: nothing is decoded. */
@@ -188,8 +190,9 @@ export class CodecsTransport {
 
   #data(data) {
     if (isInit(data)) return this.#open(tracks(data));
-    this.#learn(chunkTime(data, this.#tracks));
-    for (const frame of frames(data, this.#tracks)) {
+    const found = frames(data, this.#tracks);
+    if (found.some(frame => !frame.hidden)) this.#learn(chunkTime(data, this.#tracks));
+    for (const frame of found) {
       if (frame.track === this.#video) this.#picture(frame);
       else if (!this.#muted) this.#sound?.feed(frame);
     }
@@ -232,7 +235,9 @@ export class CodecsTransport {
     const data = this.#sets ? toAnnexB(frame, this.#sets) : frame.data;
     try {
       this.#fedAt ??= performance.now();
-      this.#decoder?.decode(new EncodedVideoChunk({ type: frame.key ? 'key' : 'delta', timestamp: Math.round(frame.time * 1e6), data }));
+      const timestamp = Math.round(frame.time * 1e6);
+      if (frame.hidden) this.#hidden.add(timestamp);
+      this.#decoder?.decode(new EncodedVideoChunk({ type: frame.key ? 'key' : 'delta', timestamp, data }));
     } catch (error) {
       this.#broken(error);
     }
@@ -259,6 +264,7 @@ export class CodecsTransport {
 
   #close() {
     this.#fedAt = null;
+    this.#hidden.clear();
     if (this.#decoder && this.#decoder.state !== 'closed') this.#decoder.close();
     this.#decoder = null;
     this.#needsKey = true;
@@ -277,6 +283,7 @@ export class CodecsTransport {
     const now = performance.now();
     this.#fedAt = null;
     const media = picture.timestamp / 1e6;
+    if (this.#hidden.delete(picture.timestamp)) return picture.close();
     const stale = media <= this.#floor.media && now < this.#floor.until;
     const hurry = this.#decoder.decodeQueueSize > 1 && now - this.#painted.at < CATCH_UP_MS;
     if (!stale && !hurry) {

@@ -180,7 +180,7 @@ impl Recorder {
         let pts = self.last.map_or(pts, |last| pts.max(last + 1));
         self.last = Some(pts);
         self.counts.packets += 1;
-        let packet = Event::Packet(Packet { track: 0, pts, key: true, data: period.data });
+        let packet = Event::Packet(Packet { track: 0, pts, key: true, data: period.data, hidden: false });
         let State::Live(device) = &self.state else { return packet };
         let track = device.track();
         if self.track.as_ref() == Some(&track) {

@@ -94,7 +94,7 @@ impl Pattern {
         let pts = self.options.rate.time_of(self.frame);
         let data = self.picture.draw(Moment { number: self.frame, pts, wall: self.time_zero.at(pts) });
         self.frame += 1;
-        Packet { track: VIDEO, pts, key: true, data }
+        Packet { track: VIDEO, pts, key: true, data, hidden: false }
     }
 }
 
@@ -112,7 +112,7 @@ impl Iterator for Pattern {
             Some(tone) if sound < picture && sound.micros() < end => {
                 let (pts, data) = tone.packet(self.packet);
                 self.packet += 1;
-                Some(Event::Packet(Packet { track: AUDIO, pts, key: true, data }))
+                Some(Event::Packet(Packet { track: AUDIO, pts, key: true, data, hidden: false }))
             }
             _ if picture.micros() < end => Some(Event::Packet(self.picture())),
             _ => None,

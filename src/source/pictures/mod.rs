@@ -131,7 +131,7 @@ impl Roll {
 
     /// The picture's packet, or first the header that it needs.
     fn put(&mut self, picture: &Picture, pts: Timestamp) -> Event {
-        let packet = Packet { track: 0, pts, key: true, data: picture.data.clone() };
+        let packet = Packet { track: 0, pts, key: true, data: picture.data.clone(), hidden: false };
         if self.track.as_ref().is_some_and(|track| fits(track, picture)) {
             return Event::Packet(packet);
         }

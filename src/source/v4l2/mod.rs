@@ -311,7 +311,7 @@ impl Camera {
         let pts = self.last.map_or(pts, |last| pts.max(last + 1));
         self.last = Some(pts);
         self.counts.frames += 1;
-        self.ready.push_back(Event::Packet(Packet { track: 0, pts, key, data }));
+        self.ready.push_back(Event::Packet(Packet { track: 0, pts, key, data, hidden: false }));
     }
 
     fn raw(&self) -> Option<(PixelFormat, &Track)> {

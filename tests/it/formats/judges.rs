@@ -116,8 +116,9 @@ fn opus_comes_out_at_its_presentation_time() {
     let file = folder.join("opus.mkv");
     let head = h5live::codec::opus::OpusHead::new(2, 312, 48_000);
     let track = h5live::codec::opus::track(head.build()).unwrap();
-    let packet =
-        |n: i64| Event::Packet(Packet { track: 0, pts: Timestamp(20_000 * n - 6500), key: true, data: vec![0xfc, 0xff, 0xfe].into() });
+    let packet = |n: i64| {
+        Event::Packet(Packet { track: 0, pts: Timestamp(20_000 * n - 6500), key: true, data: vec![0xfc, 0xff, 0xfe].into(), hidden: false })
+    };
     let events: Vec<_> =
         std::iter::once(Event::Header(Header { tracks: [track].into(), time_zero: None })).chain((0..5).map(packet)).collect();
     std::fs::write(&file, written(&events).concat()).unwrap();
@@ -162,7 +163,8 @@ fn nobody_holds_a_coded_frame_back() {
 fn sound_of_low_rate_starts_at_once() {
     let mut track = Track::audio(Codec::Pcm(SampleFormat::U8), AudioParams { rate: 8000, channels: 1, delay: Duration::ZERO });
     track.frame_duration = Some(Duration::from_millis(10));
-    let packet = |n: i64| Event::Packet(Packet { track: 0, pts: Timestamp(10_000 * n), key: true, data: vec![n as u8; 80].into() });
+    let packet =
+        |n: i64| Event::Packet(Packet { track: 0, pts: Timestamp(10_000 * n), key: true, data: vec![n as u8; 80].into(), hidden: false });
     let events: Vec<_> =
         std::iter::once(Event::Header(Header { tracks: [track].into(), time_zero: None })).chain((0..6).map(packet)).collect();
     passes_on_at_once(&format!("{FFMPEG} -c copy -flush_packets 1 -f u8 -"), &events, |p| p.data.len());

@@ -70,7 +70,7 @@ fn noise(format: PixelFormat, width: u32, height: u32, frames: i64) -> Vec<Event
     };
     let mut picture = |n| {
         let data: Vec<u8> = (0..format.picture_size(width, height)).map(|_| byte()).collect();
-        Event::Packet(Packet { track: 0, pts: Timestamp(n * 40_000), key: true, data: data.into() })
+        Event::Packet(Packet { track: 0, pts: Timestamp(n * 40_000), key: true, data: data.into(), hidden: false })
     };
     let pictures: Vec<_> = (0..frames).map(&mut picture).collect();
     [vec![Event::Header(header)], pictures].concat()

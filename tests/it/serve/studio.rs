@@ -63,7 +63,7 @@ impl Studio {
     }
 
     fn chunk(&mut self, track: usize, time: i64, key: bool, data: Vec<u8>) -> Vec<u8> {
-        let packet = Packet { track, pts: Timestamp(self.origin + time), key, data: Bytes::from(data) };
+        let packet = Packet { track, pts: Timestamp(self.origin + time), key, data: Bytes::from(data), hidden: false };
         let chunk = self.muxer.push(packet).unwrap().expect("a chunk for every frame");
         [&chunk.head[..], &chunk.data.concat()].concat()
     }
