@@ -31,7 +31,12 @@ const MANUAL: cli::Manual = cli::Manual {
             "OUTPUT",
             "An initialization segment, then chunks of one track each: the wall-clock time of capture (before video), the \
              movie fragment header with its exact decode time, and the frames, byte for byte as they came in. Video has \
-             H.264, H.265 or AV1; sound has AAC, Opus, FLAC or MP3. What browsers do not play from MP4 is refused with advice.\n\n\
+             H.264, H.265 or AV1; sound has AAC, Opus, FLAC or MP3. A track that browsers do not play from MP4 is left out, and named in a warning; if none \
+             is left, that is an error with advice.\n\n\
+             A file given with --output keeps what is in it until there is something to write. It may be played while it grows.\n\n\
+             Pictures that an edit list cut away, and without which those after the cut cannot be decoded, are part of the stream: each lasts one \
+             tick, right before the first that is shown. The player of h5serve(1) does not show them; another may, for a moment. Who wants \
+             them gone encodes the clip anew.\n\n\
              When the resolution changes, the stream goes on: the new parameter sets are put before the first picture that \
              needs them. When the tracks themselves change, another initialization segment follows.",
         ),

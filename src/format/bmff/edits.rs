@@ -117,7 +117,7 @@ impl Edits {
         let after = self.segments.partition_point(|s| s.start <= media);
         let first = after.checked_sub(1).map_or(0, |last| self.segments.partition_point(|s| s.start < self.segments[last].start));
         if let Some(segment) =
-            self.segments[first..after].iter().find(|s| media.saturating_add(self.rounding) < s.end || s.rate == 0 && media < s.end)
+            self.segments[first..after].iter().find(|s| media.saturating_add(self.rounding) < s.end || (s.rate == 0 && media < s.end))
         {
             return Some(self.time(segment.presentation(media)));
         }

@@ -178,7 +178,8 @@ impl Splitter {
 
     fn init(&mut self, moov: &Bytes, head: usize) -> Result<Init, Malformed> {
         let mut movie = Movie::parse(&moov.slice(head..))?;
-        if !movie.fragmented {
+        // Samples in the movie header belong to no fragment: who wants them reads packets.
+        if !movie.fragmented || movie.tracks.iter().any(|track| track.table.is_some()) {
             return Err(malformed("an ordinary MP4 file, not fragmented: put h5mux before this program"));
         }
         let tracks = movie.tracks.iter().map(|t| InitTrack { id: t.id, timescale: t.timescale, track: t.track.clone() }).collect();

@@ -35,6 +35,12 @@ test('time of a chunk and its capture time', () => {
   assert.equal(chunkTime(buffer(moof(2, 0, 1)), scales), null);
 });
 
+test('the edit list, in both versions of its box', () => {
+  const edited = (id, version, start) => box('trak', full('tkhd', 0, zeros(8), u32(id), zeros(60)), box('edts', full('elst', version, u32(1), ...start, u32(0x10000))), box('mdia', full('mdhd', 0, zeros(8), u32(1000), zeros(8))));
+  const found = tracks(init(edited(1, 0, [u32(0), u32(80)]), edited(2, 1, [u64(0), u64(2500)]), edited(3, 0, [u32(0), u32(0xffffffff)])));
+  assert.deepEqual([...found.values()].map(track => track.start), [0.08, 2.5, 0]);
+});
+
 test('damaged chunks say nothing and break nothing', () => {
   const scales = new Map([[1, { scale: 1000, defaults: [0, 0, 0] }]]);
   const good = new Uint8Array(buffer(prft(1, 1, 1), moof(1, 1, 5000)));
@@ -61,8 +67,8 @@ const MOVIE = () => init(
 
 test('what a decoder wants to know of a track', () => {
   const found = tracks(MOVIE());
-  assert.deepEqual(found.get(1), { scale: 1000, kind: 'vide', config: Uint8Array.of(1, 2, 3), rate: 0, channels: 0, defaults: [40, 0, 0x10000] });
-  assert.deepEqual(found.get(2), { scale: 48000, kind: 'soun', config: Uint8Array.of(0, 2), rate: 48000, channels: 2, defaults: [960, 3, 0] });
+  assert.deepEqual(found.get(1), { scale: 1000, start: 0, kind: 'vide', config: Uint8Array.of(1, 2, 3), rate: 0, channels: 0, defaults: [40, 0, 0x10000] });
+  assert.deepEqual(found.get(2), { scale: 48000, start: 0, kind: 'soun', config: Uint8Array.of(0, 2), rate: 48000, channels: 2, defaults: [960, 3, 0] });
 });
 
 /** A fragment whose data follows at once; offsets are from the start of the moof. */
@@ -81,8 +87,8 @@ test('the frames of a chunk: own fields, defaults, and offsets below zero', () =
     flagged('trun', 1, 0xf01, u32(2), u32(at), ...[[40, 2, 0x2000000, 80], [20, 3, 0x10000, -40]].flatMap(sample => sample.map(v => u32(v >>> 0)))),
   ])(5);
   assert.deepEqual(listed(frames(chunk, found)), [
-    { track: 1, time: 5.08, duration: 0.04, key: true, data: [0, 1] },
-    { track: 1, time: 5, duration: 0.02, key: false, data: [2, 3, 4] },
+    { track: 1, time: 5.08, duration: 0.04, key: true, hidden: false, data: [0, 1] },
+    { track: 1, time: 5, duration: 0.02, key: false, hidden: false, data: [2, 3, 4] },
   ]);
 });
 
@@ -93,9 +99,9 @@ test('two tracks in one fragment, first-sample-flags, sizes from the tfhd', () =
     at => [flagged('tfhd', 0, 0x20002, u32(2), u32(1)), full('tfdt', 0, u32(48000)), flagged('trun', 0, 1, u32(1), u32(at + 4))],
   )(7);
   assert.deepEqual(listed(frames(chunk, found)), [
-    { track: 1, time: 0.04, duration: 0.04, key: true, data: [0, 1] },
-    { track: 1, time: 0.08, duration: 0.04, key: false, data: [2, 3] },
-    { track: 2, time: 1, duration: 0.02, key: true, data: [4, 5, 6] },
+    { track: 1, time: 0.04, duration: 0.04, key: true, hidden: false, data: [0, 1] },
+    { track: 1, time: 0.08, duration: 0.04, key: false, hidden: false, data: [2, 3] },
+    { track: 2, time: 1, duration: 0.02, key: true, hidden: false, data: [4, 5, 6] },
   ]);
 });
 
@@ -106,4 +112,10 @@ test('a chunk that was cut off gives what is whole', () => {
   for (let cut = 0; cut < whole.length; cut++) assert.ok(frames(whole.slice(0, cut).buffer, found).length < 2);
   const greedy = fragment(() => [flagged('tfhd', 0, 0x20000, u32(1)), full('tfdt', 0, u32(0)), flagged('trun', 0, 0, u32(0xffffffff))])(4);
   assert.ok(frames(greedy, found).length <= 100_000);
+});
+
+test('a picture that lasts next to nothing is not to be shown, sound is', () => {
+  const found = tracks(MOVIE());
+  const chunk = fragment(at => [flagged('tfhd', 0, 0x20000, u32(1)), full('tfdt', 1, u64(0)), flagged('trun', 1, 0x301, u32(2), u32(at), ...[[0, 2], [40, 3]].flat().map(u32))])(5);
+  assert.deepEqual(frames(chunk, found).map(frame => frame.hidden), [true, false]);
 });
