@@ -496,7 +496,7 @@ fn foreign_fragments_are_read_and_cut() {
 fn the_next_writer_never_goes_back_in_time() {
     let track = codec::opus::track(codec::opus::OpusHead::new(2, 312, 48_000).build()).unwrap();
     let header = |zero| Header { tracks: [track.clone()].into(), time_zero: Some(WallTime(zero)) };
-    let packet = |n: i64| Packet { track: 0, pts: Timestamp(n * 20_000), key: true, data: vec![0xfc, 0xff, 0xfe].into() };
+    let packet = |n: i64| Packet { track: 0, pts: Timestamp(n * 20_000), key: true, data: vec![0xfc, 0xff, 0xfe].into(), hidden: false };
     let zero = 1_700_000_000_000_000;
     for (next, expected) in [(zero + 5_000_000, 5_000_000), (zero + 20_000, 20_000), (zero - 3_600_000_000, 40_000)] {
         let mut muxer = Muxer::new(&header(zero), MuxOptions { fragment: Fragment::Frame, prft: true }).unwrap();
