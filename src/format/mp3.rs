@@ -78,7 +78,7 @@ impl Demuxer {
         let data = self.take(buf, len);
         let Some(stream) = &mut self.stream else { return Ok(Next::Go) };
         let pts = stream.times.time(header.samples, now);
-        Ok(Next::Give(Event::Packet(Packet { track: 0, pts, key: true, data })))
+        Ok(Next::Give(Event::Packet(Packet { track: 0, pts, key: true, data, hidden: false })))
     }
 
     fn start(&mut self, header: &FrameHeader) -> Event {

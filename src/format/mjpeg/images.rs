@@ -106,7 +106,7 @@ impl Images {
             self.ready.push_back(self.header(size));
         }
         let pts = self.times.time(self.count, now);
-        self.ready.push_back(Event::Packet(Packet { track: 0, pts, key: true, data }));
+        self.ready.push_back(Event::Packet(Packet { track: 0, pts, key: true, data, hidden: false }));
         self.last = size;
         self.count += 1;
     }

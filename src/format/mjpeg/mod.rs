@@ -233,7 +233,7 @@ mod tests {
         let video = header.tracks[0].as_video().unwrap();
         assert_eq!((header.tracks[0].codec, video.width, video.height), (Codec::Jpeg, 32, 16));
         let time = |event: &Event| match event {
-            Event::Packet(Packet { track: 0, pts, key: true, data }) if data == IMAGE => pts.micros(),
+            Event::Packet(Packet { track: 0, pts, key: true, data, hidden: false }) if data == IMAGE => pts.micros(),
             other => panic!("{other:?}"),
         };
         (all[1..].iter().map(time).collect(), damage)

@@ -291,7 +291,7 @@ impl Demuxer {
             content.learn(&data);
         }
         let key = frame.key || content.track.codec.intra_only();
-        let packet = Packet { track: 0, pts: Timestamp(stream.base.micros(frame.pts)), key, data };
+        let packet = Packet { track: 0, pts: Timestamp(stream.base.micros(frame.pts)), key, data, hidden: false };
         match &self.tracks {
             Some(tracks) => {
                 if let Some(track) = tracks[index] {
