@@ -17,7 +17,7 @@ pub struct AudioSpecificConfig {
     pub object_type: u8,
     /// Rate of what the decoder core gives, in Hz; with SBR the output has twice this.
     pub rate: u32,
-    /// Output channels; 0 where a program_config_element says it.
+    /// Output channels; 0 where a program config element would say it, and none is there.
     pub channels: u16,
     /// Samples in an access unit at `rate`: 1024, or 960.
     pub frame_length: u32,
@@ -36,6 +36,11 @@ impl AudioSpecificConfig {
     /// The configuration in its shortest form: object type, rate, channels, frame length.
     pub fn build(&self) -> Bytes {
         let mut bits = BitWriter::default();
+        self.put(&mut bits);
+        bits.bytes()
+    }
+
+    fn put(&self, bits: &mut BitWriter) {
         bits.put(u32::from(self.object_type.min(30)), 5);
         match RATES.iter().position(|r| *r == self.rate) {
             Some(index) => bits.put(index as u32, 4),
@@ -48,6 +53,13 @@ impl AudioSpecificConfig {
         bits.put(u32::from(channels), 4);
         bits.put(u32::from(self.frame_length == 960), 1);
         bits.put(0, 2);
+    }
+
+    /// The configuration for channels that a program config element describes (channelConfiguration 0).
+    pub fn build_with(&self, program: &ProgramConfig) -> Bytes {
+        let mut bits = BitWriter::default();
+        AudioSpecificConfig { channels: 0, ..*self }.put(&mut bits);
+        program.put(&mut bits);
         bits.bytes()
     }
 
@@ -74,7 +86,82 @@ fn parse(config: &[u8]) -> Option<AudioSpecificConfig> {
         self::object_type(&mut r)?;
     }
     let short_frame = r.flag().unwrap_or(false);
+    let described = if channels == 0 { described_channels(&mut r) } else { None };
+    let channels = described.unwrap_or(channels);
     Some(AudioSpecificConfig { object_type, rate, channels, frame_length: if short_frame { 960 } else { 1024 } })
+}
+
+/// The channels of the program config element in a GASpecificConfig (section 4.4.1), whose first flag was read.
+fn described_channels(r: &mut BitReader) -> Option<u16> {
+    const CORE_CODER_DELAY: usize = 14;
+    if r.flag()? {
+        r.skip(CORE_CODER_DELAY)?;
+    }
+    r.skip(1)?;
+    ProgramConfig::read(r).map(|program| program.channels)
+}
+
+/// A program_config_element (section 4.4.1.1): which channels there are, where no channelConfiguration fits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgramConfig {
+    /// Output channels.
+    pub channels: u16,
+    /// The element up to its byte_alignment(), a bit each: what follows is aligned to where it stands.
+    bits: Vec<bool>,
+    comment: Vec<u8>,
+}
+
+impl ProgramConfig {
+    /// The one that a raw_data_block (section 4.4.2.1) begins with. ADTS with channel configuration 0 has it in its first frame, and
+    /// again now and then.
+    pub fn of_block(block: &[u8]) -> Option<ProgramConfig> {
+        const ID_PCE: u32 = 5;
+        let mut r = BitReader::new(block);
+        if r.bits(3)? != ID_PCE {
+            return None;
+        }
+        ProgramConfig::read(&mut r)
+    }
+
+    /// The element at a position that is counted from where bytes are aligned.
+    fn read(r: &mut BitReader) -> Option<ProgramConfig> {
+        let mut bits = Vec::new();
+        let mut take = |n: u32| {
+            let value = r.bits(n)?;
+            bits.extend((0..n).rev().map(|bit| value >> bit & 1 == 1));
+            Some(value)
+        };
+        // element_instance_tag, object_type, sampling_frequency_index.
+        take(10)?;
+        let counts = [take(4)?, take(4)?, take(4)?];
+        let (effects, data, coupling) = (take(2)?, take(3)?, take(4)?);
+        for mixdown in [4, 4, 3] {
+            if take(1)? == 1 {
+                take(mixdown)?;
+            }
+        }
+        let mut channels = effects as u16;
+        for _ in 0..counts.iter().sum() {
+            let pair = take(1)?;
+            channels += 1 + pair as u16;
+            take(4)?;
+        }
+        take(4 * effects)?;
+        take(4 * data)?;
+        for _ in 0..coupling {
+            take(5)?;
+        }
+        r.align();
+        let comment = (0..r.bits(8)?).map(|_| r.bits(8).map(|b| b as u8)).collect::<Option<_>>()?;
+        (1..=64).contains(&channels).then_some(ProgramConfig { channels, bits, comment })
+    }
+
+    fn put(&self, out: &mut BitWriter) {
+        self.bits.iter().for_each(|bit| out.put(u32::from(*bit), 1));
+        out.align();
+        out.put(self.comment.len() as u32, 8);
+        self.comment.iter().for_each(|byte| out.put(u32::from(*byte), 8));
+    }
 }
 
 fn object_type(r: &mut BitReader) -> Option<u8> {
@@ -175,6 +262,10 @@ impl BitWriter {
             *last |= ((value >> n & 1) as u8) << (7 - self.used % 8);
             self.used += 1;
         }
+    }
+
+    fn align(&mut self) {
+        self.used = self.used.next_multiple_of(8);
     }
 
     fn bytes(self) -> Bytes {

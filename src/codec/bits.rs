@@ -33,6 +33,11 @@ impl<'a> BitReader<'a> {
         Some(())
     }
 
+    /// On to the next byte, unless one begins here.
+    pub fn align(&mut self) {
+        self.at = self.at.next_multiple_of(8);
+    }
+
     /// Unsigned Exp-Golomb code, `ue(v)` (H.264, section 9.1); codes beyond 32 bits are refused.
     pub fn ue(&mut self) -> Option<u32> {
         let mut zeros = 0;

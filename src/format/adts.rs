@@ -4,7 +4,7 @@ use super::Step;
 use super::automaton::{Automaton, Next};
 use super::tags::{self, Tag};
 use super::timing::{SampleTimes, Timing};
-use crate::codec::aac::{self, AdtsHeader, AudioSpecificConfig};
+use crate::codec::aac::{self, AdtsHeader, AudioSpecificConfig, ProgramConfig};
 use crate::media::{Event, Header, Malformed, Packet, Timestamp};
 use bytes::{Bytes, BytesMut};
 
@@ -55,11 +55,16 @@ impl Demuxer {
             self.state = State::Lost { since: self.at };
             return Ok(Next::Go);
         };
-        if self.stream.as_ref().is_none_or(|stream| stream.config != header.config) {
-            return self.start(header.config).map(Next::Give).map_err(|e| e.at(self.at));
+        let begins = self.stream.as_ref().is_none_or(|stream| stream.config != header.config);
+        let described = header.config.channels == 0;
+        if begins && !described {
+            return self.start(header.config, header.config.build()).map(Next::Give).map_err(|e| e.at(self.at));
         }
         if buf.len() < header.frame_len {
             return Ok(Next::Need(header.frame_len));
+        }
+        if begins {
+            return self.described(buf, header);
         }
         let data = self.take(buf, header.frame_len).slice(header.header_len..);
         let Some(stream) = &mut self.stream else { return Ok(Next::Go) };
@@ -67,8 +72,21 @@ impl Demuxer {
         Ok(Next::Give(Event::Packet(Packet { track: 0, pts, key: true, data, hidden: false })))
     }
 
-    fn start(&mut self, config: AudioSpecificConfig) -> Result<Event, Malformed> {
-        let track = aac::track(config.build())?;
+    /// At the first frame of channel configuration 0: its program config element goes into the track's configuration.
+    fn described(&mut self, buf: &mut BytesMut, header: AdtsHeader) -> Result<Next, Malformed> {
+        match ProgramConfig::of_block(&buf[header.header_len..header.frame_len]) {
+            Some(program) => self.start(header.config, header.config.build_with(&program)).map(Next::Give).map_err(|e| e.at(self.at)),
+            None => {
+                // Nobody can tell what its channels are. A later frame has the element again.
+                self.damage += 1;
+                self.take(buf, header.frame_len);
+                Ok(Next::Go)
+            }
+        }
+    }
+
+    fn start(&mut self, config: AudioSpecificConfig, bytes: Bytes) -> Result<Event, Malformed> {
+        let track = aac::track(bytes)?;
         let times = match self.stream.take() {
             // The same clock goes on where only the channels changed.
             Some(old) if old.config.rate == config.rate => old.times,
