@@ -9,6 +9,7 @@ use h5live::pipe::{Backlog, InputFormat, Reader, ReaderOptions, Writer, stdio};
 use h5live::source::mp4;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -194,6 +195,9 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
+    if matches!((args.video, args.audio), (Some(Video::None), Some(Audio::None))) {
+        return Err(cli::usage("--video none --audio none leaves nothing"));
+    }
     let (name, input) = open_input(args.input.as_deref(), &cx.stop)?;
     let writer = Writer::new(stdio::Stdout::open()?);
     let clock = Arc::new(SystemClock::default());
@@ -214,7 +218,9 @@ fn open_input(path: Option<&Path>, stop: &cli::Stop) -> anyhow::Result<(String, 
         None => ("stdin".into(), stdio::Stdin::open(Some(stop))?),
         Some(path) => {
             let name = path.display().to_string();
-            let file = File::open(path).map_err(|error| no_source(error).context(name.clone()))?;
+            // A FIFO that nobody writes to yet is waited for when it is read, not here.
+            let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+            let file = file.map_err(|error| no_source(error).context(name.clone()))?;
             (name, stdio::Stdin::over(file, Some(stop))?)
         }
     };
@@ -283,15 +289,17 @@ impl Encoder {
         let (ahead, events) = crossbeam_channel::bounded(0);
         let reading = std::thread::Builder::new().name("read".into()).spawn(move || {
             let outcome = read(&mut reader, |event| Ok(ahead.send(event)?));
-            (outcome, reader.damage())
+            (outcome, reader.damage(), reader.bytes())
         })?;
         if let Err(error) = self.pump(|| Ok(events.recv().ok()), |_| 0) {
             _ = self.finish(0);
             return Err(error);
         }
-        let (outcome, damage) = reading.join().expect("the reading thread does not panic");
+        let (outcome, damage, bytes) = reading.join().expect("the reading thread does not panic");
         // What came in before an error is whole and goes out all the same.
-        outcome.and(self.finish(damage))
+        let (cx, name) = (self.cx.clone(), self.name.clone());
+        outcome.and(self.finish(damage))?;
+        judge(&cx, &name, bytes)
     }
 
     /// Reads in a thread of its own: while a picture is encoded, newer ones take the place of older ones.
@@ -300,12 +308,14 @@ impl Encoder {
         let reading = std::thread::Builder::new().name("read".into()).spawn(move || {
             let outcome = read(&mut reader, |event| ours.send(event).context("the encoder does not keep up with its input"));
             ours.close();
-            (outcome, reader.damage())
+            (outcome, reader.damage(), reader.bytes())
         })?;
         self.pump(|| Ok(backlog.take()), |_| backlog.dropped())?;
-        let (outcome, damage) = reading.join().expect("the reading thread does not panic");
+        let (outcome, damage, bytes) = reading.join().expect("the reading thread does not panic");
         // What came in before an error is whole and goes out all the same.
-        outcome.and(self.finish(damage))
+        let (cx, name) = (self.cx.clone(), self.name.clone());
+        outcome.and(self.finish(damage))?;
+        judge(&cx, &name, bytes)
     }
 
     fn pump(&mut self, mut next: impl FnMut() -> anyhow::Result<Option<Event>>, dropped: impl Fn(&Event) -> u64) -> anyhow::Result<()> {
@@ -333,6 +343,11 @@ impl Encoder {
         self.cx.stats.damaged.add(damage);
         self.stage.finish().map_err(|error| explain(error, &self.name))
     }
+}
+
+/// Whether something came out of the input.
+fn judge(cx: &cli::Context, input: &str, bytes: u64) -> anyhow::Result<()> {
+    if cx.stop.requested() { Ok(()) } else { cx.judge(input, bytes, None) }
 }
 
 fn read(reader: &mut Reader, mut take: impl FnMut(Event) -> anyhow::Result<()>) -> anyhow::Result<()> {

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use h5live::cli;
 use h5live::format::Timing;
-use h5live::media::{Clock, Event, Header, Kind, NoSource, Packet, Rate, SystemClock, WallTime, ZeroWatch};
+use h5live::media::{Clock, Event, Header, KeyframeWatch, Kind, NO_KEYFRAME, NoSource, Packet, Rate, SystemClock, WallTime, ZeroWatch};
 use h5live::mux::{Chunk, Fragment, MuxOptions, Muxer, Outlet};
 use h5live::pipe::{Bursts, InputFormat, Reader, ReaderOptions, Said, stdio};
 use h5live::source::mp4;
@@ -14,6 +14,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
 const MANUAL: cli::Manual = cli::Manual {
     examples: &[
@@ -30,7 +31,7 @@ const MANUAL: cli::Manual = cli::Manual {
         (
             "OUTPUT",
             "An initialization segment, then chunks of one track each: the wall-clock time of capture (before video), the \
-             movie fragment header with its exact decode time, and the frames, byte for byte as they came in. Video has \
+             movie fragment header with its exact decode time, and the frames, byte for byte as they came in (but see KEYFRAMES). Video has \
              H.264, H.265 or AV1; sound has AAC, Opus, FLAC or MP3. A track that browsers do not play from MP4 is left out, and named in a warning; if none \
              is left, that is an error with advice.\n\n\
              A file given with --output keeps what is in it until there is something to write. It may be played while it grows.\n\n\
@@ -39,6 +40,15 @@ const MANUAL: cli::Manual = cli::Manual {
              them gone encodes the clip anew.\n\n\
              When the resolution changes, the stream goes on: the new parameter sets are put before the first picture that \
              needs them. When the tracks themselves change, another initialization segment follows.",
+        ),
+        (
+            "KEYFRAMES",
+            "A player starts at a keyframe: an IDR picture of H.264, an IRAP picture of H.265. An H.264 encoder with intra refresh sends \
+             recovery points in place of IDR pictures. Where no IDR picture has come for two seconds, a recovery point counts as a keyframe; \
+             its SEI message is made to say recovery_frame_cnt 0, since Chromium starts at no other. The picture is whole after as many \
+             frames as the encoder said. H.265 with intra refresh cannot be started by browsers: it needs IDR or CRA pictures.\n\n\
+             When frames have come for three seconds and none was a keyframe, a warning says so once, and /healthz of --control as long \
+             as it is so. Set the encoder's keyframe interval to 1 s.",
         ),
         (
             "TIME",
@@ -121,12 +131,26 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
         outlet = outlet.stored();
     }
     let watch = Watch { name: name.clone(), clock: SystemClock::default(), bursts: Bursts::default(), main: 0 };
-    let (stats, said) = (cx.stats.clone(), Said::default());
-    let mut stage = Stage { name, options, muxer: None, clock, zero: None, stored, watch, outlet, out_name, stats, said };
+    let mut stage = Stage {
+        name: name.clone(),
+        options,
+        muxer: None,
+        clock,
+        zero: None,
+        stored,
+        watch,
+        outlet,
+        out_name,
+        stats: cx.stats.clone(),
+        said: Said::default(),
+        keyframes: KeyframeWatch::default(),
+        said_no_keyframe: false,
+    };
     let outcome = stage.pump(&mut reader, &cx);
     // What came in before an error is whole and goes out all the same.
     let finished = stage.finish();
-    outcome.and(finished)
+    outcome.and(finished)?;
+    if cx.stop.requested() { Ok(()) } else { cx.judge(&name, reader.bytes(), None) }
 }
 
 struct Opened {
@@ -272,6 +296,8 @@ struct Stage {
     stats: Arc<cli::Stats>,
     /// Of tracks that are left out here.
     said: Said,
+    keyframes: KeyframeWatch,
+    said_no_keyframe: bool,
 }
 
 /// Looks out for an input that holds frames back.
@@ -373,7 +399,28 @@ impl Stage {
         chunks.into_iter().try_for_each(|chunk| self.send(chunk))
     }
 
+    /// Says once, and in /healthz as long as it is so, that nobody can start in the stream.
+    fn watch_keyframes(&mut self, chunk: &Chunk) {
+        if chunk.kind != Kind::Video || self.keyframes.found() {
+            return;
+        }
+        let now = Instant::now();
+        self.keyframes.frame(chunk.key, now);
+        if self.keyframes.found() {
+            self.stats.set_trouble(None);
+        } else if self.keyframes.is_overdue(now) && !self.said_no_keyframe {
+            self.say_no_keyframe();
+        }
+    }
+
+    fn say_no_keyframe(&mut self) {
+        self.said_no_keyframe = true;
+        self.stats.set_trouble(Some(NO_KEYFRAME));
+        tracing::warn!("{}: {NO_KEYFRAME}", self.name);
+    }
+
     fn send(&mut self, chunk: Chunk) -> anyhow::Result<()> {
+        self.watch_keyframes(&chunk);
         if self.outlet.send(&chunk).with_context(|| self.out_name.clone())? {
             chunk.data.iter().for_each(|frame| self.stats.output.count(chunk.kind, frame.len()));
         } else {
@@ -384,6 +431,9 @@ impl Stage {
 
     fn finish(mut self) -> anyhow::Result<()> {
         self.flush()?;
+        if self.keyframes.lacks() && !self.said_no_keyframe {
+            self.say_no_keyframe();
+        }
         self.outlet.finish().with_context(|| self.out_name)
     }
 }

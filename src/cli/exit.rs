@@ -6,7 +6,7 @@
 //! | 1 | failure |
 //! | 2 | usage: the arguments make no sense, or stdin or stdout is a terminal ([`Terminal`]) |
 //! | 3 | there is no such device or source ([`NoSource`]) |
-//! | 4 | the input is not understood ([`Malformed`], [`Unsupported`]) |
+//! | 4 | the input is not understood ([`Malformed`], [`Unsupported`]), or nothing of it could be shown ([`shown`]) |
 //!
 //! The kind of an error is found anywhere in its chain of causes. An error that wraps another must therefore give it out
 //! as its `source()` (thiserror: `#[source]` or `#[from]`; not `transparent`, which hides it).
@@ -28,7 +28,11 @@ pub const TABLE: [(u8, &str); 5] = [
     (FAILURE, "Failure; the last line on stderr says what failed."),
     (USAGE, "The arguments make no sense, or stdin or stdout is a terminal."),
     (NO_SOURCE, "There is no such device, file or source."),
-    (NOT_UNDERSTOOD, "The input is not understood; the last line on stderr gives the byte position where it is known."),
+    (
+        NOT_UNDERSTOOD,
+        "The input is not understood, or nothing of it could be shown; the last line on stderr says why, with the byte position where it \
+         is known.",
+    ),
 ];
 
 /// An error in the arguments that clap cannot see; exit code 2.
@@ -39,6 +43,49 @@ pub fn usage(what: impl Into<String>) -> anyhow::Error {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Usage(String);
+
+/// What became of an input, at its end.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Outcome<'a> {
+    /// The input's name.
+    pub input: &'a str,
+    /// Bytes, or whatever tells that there was some.
+    pub read: u64,
+    /// Frames that were found in it.
+    pub frames: u64,
+    /// Frames that went on.
+    pub shown: u64,
+    pub damaged: u64,
+    pub dropped: u64,
+    /// What the program knows of the reason.
+    pub why: Option<&'a str>,
+}
+
+/// The rule of all programs: who got input and showed nothing of it does not end as if all were well. An empty input is an end like
+/// any other, since the program before this one has said why.
+///
+/// # Errors
+/// Exit code 4, and why nothing was shown.
+pub fn shown(outcome: &Outcome) -> anyhow::Result<()> {
+    let Outcome { input, read, frames, shown, damaged, dropped, why } = *outcome;
+    if read == 0 || shown > 0 {
+        return Ok(());
+    }
+    let found = match frames {
+        0 => format!("{input}: nothing to show: there is no frame in it"),
+        1 => format!("{input}: nothing to show of 1 frame"),
+        n => format!("{input}: nothing to show of {n} frames"),
+    };
+    let mut reasons: Vec<String> = why.map(String::from).into_iter().collect();
+    reasons.extend((damaged > 0).then(|| format!("{damaged} damaged")));
+    reasons.extend((dropped > 0).then(|| format!("{dropped} dropped, as the next program was too slow")));
+    let text = if reasons.is_empty() { found } else { format!("{found}: {}", reasons.join(", ")) };
+    Err(anyhow::Error::new(NothingShown(text)))
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct NothingShown(String);
 
 /// Prints the error, if there is one, as one line, and gives the exit code.
 pub(super) fn report(program: &str, outcome: anyhow::Result<()>) -> ExitCode {
@@ -71,7 +118,7 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     match cause {
         c if c.is::<Usage>() || c.is::<Terminal>() => Some(USAGE),
         c if c.is::<NoSource>() => Some(NO_SOURCE),
-        c if c.is::<Malformed>() || c.is::<Unsupported>() => Some(NOT_UNDERSTOOD),
+        c if c.is::<Malformed>() || c.is::<Unsupported>() || c.is::<NothingShown>() => Some(NOT_UNDERSTOOD),
         _ => None,
     }
 }
@@ -123,6 +170,22 @@ mod tests {
         assert_eq!(one_line(&error), "h5: cannot listen: in use");
         assert_eq!(one_line(&anyhow!("in use").context("in use")), "in use");
         assert_eq!(one_line(&anyhow!("use").context("in use")), "in use: use");
+    }
+
+    #[test]
+    fn nothing_shown_is_never_silent() {
+        let all = Outcome { input: "stdin", read: 100, frames: 5, shown: 5, ..Outcome::default() };
+        assert!(shown(&all).is_ok() && shown(&Outcome { read: 0, shown: 0, ..all }).is_ok());
+        let text = |outcome: &Outcome| {
+            let error = shown(outcome).unwrap_err();
+            assert_eq!(code(&error), NOT_UNDERSTOOD);
+            one_line(&error)
+        };
+        assert_eq!(text(&Outcome { shown: 0, frames: 0, ..all }), "stdin: nothing to show: there is no frame in it");
+        assert_eq!(
+            text(&Outcome { shown: 0, damaged: 4, why: Some("no keyframe"), ..all }),
+            "stdin: nothing to show of 5 frames: no keyframe, 4 damaged"
+        );
     }
 
     #[test]

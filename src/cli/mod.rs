@@ -91,6 +91,25 @@ pub struct Context {
     pub control: Control,
 }
 
+impl Context {
+    /// The end of an input of so many bytes: whether something of it was shown, by what was counted. See [`exit::shown`].
+    ///
+    /// # Errors
+    /// Exit code 4, and why nothing was shown.
+    pub fn judge(&self, input: &str, read: u64, why: Option<&str>) -> anyhow::Result<()> {
+        let Stats { input: frames, output, damaged, dropped, .. } = &*self.stats;
+        exit::shown(&exit::Outcome {
+            input,
+            read,
+            frames: frames.frames(),
+            shown: output.frames(),
+            damaged: damaged.get(),
+            dropped: dropped.get(),
+            why,
+        })
+    }
+}
+
 /// Runs a program: parses the arguments, sets up log, signals, status line and control endpoint, calls `run` and turns
 /// its result into an exit code (see [`exit`]).
 pub fn main<A>(manual: &'static Manual, run: fn(A, Context) -> anyhow::Result<()>) -> ExitCode

@@ -118,6 +118,7 @@ pub struct Stats {
     shown: Mutex<Vec<(&'static str, Value)>>,
     meter: Mutex<Meter>,
     health: Mutex<Option<HealthCheck>>,
+    trouble: Mutex<Option<&'static str>>,
     details: Mutex<Vec<(&'static str, Detail)>>,
 }
 
@@ -184,6 +185,7 @@ impl Stats {
             shown: Mutex::default(),
             meter: Mutex::new(Meter::new(Instant::now())),
             health: Mutex::default(),
+            trouble: Mutex::default(),
             details: Mutex::default(),
         };
         stats.register_flow("input", "read", &stats.input);
@@ -234,6 +236,11 @@ impl Stats {
         *lock(&self.health) = Some(Box::new(check));
     }
 
+    /// What is wrong although frames flow; /healthz says it until it is taken back.
+    pub fn set_trouble(&self, what: Option<&'static str>) {
+        *lock(&self.trouble) = what;
+    }
+
     /// How long a time without a frame is still healthy: for sources of less than a frame in five seconds.
     pub fn set_stall_limit(&self, limit: Duration) {
         lock(&self.meter).stall_limit = limit;
@@ -244,6 +251,9 @@ impl Stats {
     /// # Errors
     /// The reason, for people.
     pub fn health(&self) -> Result<(), String> {
+        if let Some(trouble) = *lock(&self.trouble) {
+            return Err(trouble.into());
+        }
         match &*lock(&self.health) {
             Some(check) => check(),
             None => lock(&self.meter).health(Instant::now()),

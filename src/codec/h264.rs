@@ -262,16 +262,22 @@ pub fn is_keyframe(au: &[u8]) -> bool {
 fn is_recovery_point(sei: &[u8]) -> bool {
     const RECOVERY_POINT: usize = 6;
     let data = nal::rbsp(sei, 1);
-    let mut rest = &data[..];
-    while rest.len() > 2 {
-        let Some((kind, size)) = sei_number(&mut rest).zip(sei_number(&mut rest)) else { return false };
-        let Some((payload, after)) = rest.split_at_checked(size) else { return false };
-        if kind == RECOVERY_POINT {
-            return payload.first().is_some_and(|b| b & 0x80 != 0);
+    let found = sei_messages(&data).find(|(kind, _)| *kind == RECOVERY_POINT);
+    found.is_some_and(|(_, payload)| payload.first().is_some_and(|b| b & 0x80 != 0))
+}
+
+/// payload_type and payload of each message in the RBSP of an SEI NAL unit, as far as it is sound.
+pub(super) fn sei_messages(rbsp: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    let mut rest = rbsp;
+    std::iter::from_fn(move || {
+        if rest.len() <= 2 {
+            return None;
         }
+        let (kind, size) = sei_number(&mut rest).zip(sei_number(&mut rest))?;
+        let (payload, after) = rest.split_at_checked(size)?;
         rest = after;
-    }
-    false
+        Some((kind, payload))
+    })
 }
 
 /// A number as a run of 255s and a last byte.

@@ -15,8 +15,9 @@ pub mod mp3;
 pub mod nal;
 pub mod opus;
 pub mod order;
+pub mod start;
 
-pub use decode::{DecodeTimes, reorder_depth};
+pub use decode::{DecodeTimes, FrameTime, reorder_depth};
 
 use crate::media::{Codec, Track};
 use std::time::Duration;

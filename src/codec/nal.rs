@@ -112,6 +112,22 @@ pub(super) fn rbsp(unit: &[u8], header: usize) -> Vec<u8> {
     out
 }
 
+/// A NAL unit of this payload, with emulation prevention bytes.
+pub(super) fn escaped(header: u8, rbsp: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(rbsp.len() + 8);
+    out.push(header);
+    let mut zeros = 0;
+    for &byte in rbsp {
+        if zeros >= 2 && byte <= 3 {
+            out.push(3);
+            zeros = 0;
+        }
+        zeros = if byte == 0 { zeros + 1 } else { 0 };
+        out.push(byte);
+    }
+    out
+}
+
 /// Position of the first `00 00 01` at or after `from`.
 fn start_code(data: &[u8], from: usize) -> Option<usize> {
     let mut at = from + 2;

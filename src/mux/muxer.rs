@@ -241,7 +241,8 @@ impl Muxer {
     /// # Errors
     /// A packet of a track that was not declared, or of 4 GiB.
     pub fn push(&mut self, packet: Packet) -> Result<Option<Chunk>, Malformed> {
-        let bad = |what: &str| Malformed::new("packet", what).track(packet.track as u64 + 1);
+        let number = packet.track as u64 + 1;
+        let bad = |what: &str| Malformed::new("packet", what).track(number);
         let Some(place) = *self.places.get(packet.track).ok_or_else(|| bad("its track is not declared"))? else { return Ok(None) };
         self.rejoin(packet.pts.0);
         if packet.hidden {
@@ -250,6 +251,7 @@ impl Muxer {
         }
         let pts = packet.pts.0.saturating_add(self.offset);
         let output = self.tracks.get_mut(place).ok_or_else(|| bad("its track is not declared"))?;
+        let packet = if output.track.codec == Codec::H264 { marked(packet) } else { packet };
         let is_main = place == self.main;
         let kind = output.track.kind();
         let sets = output.sets.clone().filter(|_| packet.key && !brings_sets(output.track.codec, &packet.data));
@@ -323,6 +325,11 @@ impl Carried {
     }
 }
 
+/// A start in H.264 says that it is one.
+fn marked(packet: Packet) -> Packet {
+    if packet.key { Packet { data: codec::start::marked(packet.data), ..packet } } else { packet }
+}
+
 fn main_track(header: &Header) -> usize {
     header.tracks.iter().position(|t| t.kind() == Kind::Video).unwrap_or(0)
 }
@@ -365,11 +372,11 @@ impl Output {
         match &mut self.times {
             Times::Video { decode, duration } => {
                 let before = decode.last();
-                let dts = decode.next(pts);
-                let distance = before.filter(|_| !packet.hidden).map(|before| dts.saturating_sub(before));
+                let time = decode.next(pts);
+                let distance = before.filter(|_| !packet.hidden).map(|before| time.decode.saturating_sub(before));
                 let duration = duration.next(distance);
                 let duration = if packet.hidden { HIDDEN } else { u32::try_from(duration).unwrap_or(u32::MAX) };
-                Frame { decode_time: from_zero(dts), presentation_time: from_zero(pts), duration, key: packet.key }
+                Frame { decode_time: from_zero(time.decode), presentation_time: from_zero(time.presentation), duration, key: packet.key }
             }
             Times::Audio(times) => {
                 let samples = codec::packet_samples(&self.track, &packet.data).unwrap_or_else(|| {

@@ -17,6 +17,7 @@ mod reader;
 mod sniff;
 pub mod stdio;
 mod writer;
+mod zero;
 
 pub use backlog::Backlog;
 pub use bursts::{Bursts, Finding};

@@ -2,9 +2,14 @@
 
 use super::feed::Feed;
 use super::sniff::{self, Sniffed};
+use super::zero::FromZero;
 use super::{Error, InputFormat};
+use crate::codec::{self, start::Starts};
 use crate::format::{Demuxer, Step, Timing, adts, annexb, bmff, mjpeg, mkv, mp3, nut, tags, wav, y4m};
-use crate::media::{Clock, Event, Header, Malformed, OmittedTrack, Timestamp, WallTime, ZeroWatch, omitted_line};
+use crate::media::{
+    Clock, Codec, Event, Header, Malformed, OmittedTrack, Packet, TimeWatch, Timestamp, Track, WallTime, ZeroWatch, omitted_line,
+    step_back_line,
+};
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +43,12 @@ pub struct Reader {
     zero: Option<ZeroWatch>,
     /// To be given out first.
     held: Option<Event>,
+    from_zero: FromZero,
+    /// For each track of H.264.
+    starts: Vec<Option<Starts>>,
+    times: TimeWatch,
+    /// How far, in microseconds, each track's times may go back by reordering.
+    slack: Vec<i64>,
 }
 
 /// Which tracks were said to be left out, so that an input which is read again says it no more.
@@ -92,6 +103,10 @@ impl Reader {
             said: Said::default(),
             zero: None,
             held: None,
+            from_zero: FromZero::default(),
+            starts: Vec::new(),
+            times: TimeWatch::default(),
+            slack: Vec::new(),
         }
     }
 
@@ -138,10 +153,11 @@ impl Reader {
         let State::Reading(format, demuxer) = &mut self.state else { return Ok(None) };
         let format = *format;
         let step = demuxer.next(&mut self.feed.buf, self.feed.eof, now);
-        self.damage = demuxer.damage();
+        let damage = demuxer.damage();
         if matches!(step, Ok(Step::Event(Event::Header(_)) | Step::End) | Err(_)) {
             self.said.omitted(&self.options.name, demuxer.omitted());
         }
+        self.watch_damage(damage);
         match step {
             Ok(Step::Event(event)) => return Ok(Some(self.finished(event, format))),
             Ok(Step::Need(n)) if !self.feed.eof => self.want = Some(Want::Bytes(n.max(self.feed.buf.len() + 1))),
@@ -250,13 +266,23 @@ impl Reader {
 
     fn finished(&mut self, event: Event, format: InputFormat) -> Event {
         match event {
-            Event::Header(Header { tracks, time_zero: None }) if !format.has_times() => {
+            Event::Header(header) => {
+                self.from_zero.header(&header);
+                self.starts = header.tracks.iter().map(|t| (t.codec == Codec::H264).then(Starts::default)).collect();
+                self.slack = header.tracks.iter().map(reordering).collect();
+                if header.time_zero.is_some() || format.has_times() {
+                    return Event::Header(header);
+                }
                 self.zero = self.zero.take().or_else(|| self.start.map(|start| ZeroWatch::new(start.wall, &*self.options.clock)));
-                Event::Header(Header { tracks, time_zero: self.zero.as_ref().map(ZeroWatch::zero) })
+                Event::Header(Header { time_zero: self.zero.as_ref().map(ZeroWatch::zero), ..header })
             }
-            Event::Header(_) | Event::TimeZero(_) => event,
-            Event::Packet(ref packet) => {
+            Event::TimeZero(_) => event,
+            Event::Packet(packet) => {
                 self.feed.lend(&packet.data);
+                self.watch_time(&packet);
+                let starts = self.starts.get_mut(packet.track).and_then(Option::as_mut);
+                let key = starts.map_or(packet.key, |starts| starts.is_start(&packet));
+                let event = Event::Packet(Packet { pts: self.from_zero.time(&packet), key, ..packet });
                 match self.zero.as_mut().and_then(|zero| zero.moved(&*self.options.clock)) {
                     Some(zero) => {
                         self.held = Some(event);
@@ -268,9 +294,37 @@ impl Reader {
         }
     }
 
+    /// Says once that times go back.
+    fn watch_time(&mut self, packet: &Packet) {
+        let Some(&slack) = self.slack.get(packet.track) else { return };
+        let track = u32::try_from(packet.track).unwrap_or(u32::MAX);
+        if let Some(back) = self.times.step_back(track, packet.pts.micros(), slack) {
+            tracing::warn!("{}", step_back_line(&self.options.name, back));
+        }
+    }
+
+    /// Says once that something was damaged; how much, is counted.
+    fn watch_damage(&mut self, damage: u64) {
+        if self.damage == 0 && damage > 0 && !self.feed.eof {
+            let at = self.feed.bytes - self.feed.buf.len() as u64;
+            tracing::warn!("{}: near byte {at}: damaged data is passed over", self.options.name);
+        }
+        self.damage = damage;
+    }
+
     fn io(&self, source: io::Error) -> Error {
         Error::Io { name: self.options.name.clone(), source }
     }
+}
+
+/// How far a track's presentation times go back in a sound stream, in microseconds, with room.
+fn reordering(track: &Track) -> i64 {
+    const ROOM: i64 = 100_000;
+    const FRAME: Duration = Duration::from_millis(40);
+    let frame = i64::try_from(track.frame_duration.unwrap_or(FRAME).as_micros()).unwrap_or(i64::MAX);
+    // A frame that is shown after all those between it and the one before: x264 has 16 at most.
+    let frames = if codec::reorder_depth(track) > 0 { 32 } else { 1 };
+    frame.saturating_mul(frames).saturating_add(ROOM)
 }
 
 fn demuxer(format: InputFormat, timing: Timing) -> Box<dyn Demuxer> {
@@ -293,7 +347,7 @@ fn demuxer(format: InputFormat, timing: Timing) -> Box<dyn Demuxer> {
 mod tests {
     use super::*;
     use crate::codec::aac::{AdtsHeader, AudioSpecificConfig};
-    use crate::media::{Codec, ManualClock, Packet, PixelFormat, Rate, Track, VideoParams};
+    use crate::media::{ManualClock, PixelFormat, Rate, VideoParams};
     use crate::pipe::Writer;
     use bytes::Bytes;
     use std::collections::VecDeque;

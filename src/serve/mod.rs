@@ -33,6 +33,7 @@ mod server;
 mod shard;
 mod site;
 mod socket;
+mod start;
 mod stream;
 #[doc(hidden)]
 pub mod testing;
@@ -46,5 +47,6 @@ pub use publish::{Closed, Publisher};
 pub use report::Tally;
 pub use seat::{PlayerSummary, ViewerSummary};
 pub use server::{Error, Options, Server, Stopper};
+pub use start::Trouble;
 pub use stream::{Numbers, State, Stream};
 pub use viewer::Patience;

@@ -3,6 +3,7 @@
 use super::message;
 use super::movie::Movie;
 use super::ring::Chunk;
+use super::start::{Start, Trouble};
 use super::stream::{self, Content, State, Stream};
 use crate::format::bmff;
 use crate::media::WallTime;
@@ -49,11 +50,17 @@ pub struct Publisher {
     movie: Option<Arc<Movie>>,
     seq: u64,
     frames: u64,
+    /// What a ring keeps, in bytes.
+    ring: usize,
+    /// Of this writer.
+    start: Start,
+    /// Viewers could begin, with this writer or one before.
+    started: bool,
 }
 
 impl Publisher {
-    pub(super) fn new(index: usize, stream: Arc<Stream>, shards: Vec<Outlet>) -> Publisher {
-        Publisher { index, stream, shards, movie: None, seq: 0, frames: 0 }
+    pub(super) fn new(index: usize, stream: Arc<Stream>, shards: Vec<Outlet>, ring: usize) -> Publisher {
+        Publisher { index, stream, shards, movie: None, seq: 0, frames: 0, ring, start: Start::new(ring), started: false }
     }
 
     pub fn stream(&self) -> &Arc<Stream> {
@@ -96,12 +103,28 @@ impl Publisher {
         self.frames += frames;
         self.stream.count(frames, payload.len(), now);
         let chunk = complete(Chunk { frames: self.frames, ..Chunk::announced(text, payload, self.seq, now) });
+        let main = chunk.tracks & chunk.movie.as_ref().map_or(super::movie::ALL, |movie| movie.main()) != 0;
+        self.start.chunk(main, chunk.key, chunk.frame.len(), now);
+        self.started |= self.start.found();
+        self.stream.set_trouble(self.start.trouble(now));
         self.seq += 1;
         self.tell(News::Chunk(Arc::new(chunk)))
     }
 
+    /// Something that a viewer can begin with was published.
+    pub fn started(&self) -> bool {
+        self.started
+    }
+
+    /// Why nobody could begin, if frames came.
+    pub fn missing(&self) -> Option<Trouble> {
+        self.start.missing()
+    }
+
     /// The writer has gone; another may come.
     pub fn away(&mut self) {
+        self.start = Start::new(self.ring);
+        self.stream.set_trouble(None);
         self.stream.set_state(State::Waiting);
     }
 

@@ -150,6 +150,11 @@ impl<B> Router<'_, B> {
         let Some(choice) = movie.choose(&codecs, newest.tracks == ALL) else {
             return text(StatusCode::NOT_FOUND, "the stream has no such tracks");
         };
+        // Who asks again later gets a picture; an answer without an end would show nothing, and not say why.
+        let starts = self.hub.borrow().feed(index).ring.newest_key(choice.lead).is_some();
+        if let Some(trouble) = self.site.streams[index].trouble().filter(|_| !starts) {
+            return text(StatusCode::SERVICE_UNAVAILABLE, trouble.text());
+        }
         self.endless(index, "mp4", &choice.content_type(), |seat| Reply::movie(self.hub, index, &choice, seat, self.link))
     }
 

@@ -72,6 +72,8 @@ pub struct Server {
     stop: Arc<Notify>,
     connections: usize,
     stall: Duration,
+    /// What the ring of each stream keeps, in bytes.
+    ring: usize,
 }
 
 impl Server {
@@ -99,13 +101,13 @@ impl Server {
         };
         let shards = (0..options.threads.max(1)).map(start).collect::<io::Result<_>>()?;
         let connections = options.max_viewers.saturating_add(OTHERS).min(door::room(names.len(), 0)?);
-        Ok(Server { runtime, listeners, shards, site, stop: Arc::default(), connections, stall: patience.stall })
+        Ok(Server { runtime, listeners, shards, site, stop: Arc::default(), connections, stall: patience.stall, ring: options.ring })
     }
 
     /// The way into the stream `names[index]`; one per stream.
     pub fn publisher(&self, index: usize) -> Publisher {
         let outlets = self.shards.iter().map(|s| s.outlet.clone()).collect();
-        Publisher::new(index, self.site.streams[index].clone(), outlets)
+        Publisher::new(index, self.site.streams[index].clone(), outlets, self.ring)
     }
 
     pub fn streams(&self) -> &[Arc<Stream>] {

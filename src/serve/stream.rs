@@ -2,9 +2,10 @@
 
 use super::movie::Movie;
 use super::report::Tally;
+use super::start::Trouble;
 use crate::codec::jpeg;
 use serde::Serialize;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,8 @@ const STILL: Duration = Duration::from_secs(5);
 pub struct Stream {
     pub name: String,
     pub numbers: Numbers,
+    /// [`Trouble::code`].
+    trouble: AtomicU8,
     info: Mutex<Info>,
 }
 
@@ -83,12 +86,14 @@ pub struct Summary {
     /// Measured, bits a second.
     bitrate: u64,
     viewers: usize,
+    /// Why nobody can begin to watch although frames come; null: one can, or none come.
+    trouble: Option<Trouble>,
 }
 
 impl Stream {
     pub fn new(name: String) -> Stream {
         let info = Info { content: None, state: State::Waiting, failure: None, meter: Meter::default() };
-        Stream { name, numbers: Numbers::default(), info: Mutex::new(info) }
+        Stream { name, numbers: Numbers::default(), trouble: AtomicU8::new(0), info: Mutex::new(info) }
     }
 
     pub fn content(&self) -> Option<Content> {
@@ -116,6 +121,15 @@ impl Stream {
     /// Time since the newest chunk; `None` before the first.
     pub fn since_last(&self, now: Instant) -> Option<Duration> {
         self.info().meter.last.map(|last| now.saturating_duration_since(last))
+    }
+
+    /// Why nobody can begin to watch although frames come.
+    pub fn trouble(&self) -> Option<Trouble> {
+        Trouble::of_code(self.trouble.load(Relaxed))
+    }
+
+    pub(super) fn set_trouble(&self, trouble: Option<Trouble>) {
+        self.trouble.store(Trouble::code(trouble), Relaxed);
     }
 
     pub(super) fn set_content(&self, content: Content) {
@@ -153,6 +167,7 @@ impl Stream {
             fps: (fps * 100.0).round() / 100.0,
             bitrate: bitrate as u64,
             viewers: self.viewers(),
+            trouble: self.trouble(),
         }
     }
 

@@ -7,6 +7,7 @@ use super::movie::{ALL, Choice, Movie};
 use super::ring::Chunk;
 use super::seat::Seat;
 use super::socket::Socket;
+use super::start::Trouble;
 use super::ws::{self, Decoder, Message, code};
 use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
@@ -61,6 +62,8 @@ pub struct Viewer {
     holds: Option<u64>,
     /// Bytes sent that its seat has not been told of: it lies elsewhere in memory.
     untold: usize,
+    /// What it was told of why it cannot begin.
+    trouble: Option<Trouble>,
 }
 
 #[derive(Clone, Copy)]
@@ -119,6 +122,7 @@ impl Viewer {
             wanted: now,
             holds: None,
             untold: 0,
+            trouble: None,
         }
     }
 
@@ -293,6 +297,7 @@ impl Viewer {
         self.wish = wish;
         self.say(&answer);
         if self.plays() {
+            self.trouble = feed.stream.trouble();
             self.seat.gets(if feed.movie.is_some() { "mse" } else { "mjpeg" });
             self.say(&message::stream(&feed.stream.summary(now)));
         }
@@ -362,12 +367,22 @@ impl Viewer {
         self.seat.sent(std::mem::take(&mut self.untold));
     }
 
+    /// Says what the stream is anew, when nobody can begin in it any more, or can again.
+    fn tell_trouble(&mut self, feed: Option<&Feed>, now: Instant) {
+        let Some(feed) = feed.filter(|feed| self.plays() && feed.stream.trouble() != self.trouble && self.out.len() < MAX_ANSWERS) else {
+            return;
+        };
+        self.trouble = feed.stream.trouble();
+        self.say(&message::stream(&feed.stream.summary(now)));
+    }
+
     /// Now and then: who takes nothing is closed, who says nothing is let go, and a quiet line is kept open.
     pub fn tick(&mut self, feed: Option<&Feed>, now: Instant, patience: Patience) -> Fate {
         self.tell();
         if !matches!(self.wish, Wish::Nothing) {
             self.wanted = now;
         }
+        self.tell_trouble(feed, now);
         if let Phase::Closing { since, .. } = self.phase {
             return if now - since > GOODBYE { Fate::Goes } else { self.pump(feed, now, patience) };
         }

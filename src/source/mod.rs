@@ -16,6 +16,7 @@
 pub mod alsa;
 mod error;
 pub mod join;
+mod mkv;
 pub mod mp4;
 pub mod origin;
 pub mod pace;

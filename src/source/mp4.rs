@@ -8,6 +8,7 @@
 //!   as read        ftyp  moov  mdat …………………………
 //! ```
 
+use super::mkv;
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 
@@ -18,14 +19,18 @@ const MAX_HEAD: u64 = 1 << 20;
 /// More boxes do not stand at the top of a file.
 const MAX_BOXES: usize = 10_000;
 
-/// The file with its index first. A file that is no MP4, or has its index first already, or is damaged, or of which a part was read
-/// before, is read as it is.
+/// The file with its index first; Matroska with its Tracks first. A file that is neither, or has them first already, or is damaged, or of
+/// which a part was read before, is read as it is.
 ///
 /// # Errors
 /// The file cannot be read or has no positions.
 pub fn index_first(mut file: File) -> io::Result<Box<dyn Read + Send>> {
     if file.stream_position()? > 0 {
         return Ok(Box::new(file));
+    }
+    if let Some(mkv::Reordered { head, rest }) = mkv::tracks_first(&mut file)? {
+        file.seek(SeekFrom::Start(rest))?;
+        return Ok(Box::new(Cursor::new(head).chain(file)));
     }
     let reordered = reorder(&mut file)?;
     file.seek(SeekFrom::Start(0))?;

@@ -124,7 +124,7 @@ impl Schedule {
             Event::Packet(packet) => {
                 let Some(line) = self.tracks.get_mut(packet.track) else { return };
                 self.queued += packet.cost();
-                let due = Timestamp(line.order.next(packet.pts.micros()));
+                let due = Timestamp(line.order.next(packet.pts.micros()).decode);
                 line.waiting.push_back((due, packet));
             }
             // What is played now has a time zero of now.

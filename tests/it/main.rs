@@ -33,6 +33,9 @@ mod omitted;
 /// The wall clock is set while a stream runs.
 mod clock;
 
+/// Where a stream can be started, and what is said where nothing is shown.
+mod starts;
+
 /// The server over real sockets: routes, protocol, hostile and slow clients, inputs that end.
 mod serve;
 

@@ -161,8 +161,8 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
         "h" => 3600.0,
         _ => f64::NAN,
     };
-    let parsed = number.parse::<f64>().ok().and_then(|n| Duration::try_from_secs_f64(n * seconds).ok());
-    parsed.ok_or_else(|| "a time is a number of seconds, or as 500ms, 90s, 10m, 2h".into())
+    let parsed = number.parse::<f64>().ok().and_then(|n| Duration::try_from_secs_f64(n * seconds).ok()).filter(|d| !d.is_zero());
+    parsed.ok_or_else(|| "a time is a number of seconds above 0, or as 500ms, 90s, 10m, 2h".into())
 }
 
 #[cfg(test)]
@@ -179,7 +179,7 @@ mod tests {
         assert_eq!(parse_duration("1.5"), Ok(Duration::from_millis(1500)));
         assert_eq!(parse_duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(parse_duration("2h"), Ok(Duration::from_secs(7200)));
-        for wrong in ["", "s", "-1", "nan", "inf", "1e300", "1d", "1 s"] {
+        for wrong in ["", "s", "-1", "0", "0ms", "nan", "inf", "1e300", "1d", "1 s"] {
             assert!(parse_duration(wrong).is_err(), "{wrong}");
         }
     }

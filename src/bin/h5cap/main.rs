@@ -54,7 +54,7 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
         Source::Test => test(&args, late, &clock, &mut stage),
         Source::Pictures(paths) if args.follow => follow(&args, &paths, &clock, &mut stage),
         Source::Pictures(paths) => slides(&args, &paths, &clock, &mut stage),
-        Source::Stream(input) => stream(&args, &input, &clock, &mut stage),
+        Source::Stream(input) => stream(&args, &input, &clock, &cx, &mut stage),
         Source::Camera(which) => camera::capture(&args, &which, &cx, &mut stage),
         Source::Microphone(which) => microphone::capture(&args, &which, &cx, &mut stage),
     };
@@ -178,7 +178,7 @@ mod camera {
     }
 }
 
-fn stream(args: &Args, input: &Input, clock: &Arc<dyn Clock>, stage: &mut Stage) -> anyhow::Result<()> {
+fn stream(args: &Args, input: &Input, clock: &Arc<dyn Clock>, cx: &cli::Context, stage: &mut Stage) -> anyhow::Result<()> {
     let timing = match args.rate {
         Some(rate) => Timing::Rate(rate),
         None if args.live => Timing::Arrival,
@@ -199,7 +199,10 @@ fn stream(args: &Args, input: &Input, clock: &Arc<dyn Clock>, stage: &mut Stage)
             None if reader.bytes() == 0 && input.is_regular() => {
                 return Err(Malformed::new("input", "the file is empty")).with_context(|| input.name());
             }
-            None => return player.drain(true),
+            None => {
+                player.drain(true)?;
+                return if player.stage.is_open() { cx.judge(&input.name(), reader.bytes(), None) } else { Ok(()) };
+            }
         }
         player.stage.damaged(reader.damage());
     }

@@ -154,13 +154,13 @@ pub fn serve(input: &Input, publisher: Publisher, reading: &Reading, on_eof: OnE
         }
         match (on_eof, outcome) {
             (OnEof::Exit | OnEof::Wait, Ok(End::Replaced)) => {}
-            (OnEof::Exit, outcome) => return outcome.map(drop),
+            (OnEof::Exit, outcome) => return outcome.and_then(|_| program.judge()),
             // What cannot be opened or understood at the start is a mistake, and not a writer that went away.
             (_, Err(error)) if !again && program.end().is_none() => return Err(error),
             (OnEof::Wait, outcome) => {
                 drop(held);
                 program.away();
-                if let Err(error) = outcome {
+                if let Err(error) = outcome.and_then(|_| program.judge()) {
                     tracing::warn!("{error:#}");
                 }
                 cx.stop.wait();

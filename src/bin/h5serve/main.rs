@@ -45,7 +45,7 @@ const MANUAL: cli::Manual = cli::Manual {
              /NAME.jpg         MJPEG streams: the newest picture\n    \
              /h5live.js        the player, a web component: <h5-live src=\"/api/ws?src=NAME\">\n    \
              /api/ws?src=NAME  WebSocket: the messages of go2rtc's MSE and MJPEG modes\n    \
-             /api/streams      JSON: name, state, codecs, size, frame rate, bit rate and viewers of every stream",
+             /api/streams      JSON: name, state, codecs, size, frame rate, bit rate, viewers and trouble of every stream",
         ),
         (
             "VIEWERS",
@@ -54,6 +54,9 @@ const MANUAL: cli::Manual = cli::Manual {
              takes nothing at all for --stall is closed. A slow viewer costs the others nothing.\n\n\
              One that goes away is noticed, whether the stream runs or stands still. A client may end its side of an HTTP connection and read \
              on; it is then asked now and then whether it is still there, by an empty box of MP4, or the JPEG picture once more.\n\n\
+             Where nobody can start although frames come, a warning says so once; /healthz, the member trouble in /api/streams and the page say \
+             it as long as it is so, and NAME.mp4 answers 503: no-keyframe (none for three seconds), no-picture (only sound comes), keyframe-lost \
+             (a group of pictures is larger than --ring, so the newest keyframe is not kept). Set the encoder's keyframe interval to 1 s.\n\n\
              Memory is --ring for each stream, and for each viewer at most 8 KiB over WebSocket and 20 KiB over HTTP, besides what the \
              kernel keeps of its socket. Pictures that slow viewers are in the middle of are part of --ring: \
              when they fill half of it, whoever holds the oldest is cut off. Connections that there are no file descriptors for (see ulimit -n) \

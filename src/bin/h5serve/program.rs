@@ -6,16 +6,21 @@ use crate::input::Reading;
 use crate::line::Line;
 use h5live::cli;
 use h5live::format::bmff::{Chunk, Init, Split};
-use h5live::media::{Clock as _, Codec, Event, Header, Kind, Malformed, OmittedTrack, Packet, SystemClock, Timestamp, Track, WallTime};
+use h5live::media::{
+    Clock as _, Codec, Event, Header, Kind, Malformed, OmittedTrack, Packet, SystemClock, TimeWatch, Timestamp, Track, WallTime,
+    step_back_line,
+};
 use h5live::mux::{Fragment, MuxOptions, Muxer};
 use h5live::pipe::{Bursts, InputFormat, Reader, ReaderOptions, Said};
-use h5live::serve::{Closed, Publisher};
+use h5live::serve::{Closed, Publisher, Trouble};
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// One read from an input.
 const READ: usize = 64 * 1024;
+/// Decode times do not go back; rounding does no harm.
+const SLACK: i64 = 10_000;
 /// A file whose times jump further than this is not waited for.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 
@@ -28,6 +33,10 @@ pub struct Program {
     /// End of all that was published, on the viewers' timeline.
     end: Option<Timestamp>,
     pace: Option<Pace>,
+    /// Frames were read, or at least bytes.
+    read: u64,
+    frames: u64,
+    times: TimeWatch,
     /// Of tracks that are left out, by the reader and here.
     said: Said,
     /// Between the last two pictures, in microseconds; the first of the next writer follows after as much.
@@ -48,6 +57,9 @@ impl Program {
             kinds: vec![],
             end: None,
             pace: None,
+            read: 0,
+            frames: 0,
+            times: TimeWatch::default(),
             step: 0,
             said,
             clock,
@@ -63,6 +75,8 @@ impl Program {
         self.pace = if paced { self.pace.take().or_else(|| Some(Pace::default())) } else { None };
         let mut head = Vec::new();
         (&mut input).take(8).read_to_end(&mut head).map_err(|e| self.refused(e))?;
+        self.read += head.len() as u64;
+        self.times = TimeWatch::default();
         match reading.input_format {
             None | Some(InputFormat::Mp4) if is_mp4(&head) => self.fragments(head, input, reading),
             _ if head.is_empty() => Ok(()),
@@ -78,6 +92,18 @@ impl Program {
     /// The server is stopping: it says goodbye to the viewers itself.
     pub fn abandon(self) {
         self.publisher.abandon();
+    }
+
+    /// At the end of an input: whether there was something for viewers. Sound with a picture that never came is nothing to begin with.
+    pub fn judge(&self) -> anyhow::Result<()> {
+        cli::exit::shown(&cli::exit::Outcome {
+            input: &self.input,
+            read: self.read,
+            frames: self.frames,
+            shown: u64::from(self.publisher.started()),
+            why: self.publisher.missing().map(Trouble::text),
+            ..Default::default()
+        })
     }
 
     /// The end of all that was published; `None`: nothing was.
@@ -141,6 +167,10 @@ impl Program {
     fn chunk(&mut self, chunk: &Chunk) -> Result<(), Closed> {
         if let Some(pace) = &mut self.pace {
             pace.wait(chunk.start, &self.cx.stop);
+        }
+        self.frames += u64::from(chunk.frames);
+        if let Some(back) = chunk.track.and_then(|track| self.times.step_back(track, chunk.start.micros(), SLACK)) {
+            tracing::warn!("{}", step_back_line(&self.input, back));
         }
         let kind = self.kinds.iter().find(|(id, _)| Some(*id) == chunk.track).map_or(Kind::Video, |(_, kind)| *kind);
         self.cx.stats.input.count(kind, chunk.bytes.len());
@@ -238,6 +268,7 @@ impl Program {
                 if let Some(pace) = &mut self.pace {
                     pace.wait(at, &self.cx.stop);
                 }
+                self.frames += 1;
                 self.cx.stats.input.count(Kind::Video, packet.data.len());
                 if let Some(end) = self.end.replace(self.end.map_or(at, |end| end.max(at))).filter(|end| at > *end) {
                     self.step = at - end;

@@ -1,7 +1,7 @@
 //! The server's numbers, for the status line and the control endpoint.
 
 use h5live::cli::{self, Counter, Gauge, Histogram, Reply};
-use h5live::serve::{Server, State, Stream, Tally};
+use h5live::serve::{Server, State, Stream, Tally, Trouble};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -52,7 +52,11 @@ fn health(streams: &[Arc<Stream>]) -> Result<(), String> {
             (State::Live, Some(still)) if still > STILL => {
                 return Err(format!("{}: no frame for {:.1} s", stream.name, still.as_secs_f64()));
             }
-            (State::Live, _) => {}
+            (State::Live, _) => {
+                if let Some(trouble) = stream.trouble() {
+                    return Err(format!("{}: {}", stream.name, trouble.text()));
+                }
+            }
         }
     }
     Ok(())
@@ -67,6 +71,8 @@ struct Row {
     lag: Gauge,
     totals: [(Counter, Total); 7],
     dropped: u64,
+    /// What was said to be wrong.
+    said: Vec<Trouble>,
 }
 
 impl Row {
@@ -95,11 +101,16 @@ impl Row {
             ],
             stream: stream.clone(),
             dropped: 0,
+            said: vec![],
         }
     }
 
     /// Gives the number of viewers.
     fn take_over(&mut self, cx: &cli::Context) -> usize {
+        if let Some(trouble) = self.stream.trouble().filter(|trouble| !self.said.contains(trouble)) {
+            self.said.push(trouble);
+            tracing::warn!("{}: {}", self.stream.name, trouble.text());
+        }
         let viewers = self.stream.viewers();
         self.viewers.set(viewers as f64);
         self.lag.set(self.stream.numbers.lag_ms.load(Relaxed) as f64 / 1000.0);

@@ -230,9 +230,9 @@ impl Demuxer {
             (Codec::Jpeg, _) => jpeg::with_tables(&data).unwrap_or(data),
             _ => data,
         };
-        let of_use = !data.is_empty() && !(place.hidden && places::is_disposable(track.track.codec, &data));
+        let useless = data.is_empty() || place.hidden && places::is_disposable(track.track.codec, &data);
         let key = place.sync || track.track.kind() == Kind::Audio;
-        Ok(of_use.then_some(Packet { track: place.track, pts: place.pts, key, data, hidden: place.hidden }))
+        Ok((!useless).then_some(Packet { track: place.track, pts: place.pts, key, data, hidden: place.hidden }))
     }
 
     fn skip(&mut self, buf: &mut BytesMut, size: u64) -> Taken {

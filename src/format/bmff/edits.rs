@@ -281,7 +281,7 @@ mod tests {
         let far =
             Edits { segments: vec![Segment { start: FAR - 1, end: i64::MAX, at: FAR - 1, rate: 1 }], timescale: 1, rounding: i64::MAX };
         for media in [i64::MIN, -1, 0, FAR, i64::MAX] {
-            (far.shown(media, i64::MAX), far.hidden(media), far.before(media), far.part(media, i64::MAX));
+            _ = (far.shown(media, i64::MAX), far.hidden(media), far.before(media), far.part(media, i64::MAX));
         }
     }
 

@@ -398,7 +398,7 @@ impl Demuxer {
         }
         if self.segment.entries.is_empty() {
             let why = match &self.segment.refused[..] {
-                [] => "Cluster before any Tracks".into(),
+                [] => "Cluster before any Tracks; if they stand behind the Clusters, give the file by its name, or put `ffmpeg -i FILE -c copy -f matroska -` before this program".into(),
                 refused => format!("no track that can be read: {}", omitted_line(refused)),
             };
             return Err(Malformed::new(FORMAT, why).at(at));

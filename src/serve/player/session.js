@@ -9,6 +9,12 @@ import { Reporter } from './report.js';
 const TRANSPORTS = { mse: MseTransport, webcodecs: CodecsTransport, mjpeg: JpegTransport, mp4: Mp4Transport, multipart: MultipartTransport };
 /** A picture that stands still for this long, or for two and a half frames where they come more slowly, gets a spinner. */
 const BUSY_MS = 500;
+/** Why the server sends nothing although the source does; as in /api/streams. */
+const TROUBLES = {
+  'no-picture': 'no picture so far, only sound',
+  'no-keyframe': "no keyframe so far; set the encoder's keyframe interval to 1 s",
+  'keyframe-lost': "no keyframe for a new viewer; set the encoder's keyframe interval to 1 s",
+};
 /** Connected, but no data for this long: it is the source that is quiet. */
 const QUIET_MS = 2000;
 /** A silent player in a hidden tab lets go of its connection after this time. */
@@ -140,6 +146,11 @@ export class Session {
     const [refused] = this.#refusals;
     if (refused) return `${TRANSPORTS[refused[0]].label}: ${refused[1].reason}`;
     return this.#unreachable >= UNREACHABLE ? 'no WebSocket gets through' : 'best here';
+  }
+
+  /** What the server has said of a stream in which nobody can begin. */
+  get #trouble() {
+    return TROUBLES[this.#info.trouble] ?? '';
   }
 
   /** Pictures that came and were never on the screen. */
@@ -275,9 +286,10 @@ export class Session {
     const quiet = link?.opened && now - link.dataAt > Math.max(QUIET_MS, 3 * frame) && link.heardAt > link.dataAt;
     if (this.#transport && ['playing', 'stalled', 'waiting', 'paused'].includes(this.#state)) {
       const paused = this.#transport?.constructor.surface === 'video' && this.#stage.video.paused && this.#pictures > 0;
-      this.#setState(paused ? 'paused' : !busy ? 'playing' : quiet ? 'waiting' : 'stalled');
+      const state = paused ? 'paused' : !busy ? 'playing' : quiet ? 'waiting' : 'stalled';
+      this.#setState(state, state === 'waiting' ? this.#trouble : '');
     } else if (this.#state === 'connecting' && quiet) {
-      this.#setState('waiting');
+      this.#setState('waiting', this.#trouble);
     }
     this.#reporter.tick(now, this.stats, link);
     return busy;

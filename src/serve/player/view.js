@@ -223,7 +223,7 @@ export class View {
     label(p.big, this.language.say(state === 'blocked' ? 'blocked' : 'play'));
     p.note.hidden = !busy || waitsForTap || !(lost || !seen);
     tell(p.title, this.language.say(state));
-    const more = state === 'waiting' ? this.language.say('waitingMore') : this.language.reason(reason);
+    const more = state === 'waiting' && !reason ? this.language.say('waitingMore') : this.language.reason(reason);
     const soon = retryIn === null ? '' : retryIn > 0.5 ? this.language.say('retryIn', { s: Math.ceil(retryIn) }) : this.language.say('retrying');
     tell(p.reason, [more, soon].filter(Boolean).join(' · '));
     p.reason.hidden = !p.reason.textContent;

@@ -1,7 +1,7 @@
 //! h5serve: routes, the WebSocket protocol, hostile clients, slow viewers, inputs that end. All over real sockets.
 
 mod client;
-mod studio;
+pub mod studio;
 
 /// Hostile requests and frames; other viewers notice nothing.
 mod abuse;
