@@ -72,6 +72,7 @@ impl Finding {
             Some(InputFormat::Mp4) => {
                 "let it have one frame in a fragment; for ffmpeg: `-movflags +frag_every_frame+empty_moov+default_base_moof -flush_packets 1`"
             }
+            Some(InputFormat::Nut) => "its writer lacks `-flush_packets 1`, or reads from what comes so, as HLS does",
             _ => "the program that writes it holds them back; for ffmpeg: `-f nut -flush_packets 1 -`",
         };
         let (frames, seconds) = (self.frames, self.apart.as_secs_f64());
