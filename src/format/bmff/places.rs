@@ -138,14 +138,15 @@ impl Cut {
             let (skip, size) = (from as u64 * u64::from(frame), count as u64 * u64::from(frame));
             return Some(Place { offset: sample.offset + skip, size: size as u32, ..at(pts, false)? });
         }
+        // Sound before the first in-point is for decoders to start up, however much of its packet lies behind it.
+        if let Some(start) = self.edits.first_start().filter(|start| self.lead_in > 0 && sample.time < *start) {
+            let kept = sample.time.saturating_add(sample.duration) > start - self.lead_in;
+            return if kept { at(self.edits.before(sample.time), false) } else { None };
+        }
         if let Some(pts) = self.edits.shown(sample.time, sample.duration) {
             return at(pts, false);
         }
-        if needed {
-            return at(self.edits.hidden(sample.time), true);
-        }
-        let start = self.edits.first_start().filter(|start| self.lead_in > 0 && sample.time < *start)?;
-        (sample.time.saturating_add(sample.duration) > start - self.lead_in).then(|| at(self.edits.before(sample.time), false))?
+        if needed { at(self.edits.hidden(sample.time), true) } else { None }
     }
 }
 
