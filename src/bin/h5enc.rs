@@ -1,4 +1,4 @@
-//! h5enc: raw video and sound in, coded out; what is coded already passes through.
+//! h5enc: raw video and audio in, coded out; what is coded already passes through.
 
 use anyhow::Context as _;
 use h5live::cli::{self, Reply};
@@ -17,12 +17,12 @@ use std::sync::Arc;
 const MANUAL: cli::Manual = cli::Manual {
     examples: &[
         ("Put a camera on a web page", "h5cap test | h5enc | h5mux | h5serve"),
-        ("For a slow link: half the size, 500 kbit/s", "h5cap test | h5enc --size 640x --bitrate 500K | h5mux | h5serve"),
+        ("A slow link: half the size, 500 kbit/s", "h5cap test | h5enc --size 640x --bitrate 500K | h5mux | h5serve"),
         (
-            "A JPEG camera as H.264, which takes a tenth of the bits",
+            "An MJPEG camera as H.264, at a tenth of the bitrate",
             "h5cap test --pixel-format i420 | h5enc --video mjpeg | h5enc | h5mux > show.mp4",
         ),
-        ("Sound for players that have no Opus, no pictures", "h5cap test | h5enc --video none --audio aac | h5mux > sound.mp4"),
+        ("Audio alone, for players without Opus", "h5cap test | h5enc --video none --audio aac | h5mux > audio.mp4"),
         ("Pictures that another program prints", "ffmpeg -i clip.mp4 -f yuv4mpegpipe - | h5enc | mpv -"),
     ],
     groups: &[
@@ -33,87 +33,86 @@ const MANUAL: cli::Manual = cli::Manual {
     sections: &[
         (
             "VIDEO",
-            "Without options, raw pictures and the JPEG of a camera become H.264 (High profile, one reference picture, no B-frames); video that \
-             is coded otherwise passes through untouched, because it cannot be decoded here: ffmpeg(1) can.\n\n\
-             Every picture is written as soon as it is encoded; meanwhile the next one is read, and no more than that one. The bitrate is kept over a second; the quantiser moves slowly within, \
-             because that looks best. A still picture takes less than --bitrate. SPS and PPS stand before every key picture.\n\n\
-             On several threads the stream is the same whatever their number, and in each run.\n\n\
-             All pixel formats of h5pipe(5) are taken. MJPEG keeps their chroma: 4:2:0, 4:2:2, 4:4:4 or grey; RGB becomes 4:2:0. H.264 has even sizes only: of an odd one the last column or row is left out. \
-             RGB becomes BT.709 from 1280 columns or 577 lines on, BT.601 below; YUV keeps its matrix; the range is limited. \
-             What is written says so.\n\n\
-             When the size of the pictures changes, a new header and a key picture follow at once.",
+            "By default, raw video and MJPEG become H.264 (High profile, one reference picture, no B-frames). Other coded video \
+             passes through unchanged: h5enc does not decode it, but ffmpeg(1) does.\n\n\
+             h5enc writes each picture as soon as it is encoded. Meanwhile it reads the next picture, but no more than one. The encoder keeps the bitrate over \
+             a second and changes the quantiser slowly, because that looks best. A still scene takes less than --bitrate. SPS and PPS precede every keyframe.\n\n\
+             The output does not depend on the number of threads, and is the same in each run.\n\n\
+             h5enc reads all pixel formats of h5pipe(5). MJPEG keeps their chroma: 4:2:0, 4:2:2, 4:4:4 or grey; RGB becomes 4:2:0. H.264 has even sizes only: \
+             h5enc crops an odd width or height by one pixel. RGB becomes BT.709 if the picture has at least 1280 columns or 577 lines, else BT.601. YUV keeps its \
+             matrix. The range is limited. The output carries this colour information.\n\n\
+             When the picture size changes, h5enc writes a new header and a keyframe at once.",
         ),
         (
-            "SOUND",
-            "Without options, PCM becomes Opus and coded sound passes through. Any sample format, rate and number of channels is taken; \
-             more than two channels are mixed to two. The times written count samples from the first one: a hole in the input's times \
-             is filled with silence, an overlap is cut, a clock that runs fast or slow is followed by resampling, and after a jump of \
-             ten seconds counting starts anew.\n\n\
-             AAC takes the library libvo-aacenc (Debian: libvo-aacenc0), which is looked for when it is asked for.",
+            "AUDIO",
+            "By default, PCM becomes Opus and coded audio passes through. h5enc reads any sample format, sample rate and number of channels, and \
+             downmixes to stereo. Output times count samples from the first one. h5enc fills gaps in the input with silence, cuts overlaps, \
+             and resamples audio whose clock runs fast or slow. After a jump of ten seconds the count starts again.\n\n\
+             AAC needs the library libvo-aacenc (Debian: libvo-aacenc0). h5enc loads it only for --audio aac.",
         ),
         (
             "CONTROL",
-            "With --control, POST /keyframe makes the next picture a key picture, and PUT /bitrate with a body such as 1.5M changes the \
-             bitrate of video.\n\n    curl -X PUT -d 800K http://127.0.0.1:PORT/bitrate",
+            "With --control, POST /keyframe makes the next picture a keyframe, and PUT /bitrate with a body such as 1.5M changes the \
+             video bitrate.\n\n    curl -X PUT -d 800K http://127.0.0.1:PORT/bitrate",
         ),
     ],
     see_also: &["ffmpeg(1)", "mpv(1)"],
     ..cli::Manual::new(
         "h5enc",
-        "encode raw video and sound, without delay",
-        "Reads any format of h5pipe(5) from stdin or a file: live Matroska, YUV4MPEG2, WAV, JPEG images, multipart MJPEG and coded streams. \
-         Writes live Matroska to stdout, with H.264 or MJPEG and Opus or AAC.",
+        "encode raw video and audio, without delay",
+        "h5enc reads any format of h5pipe(5) from stdin or a file: live Matroska, YUV4MPEG2, WAV, JPEG images, multipart MJPEG and coded streams. \
+         It writes live Matroska to stdout, with H.264 or MJPEG and Opus or AAC.",
     )
 };
 
 /// Arguments as typed.
 #[derive(clap::Parser)]
 struct Args {
-    /// File to read; - or nothing: stdin
+    /// File to read; - or nothing for stdin
     #[arg(value_name = "FILE")]
     input: Option<PathBuf>,
 
-    /// What becomes of video; without it, raw and JPEG become h264 and other coded video is copied
+    /// Video codec [default: h264 for raw video and MJPEG, copy for the rest]
     #[arg(long, value_enum, value_name = "CODEC")]
     video: Option<Video>,
 
-    /// What becomes of sound; without it, PCM becomes opus and coded is copied
+    /// Audio codec [default: opus for PCM, copy for the rest]
     #[arg(long, value_enum, value_name = "CODEC")]
     audio: Option<Audio>,
 
-    /// Bits a second of H.264: 800K, 1.5M; without it, by size and rate (720p at 30: 2M)
+    /// Bitrate of H.264, in bits a second: 800K, 1.5M [default: by size and rate; 2M for 720p at 30]
     #[arg(long, value_name = "BITS", value_parser = parse_bitrate)]
     bitrate: Option<u32>,
 
-    /// Bits a second of sound; without it, 64K mono, 128K stereo
+    /// Bitrate of audio, in bits a second [default: 64K mono, 128K stereo]
     #[arg(long, value_name = "BITS", value_parser = parse_bitrate)]
     audio_bitrate: Option<u32>,
 
-    /// Distance of key pictures, at most: 1s, 500ms, or a number of pictures
+    /// Maximum distance between keyframes: 1s, 500ms, or a number of frames
     #[arg(long, value_name = "DISTANCE", default_value = "1s")]
     gop: Gop,
 
-    /// Scale to this size; with one side left out (640x, x360) the picture keeps its shape
+    /// Scale to this size; 640x or x360 keeps the aspect ratio
     #[arg(long, value_name = "WxH")]
     size: Option<Size>,
 
-    /// Pictures a second at most, none is repeated; also the rate of an input without times
+    /// Maximum frame rate, and the rate of an input without timestamps; frames are never repeated
     #[arg(long, value_name = "FPS")]
     rate: Option<Rate>,
 
-    /// 1 to 100: quality of MJPEG (80), and the best that H.264 gets where bits are plenty (85)
+    /// Quality of MJPEG [default: 80], and upper limit of the quality of H.264 [default: 85]; 1 to 100
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=100))]
     quality: Option<u8>,
 
-    /// Threads of the encoder; without it, as many as it takes (H.264, 4 at most), or one a core (MJPEG)
+    /// Encoder threads [default: as many as H.264 needs, 4 at most; one a core for MJPEG]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     threads: Option<u16>,
 
-    /// Format of the input, where it shall not be found out by looking: matroska, y4m, jpeg, ...
+    /// Format of the input, in place of detection: matroska, y4m, jpeg, ...
     #[arg(long, value_name = "FORMAT")]
     input_format: Option<InputFormat>,
 
-    /// Time an input without times by its arrival
+    /// Time an input without timestamps by its arrival
     #[arg(long)]
     live: bool,
 
@@ -126,11 +125,11 @@ struct Args {
 
 #[derive(clap::ValueEnum, Clone, Copy)]
 enum Video {
-    /// H.264, of raw pictures or JPEG
+    /// H.264, from raw video or MJPEG
     H264,
-    /// JPEG images, each of its own; encoded on all cores
+    /// MJPEG: independent JPEG images, encoded on all cores
     Mjpeg,
-    /// As it comes in
+    /// Unchanged
     Copy,
     /// No video
     None,
@@ -142,9 +141,9 @@ enum Audio {
     Opus,
     /// AAC-LC, for players without Opus
     Aac,
-    /// As it comes in
+    /// Unchanged
     Copy,
-    /// No sound
+    /// No audio
     None,
 }
 

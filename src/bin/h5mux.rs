@@ -19,11 +19,8 @@ use std::time::Instant;
 const MANUAL: cli::Manual = cli::Manual {
     examples: &[
         ("Put a camera on a web page", "h5cap test | h5enc | h5mux | h5serve"),
-        ("Record while serving; the file plays even if everything is killed", "h5cap test | h5enc | h5mux | tee show.mp4 | h5serve"),
-        (
-            "A file or stream that is coded already: nothing is encoded again",
-            "ffmpeg -i clip.mp4 -c copy -f nut -flush_packets 1 - | h5mux > show.mp4",
-        ),
+        ("Record while serving; the file plays even after a crash", "h5cap test | h5enc | h5mux | tee show.mp4 | h5serve"),
+        ("A coded file or stream, without encoding it again", "ffmpeg -i clip.mp4 -c copy -f nut -flush_packets 1 - | h5mux > show.mp4"),
         ("Raw H.264 from a camera program, timed by arrival", "rpicam-vid -t 0 -o - | h5mux --live | h5serve"),
     ],
     groups: &[("Output", &["output", "fragment", "no_clock", "late"]), ("Input", &["input_format", "rate", "live"])],
@@ -32,12 +29,12 @@ const MANUAL: cli::Manual = cli::Manual {
             "OUTPUT",
             "An initialization segment, then chunks of one track each: the wall-clock time of capture (before video), the \
              movie fragment header with its exact decode time, and the frames, byte for byte as they came in (but see KEYFRAMES). Video has \
-             H.264, H.265 or AV1; sound has AAC, Opus, FLAC or MP3. A track that browsers do not play from MP4 is left out, and named in a warning; if none \
+             H.264, H.265 or AV1; audio has AAC, Opus, FLAC or MP3. A track that browsers do not play from MP4 is left out, and named in a warning; if none \
              is left, that is an error with advice.\n\n\
              A file given with --output keeps what is in it until there is something to write. It may be played while it grows.\n\n\
              Pictures that an edit list cut away, and without which those after the cut cannot be decoded, are part of the stream: each lasts one \
-             tick, right before the first that is shown. The player of h5serve(1) does not show them; another may, for a moment. Who wants \
-             them gone encodes the clip anew.\n\n\
+             tick, right before the first that is shown. The player of h5serve(1) does not show them; another may, for a moment. To remove \
+             them, encode the clip again.\n\n\
              When the resolution changes, the stream goes on: the new parameter sets are put before the first picture that \
              needs them. When the tracks themselves change, another initialization segment follows.",
         ),
@@ -52,48 +49,48 @@ const MANUAL: cli::Manual = cli::Manual {
         ),
         (
             "TIME",
-            "The input gives presentation times; decode times follow from the depth of reordering that the stream itself \
-             declares, so B-frames cost no delay. A video frame's duration is nominal: it is declared before the next \
-             frame is known, and is never shorter than frames have lately been apart.",
+            "The input gives presentation times. h5mux derives decode times from the reorder depth that the stream \
+             declares, so B-frames add no delay. The duration of a video frame is nominal, because h5mux writes it before the next \
+             frame arrives. It is never shorter than the recent distance between frames.",
         ),
     ],
     see_also: &["ffmpeg(1)", "mpv(1)"],
     ..cli::Manual::new(
         "h5mux",
-        "turn coded video and sound into fragmented MP4, one chunk per frame",
-        "Reads coded video and audio from stdin or a file, in any format of h5pipe(5): Matroska, MP4, NUT, H.264 or H.265 byte streams, ADTS. \
-         Writes CMAF, which is fragmented MP4, to stdout: for h5serve(1), for players, or for a file that plays even when h5mux was killed.",
+        "turn coded video and audio into fragmented MP4, one chunk per frame",
+        "h5mux reads coded video and audio from stdin or a file, in any format of h5pipe(5): Matroska, MP4, NUT, H.264 or H.265 byte streams, ADTS. \
+         It writes CMAF, which is fragmented MP4, to stdout. The output suits h5serve(1), players and files; a file plays even if h5mux was killed.",
     )
 };
 
 /// Arguments as typed.
 #[derive(clap::Parser)]
 struct Args {
-    /// File to read; - or nothing: stdin
+    /// File to read; - or nothing for stdin
     #[arg(value_name = "FILE")]
     input: Option<PathBuf>,
 
-    /// File to write in place of stdout
+    /// Write to a file in place of stdout
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// What goes into a chunk: one frame (no delay), a group of pictures, or as many milliseconds
+    /// Length of a chunk: one frame (no delay), a group of pictures, or a number of milliseconds
     #[arg(long, value_name = "frame|gop|MS", default_value_t)]
     fragment: Fragment,
 
-    /// Format of the input, where it shall not be found out by looking: matroska, mp4, nut, h264, h265, adts, ...
+    /// Format of the input, in place of detection: matroska, mp4, nut, h264, h265, adts, ...
     #[arg(long, value_name = "FORMAT")]
     input_format: Option<InputFormat>,
 
-    /// Frames a second of an input without times
+    /// Frame rate of an input without timestamps
     #[arg(long, value_name = "FPS", conflicts_with = "live")]
     rate: Option<Rate>,
 
-    /// Time an input without times by its arrival
+    /// Time an input without timestamps by its arrival
     #[arg(long)]
     live: bool,
 
-    /// Leave out the wall-clock times
+    /// Omit the wall-clock times
     #[arg(long)]
     no_clock: bool,
 

@@ -24,7 +24,7 @@ pub const NOT_UNDERSTOOD: u8 = 4;
 
 /// The table of the manual's EXIT STATUS.
 pub const TABLE: [(u8, &str); 5] = [
-    (OK, "Normal end: the input ended, the reader of the output went away, or SIGINT or SIGTERM asked for the end."),
+    (OK, "Normal end: the input ended, the reader of the output closed it, or SIGINT or SIGTERM came."),
     (FAILURE, "Failure; the last line on stderr says what failed."),
     (USAGE, "The arguments make no sense, or stdin or stdout is a terminal."),
     (NO_SOURCE, "There is no such device, file or source."),

@@ -9,7 +9,7 @@ use clap::builder::PossibleValue;
 pub struct LateArg {
     /// What to do when the next program is too slow
     ///
-    /// Coded video may wait for half a second, audio for two seconds, and two pictures that are raw or MJPEG; all of it together may take 64 MiB.
+    /// At most half a second of coded video, two seconds of audio, two raw or MJPEG pictures, and 64 MiB in all wait for the next program.
     #[arg(long, value_enum, value_name = "POLICY", default_value_t)]
     pub late: OverflowPolicy,
 }
@@ -21,8 +21,10 @@ impl clap::ValueEnum for OverflowPolicy {
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         let (name, help) = match self {
-            OverflowPolicy::Drop => ("drop", "Drop the oldest raw or MJPEG picture, or the rest of a group of pictures, and count it"),
-            OverflowPolicy::Block => ("block", "Wait, and let the source wait"),
+            OverflowPolicy::Drop => {
+                ("drop", "Drop the oldest raw or MJPEG picture, or the rest of a group of pictures, and count the drops")
+            }
+            OverflowPolicy::Block => ("block", "Wait, and make the source wait"),
             OverflowPolicy::Exit => ("exit", "End with exit code 1"),
         };
         Some(PossibleValue::new(name).help(help))

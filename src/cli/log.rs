@@ -16,7 +16,7 @@ pub const MEANING: &str = "Which messages to print, in place of -v and -q, for e
 /// How messages on stderr look.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// One line for people: `PROGRAM: warning: ...`
+    /// Plain lines: `PROGRAM: warning: ...`
     Text,
     /// One JSON object a line, with time, level, program and message
     Json,

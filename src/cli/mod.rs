@@ -60,21 +60,21 @@ const HEADING: &str = "Common options";
 /// Arguments that every program takes; flatten it into the program's own.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Common {
-    /// Say more on stderr: once for what goes on, twice for details, three times for everything
+    /// Print more on stderr: once for progress, twice for details, three times for everything
     #[arg(short, long, help_heading = HEADING, action = clap::ArgAction::Count)]
     pub verbose: u8,
 
-    /// Say nothing on stderr but errors: no status line, no warnings
+    /// Print only errors on stderr: no status line, no warnings
     #[arg(short, long, help_heading = HEADING, conflicts_with = "verbose")]
     pub quiet: bool,
 
-    /// How messages on stderr look
+    /// Format of the messages on stderr
     #[arg(long, help_heading = HEADING, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text)]
     pub log: LogFormat,
 
     /// Serve /metrics, /healthz and /stats over HTTP at this port, or address and port
     ///
-    /// A port alone means this machine only (127.0.0.1). With port 0 the system chooses one; -v prints it.
+    /// A port alone is on this machine only (127.0.0.1). Port 0 lets the system choose; -v prints the port.
     #[arg(long, help_heading = HEADING, value_name = "ADDR")]
     pub control: Option<control::Address>,
 

@@ -135,3 +135,50 @@ fn long_options(help: &str) -> BTreeSet<String> {
     let names = help.lines().filter_map(|l| l.split_whitespace().find(|w| w.starts_with("--")).filter(|_| l.trim_start().starts_with('-')));
     names.map(|n| n.trim_end_matches(['.', ',']).to_owned()).collect()
 }
+
+/// Words that the field does not use, or that make a sentence hard to read; and where one of them is right.
+const UNUSED: [(&str, &[&str]); 9] = [
+    ("key picture", &[]),
+    ("sound", &["sound card", "sound server", "sounds"]),
+    ("whoever", &[]),
+    ("nobody", &[]),
+    ("somebody", &[]),
+    ("for ever", &[]),
+    ("shall", &[]),
+    ("of an odd one", &[]),
+    ("out by looking", &[]),
+];
+
+#[test]
+fn the_words_are_those_of_the_field() {
+    let mut texts: Vec<(String, String)> = PROGRAMS.map(|program| (format!("{program} --help"), generate_help(program))).into();
+    for folder in ["man", "docs"] {
+        for entry in fs::read_dir(repository(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|e| e != "png") {
+                texts.push((path.display().to_string(), fs::read_to_string(&path).unwrap().replace("\\-", "-")));
+            }
+        }
+    }
+    texts.push(("README.md".into(), fs::read_to_string(repository("README.md")).unwrap()));
+    let mut wrong = Vec::new();
+    for (name, text) in texts {
+        // Names in code are as they are.
+        let prose = text.split("```").step_by(2).flat_map(|part| part.split('`').step_by(2)).collect::<Vec<_>>().join(" ");
+        let prose = prose.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+        for (word, right) in UNUSED {
+            for (at, _) in prose.match_indices(word) {
+                let whole = !prose[..at].ends_with(|c: char| c.is_alphanumeric());
+                if whole && !right.iter().any(|r| prose[at..].starts_with(r)) {
+                    let context: String = prose[..at].chars().rev().take(30).collect::<Vec<_>>().into_iter().rev().collect();
+                    wrong.push(format!("{name}: …{context}{}", prose[at..].chars().take(40).collect::<String>()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn generate_help(program: &str) -> String {
+    run(&mut h5(program, &["--help"]), b"").success().text()
+}

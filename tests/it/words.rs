@@ -136,7 +136,7 @@ fn a_stderr_that_takes_nothing_stops_no_stream() {
         "h5cap -v test --size 64x36 --duration 1 --control 0 2>ERR >/dev/null",
         "h5cap test --size 64x36 --duration 1 | h5enc -vvv 2>ERR >/dev/null",
         &format!("h5mux -vvv '{coded}' 2>ERR >/dev/null"),
-        &format!("h5serve -q --listen 127.0.0.1:0 a='{coded}' 2>ERR"),
+        &format!("h5serve -v --listen 127.0.0.1:0 a='{coded}' 2>ERR"),
     ] {
         for target in ["/dev/full", "&-"] {
             let line = line.replace("ERR", target);

@@ -13,10 +13,10 @@ pub const MANUAL: cli::Manual = cli::Manual {
         ("Put the test picture on a web page", "h5cap test | h5enc | h5mux | h5serve"),
         ("The first camera, with no encoder at all if it gives MJPEG", "h5cap | h5serve"),
         ("The camera with its microphone", "h5cap camera --audio default | h5enc | h5mux | h5serve"),
-        ("A recording, in real time and for ever", "h5cap film.mkv --loop | h5enc | h5mux | h5serve"),
+        ("A recording, in real time, again and again", "h5cap film.mkv --loop | h5enc | h5mux | h5serve"),
         ("Three pictures, each for a second", "h5cap 1.jpg 2.jpg 3.jpg --rate 1 --loop | h5serve"),
-        ("Pictures that a camera uploads to a directory, as they come", "h5cap --follow /srv/ftp/camera | h5serve"),
-        ("Look at what goes through the pipe", "h5cap test --size 640x360 --duration 5 | ffprobe -v error -show_streams -"),
+        ("The pictures that a camera uploads to a directory, as they arrive", "h5cap --follow /srv/ftp/camera | h5serve"),
+        ("See what goes through the pipe", "h5cap test --size 640x360 --duration 5 | ffprobe -v error -show_streams -"),
     ],
     groups: &[
         ("Pictures and time", &["size", "rate", "duration", "repeat", "follow", "pace", "no_pace"]),
@@ -28,86 +28,86 @@ pub const MANUAL: cli::Manual = cli::Manual {
             "SOURCES",
             "test: colour bars, a wall clock, a dial that turns once a second and flashes while a beep sounds, a sweep, and at the top a \
              machine-readable clock: the capture time in milliseconds and the frame number as two rows of black and white \
-             blocks (see h5pipe(5)). The sound is 48 kHz stereo: a soft tone, in which gaps are heard, and the beep.\n\n\
-             camera: the first camera of Linux, by Video4Linux2; camera:WHICH: the one with this name (or a part of it), serial number \
-             or place on the bus, as h5cap --list shows them; or /dev/videoN. Without any source, h5cap takes the first camera. See CAMERAS.\n\n\
-             --audio DEVICE adds a microphone to the camera's pictures, in one stream and on one clock; microphone or microphone:DEVICE is \
-             sound alone. A device is default, a name of ALSA such as hw:1, or a card's name (or a part of it), serial number or place on the \
-             bus, as --list shows them. It is recorded in its own format, at 48 kHz in stereo if it can; its times are the \
-             driver's, and h5enc(1) stretches sound whose clock runs differently. A microphone that is unplugged is waited for.\n\n\
-             Picture files (JPEG, PNG, GIF, BMP, WebP, TIFF, PNM) and directories of them, in the order of their names: each is a frame, \
-             one a second unless --rate says otherwise. JPEG goes out untouched as MJPEG; the others are decoded. With \
-             --follow, a directory is watched, or a file that is written again and again: what is new and whole goes out at once, and while \
-             nothing new comes, the last picture is repeated at --rate.\n\n\
-             Any other file, FIFO, or - for stdin: a stream in any format of h5pipe(5). Coded frames go out as they are.\n\n\
-             A source of one of these names is told from a file by a prefix: file:test, file:-, camera:/dev/video2.",
+             blocks (see h5pipe(5)). The audio is 48 kHz stereo: a soft tone, which makes gaps audible, and the beep.\n\n\
+             camera is the first camera (Video4Linux2). camera:WHICH selects a camera by its name, a part of its name, its serial number \
+             or its place on the bus; h5cap --list shows them. /dev/videoN works too. Without a source, h5cap takes the first camera. See CAMERAS.\n\n\
+             --audio DEVICE adds a microphone to the camera's video, in one stream and on one clock. microphone or microphone:DEVICE captures \
+             audio alone. A device is default, an ALSA name such as hw:1, or a sound card's name, a part of its name, its serial number or its place on \
+             the bus; --list shows them. h5cap records in the device's own format, at 48 kHz in stereo if the device supports it. The times are the \
+             driver's, and h5enc(1) resamples audio whose clock runs differently. If a microphone is unplugged, h5cap waits for it.\n\n\
+             Picture files (JPEG, PNG, GIF, BMP, WebP, TIFF, PNM), and directories of them in the order of their names: each picture is a frame. \
+             The default rate is one a second. JPEG goes out unchanged as MJPEG; the others are decoded. With \
+             --follow, h5cap watches a directory, or a file that is rewritten: each new picture goes out when it is complete. While \
+             there is no new picture, the last one is repeated at --rate.\n\n\
+             Any other file, a FIFO, or - for stdin: a stream in any format of h5pipe(5). Coded frames go out unchanged.\n\n\
+             A prefix distinguishes a file from a source of the same name: file:test, file:-, camera:/dev/video2.",
         ),
         (
             "CAMERAS",
-            "Names, serial numbers and places on the bus stay the same; the numbers of device nodes change from boot to boot.\n\n\
-             Of the modes that a camera offers that one is taken which, most important first: is of --format; is nearest to --size, or without it \
-             is no larger than 1920×1080; is nearest to --rate, or without it comes up to 30 frames a second; has the largest picture; is MJPEG, \
-             H.264, raw (4:2:0, 4:2:2, RGB, grey) or H.265, in this order; is listed first. With -v, h5cap says which; and always, where the driver \
-             takes another than it was asked for.\n\n\
-             Frames pass as they are, with the driver's times. Those that come damaged are dropped; they and those that the driver lost are counted, \
-             see /metrics and /stats, and -v at the end.\n\n\
-             A camera that is unplugged, fails, or gives no frame for --stall is waited for, and goes on wherever it is plugged in again, with correct \
-             times: the same one, by name, serial number and place. --on-loss says what else to do.\n\n\
-             Controls are set with --control-set, and listed and set while it runs with --control: GET /controls, PUT /controls {\"brightness\": 128}. They \
-             are set again when the camera is back.",
+            "Names, serial numbers and places on the bus stay the same. The numbers of device nodes change from boot to boot.\n\n\
+             h5cap selects one of the modes that the camera offers. The criteria, most important first: the format of --format; the size nearest to \
+             --size, or at most 1920×1080 without it; the rate nearest to --rate, or up to 30 frames a second without it; the largest picture; the \
+             coding, in the order MJPEG, H.264, raw (4:2:0, 4:2:2, RGB, grey), H.265; the driver's own order. -v prints the mode. h5cap warns if the driver \
+             sets another mode than the one it was asked for.\n\n\
+             Frames go out unchanged, with the driver's times. Damaged frames are dropped. /metrics and /stats count damaged frames and those that the \
+             driver lost; -v prints the counts at the end.\n\n\
+             If a camera is unplugged, fails, or gives no frame for --stall seconds, h5cap waits for the same camera, by name, serial number and place. \
+             The camera may return at another port; its times stay correct. --on-loss selects another behaviour.\n\n\
+             --control-set sets controls of the camera. With --control, GET /controls lists them and PUT /controls {\"brightness\": 128} sets them while h5cap runs. \
+             h5cap sets them again when the camera returns.",
         ),
         (
             "TIME",
-            "The test picture, pictures and recordings in regular files are played in real time, and what is on a pipe is passed on as it comes. \
-             --pace and --no-pace say otherwise. A recording whose reader was stopped for more than a second goes on where it was; \
-             one with a hole of more than ten seconds goes on at once. With --loop, times go on without a jump.",
+            "h5cap plays the test picture, pictures and regular files in real time, and passes on a stream from a pipe as it arrives. \
+             --pace and --no-pace override this. If the reader of a recording stops for more than a second, the recording continues where it was. \
+             h5cap skips gaps of more than ten seconds in a recording. With --loop, times continue without a jump.",
         ),
     ],
     see_also: &["ffmpeg(1)", "mpv(1)", "v4l2-ctl(1)", "arecord(1)"],
     ..cli::Manual::new(
         "h5cap",
         "capture a camera, or play a test picture, pictures or a recording, as live Matroska",
-        "Writes the frames of a source to stdout as live Matroska (h5pipe(5)), each as soon as it is there, with the time of its capture: for \
-         h5enc(1), for h5mux(1) where they are coded already, for h5serve(1) where they are JPEG, or for any other program.",
+        "h5cap writes the frames of a source to stdout as live Matroska (h5pipe(5)), each as soon as it is available, with its capture time. \
+         The next program is h5enc(1), h5mux(1) if the frames are coded already, h5serve(1) if they are JPEG, or any other program.",
     )
 };
 
 /// Arguments as typed.
 #[derive(clap::Parser)]
 pub struct Args {
-    /// test, a camera, microphone, a file, several pictures, a directory of pictures, or - for stdin; none: the first camera
+    /// test, a camera, microphone, a file, several pictures, a directory of pictures, or - for stdin; without it, the first camera
     #[arg(value_name = "SOURCE")]
     pub sources: Vec<String>,
 
-    /// Width and height in pixels, of the test picture or the camera [default: 1280x720; the camera's best]
+    /// Width and height of the test picture or the camera, in pixels [default: 1280x720; the camera's best]
     #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = parse_size)]
     pub size: Option<(u32, u32)>,
 
-    /// Frames a second, as 30 or 30000/1001 [default: 30; pictures: 1; recordings: their own]
+    /// Frames a second, such as 30 or 30000/1001 [default: 30; pictures: 1; recordings: their own]
     #[arg(long, value_name = "FPS")]
     pub rate: Option<Rate>,
 
-    /// End after this much of the stream: seconds, or 500ms, 90s, 10m, 2h
+    /// Stop after this much of the stream: seconds, or 500ms, 90s, 10m, 2h
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub duration: Option<Duration>,
 
-    /// Layout of the test picture: i420, nv12, i422, i444, yuy2, uyvy, rgb24, bgr24, rgba, bgra, gray [default: i420]
+    /// Pixel format of the test picture: i420, nv12, i422, i444, yuy2, uyvy, rgb24, bgr24, rgba, bgra, gray [default: i420]
     #[arg(long, value_name = "FORMAT")]
     pub pixel_format: Option<PixelFormat>,
 
-    /// The test picture without sound
+    /// No audio with the test picture
     #[arg(long)]
     pub no_audio: bool,
 
-    /// Start again at the end, for ever: files and pictures
+    /// Repeat files and pictures endlessly
     #[arg(long = "loop")]
     pub repeat: bool,
 
-    /// Watch a directory, or a file, for new pictures
+    /// Watch a directory or a file for new pictures
     #[arg(long, conflicts_with_all = ["repeat", "pace", "no_pace"])]
     pub follow: bool,
 
-    /// Play in real time, also what comes from a pipe
+    /// Play in real time, even from a pipe
     #[arg(long, overrides_with = "no_pace")]
     pub pace: bool,
 
@@ -115,15 +115,15 @@ pub struct Args {
     #[arg(long)]
     pub no_pace: bool,
 
-    /// Format of a stream, where it shall not be found out by looking: matroska, mp4, h264, h265, y4m, jpeg, ...
+    /// Format of the stream, in place of detection: matroska, mp4, h264, h265, y4m, jpeg, ...
     #[arg(long, value_name = "FORMAT")]
     pub input_format: Option<InputFormat>,
 
-    /// Time a stream without times by its arrival
+    /// Time a stream without timestamps by its arrival
     #[arg(long, conflicts_with = "rate")]
     pub live: bool,
 
-    /// What to do when the next program is too slow [default: drop for what is live, block for files and pictures]
+    /// What to do when the next program is too slow [default: drop for live sources, block for files and pictures]
     #[arg(long, value_enum, value_name = "POLICY")]
     pub late: Option<OverflowPolicy>,
 

@@ -19,27 +19,27 @@ const MOMENT: Duration = Duration::from_millis(100);
 #[derive(clap::Args)]
 #[command(next_help_heading = "Cameras")]
 pub struct CameraArgs {
-    /// Coding to take: mjpeg, h264, h265, a pixel format such as yuy2, or the driver's four characters [default: the camera's best]
+    /// Format to capture: mjpeg, h264, h265, a pixel format such as yuy2, or the driver's four characters [default: the camera's best]
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<FormatWish>,
 
-    /// Set a control of the camera, as brightness=128 or power_line_frequency="60 Hz"; --list names them
+    /// Set a control of the camera, such as brightness=128 or power_line_frequency="60 Hz"; --list names them
     #[arg(long = "control-set", value_name = "NAME=VALUE", value_parser = parse_control)]
     pub controls: Vec<(String, String)>,
 
-    /// A camera that gives no frame for this many seconds hangs
+    /// Restart a camera that gives no frame for this many seconds
     #[arg(long, value_name = "SECONDS", default_value = "3", value_parser = parse_stall)]
     pub stall: Duration,
 
-    /// When the camera is lost: wait for it, exit, or show black (raw formats only) while waiting
+    /// When the camera is lost: wait for it, exit, or send black pictures (raw formats only) while waiting
     #[arg(long, value_enum, value_name = "POLICY", default_value_t)]
     pub on_loss: LossPolicy,
 
-    /// List cameras with their formats and controls, and microphones, and end
+    /// List cameras with their formats and controls, and microphones, and exit
     #[arg(long)]
     pub list: bool,
 
-    /// With --list: as JSON
+    /// Print the list as JSON
     #[arg(long, requires = "list")]
     pub json: bool,
 }

@@ -22,7 +22,7 @@ const SOUND: usize = 1;
 #[derive(clap::Args)]
 #[command(next_help_heading = "Microphones")]
 pub struct AudioArgs {
-    /// Sound for a camera's pictures: default, a device of ALSA such as hw:1, or a card's name, serial number or place on the bus
+    /// Audio for a camera: default, an ALSA device such as hw:1, or a sound card's name, serial number or place on the bus
     #[arg(long, value_name = "DEVICE")]
     pub audio: Option<String>,
 }
@@ -87,6 +87,6 @@ impl Sound {
     pub fn sum_up(&self) {
         let counts = self.recorder.counts();
         let speed = self.recorder.speed().map_or(String::new(), |s| format!(", its clock {:+.0} ppm", (s - 1.0) * 1e6));
-        tracing::info!("{} packets of sound, {} overruns{speed}", counts.packets, counts.overruns);
+        tracing::info!("{} audio packets, {} overruns{speed}", counts.packets, counts.overruns);
     }
 }

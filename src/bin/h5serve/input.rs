@@ -44,9 +44,9 @@ pub enum Place {
 pub enum OnEof {
     /// The stream ends; the program ends with the last one
     Exit,
-    /// Viewers stay, with the last picture
+    /// Keep the viewers, and the last picture
     Wait,
-    /// Open it again: the next writer of a FIFO continues the stream under its viewers; a file begins anew, or waits for a change if it had
+    /// Open the input again: the next writer of a FIFO continues the stream; a file starts again, or waits for a change if it had
     /// nothing new
     Reopen,
 }
@@ -54,15 +54,15 @@ pub enum OnEof {
 /// How to read.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Reading {
-    /// What the inputs are, if the first bytes do not tell
+    /// Format of the inputs, in place of detection
     #[arg(long, value_name = "FORMAT")]
     pub input_format: Option<InputFormat>,
 
-    /// Frame rate of inputs without times, such as raw H.264
+    /// Frame rate of inputs without timestamps, such as raw H.264
     #[arg(long, value_name = "FPS")]
     rate: Option<Rate>,
 
-    /// Inputs without times are timed by their arrival
+    /// Time inputs without timestamps by their arrival
     #[arg(long, conflicts_with = "rate")]
     live: bool,
 }

@@ -26,7 +26,7 @@ const MANUAL: cli::Manual = cli::Manual {
             "Two cameras by FIFO; each writer may come and go:",
             "mkfifo door.mp4 yard.mp4; h5serve --on-eof reopen door=door.mp4 yard=yard.mp4",
         ),
-        ("A file in an endless loop, for everybody in the house:", "h5serve --listen 0.0.0.0:8080 --on-eof reopen demo=show.mp4"),
+        ("A file in an endless loop, for the whole network:", "h5serve --listen 0.0.0.0:8080 --on-eof reopen demo=show.mp4"),
         ("Watch it without a browser:", "mpv --profile=low-latency http://127.0.0.1:8080/live.mp4"),
     ],
     groups: &[
@@ -54,31 +54,31 @@ const MANUAL: cli::Manual = cli::Manual {
              takes nothing at all for --stall is closed. A slow viewer costs the others nothing.\n\n\
              One that goes away is noticed, whether the stream runs or stands still. A client may end its side of an HTTP connection and read \
              on; it is then asked now and then whether it is still there, by an empty box of MP4, or the JPEG picture once more.\n\n\
-             Where nobody can start although frames come, a warning says so once; /healthz, the member trouble in /api/streams and the page say \
-             it as long as it is so, and NAME.mp4 answers 503: no-keyframe (none for three seconds), no-picture (only sound comes), keyframe-lost \
+             Where no viewer can start although frames come, a warning says so once; /healthz, the member trouble in /api/streams and the page say \
+             it as long as it is so, and NAME.mp4 answers 503: no-keyframe (none for three seconds), no-picture (only audio comes), keyframe-lost \
              (a group of pictures is larger than --ring, so the newest keyframe is not kept). Set the encoder's keyframe interval to 1 s.\n\n\
              Memory is --ring for each stream, and for each viewer at most 8 KiB over WebSocket and 20 KiB over HTTP, besides what the \
              kernel keeps of its socket. Pictures that slow viewers are in the middle of are part of --ring: \
-             when they fill half of it, whoever holds the oldest is cut off. Connections that there are no file descriptors for (see ulimit -n) \
-             are answered with status 503.",
+             when they fill half of it, h5serve closes the viewer with the oldest one. Without a free file descriptor (see ulimit -n) \
+             h5serve answers with status 503.",
         ),
         (
             "VIEWER HEALTH",
-            "The player says every few seconds over its WebSocket how the picture is doing at its end: its latency from capture to screen, \
-             how long the picture stood still, frames that were not shown, errors. On the address given with --control, /stats has that of \
+            "Every few seconds the player reports over its WebSocket: the latency from capture to screen, \
+             stalls, frames that were not shown, errors. On the address given with --control, /stats has that of \
              each viewer (of the first thousand), with its stream, transport, address, start, bytes and the frames that the server skipped for it; /metrics has \
-             histograms of latency and stalls for each stream. Other players may say it too, as the message\n\n    \
+             histograms of latency and stalls for each stream. Other players may send the report too, as the message\n\n    \
              {\"type\":\"h5live/report\",\"value\":{\"latency\":84,\"stalls\":[640],\"dropped\":3,\"errors\":1,\"error\":\"...\",\"transport\":\"MSE\"}}\n\n\
-             with times in milliseconds and numbers since the last report, all of them optional. It is believed as far as the numbers go, and \
-             no more than four times a second.\n\n\
+             with times in milliseconds and counts since the last report. All fields are optional. h5serve clamps the numbers, and accepts \
+             four reports a second at most.\n\n\
              --events writes what happens as lines of JSON: join, leave, drop (frames skipped, by the server for a late viewer or by its \
              player), stall (by the server: closed, having taken nothing for --stall; by the player: the picture stood still) and error; each \
-             with time, stream, and viewer, the number of the connection. A reader of the lines that is too slow delays nobody: what it \
-             misses is counted in a line lost.",
+             with time, stream, and viewer, the number of the connection. A slow reader of the lines delays no viewer: a line lost \
+             counts what it missed.",
         ),
         (
             "ACCESS",
-            "By default h5serve listens on this machine only. It has no passwords: who can reach its address can watch. Pages of other \
+            "By default h5serve listens on this machine only. It has no passwords: anyone who can reach its address can watch. Pages of other \
              origins may use the streams only where --cors says so. Requests that name a host other than localhost, an address, this \
              machine's own name or one given with --host are refused, so that no web page can reach the streams through a name of its own.",
         ),
@@ -90,69 +90,69 @@ const MANUAL: cli::Manual = cli::Manual {
         "h5serve",
         "serve live streams to browsers and players over HTTP and WebSocket",
         "h5serve reads live streams, each from stdin, a file or a FIFO, and serves them to any number of viewers. Fragmented MP4, as h5mux \
-         writes it, goes out as it comes in; of other formats, coded video and audio are put into fragmented MP4 first, and MJPEG is served \
-         as it is. It decodes and encodes nothing.\n\n\
-         Without INPUT it reads stdin. A file is served in its own time, as if it were live. A FIFO joined in the middle of a stream is \
-         waited for with --on-eof reopen: what cannot be read is passed over, up to the next beginning of a stream.",
+         writes it, goes out unchanged. Coded video and audio of other formats are muxed into fragmented MP4 first. MJPEG is served \
+         as MJPEG. h5serve decodes and encodes nothing.\n\n\
+         Without INPUT it reads stdin. A file is served in real time, as if it were live. With --on-eof reopen, h5serve may join a FIFO in the middle \
+         of a stream: it skips input up to the next start of a stream.",
     )
 };
 
 #[derive(clap::Parser)]
 struct Args {
-    /// What to serve, and under which name: a file, a FIFO, or - for stdin
+    /// Stream to serve, and its name: a file, a FIFO, or - for stdin
     ///
-    /// Names are made of letters, digits, - and _. Without NAME= the name is that of the file, without its extension.
+    /// A name consists of letters, digits, - and _. Without NAME= it is the name of the file, without its extension.
     #[arg(value_name = "[NAME=]INPUT")]
     inputs: Vec<String>,
 
-    /// The name of the stream on stdin
+    /// Name of the stream on stdin
     #[arg(long, default_value = "live")]
     name: String,
 
-    /// Where to listen: HOST:PORT, [IPv6]:PORT, PORT or unix:PATH; may be given several times
+    /// Address to listen on: HOST:PORT, [IPv6]:PORT, PORT or unix:PATH; may be given several times
     ///
-    /// A Unix socket that a killed server left behind is replaced. Anything else of that name is left alone.
+    /// h5serve replaces a Unix socket that a killed server left behind, and no other file of that name.
     #[arg(short, long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     listen: Vec<Listen>,
 
-    /// When an input ends: end with the last one, keep its viewers and its last picture, or open it again
+    /// When an input ends: exit with the last one, keep its viewers and its last picture, or open it again
     #[arg(long, value_enum, value_name = "WHAT", default_value_t = OnEof::Exit)]
     on_eof: OnEof,
 
     #[command(flatten)]
     reading: input::Reading,
 
-    /// A viewer further behind than this goes on at the newest keyframe
+    /// A viewer further behind than this skips to the newest keyframe
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
     lag: Duration,
 
-    /// A viewer that takes nothing for so long is closed
+    /// Close a viewer that takes nothing for this long
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     stall: Duration,
 
-    /// At most this much of each stream is kept in memory
+    /// Memory for each stream, at most
     #[arg(long, value_name = "MIB", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=16384))]
     ring: u32,
 
-    /// More viewers than this, of all streams together, are sent away with status 503
+    /// Viewers of all streams together, at most; others get status 503
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     max_viewers: u32,
 
-    /// Threads that serve viewers; one is good for several Gbit/s, and takes the least CPU
+    /// Threads that serve viewers; one thread serves several Gbit/s and takes the least CPU
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: u16,
 
-    /// Another origin whose pages may use the streams, such as https://example.org, or * for all; may be given several times
+    /// Origin whose pages may use the streams, such as https://example.org, or * for all; may be given several times
     #[arg(long, value_name = "ORIGIN")]
     cors: Vec<String>,
 
-    /// Another name under which this machine is known, or * for any; may be given several times
+    /// Another name of this machine, or * for any; may be given several times
     #[arg(long, value_name = "NAME")]
     host: Vec<String>,
 
-    /// Write what happens to viewers, as lines of JSON, to a file or to a file descriptor that is open, such as 2
+    /// Write events of viewers, as lines of JSON, to a file or to an open file descriptor such as 2
     ///
-    /// A FIFO that nobody reads yet keeps the lines that fit into it.
+    /// A FIFO without a reader keeps the lines that fit into it.
     #[arg(long, value_name = "FD|FILE")]
     events: Option<events::Place>,
 

@@ -251,7 +251,7 @@ mod tests {
         let found: Vec<_> = terms.iter().map(|w| options.find(w).unwrap_or_else(|| panic!("no {w} in\n{options}"))).collect();
         assert!(found.is_sorted(), "{options}");
         assert!(
-            options.contains(".TP\n\\fBblock\\fR\nWait, and let the source wait\n") && options.contains("[default: block]"),
+            options.contains(".TP\n\\fBblock\\fR\nWait, and make the source wait\n") && options.contains("[default: block]"),
             "{options}"
         );
     }
