@@ -3,7 +3,7 @@
 
 use super::nal::{self, Role};
 pub use super::nal::{AccessUnit, to_annex_b, units};
-use crate::media::{Codec, Colour, Malformed, Rate, Track, VideoParams};
+use crate::media::{Codec, Colour, Malformed, Rate, SampleAspect, Track, VideoParams};
 use bytes::{BufMut, Bytes, BytesMut};
 use h264_reader::Context;
 use h264_reader::nal::pps::PicParameterSet;
@@ -45,6 +45,8 @@ pub struct SpsInfo {
     /// From the timing information: two ticks a frame.
     pub rate: Option<Rate>,
     pub colour: Colour,
+    /// By aspect_ratio_idc, where it is not "unspecified".
+    pub sample_aspect: Option<SampleAspect>,
     /// How many pictures can come before one in decoding order and after it in output order: max_num_reorder_frames, or the
     /// bound that section E.2.1 infers where it is not said.
     pub reorder_depth: u8,
@@ -70,6 +72,7 @@ pub fn parse_sps(unit: &[u8]) -> Result<SpsInfo, Malformed> {
         full_range: signal.map(|s| s.video_full_range_flag),
     };
     let timing = vui.and_then(|v| v.timing_info.as_ref());
+    let aspect = vui.and_then(|v| v.aspect_ratio_info.as_ref()?.get());
     Ok(SpsInfo {
         profile: unit[1],
         constraints: unit[2],
@@ -78,6 +81,7 @@ pub fn parse_sps(unit: &[u8]) -> Result<SpsInfo, Malformed> {
         height,
         rate: timing.and_then(|t| Rate::new(t.time_scale, t.num_units_in_tick.checked_mul(2)?)),
         colour,
+        sample_aspect: aspect.and_then(|(width, height)| SampleAspect::new(width.into(), height.into())),
         reorder_depth: reorder_depth(&sps, unit[3]),
         chroma_format: sps.chroma_info.chroma_format.to_u32() as u8,
         bit_depth_luma: 8 + sps.chroma_info.bit_depth_luma_minus8,
@@ -213,7 +217,8 @@ pub fn track(config: Bytes) -> Result<Track, Malformed> {
     let record = AvcC::parse(&config)?;
     let sps = record.sps.first().ok_or_else(|| Malformed::new(FORMAT, "avcC has no sequence parameter set"))?;
     let info = parse_sps(sps)?;
-    let video = VideoParams { rate: info.rate, colour: info.colour, ..VideoParams::new(info.width, info.height) };
+    let sample_aspect = info.sample_aspect.unwrap_or_default();
+    let video = VideoParams { rate: info.rate, colour: info.colour, sample_aspect, ..VideoParams::new(info.width, info.height) };
     let mut track = Track::video(Codec::H264, video);
     track.config = four_byte_lengths(config);
     Ok(track)

@@ -3,7 +3,7 @@
 use super::bits::BitReader;
 use super::nal::{self, Role};
 pub use super::nal::{AccessUnit, to_annex_b, units};
-use crate::media::{Codec, Colour, Malformed, Rate, Track, VideoParams};
+use crate::media::{Codec, Colour, Malformed, Rate, SampleAspect, Track, VideoParams};
 use bytes::{BufMut, Bytes, BytesMut};
 
 const FORMAT: &str = "H.265";
@@ -34,6 +34,8 @@ pub struct SpsInfo {
     pub height: u32,
     pub rate: Option<Rate>,
     pub colour: Colour,
+    /// By aspect_ratio_idc, where it is not "unspecified".
+    pub sample_aspect: Option<SampleAspect>,
     /// sps_max_num_reorder_pics of the highest temporal sub-layer.
     pub reorder_depth: u8,
     pub chroma_format: u8,
@@ -109,7 +111,7 @@ fn sps(rbsp: &[u8]) -> Option<SpsInfo> {
         reorder_depth = r.ue()?.min(16) as u8;
         r.ue()?;
     }
-    let (rate, colour) = after_ordering(&mut r, poc_bits).unwrap_or_default();
+    let Vui { rate, colour, sample_aspect } = after_ordering(&mut r, poc_bits).unwrap_or_default();
     let temporal_layers = sub_layers_minus1 as u8 + 1;
     Some(SpsInfo {
         general,
@@ -117,6 +119,7 @@ fn sps(rbsp: &[u8]) -> Option<SpsInfo> {
         height,
         rate,
         colour,
+        sample_aspect,
         reorder_depth,
         chroma_format: chroma_format as u8,
         bit_depth_luma,
@@ -139,8 +142,16 @@ fn profile_tier_level(r: &mut BitReader, sub_layers_minus1: u32) -> Option<()> {
     r.skip(present)
 }
 
+/// What matters of vui_parameters().
+#[derive(Default)]
+struct Vui {
+    rate: Option<Rate>,
+    colour: Colour,
+    sample_aspect: Option<SampleAspect>,
+}
+
 /// From log2_min_luma_coding_block_size_minus3 to the timing information; all of it is optional to us.
-fn after_ordering(r: &mut BitReader, poc_bits: u32) -> Option<(Option<Rate>, Colour)> {
+fn after_ordering(r: &mut BitReader, poc_bits: u32) -> Option<Vui> {
     for _ in 0..6 {
         r.ue()?;
     }
@@ -208,11 +219,8 @@ fn short_term_ref_pic_sets(r: &mut BitReader) -> Option<()> {
 }
 
 /// vui_parameters() (section E.2.1) up to the timing information.
-fn vui(r: &mut BitReader) -> Option<(Option<Rate>, Colour)> {
-    const EXTENDED_SAR: u32 = 255;
-    if r.flag()? && r.bits(8)? == EXTENDED_SAR {
-        r.skip(32)?;
-    }
+fn vui(r: &mut BitReader) -> Option<Vui> {
+    let sample_aspect = if r.flag()? { aspect_ratio(r)? } else { None };
     if r.flag()? {
         r.skip(1)?;
     }
@@ -237,7 +245,36 @@ fn vui(r: &mut BitReader) -> Option<(Option<Rate>, Colour)> {
     }
     let timing = r.flag()?;
     let rate = if timing { r.bits(32).zip(r.bits(32)).and_then(|(tick, scale)| Rate::new(scale, tick)) } else { None };
-    Some((rate, colour))
+    Some(Vui { rate, colour, sample_aspect })
+}
+
+/// aspect_ratio_idc (table E.1), with its own numbers where it is EXTENDED_SAR.
+fn aspect_ratio(r: &mut BitReader) -> Option<Option<SampleAspect>> {
+    const EXTENDED_SAR: usize = 255;
+    const TABLE: [(u64, u64); 17] = [
+        (0, 0),
+        (1, 1),
+        (12, 11),
+        (10, 11),
+        (16, 11),
+        (40, 33),
+        (24, 11),
+        (20, 11),
+        (32, 11),
+        (80, 33),
+        (18, 11),
+        (15, 11),
+        (64, 33),
+        (160, 99),
+        (4, 3),
+        (3, 2),
+        (2, 1),
+    ];
+    let (num, den) = match r.bits(8)? as usize {
+        EXTENDED_SAR => (r.bits(16)?.into(), r.bits(16)?.into()),
+        idc => TABLE.get(idc).copied().unwrap_or_default(),
+    };
+    Some(SampleAspect::new(num, den))
 }
 
 /// HEVCDecoderConfigurationRecord (ISO/IEC 14496-15, section 8.3.3.1).
@@ -334,7 +371,8 @@ pub fn track(config: Bytes) -> Result<Track, Malformed> {
     let record = HvcC::parse(&config)?;
     let sps = record.sps.first().ok_or_else(|| Malformed::new(FORMAT, "hvcC has no sequence parameter set"))?;
     let info = parse_sps(sps)?;
-    let video = VideoParams { rate: info.rate, colour: info.colour, ..VideoParams::new(info.width, info.height) };
+    let sample_aspect = info.sample_aspect.unwrap_or_default();
+    let video = VideoParams { rate: info.rate, colour: info.colour, sample_aspect, ..VideoParams::new(info.width, info.height) };
     let mut track = Track::video(Codec::H265, video);
     track.config = four_byte_lengths(config);
     Ok(track)

@@ -7,6 +7,7 @@ pub mod aac;
 pub mod av1;
 mod bits;
 mod decode;
+pub mod exif;
 pub mod flac;
 pub mod h264;
 pub mod h265;
@@ -15,11 +16,12 @@ pub mod mp3;
 pub mod nal;
 pub mod opus;
 pub mod order;
+pub mod sei;
 pub mod start;
 
 pub use decode::{DecodeTimes, FrameTime, reorder_depth};
 
-use crate::media::{Codec, Track};
+use crate::media::{Codec, SampleAspect, Track};
 use std::time::Duration;
 
 /// The `codecs` parameter of the MIME type (RFC 6381, section 3): `avc1.640028`, `hvc1.1.6.L93.B0`, `av01.0.04M.08`,
@@ -69,6 +71,15 @@ pub fn packet_duration(track: &Track, packet: &[u8]) -> Option<Duration> {
     let samples = u64::from(packet_samples(track, packet)?);
     let rate = u64::from(sample_rate(track)?);
     Some(Duration::from_nanos(samples * 1_000_000_000 / rate))
+}
+
+/// The shape of pixels that a track's own configuration tells; `None` where it tells none.
+pub fn sample_aspect(track: &Track) -> Option<SampleAspect> {
+    match track.codec {
+        Codec::H264 => h264::parse_sps(h264::AvcC::parse(&track.config).ok()?.sps.first()?).ok()?.sample_aspect,
+        Codec::H265 => h265::parse_sps(h265::HvcC::parse(&track.config).ok()?.sps.first()?).ok()?.sample_aspect,
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::options::{Gop, Options};
 use super::picture::Planes;
 use super::rate::{FINEST, RateControl};
 use crate::codec::h264::AvcC;
-use crate::media::{Colour, Rate, Timestamp, Unsupported};
+use crate::media::{Rate, Timestamp, Unsupported, VideoParams};
 use bytes::{BufMut, Bytes, BytesMut};
 
 /// One thread codes so many pixels a second with half of a core to spare; 30 pictures of 3840x2160 a second get four threads.
@@ -59,18 +59,19 @@ fn usual_bitrate(width: u32, height: u32, rate: f64) -> u32 {
 }
 
 impl H264 {
-    /// For pictures of an even size of limited range; `colour` is what they mean.
+    /// For upright pictures of an even size of limited range.
     ///
     /// # Errors
     /// If the encoder refuses.
-    pub fn new(width: u32, height: u32, rate: Option<Rate>, colour: Colour, options: &Options) -> Result<H264, Error> {
+    pub fn new(video: &VideoParams, options: &Options) -> Result<H264, Error> {
+        let VideoParams { width, height, rate, colour, sample_aspect, .. } = *video;
         let fps = rate.map_or(USUAL_RATE, Rate::fps);
         let pixels = u64::from(width) * u64::from(height);
         let threads = options.threads.unwrap_or_else(|| threads_for(pixels as f64 * fps));
         let code = |code: Option<u8>| code.unwrap_or(2);
         let colour = [code(colour.primaries), code(colour.transfer), code(colour.matrix)];
         let (threads, slices) = division(threads, height);
-        let mut encoder = Encoder::new(&Config { width, height, rate: fps as f32, threads, slices, colour })?;
+        let mut encoder = Encoder::new(&Config { width, height, rate: fps as f32, threads, slices, colour, sample_aspect })?;
         let sets = encoder.parameter_sets()?;
         let of_type = |kind: u8| sets.iter().filter(move |nal| nal.first().is_some_and(|byte| byte & 0x1f == kind)).collect::<Vec<_>>();
         let config = AvcC::build(&of_type(7), &of_type(8));

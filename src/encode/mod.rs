@@ -28,6 +28,7 @@ mod resample;
 mod scale;
 mod stage;
 mod timeline;
+mod turn;
 mod video;
 
 pub use options::{AudioCodec, Gop, Live, Options, VideoCodec, parse_bitrate};

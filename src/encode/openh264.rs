@@ -4,6 +4,7 @@
 //! interface of `openh264-sys2`. It decides nothing: every picture is coded as it is told, none is skipped or held back.
 
 use super::picture::Planes;
+use crate::media::SampleAspect;
 use openh264_sys2 as sys;
 use openh264_sys2::source::APILoader;
 use std::ffi::{c_int, c_void};
@@ -37,6 +38,8 @@ pub struct Config {
     pub slices: u16,
     /// Colour description of the VUI (H.264, Annex E): primaries, transfer, matrix; limited range.
     pub colour: [u8; 3],
+    /// Aspect ratio of the VUI.
+    pub sample_aspect: SampleAspect,
 }
 
 /// One access unit, as NAL units without start codes.
@@ -216,6 +219,12 @@ fn fill(params: &mut sys::SEncParamExt, config: &Config) {
     layer.uiVideoFormat = 5;
     layer.bFullRange = false;
     layer.bColorDescriptionPresent = true;
+    if !config.sample_aspect.is_square() {
+        layer.bAspectRatioPresent = true;
+        layer.eAspectRatio = sys::ASP_EXT_SAR;
+        layer.sAspectRatioExtWidth = config.sample_aspect.num() as u16;
+        layer.sAspectRatioExtHeight = config.sample_aspect.den() as u16;
+    }
     [layer.uiColorPrimaries, layer.uiTransferCharacteristics, layer.uiColorMatrix] = config.colour;
 }
 

@@ -1,18 +1,21 @@
-//! From a packet of video to the picture that an encoder takes: decoded, converted, scaled, recoloured. One per thread.
+//! From a packet of video to the picture that an encoder takes: decoded, converted, scaled, turned upright, recoloured. One per thread.
 
 use super::colour::{Recolour, Space, is_rgb};
 use super::convert::{self, to_i420};
 use super::jpeg;
 use super::picture::{Picture, Planes, Sampling};
 use super::scale::Scaler;
+use super::turn::turn;
 use super::{Error, h264};
-use crate::media::{Codec, Malformed, VideoParams};
+use crate::media::{Codec, Malformed, Orientation, SampleAspect, VideoParams};
 
 /// What the encoder takes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Target {
+    /// Of the upright picture.
     pub width: u32,
     pub height: u32,
+    pub sample_aspect: SampleAspect,
     pub space: Space,
     pub sampling: Sampling,
 }
@@ -23,22 +26,28 @@ impl Target {
     /// # Errors
     /// [`Error::Unsupported`] if the size is not one that H.264 is coded in here.
     pub fn h264(codec: Codec, params: &VideoParams, size: Option<super::Size>) -> Result<Target, Error> {
-        let (width, height) = scaled(params, size);
+        let (width, height, sample_aspect) = scaled(params, size);
         let (width, height) = h264::coded_size(width, height)?;
         let space = if is_rgb(codec) { Space::usual(width, height) } else { Space::of(codec, params).limited() };
-        Ok(Target { width, height, space, sampling: Sampling::S420 })
+        Ok(Target { width, height, sample_aspect, space, sampling: Sampling::S420 })
     }
 
-    /// Of a JPEG encoder: all the chroma that the input has.
+    /// Of a JPEG encoder: all the chroma that the input has, unless a picture of 4:2:2 is turned on its side.
     pub fn jpeg(codec: Codec, params: &VideoParams, size: Option<super::Size>) -> Target {
-        let (width, height) = scaled(params, size);
+        let (width, height, sample_aspect) = scaled(params, size);
         let sampling = if let Codec::Raw(format) = codec { convert::sampling(format) } else { Sampling::S420 };
-        Target { width, height, space: Space::JPEG, sampling }
+        let sampling = if params.orientation.swaps_sides() && sampling == Sampling::S422 { Sampling::S420 } else { sampling };
+        Target { width, height, sample_aspect, space: Space::JPEG, sampling }
     }
 }
 
-fn scaled(params: &VideoParams, size: Option<super::Size>) -> (u32, u32) {
-    size.map_or((params.width, params.height), |size| size.of(params.width, params.height))
+/// The upright picture: with the pixels that it has, or, where it is scaled anyway, with square ones.
+fn scaled(params: &VideoParams, size: Option<super::Size>) -> (u32, u32, SampleAspect) {
+    let (width, height) = params.orientation.size(params.width, params.height);
+    let aspect = params.sample_aspect.turned(params.orientation);
+    let Some(size) = size else { return (width, height, aspect) };
+    let (width, height) = size.with_pixels(width, height, aspect);
+    (width, height, SampleAspect::SQUARE)
 }
 
 /// The way from one track's packets to pictures of a [`Target`]; its memory is used again for each.
@@ -47,11 +56,13 @@ pub struct Prepare {
     width: usize,
     height: usize,
     target: Target,
+    orientation: Orientation,
     recolour: Option<Recolour>,
     decoder: Option<jpeg::Decoder>,
     scaler: Scaler,
     source: Picture,
     scaled: Picture,
+    turned: Picture,
 }
 
 /// Where the picture is after a step.
@@ -59,6 +70,7 @@ enum Place {
     Packet,
     Source,
     Scaled,
+    Turned,
 }
 
 impl Prepare {
@@ -74,11 +86,13 @@ impl Prepare {
             width: params.width as usize,
             height: params.height as usize,
             target,
+            orientation: params.orientation,
             recolour,
             decoder,
             scaler: Scaler::default(),
             source: Picture::default(),
             scaled: Picture::default(),
+            turned: Picture::default(),
         })
     }
 
@@ -90,7 +104,8 @@ impl Prepare {
         let mut place = self.unpack(data)?;
         let planes = self.at(&place, data)?;
         if !self.fits(&planes) {
-            self.scaled.reshape(planes.sampling, self.target.width as usize, self.target.height as usize);
+            let (width, height) = self.lying();
+            self.scaled.reshape(planes.sampling, width, height);
             let planes = match place {
                 Place::Packet => self.packed(data)?,
                 _ => self.source.planes(),
@@ -98,13 +113,26 @@ impl Prepare {
             self.scaler.scale(&planes, &mut self.scaled);
             place = Place::Scaled;
         }
+        if !self.orientation.is_upright() {
+            let planes = match place {
+                Place::Packet => self.packed(data)?,
+                Place::Scaled => self.scaled.planes(),
+                _ => self.source.planes(),
+            };
+            turn(&planes, self.orientation, &mut self.turned);
+            place = Place::Turned;
+        }
         if let Some(recolour) = self.recolour {
             if matches!(place, Place::Packet) {
                 let planes = packed(self.target.sampling, self.width, self.height, data)?;
                 self.source.copy_from(&planes);
                 place = Place::Source;
             }
-            recolour.apply(if matches!(place, Place::Scaled) { &mut self.scaled } else { &mut self.source });
+            recolour.apply(match place {
+                Place::Turned => &mut self.turned,
+                Place::Scaled => &mut self.scaled,
+                _ => &mut self.source,
+            });
         }
         let (width, height) = (self.target.width as usize, self.target.height as usize);
         // A last odd column or row that H.264 cannot have.
@@ -137,12 +165,19 @@ impl Prepare {
             Place::Packet => self.packed(data),
             Place::Source => Ok(self.source.planes()),
             Place::Scaled => Ok(self.scaled.planes()),
+            Place::Turned => Ok(self.turned.planes()),
         }
+    }
+
+    /// The target's size before it is turned.
+    fn lying(&self) -> (usize, usize) {
+        let (width, height) = self.orientation.size(self.target.width, self.target.height);
+        (width as usize, height as usize)
     }
 
     /// Nothing to scale: the size is right, or right but for a last odd column or row.
     fn fits(&self, planes: &Planes<'_>) -> bool {
-        let (width, height) = (self.target.width as usize, self.target.height as usize);
+        let (width, height) = self.lying();
         (planes.width, planes.height) == (width, height) || (planes.width & !1, planes.height & !1) == (width, height)
     }
 

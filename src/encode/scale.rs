@@ -1,7 +1,7 @@
 //! Scaling of planar pictures, and what `--size` means.
 
 use super::picture::{Picture, Planes, Sampling};
-use crate::media::Unsupported;
+use crate::media::{SampleAspect, Unsupported};
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
@@ -21,14 +21,20 @@ pub struct Size {
 impl Size {
     /// The size of a picture of `width` x `height` when scaled to this, at least 1x1.
     pub fn of(self, width: u32, height: u32) -> (u32, u32) {
-        let in_proportion = |side: u32, of: u32, to: u32| {
-            let scaled = (u64::from(side) * u64::from(to) + u64::from(of) / 2) / u64::from(of.max(1));
-            scaled.clamp(1, u64::from(MAX_SIDE)) as u32
+        self.with_pixels(width, height, SampleAspect::SQUARE)
+    }
+
+    /// The same of a picture whose pixels have this shape: what comes out has square ones.
+    pub fn with_pixels(self, width: u32, height: u32, aspect: SampleAspect) -> (u32, u32) {
+        let in_proportion = |side: u64, of: u64, to: u32| {
+            let scaled = (u128::from(side) * u128::from(to) + u128::from(of) / 2) / u128::from(of.max(1));
+            scaled.clamp(1, u128::from(MAX_SIDE)) as u32
         };
+        let (shown_width, shown_height) = (u64::from(width) * u64::from(aspect.num()), u64::from(height) * u64::from(aspect.den()));
         match (self.width, self.height) {
             (Some(w), Some(h)) => (w, h),
-            (Some(w), None) => (w, in_proportion(height, width, w)),
-            (None, Some(h)) => (in_proportion(width, height, h), h),
+            (Some(w), None) => (w, in_proportion(shown_height, shown_width, w)),
+            (None, Some(h)) => (in_proportion(shown_width, shown_height, h), h),
             (None, None) => (width, height),
         }
     }
@@ -104,6 +110,8 @@ mod tests {
         assert_eq!(of("640"), (640, 360));
         assert_eq!(of("x720"), (1280, 720));
         assert_eq!(of("x1"), (2, 1));
+        let wide = |text: &str| text.parse::<Size>().unwrap().with_pixels(160, 120, SampleAspect::new(64, 45).unwrap());
+        assert_eq!((wide("640x"), wide("x120"), wide("64x48")), ((640, 338), (228, 120), (64, 48)));
         assert_eq!("1x".parse::<Size>().unwrap().of(16384, 1), (1, 1));
         for bad in ["", "x", "0x10", "10x0", "-1x5", "20000x1", "axb", "1x2x3", "640 x 360"] {
             assert!(bad.parse::<Size>().is_err(), "{bad:?}");

@@ -6,7 +6,7 @@ use super::ordered::{Ordered, Place};
 use super::prepare::{Prepare, Target};
 use super::{Error, colour, jpeg};
 use crate::codec;
-use crate::media::{Codec, Event, Packet, Params, Rate, Timestamp, Track, VideoParams};
+use crate::media::{Codec, Event, Orientation, Packet, Params, Rate, Timestamp, Track, VideoParams};
 use crossbeam_channel::{Receiver, Sender};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -117,8 +117,10 @@ impl VideoEncoder {
     pub fn push(&mut self, packet: &Packet, want_key: bool, out: &Ordered) -> Result<Pushed, Error> {
         if self.input.codec == Codec::Jpeg
             && let Ok(image) = codec::jpeg::parse(&packet.data)
-            && (image.width, image.height) != (self.params.width, self.params.height)
+            && let orientation = self.orientation_of(&packet.data)
+            && (image.width, image.height, orientation) != (self.params.width, self.params.height, self.params.orientation)
         {
+            self.params.orientation = orientation;
             return self.resize(image.width, image.height);
         }
         let output = self.output;
@@ -141,6 +143,14 @@ impl VideoEncoder {
         Ok(Pushed::Done)
     }
 
+    /// A JPEG image says itself which way up it is, where its track says nothing.
+    fn orientation_of(&self, image: &[u8]) -> Orientation {
+        match self.input.as_video().map(|video| video.orientation) {
+            Some(orientation) if !orientation.is_upright() => orientation,
+            _ => codec::exif::shape(image).orientation.unwrap_or_default(),
+        }
+    }
+
     /// Starts again for pictures of another size. Where `--size` fixes the output's size, nobody need know.
     fn resize(&mut self, width: u32, height: u32) -> Result<Pushed, Error> {
         (self.params.width, self.params.height) = (width, height);
@@ -158,7 +168,8 @@ fn make(input: &Track, params: &VideoParams, plan: Plan, options: &Options, live
     };
     let made = |codec, target: Target| {
         let colour = colour::declared(target.space, params.colour, input.codec);
-        let video = VideoParams { rate, colour, ..VideoParams::new(target.width, target.height) };
+        let sample_aspect = target.sample_aspect;
+        let video = VideoParams { rate, colour, sample_aspect, ..VideoParams::new(target.width, target.height) };
         let (language, name) = (input.language.clone(), input.name.clone());
         Track { language, name, ..Track::video(codec, video) }
     };
@@ -171,7 +182,7 @@ fn make(input: &Track, params: &VideoParams, plan: Plan, options: &Options, live
     let mut track = made(Codec::H264, target);
     let Params::Video(video) = &track.params else { return Err(Error::NoParams) };
     let options = Options { bitrate: live.bitrate().or(options.bitrate), ..options.clone() };
-    let encoder = H264::new(target.width, target.height, rate, video.colour, &options)?;
+    let encoder = H264::new(video, &options)?;
     track.config = encoder.config().clone();
     let prepare = Prepare::new(input.codec, params, target)?;
     Ok((Kind::H264 { prepare: Box::new(prepare), encoder: Box::new(encoder) }, track))

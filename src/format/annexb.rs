@@ -7,7 +7,7 @@ use super::Step;
 use super::timing::{FrameTimes, Timing};
 use crate::codec::nal::AccessUnit;
 use crate::codec::order::DisplayOrder;
-use crate::codec::{h264, h265};
+use crate::codec::{h264, h265, sei};
 use crate::media::{Event, Header, Malformed, Packet, Params, Rate, Timestamp, Track};
 use bytes::{Bytes, BytesMut};
 
@@ -123,10 +123,15 @@ impl AccessUnits {
 
     /// The track by the parameter sets in an access unit.
     fn track(&self, au: &Bytes) -> Option<Track> {
-        match self {
-            AccessUnits::H264(_) => h264::config_of(au).and_then(|config| h264::track(config).ok()),
-            AccessUnits::H265(_) => h265::config_of(au).and_then(|config| h265::track(config).ok()),
+        let (track, orientation) = match self {
+            AccessUnits::H264(_) => (h264::config_of(au).and_then(|config| h264::track(config).ok()), sei::h264_orientation(au)),
+            AccessUnits::H265(_) => (h265::config_of(au).and_then(|config| h265::track(config).ok()), sei::h265_orientation(au)),
+        };
+        let mut track = track?;
+        if let Params::Video(video) = &mut track.params {
+            video.orientation = orientation.unwrap_or_default();
         }
+        Some(track)
     }
 
     fn format(&self) -> &'static str {

@@ -3,7 +3,7 @@
 use super::automaton::{Automaton, Next};
 use super::timing::{FrameTimes, Timing};
 use super::{MAX_PICTURE, Step};
-use crate::media::{Codec, Colour, Event, Header, Malformed, Packet, PixelFormat, Rate, Timestamp, Track, VideoParams};
+use crate::media::{Codec, Colour, Event, Header, Malformed, Packet, PixelFormat, Rate, SampleAspect, Timestamp, Track, VideoParams};
 use bytes::{Bytes, BytesMut};
 
 const FORMAT: &str = "YUV4MPEG2";
@@ -116,6 +116,7 @@ impl Automaton for Demuxer {
 /// The parameters after `YUV4MPEG2`; `Err` says what is wrong.
 fn stream<'a>(words: impl Iterator<Item = &'a [u8]>) -> Result<(PixelFormat, VideoParams), String> {
     let (mut width, mut height, mut rate, mut format) = (0, 0, None, PixelFormat::I420);
+    let mut sample_aspect = SampleAspect::SQUARE;
     // What encoders for Y'CbCr mean where nothing is said.
     let mut colour = Colour { full_range: Some(false), ..Colour::default() };
     for word in words.filter_map(|word| std::str::from_utf8(word).ok()) {
@@ -123,6 +124,10 @@ fn stream<'a>(words: impl Iterator<Item = &'a [u8]>) -> Result<(PixelFormat, Vid
         match (chars.next(), chars.as_str()) {
             (Some('W'), n) => width = n.parse().unwrap_or(0),
             (Some('H'), n) => height = n.parse().unwrap_or(0),
+            (Some('A'), ratio) => {
+                let sides = ratio.split_once(':').and_then(|(n, d)| Some((n.parse().ok()?, d.parse().ok()?)));
+                sample_aspect = sides.and_then(|(num, den)| SampleAspect::new(num, den)).unwrap_or_default();
+            }
             (Some('F'), ratio) => rate = ratio.split_once(':').and_then(|(n, d)| Rate::new(n.parse().ok()?, d.parse().ok()?)),
             (Some('C'), name) => {
                 format = pixel_format(name).ok_or_else(|| format!("colour space {name} is not read; use 420, 422, 444 or mono"))?
@@ -134,7 +139,7 @@ fn stream<'a>(words: impl Iterator<Item = &'a [u8]>) -> Result<(PixelFormat, Vid
     if !(1..=16384).contains(&width) || !(1..=16384).contains(&height) || format.picture_size(width, height) > MAX_PICTURE {
         return Err(format!("pictures of {width}x{height}"));
     }
-    Ok((format, VideoParams { rate, colour, ..VideoParams::new(width, height) }))
+    Ok((format, VideoParams { rate, colour, sample_aspect, ..VideoParams::new(width, height) }))
 }
 
 /// Eight bits only; the siting of chroma is not told apart.
@@ -159,7 +164,7 @@ mod tests {
 
     #[test]
     fn pictures_at_every_split() {
-        let input = b"YUV4MPEG2 W2 H2 F30000:1001 Ip A1:1 C420mpeg2 XYSCSS=420MPEG2 XCOLORRANGE=FULL\nFRAME\nabcdefFRAME Ip\nFRAME\nYUV4MPEG2 W1 H1 Cmono\nFRAME\nx";
+        let input = b"YUV4MPEG2 W2 H2 F30000:1001 Ip A10:7 C420mpeg2 XYSCSS=420MPEG2 XCOLORRANGE=FULL\nFRAME\nabcdefFRAME Ip\nFRAME\nYUV4MPEG2 W1 H1 Cmono\nFRAME\nx";
         let (all, damage) = events_at_every_split(|| Demuxer::new(Timing::Stream), input).unwrap();
         let Event::Header(first) = &all[0] else { panic!() };
         let video = first.tracks[0].as_video().unwrap();
@@ -167,7 +172,7 @@ mod tests {
             (first.tracks[0].codec, video.width, video.height, video.rate),
             (Codec::Raw(PixelFormat::I420), 2, 2, Rate::new(30000, 1001))
         );
-        assert_eq!(video.colour.full_range, Some(true));
+        assert_eq!((video.colour.full_range, video.sample_aspect), (Some(true), SampleAspect::new(10, 7).unwrap()));
         assert_eq!(all[1..3], [packet(0, b"abcdef"), packet(33_366, b"FRAME\n")]);
         let Event::Header(second) = &all[3] else { panic!() };
         assert_eq!((second.tracks[0].codec, second.tracks[0].as_video().unwrap().rate), (Codec::Raw(PixelFormat::Gray), Rate::new(25, 1)));

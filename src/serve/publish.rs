@@ -5,8 +5,10 @@ use super::movie::Movie;
 use super::ring::Chunk;
 use super::start::{Start, Trouble};
 use super::stream::{self, Content, State, Stream};
+use crate::codec::exif;
 use crate::format::bmff;
-use crate::media::WallTime;
+use crate::media::{Orientation, SampleAspect, VideoParams, WallTime};
+use bytes::Bytes;
 use crossbeam_channel::Sender;
 use std::sync::Arc;
 use std::time::Instant;
@@ -48,6 +50,11 @@ pub struct Publisher {
     stream: Arc<Stream>,
     shards: Vec<Outlet>,
     movie: Option<Arc<Movie>>,
+    /// What the track of JPEG pictures says of them all.
+    orientation: Orientation,
+    sample_aspect: SampleAspect,
+    /// The picture by which it was last said how they look.
+    told: Option<u64>,
     seq: u64,
     frames: u64,
     /// What a ring keeps, in bytes.
@@ -60,7 +67,9 @@ pub struct Publisher {
 
 impl Publisher {
     pub(super) fn new(index: usize, stream: Arc<Stream>, shards: Vec<Outlet>, ring: usize) -> Publisher {
-        Publisher { index, stream, shards, movie: None, seq: 0, frames: 0, ring, start: Start::new(ring), started: false }
+        let (orientation, sample_aspect, told) = (Orientation::UPRIGHT, SampleAspect::SQUARE, None);
+        let (movie, start) = (None, Start::new(ring));
+        Publisher { index, stream, shards, movie, orientation, sample_aspect, told, seq: 0, frames: 0, ring, start, started: false }
     }
 
     pub fn stream(&self) -> &Arc<Stream> {
@@ -89,13 +98,26 @@ impl Publisher {
         self.publish("", &chunk.bytes, main, |c| Chunk { tracks, key: chunk.key, movie: Some(movie), ..c })
     }
 
-    /// One whole JPEG picture, and when it was captured.
-    pub fn jpeg(&mut self, picture: &[u8], captured: Option<WallTime>) -> Result<(), Closed> {
-        if self.movie.take().is_some() || self.seq == 0 || self.seq.is_multiple_of(64) {
-            self.stream.set_content(stream::jpeg_content(picture));
+    /// How the JPEG pictures that follow are shown.
+    pub fn pictures(&mut self, video: &VideoParams) {
+        (self.orientation, self.sample_aspect) = (video.orientation, video.sample_aspect);
+        // Told anew with the next picture.
+        self.told = None;
+    }
+
+    /// One whole JPEG picture, and when it was captured. A track that is not upright says so in each picture's EXIF: whoever shows
+    /// pictures knows that, and a page cannot tell what else has a say.
+    pub fn jpeg(&mut self, picture: &Bytes, captured: Option<WallTime>) -> Result<(), Closed> {
+        let picture = match self.orientation {
+            Orientation::UPRIGHT => picture.clone(),
+            orientation => exif::with_orientation(picture.clone(), orientation),
+        };
+        if self.movie.take().is_some() || self.told.is_none_or(|told| self.seq - told >= 64) {
+            self.stream.set_content(stream::jpeg_content(&picture, self.sample_aspect));
+            self.told = Some(self.seq);
         }
         let text = captured.map(message::captured).unwrap_or_default();
-        self.publish(&text, picture, 1, |c| c)
+        self.publish(&text, &picture, 1, |c| c)
     }
 
     fn publish(&mut self, text: &str, payload: &[u8], frames: u64, complete: impl FnOnce(Chunk) -> Chunk) -> Result<(), Closed> {

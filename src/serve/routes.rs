@@ -113,10 +113,10 @@ impl<B> Router<'_, B> {
             ("", _) => self.file(player::page()),
             (_, None) => text(StatusCode::SERVICE_UNAVAILABLE, "the stream has not begun yet"),
             ("mp4", Some(Content::Movie(_))) => self.movie(index),
-            ("mjpg", Some(Content::Jpeg { .. })) => self.multipart(index),
-            ("jpg", Some(Content::Jpeg { .. })) => self.picture(index),
+            ("mjpg", Some(Content::Jpeg(_))) => self.multipart(index),
+            ("jpg", Some(Content::Jpeg(_))) => self.picture(index),
             (_, Some(Content::Movie(_))) => text(StatusCode::NOT_FOUND, "the stream is not MJPEG; see NAME.mp4"),
-            (_, Some(Content::Jpeg { .. })) => text(StatusCode::NOT_FOUND, "the stream is MJPEG; see NAME.mjpg and NAME.jpg"),
+            (_, Some(Content::Jpeg(_))) => text(StatusCode::NOT_FOUND, "the stream is MJPEG; see NAME.mjpg and NAME.jpg"),
         }
     }
 

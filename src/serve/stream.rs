@@ -3,7 +3,8 @@
 use super::movie::Movie;
 use super::report::Tally;
 use super::start::Trouble;
-use crate::codec::jpeg;
+use crate::codec::{exif, jpeg};
+use crate::media::{SampleAspect, VideoParams};
 use serde::Serialize;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -47,7 +48,7 @@ pub struct Numbers {
 #[derive(Clone, Debug)]
 pub enum Content {
     Movie(Arc<Movie>),
-    Jpeg { width: u32, height: u32 },
+    Jpeg(VideoParams),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -79,8 +80,15 @@ pub struct Summary {
     codecs: Vec<String>,
     /// That of the sound; null without.
     audio: Option<String>,
+    /// The size at which it is shown: upright, with square pixels.
     width: Option<u32>,
     height: Option<u32>,
+    /// How the coded picture is brought upright, as EXIF counts: 1 to 8. Only where it is not upright.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    orientation: Option<u8>,
+    /// Width to height of the coded picture's pixels, as in `64:45`. Only where they are not square.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sample_aspect: Option<String>,
     /// Measured, frames a second.
     fps: f64,
     /// Measured, bits a second.
@@ -151,10 +159,10 @@ impl Stream {
     pub fn summary(&self, now: Instant) -> Summary {
         let info = self.info();
         let (fps, bitrate) = info.meter.rates(now);
-        let (kind, codecs, audio, size) = match &info.content {
+        let (kind, codecs, audio, video) = match &info.content {
             None => (None, vec![], None, None),
-            Some(Content::Jpeg { width, height }) => (Some("mjpeg"), vec!["jpeg".into()], None, Some((*width, *height))),
-            Some(Content::Movie(movie)) => (Some("mse"), movie.codecs(), movie.sound(), movie.video().map(|v| (v.width, v.height))),
+            Some(Content::Jpeg(video)) => (Some("mjpeg"), vec!["jpeg".into()], None, Some(video)),
+            Some(Content::Movie(movie)) => (Some("mse"), movie.codecs(), movie.sound(), movie.video()),
         };
         Summary {
             name: self.name.clone(),
@@ -162,8 +170,10 @@ impl Stream {
             r#type: kind,
             codecs,
             audio,
-            width: size.map(|s| s.0),
-            height: size.map(|s| s.1),
+            width: video.map(|v| v.displayed().0),
+            height: video.map(|v| v.displayed().1),
+            orientation: video.filter(|v| !v.orientation.is_upright()).map(|v| v.orientation.exif()),
+            sample_aspect: video.filter(|v| !v.sample_aspect.is_square()).map(|v| v.sample_aspect.to_string()),
             fps: (fps * 100.0).round() / 100.0,
             bitrate: bitrate as u64,
             viewers: self.viewers(),
@@ -177,10 +187,11 @@ impl Stream {
     }
 }
 
-/// The size of a JPEG picture, as far as its header says.
-pub fn jpeg_content(picture: &[u8]) -> Content {
+/// Size and orientation of a JPEG picture, as far as its header says; pixels have the shape that its track says.
+pub fn jpeg_content(picture: &[u8], sample_aspect: SampleAspect) -> Content {
     let (width, height) = jpeg::parse(picture).map_or((0, 0), |info| (info.width, info.height));
-    Content::Jpeg { width, height }
+    let orientation = exif::shape(picture).orientation.unwrap_or_default();
+    Content::Jpeg(VideoParams { orientation, sample_aspect, ..VideoParams::new(width, height) })
 }
 
 /// A mean over the last window.

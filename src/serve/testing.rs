@@ -11,6 +11,7 @@ use super::site::Site;
 use super::socket::Peer;
 use super::stream::{self, Stream};
 use super::viewer::Patience;
+use crate::media::SampleAspect;
 use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
@@ -37,7 +38,7 @@ pub fn serve(requests: &[u8], piece: usize) -> Served {
     let patience = Patience { lag: Duration::from_secs(2), stall: Duration::from_secs(10) };
     let mut hub = Hub::new(&streams, Keep { bytes: 1 << 20, age: patience.lag }, patience, Arc::default());
     let picture = b"\xff\xd8\xff\xd9";
-    streams[1].set_content(stream::jpeg_content(picture));
+    streams[1].set_content(stream::jpeg_content(picture, SampleAspect::SQUARE));
     for news in [News::Chunk(Arc::new(Chunk::new(picture, 0, Instant::now()))), News::End] {
         hub.feed_mut(1).take(news);
     }

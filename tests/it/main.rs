@@ -32,6 +32,8 @@ mod omitted;
 
 /// The wall clock is set while a stream runs.
 mod clock;
+/// Orientation and the shape of pixels, at every joint.
+mod shape;
 
 /// Where a stream can be started, and what is said where nothing is shown.
 mod starts;

@@ -243,6 +243,9 @@ impl Program {
     fn header(&mut self, header: &Header, route: &mut Option<Route>) -> anyhow::Result<()> {
         if let Some(track) = header.tracks.iter().position(|t| t.codec == Codec::Jpeg) {
             self.said.omitted(&self.input, beside_pictures(header, track));
+            if let Some(video) = header.tracks[track].as_video() {
+                self.publisher.pictures(video);
+            }
             *route = Some(Route::Pictures { track, time_zero: header.time_zero, base: None });
             return Ok(());
         }

@@ -1,5 +1,6 @@
 //! The initialization segment: `ftyp` and `moov`.
 
+use super::shape;
 use crate::codec::{self, aac, flac, opus};
 use crate::media::{Codec, Colour, Header, Kind, Timestamp, Track, Unsupported};
 use bytes::Bytes;
@@ -94,7 +95,7 @@ fn trex(track_id: u32) -> Trex {
 fn trak(id: u32, track: &Track) -> Result<Trak, Unsupported> {
     let Timeline { timescale, origin } = Timeline::of(track);
     let edit = ElstEntry { segment_duration: 0, media_time: Some(origin), media_rate: 1.into() };
-    let size = track.as_video().map_or((0, 0), |v| (v.width as u16, v.height as u16));
+    let surface = track.as_video().map(shape::surface).unwrap_or_default();
     let volume = if track.kind() == Kind::Audio { 1 } else { 0 };
     let (handler, name) = match track.kind() {
         Kind::Video => (b"vide", "video"),
@@ -114,8 +115,9 @@ fn trak(id: u32, track: &Track) -> Result<Trak, Unsupported> {
             enabled: true,
             in_movie: true,
             volume: volume.into(),
-            width: size.0.into(),
-            height: size.1.into(),
+            matrix: surface.matrix,
+            width: surface.width,
+            height: surface.height,
             ..Default::default()
         },
         edts: (origin > 0).then(|| Edts { elst: Some(Elst { entries: vec![edit] }) }),
@@ -137,9 +139,30 @@ fn language(track: &Track) -> String {
 fn sample_entry(track: &Track) -> Result<mp4_atom::Codec, Unsupported> {
     let config = &track.config[..];
     Ok(match track.codec {
-        Codec::H264 => Avc1 { visual: visual(track), avcc: record::<Avcc>(track, config)?, colr: colr(track), ..Default::default() }.into(),
-        Codec::H265 => Hvc1 { visual: visual(track), hvcc: record::<Hvcc>(track, config)?, colr: colr(track), ..Default::default() }.into(),
-        Codec::Av1 => Av01 { visual: visual(track), av1c: record::<Av1c>(track, config)?, colr: colr(track), ..Default::default() }.into(),
+        Codec::H264 => Avc1 {
+            visual: visual(track),
+            avcc: record::<Avcc>(track, config)?,
+            colr: colr(track),
+            pasp: shape::pasp(track),
+            ..Default::default()
+        }
+        .into(),
+        Codec::H265 => Hvc1 {
+            visual: visual(track),
+            hvcc: record::<Hvcc>(track, config)?,
+            colr: colr(track),
+            pasp: shape::pasp(track),
+            ..Default::default()
+        }
+        .into(),
+        Codec::Av1 => Av01 {
+            visual: visual(track),
+            av1c: record::<Av1c>(track, config)?,
+            colr: colr(track),
+            pasp: shape::pasp(track),
+            ..Default::default()
+        }
+        .into(),
         Codec::Aac => {
             aac::AudioSpecificConfig::parse(config).map_err(|e| unsupported(track.codec, &e))?;
             mp4a(track, AUDIO_ISO_14496_3, Some(config))

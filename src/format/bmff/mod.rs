@@ -17,6 +17,7 @@ mod movie;
 mod pcm;
 mod places;
 mod samples;
+mod shape;
 mod shift;
 mod sound;
 mod splitter;

@@ -6,6 +6,7 @@ use super::edits::Edits;
 use super::moof::Defaults;
 use super::pcm::Stored;
 use super::samples::{Run, Table};
+use super::shape;
 use super::sound;
 use crate::codec::{av1, h264, h265};
 use crate::media::{Codec, Kind, MAX_TRACKS, Malformed, OmittedTrack, Params, Timestamp, Track, VideoParams, omitted_line};
@@ -150,6 +151,11 @@ fn track(
     let stbl = moov.slice_ref(descend(mdia.body, &[b"minf", b"stbl"])?.body);
     let all: Vec<_> = sample_entries(trak).take(MAX_SAMPLE_ENTRIES).collect();
     let mut read: Vec<_> = all.iter().map(|entry| sample_entry(*entry, handler.kind().flatten(), media.timescale)).collect();
+    for (entry, described) in all.iter().zip(&mut read) {
+        if let Ok(described) = described {
+            shape::describe(moov, trak, *entry, all.len() == 1, &mut described.track);
+        }
+    }
     let Some(usable) = read.iter().position(Result::is_ok) else {
         return Err(read.into_iter().next().map_or_else(|| malformed("there is no sample entry"), |first| first.expect_err("none is")));
     };

@@ -1,6 +1,7 @@
 //! Images become packets; the small copies that cameras put behind a photograph do not.
 
 use super::FORMAT;
+use crate::codec::exif;
 use crate::codec::jpeg::{self, Fault, JpegInfo};
 use crate::format::timing::{FrameTimes, Timing};
 use crate::media::{Codec, Colour, Event, Header, Packet, Timestamp, Track, VideoParams};
@@ -14,8 +15,10 @@ const THUMBNAIL: u32 = 4;
 pub struct Images {
     timing: Timing,
     times: FrameTimes,
-    /// Images given out; before the first, the header.
+    /// Images given out.
     pub count: u64,
+    /// How the last one is shown; before the first, and before one that is shown otherwise, goes a header.
+    shape: Option<exif::Shape>,
     /// Given out, but not yet fetched.
     ready: VecDeque<Event>,
     /// Width and height of the image before.
@@ -41,6 +44,7 @@ impl Images {
             timing,
             times: FrameTimes::new(timing, None),
             count: 0,
+            shape: None,
             ready: VecDeque::new(),
             last: (0, 0),
             copies: 0,
@@ -102,8 +106,9 @@ impl Images {
     }
 
     fn give(&mut self, Image { data, size, now }: Image) {
-        if self.count == 0 {
-            self.ready.push_back(self.header(size));
+        let shape = exif::shape(&data);
+        if self.shape.replace(shape) != Some(shape) {
+            self.ready.push_back(self.header(size, shape));
         }
         let pts = self.times.time(self.count, now);
         self.ready.push_back(Event::Packet(Packet { track: 0, pts, key: true, data, hidden: false }));
@@ -111,11 +116,13 @@ impl Images {
         self.count += 1;
     }
 
-    fn header(&self, (width, height): (u32, u32)) -> Event {
+    fn header(&self, (width, height): (u32, u32), shape: exif::Shape) -> Event {
         // JFIF (section 7): BT.601 with the full range.
         let colour = Colour { full_range: Some(true), ..Colour::default() };
         let rate = FrameTimes::nominal(self.timing, None);
-        let track = Track::video(Codec::Jpeg, VideoParams { rate, colour, ..VideoParams::new(width, height) });
+        let (orientation, sample_aspect) = (shape.orientation.unwrap_or_default(), shape.sample_aspect.unwrap_or_default());
+        let video = VideoParams { rate, colour, orientation, sample_aspect, ..VideoParams::new(width, height) };
+        let track = Track::video(Codec::Jpeg, video);
         Event::Header(Header { tracks: [track].into(), time_zero: None })
     }
 }

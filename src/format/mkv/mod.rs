@@ -7,6 +7,7 @@ mod pictures;
 mod reader;
 mod schema;
 mod segment;
+mod shape;
 mod tracks;
 mod writer;
 

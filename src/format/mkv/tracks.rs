@@ -3,6 +3,7 @@
 use super::blocks::Encoding;
 use super::pictures::Pictures;
 use super::schema::{self, ChromaOrder, id};
+use super::shape::Shape;
 use crate::codec::{self, aac, av1, flac, h264, h265, jpeg, nal, opus};
 use crate::format::{MAX_PICTURE, ebml};
 use crate::media::{
@@ -92,6 +93,7 @@ struct VideoFields<'a> {
     height: u64,
     fourcc: &'a [u8],
     colour: Colour,
+    shape: Shape,
 }
 
 struct AudioFields {
@@ -287,6 +289,7 @@ impl<'a> Fields<'a> {
                 ours.transfer = theirs.transfer.or(ours.transfer);
                 ours.matrix = theirs.matrix.or(ours.matrix);
                 ours.full_range = theirs.full_range.or(ours.full_range);
+                self.video.shape.describe(video, (self.video.width, self.video.height));
             }
             Params::Audio(audio) => {
                 if self.codec_delay > 0 {
@@ -316,7 +319,7 @@ fn rate_of(ns: u64) -> Option<Rate> {
     Rate::new((second / divisor) as u32, u32::try_from(ns / divisor).ok()?)
 }
 
-fn gcd(a: u64, b: u64) -> u64 {
+pub(super) fn gcd(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
@@ -344,7 +347,7 @@ fn video_fields(data: &[u8]) -> VideoFields<'_> {
             id::PIXEL_HEIGHT => v.height = ebml::uint(data),
             id::UNCOMPRESSED_FOURCC => v.fourcc = data,
             id::COLOUR => v.colour = colour(data),
-            _ => {}
+            _ => v.shape.read(id, data),
         }
     }
     v
@@ -466,10 +469,11 @@ impl Entry {
         let Form::AnnexB(codec) = self.form else { return };
         let Some(track) = codec.config_of(frame).and_then(|config| codec.track(config).ok()) else { return };
         let (Some(new), Params::Video(old)) = (track.as_video(), &self.track.params) else { return };
-        let rate = old.rate.or(new.rate);
+        let (rate, orientation) = (old.rate.or(new.rate), old.orientation);
+        let sample_aspect = if old.sample_aspect.is_square() { new.sample_aspect } else { old.sample_aspect };
         let frame_duration = self.track.frame_duration.or(track.frame_duration);
         self.track = Track {
-            params: Params::Video(VideoParams { rate, ..new.clone() }),
+            params: Params::Video(VideoParams { rate, orientation, sample_aspect, ..new.clone() }),
             frame_duration,
             name: self.track.name.take(),
             language: self.track.language.take(),

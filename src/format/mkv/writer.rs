@@ -14,6 +14,7 @@
 //! guess the frame rate; and a Void, without which its format probe waits for 2 KB of low-rate audio.
 
 use super::schema::{self, id};
+use super::shape;
 use crate::codec;
 use crate::format::ebml;
 use crate::media::{AudioParams, Codec, Header, Params, SampleFormat, Timestamp, Track, VideoParams, WallTime};
@@ -103,7 +104,7 @@ fn track_entry(out: &mut Vec<u8>, number: u64, track: &Track) {
         ebml::put(out, id::CODEC_PRIVATE, &track.config);
     }
     match &track.params {
-        Params::Video(video) => ebml::put_master(out, id::VIDEO, |out| video_settings(out, track.codec, video)),
+        Params::Video(video) => ebml::put_master(out, id::VIDEO, |out| video_settings(out, track, video)),
         Params::Audio(audio) => {
             if !audio.delay.is_zero() {
                 ebml::put_uint(out, id::CODEC_DELAY, nanos(audio.delay));
@@ -127,10 +128,11 @@ fn default_duration(track: &Track) -> Option<Duration> {
     })
 }
 
-fn video_settings(out: &mut Vec<u8>, codec: Codec, video: &VideoParams) {
+fn video_settings(out: &mut Vec<u8>, track: &Track, video: &VideoParams) {
     ebml::put_uint(out, id::PIXEL_WIDTH, video.width.into());
     ebml::put_uint(out, id::PIXEL_HEIGHT, video.height.into());
-    if let Codec::Raw(format) = codec {
+    shape::write(out, video, codec::sample_aspect(track));
+    if let Codec::Raw(format) = track.codec {
         ebml::put(out, id::UNCOMPRESSED_FOURCC, schema::fourcc(format));
     }
     let colour = &video.colour;

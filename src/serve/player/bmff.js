@@ -18,6 +18,11 @@ export function isInit(buffer) {
  * @property {number} scale         ticks a second
  * @property {string} kind          vide, soun
  * @property {Uint8Array | null} config  the payload of the box that sets up a decoder
+ * @property {number[]} matrix      a b c d of `tkhd`, and then of `mvhd`
+ * @property {number[]} matrices    where those stand in the init segment
+ * @property {number[]} surface     width and height in `tkhd`
+ * @property {number[]} coded       width and height of video
+ * @property {number[] | null} pasp  width and height of a pixel
  * @property {number} rate          of sound, in Hz
  * @property {number} channels
  * @property {number} start         media time, in seconds, that is shown at time zero (edit list)
@@ -64,7 +69,7 @@ function readTracks(view, found) {
     const wide = at => (view.getUint8(at) === 1 ? 20 : 12);
     const scale = view.getUint32(mdhd[0] + wide(mdhd[0]));
     const start = readEdit(view, find(view, find(view, trak, 'edts'), 'elst')) / scale;
-    found.set(view.getUint32(tkhd[0] + wide(tkhd[0])), { scale, start, ...readEntry(view, mdia), defaults: [0, 0, 0] });
+    found.set(view.getUint32(tkhd[0] + wide(tkhd[0])), { scale, start, ...readEntry(view, mdia), ...readSurface(view, tkhd, find(view, moov, 'mvhd')), defaults: [0, 0, 0] });
   }
   for (const [at] of children(view, find(view, moov, 'mvex'), 'trex')) {
     const track = found.get(view.getUint32(at + 4));
@@ -79,16 +84,29 @@ function readEdit(view, elst) {
   return Math.max(0, start);
 }
 
+/** Matrices and size (sections 8.2.2 and 8.3.2), behind times that are longer in version 1. */
+function readSurface(view, tkhd, mvhd) {
+  const matrices = [[tkhd, 40], [mvhd, 36]].filter(([box]) => box).map(([[start, end], at]) => [start + at + (view.getUint8(start) === 1 ? 12 : 0), end]).filter(([at, end]) => at + 36 <= end).map(([at]) => at);
+  const one = at => [0, 1, 3, 4].map(place => view.getInt32(at + 4 * place) / 0x10000);
+  const matrix = matrices.map(one).reduce(([a, b, c, d], [e, f, g, h]) => [e * a + g * b, f * a + h * b, e * c + g * d, f * c + h * d], [1, 0, 0, 1]);
+  const size = tkhd[1] - 8;
+  return { matrix, matrices, surface: [view.getUint32(size) / 0x10000, view.getUint32(size + 4) / 0x10000] };
+}
+
 /** The first sample entry of a track, and its decoder's configuration. */
 function readEntry(view, mdia) {
   const hdlr = find(view, mdia, 'hdlr');
   const stsd = ['minf', 'stbl', 'stsd'].reduce((box, name) => find(view, box, name), mdia);
   const kind = hdlr ? type(view, hdlr[0] + 4) : '';
-  const track = { kind, config: null, rate: 0, channels: 0 };
+  const track = { kind, config: null, coded: [0, 0], pasp: null, rate: 0, channels: 0 };
   if (!stsd || !ENTRY[kind]) return track;
   const entry = stsd[0] + 8;
   if (kind === 'soun') Object.assign(track, { channels: view.getUint16(entry + 24), rate: view.getUint16(entry + 32) });
   const boxes = [entry + 8 + ENTRY[kind], Math.min(stsd[1], entry + view.getUint32(entry))];
+  if (kind === 'vide') {
+    const pasp = find(view, boxes, 'pasp');
+    Object.assign(track, { coded: [view.getUint16(entry + 32), view.getUint16(entry + 34)], pasp: pasp ? [view.getUint32(pasp[0]), view.getUint32(pasp[0] + 4)] : null });
+  }
   const config = CONFIGS.map(name => find(view, boxes, name)).find(Boolean);
   if (config) track.config = bytes(view, ...config);
   return track;

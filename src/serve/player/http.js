@@ -1,4 +1,5 @@
 import { wallNow } from './clock.js';
+import { turnElement } from './orientation.js';
 
 /**
  * Plain HTTP, for where MediaSource is missing or no WebSocket gets through: endless fragmented MP4 in `<video>`, about a second late, and
@@ -15,6 +16,7 @@ class HttpTransport {
 
   constructor(element, events) {
     this.element = element;
+    turnElement(element, null);
     this.events = events;
   }
 

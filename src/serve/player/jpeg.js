@@ -1,6 +1,7 @@
 import { COMPOSITOR_MS, Median, wallNow } from './clock.js';
 import { Stalls } from './sight.js';
 import { Link, isSoon } from './link.js';
+import { poseOfPictures, turnElement } from './orientation.js';
 
 /**
  * JPEG pictures over WebSocket into an `<img>`, the newest only: a picture that comes while another one is being decoded replaces the one
@@ -44,7 +45,13 @@ export class JpegTransport {
   #message({ type, value }) {
     if (type === 'error') this.#refused(String(value));
     else if (type === 'captured') this.#captured = Number.isFinite(value) ? value : null;
-    else if (type === 'stream') this.#events.info(value);
+    else if (type === 'stream') this.#about(value);
+  }
+
+  /** An `<img>` turns its picture as EXIF says; how wide pixels are it does not know. */
+  #about(stream) {
+    turnElement(this.#image, poseOfPictures(stream ?? {}));
+    this.#events.info(stream);
   }
 
   #refused(reason) {

@@ -11,11 +11,12 @@ use sha1::{Digest, Sha1};
 use std::sync::LazyLock;
 
 /// The parts of `h5live.js`; each imports only from those before it.
-const PARTS: [(&str, &str); 24] = [
+const PARTS: [(&str, &str); 25] = [
     ("clock.js", include_str!("clock.js")),
     ("sight.js", include_str!("sight.js")),
     ("controller.js", include_str!("controller.js")),
     ("bmff.js", include_str!("bmff.js")),
+    ("orientation.js", include_str!("orientation.js")),
     ("codecs.js", include_str!("codecs.js")),
     ("annexb.js", include_str!("annexb.js")),
     ("link.js", include_str!("link.js")),

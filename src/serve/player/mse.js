@@ -3,6 +3,7 @@ import { LiveEdge } from './controller.js';
 import { Signals } from './sight.js';
 import { chunkTime, frames, isInit, tracks } from './bmff.js';
 import { AUDIO_CODECS, VIDEO_CODECS, cure, isSound, isVideo, notPlayed } from './codecs.js';
+import { needsHelp, poseOf, remaining, turnElement, withoutMatrix } from './orientation.js';
 import { Link, isSoon } from './link.js';
 
 /** More than this waiting for the SourceBuffer means that it hangs. */
@@ -54,6 +55,8 @@ export class MseTransport {
   /** Nothing before this time is shown. */
   #floor = -Infinity;
   #tracks = new Map();
+  /** How the picture is shown, the size in which it is coded, and whether the browser was kept from turning it. */
+  #pose = null;
   #captures = new CaptureTimes();
   #spacing = new Median(9);
   #lastTime = null;
@@ -108,6 +111,7 @@ export class MseTransport {
     const video = this.#video;
     const on = (target, name, run) => target.addEventListener(name, run, { signal: this.#detach.signal });
     on(this.#source, 'sourceopen', () => this.#begin());
+    on(video, 'resize', () => this.#turn());
     on(video, 'waiting', () => this.#follow(this.edge.waiting(performance.now())));
     on(video, 'error', () => this.#fail(`the browser cannot decode this: ${video.error?.message || 'media error'}`));
     if (globalThis.ManagedMediaSource) {
@@ -199,7 +203,7 @@ export class MseTransport {
   }
 
   #data(data) {
-    if (isInit(data)) this.#tracks = tracks(data);
+    if (isInit(data)) data = this.#movie(data);
     else if (!this.#isHidden(data)) this.#learn(chunkTime(data, this.#tracks));
     this.#queue.push(data);
     this.#queued += data.byteLength;
@@ -222,6 +226,24 @@ export class MseTransport {
     }
     this.#hidden = !shown && pictures.length > 0;
     return this.#hidden;
+  }
+
+  /** The tracks of an init segment, and what the browser gets of it: it may not know how to turn what they show. */
+  #movie(init) {
+    this.#tracks = tracks(init);
+    const track = [...this.#tracks.values()].find(({ kind }) => kind === 'vide');
+    this.#pose = track ? { pose: poseOf(track), coded: track.coded } : null;
+    const stripped = track !== undefined && needsHelp(this.#pose.pose);
+    if (stripped) this.#pose.stripped = true;
+    this.#turn();
+    return stripped ? withoutMatrix(init, track.matrices) : init;
+  }
+
+  /** Does what the browser leaves to do, as soon as it shows what it does. */
+  #turn() {
+    const { videoWidth: width, videoHeight: height } = this.#video;
+    if (!width || !height || !this.#pose) return turnElement(this.#video, null);
+    turnElement(this.#video, remaining(this.#pose.pose, this.#pose.coded, width / height, this.#pose.stripped === true));
   }
 
   /** Capture time and spacing of the chunks; those of the video track, as only it has capture times. */

@@ -1,10 +1,12 @@
+import { drawShown } from './orientation.js';
+
 /** The picture in its own size as a PNG. @param {{element: CanvasImageSource, width: number, height: number, ready: boolean}} picture @returns {Promise<Blob>} */
 export function snapshot({ element, width, height, ready }) {
   if (!ready) return Promise.reject(new Error('there is no picture yet'));
   const canvas = document.createElement('canvas');
   canvas.width = width;
   canvas.height = height;
-  canvas.getContext('2d').drawImage(element, 0, 0, width, height);
+  drawShown(canvas.getContext('2d'), element, width, height);
   return new Promise((resolve, reject) => canvas.toBlob(blob => (blob ? resolve(blob) : reject(new Error('the browser gives no PNG'))), 'image/png'));
 }
 

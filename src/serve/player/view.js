@@ -2,6 +2,7 @@ import { Help, Panel, milliseconds } from './panel.js';
 import { Language } from './texts.js';
 import { STYLE } from './style.js';
 import { button, h, icon, label, tell } from './dom.js';
+import { drawShown, shownSize } from './orientation.js';
 
 /** The pointer was still for this long: the buttons go away. */
 const CALM_MS = 2500;
@@ -128,8 +129,8 @@ export class View {
       else this.#wake();
     });
     root.addEventListener('dblclick', e => isPicture(e) && full());
-    this.video.addEventListener('resize', () => this.#ratio(this.video.videoWidth, this.video.videoHeight));
-    this.image.addEventListener('load', () => this.#ratio(this.image.naturalWidth, this.image.naturalHeight));
+    for (const type of ['resize', 'turned']) this.video.addEventListener(type, () => this.#ratio(this.video, this.video.videoWidth, this.video.videoHeight));
+    this.image.addEventListener('load', () => this.#ratio(this.image, this.image.naturalWidth, this.image.naturalHeight));
   }
 
   /** Which of video, image and canvas shows the picture. */
@@ -139,7 +140,7 @@ export class View {
 
   /** What shows the picture, the picture's own size, 0 × 0 before there is one, and whether it can be drawn: not while the browser seeks. */
   get picture() {
-    const of = (element, width, height, ready = true) => ({ element, width, height, ready: ready && width > 0 && height > 0 });
+    const of = (element, width, height, ready = true) => ({ element, ...shownSize(element, width, height), ready: ready && width > 0 && height > 0 });
     if (!this.image.hidden) return of(this.image, this.image.naturalWidth, this.image.naturalHeight);
     if (!this.canvas.hidden) return of(this.canvas, this.canvas.width, this.canvas.height);
     return of(this.video, this.video.videoWidth, this.video.videoHeight, this.video.readyState >= 2);
@@ -156,7 +157,7 @@ export class View {
     if (!ready) return;
     this.still.width = width;
     this.still.height = height;
-    this.still.getContext('2d').drawImage(element, 0, 0, width, height);
+    drawShown(this.still.getContext('2d'), element, width, height);
     this.still.hidden = false;
   }
 
@@ -182,7 +183,7 @@ export class View {
    */
   show(now) {
     const { name, state, busy, seen, controls } = now;
-    if (!this.canvas.hidden) this.#ratio(this.canvas.width, this.canvas.height);
+    if (!this.canvas.hidden) this.#ratio(this.canvas, this.canvas.width, this.canvas.height);
     const lost = LOST.includes(state);
     const paused = state === 'paused' || state === 'idle';
     this.#root.classList.toggle('lost', lost);
@@ -266,7 +267,8 @@ export class View {
     return open !== undefined;
   }
 
-  #ratio(width, height) {
+  #ratio(element, ownWidth, ownHeight) {
+    const { width, height } = shownSize(element, ownWidth, ownHeight);
     if (width && height) this.#sheet.cssRules[0].style.setProperty('--picture-ratio', `${width} / ${height}`);
   }
 

@@ -1,6 +1,7 @@
 import { COMPOSITOR_MS, CaptureTimes, Median, wallNow } from './clock.js';
 import { Stalls } from './sight.js';
 import { chunkTime, frames, isInit, tracks } from './bmff.js';
+import { drawUpright, poseOf, uprightSize } from './orientation.js';
 import { Link, isSoon } from './link.js';
 import { AUDIO_CODECS, VIDEO_CODECS, cure, isSound, isVideo, notPlayed } from './codecs.js';
 import { parameterSets, toAnnexB } from './annexb.js';
@@ -53,6 +54,7 @@ export class CodecsTransport {
   #sound = null;
   #volume;
   #tracks = new Map();
+  #pose = null;
   #video = null;
   #sets = null;
   #decoder = null;
@@ -203,6 +205,7 @@ export class CodecsTransport {
     this.#tracks = found;
     this.#video = id('vide');
     if (this.#video === null) return this.#fail('there are no pictures in the stream', { unplayable: true, kind: 'movie' });
+    this.#pose = poseOf(found.get(this.#video));
     this.#sets = parameterSets(this.#codec(isVideo), found.get(this.#video).config);
     this.#close();
     if (id('soun') !== null) this.#sound?.open(this.#codec(isSound), found.get(id('soun')));
@@ -287,10 +290,10 @@ export class CodecsTransport {
     const stale = media <= this.#floor.media && now < this.#floor.until;
     const hurry = this.#decoder.decodeQueueSize > 1 && now - this.#painted.at < CATCH_UP_MS;
     if (!stale && !hurry) {
-      const { displayWidth: width, displayHeight: height } = picture;
+      const { width, height } = this.#size(picture);
       if (this.#canvas.width !== width) this.#canvas.width = width;
       if (this.#canvas.height !== height) this.#canvas.height = height;
-      this.#context.drawImage(picture, 0, 0, width, height);
+      drawUpright(this.#context, picture, this.#pose, width, height);
       this.#stalls.shown(now, this.edge.chunk);
       this.edge.stats.stalls = this.#stalls.count;
       this.#painted = { media, at: now };
@@ -298,6 +301,12 @@ export class CodecsTransport {
       this.#reports ||= requestAnimationFrame(() => this.#report());
     }
     picture.close();
+  }
+
+  /** Of the upright picture. Where the movie says how wide pixels are, the codec has no say. */
+  #size({ visibleRect, displayWidth, displayHeight }) {
+    const known = this.#pose.aspect !== null && visibleRect;
+    return known ? uprightSize(this.#pose, visibleRect.width, visibleRect.height) : uprightSize(this.#pose, displayWidth, displayHeight);
   }
 
   /** The newest picture goes to the screen with the frame that begins now. */

@@ -1,8 +1,9 @@
 //! One picture file: read within bounds, JPEG as it is, anything else decoded.
 
 use super::name;
+use crate::codec::exif;
 use crate::codec::jpeg::{self, End, Fault};
-use crate::media::{Codec, Malformed, PixelFormat};
+use crate::media::{Codec, Malformed, Orientation, PixelFormat, SampleAspect};
 use crate::source::Error;
 use bytes::Bytes;
 use image::error::{LimitError, LimitErrorKind};
@@ -29,6 +30,8 @@ pub struct Picture {
     pub codec: Codec,
     pub width: u32,
     pub height: u32,
+    pub orientation: Orientation,
+    pub sample_aspect: SampleAspect,
     pub data: Bytes,
 }
 
@@ -86,7 +89,11 @@ fn whole_jpeg(data: Bytes) -> Result<Loaded, Fault> {
         None => data,
     };
     match jpeg::canonical(image) {
-        Ok((data, info)) => Ok(Loaded::Whole(Picture { codec: Codec::Jpeg, width: info.width, height: info.height, data })),
+        Ok((data, info)) => {
+            let exif::Shape { orientation, sample_aspect } = exif::shape(&data);
+            let (orientation, sample_aspect) = (orientation.unwrap_or_default(), sample_aspect.unwrap_or_default());
+            Ok(Loaded::Whole(Picture { codec: Codec::Jpeg, width: info.width, height: info.height, orientation, sample_aspect, data }))
+        }
         Err(Fault::Cut) => Ok(Loaded::Cut),
         Err(fault) => Err(fault),
     }
@@ -104,14 +111,23 @@ fn decode(data: &[u8]) -> Result<Picture, ImageError> {
     (limits.max_image_width, limits.max_image_height, limits.max_alloc) = (Some(MAX_SIDE), Some(MAX_SIDE), Some(MAX_ALLOC));
     let mut reader = ImageReader::new(Cursor::new(data)).with_guessed_format()?;
     reader.limits(limits);
-    let decoder = reader.into_decoder()?;
+    let mut decoder = reader.into_decoder()?;
     let (width, height) = decoder.dimensions();
     if u64::from(width) * u64::from(height) > MAX_PIXELS {
         return Err(ImageError::Limits(LimitError::from_kind(LimitErrorKind::DimensionError)));
     }
+    // EXIF in PNG and WebP, the tag of TIFF; the pixels stay as they are stored, and their track says how to turn them.
+    let exif = decoder.orientation().map_or(1, image::metadata::Orientation::to_exif);
     let rgb = on_black(DynamicImage::from_decoder(decoder)?);
     let (width, height) = rgb.dimensions();
-    Ok(Picture { codec: Codec::Raw(PixelFormat::Rgb24), width, height, data: rgb.into_raw().into() })
+    Ok(Picture {
+        codec: Codec::Raw(PixelFormat::Rgb24),
+        width,
+        height,
+        orientation: Orientation::from_exif(exif.into()).unwrap_or_default(),
+        sample_aspect: SampleAspect::SQUARE,
+        data: rgb.into_raw().into(),
+    })
 }
 
 /// Transparent parts become black: video has nothing behind it.

@@ -135,8 +135,9 @@ impl Roll {
         if self.track.as_ref().is_some_and(|track| fits(track, picture)) {
             return Event::Packet(packet);
         }
-        let Picture { codec, width, height, .. } = *picture;
-        let track = Track::video(codec, VideoParams { rate: Some(self.rate), colour: colour(codec), ..VideoParams::new(width, height) });
+        let Picture { codec, width, height, orientation, sample_aspect, .. } = *picture;
+        let plain = VideoParams { rate: Some(self.rate), colour: colour(codec), ..VideoParams::new(width, height) };
+        let track = Track::video(codec, VideoParams { orientation, sample_aspect, ..plain });
         self.track = Some(track.clone());
         self.pending = Some(packet);
         Event::Header(Header { tracks: [track].into(), time_zero: Some(self.time_zero) })
@@ -145,8 +146,10 @@ impl Roll {
 
 /// JPEG says its size itself.
 fn fits(track: &Track, picture: &Picture) -> bool {
-    let same_size = track.as_video().is_some_and(|v| (v.width, v.height) == (picture.width, picture.height));
-    track.codec == picture.codec && (same_size || picture.codec == Codec::Jpeg)
+    let Some(video) = track.as_video() else { return false };
+    let same_size = (video.width, video.height) == (picture.width, picture.height);
+    let same_shape = (video.orientation, video.sample_aspect) == (picture.orientation, picture.sample_aspect);
+    track.codec == picture.codec && same_shape && (same_size || picture.codec == Codec::Jpeg)
 }
 
 /// JPEG is BT.601 (JFIF, ITU-T T.871, clause 7), the others sRGB; both full range.

@@ -67,8 +67,10 @@ const MOVIE = () => init(
 
 test('what a decoder wants to know of a track', () => {
   const found = tracks(MOVIE());
-  assert.deepEqual(found.get(1), { scale: 1000, start: 0, kind: 'vide', config: Uint8Array.of(1, 2, 3), rate: 0, channels: 0, defaults: [40, 0, 0x10000] });
-  assert.deepEqual(found.get(2), { scale: 48000, start: 0, kind: 'soun', config: Uint8Array.of(0, 2), rate: 48000, channels: 2, defaults: [960, 3, 0] });
+  const without = ({ matrix, matrices, surface, ...track }) => track;
+  const plain = { coded: [0, 0], pasp: null };
+  assert.deepEqual(without(found.get(1)), { ...plain, scale: 1000, start: 0, kind: 'vide', config: Uint8Array.of(1, 2, 3), rate: 0, channels: 0, defaults: [40, 0, 0x10000] });
+  assert.deepEqual(without(found.get(2)), { ...plain, scale: 48000, start: 0, kind: 'soun', config: Uint8Array.of(0, 2), rate: 48000, channels: 2, defaults: [960, 3, 0] });
 });
 
 /** A fragment whose data follows at once; offsets are from the start of the moof. */

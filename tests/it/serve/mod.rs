@@ -1,6 +1,6 @@
 //! h5serve: routes, the WebSocket protocol, hostile clients, slow viewers, inputs that end. All over real sockets.
 
-mod client;
+pub mod client;
 pub mod studio;
 
 /// Hostile requests and frames; other viewers notice nothing.
