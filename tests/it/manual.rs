@@ -42,6 +42,7 @@ fn options_are_in_groups_and_shown_with_their_values() {
         // Each with its value: `--log <FORMAT>` is `[--log FORMAT]`.
         for line in help
             .lines()
+            .filter(|l| !l.starts_with("       "))
             .map(str::trim_start)
             .filter(|l| l.starts_with('-') && !l.starts_with("- ") && !l.contains("--help") && !l.contains("--version"))
         {
@@ -168,7 +169,9 @@ fn the_words_are_those_of_the_field() {
         let prose = prose.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
         for (word, right) in UNUSED {
             for (at, _) in prose.match_indices(word) {
-                let whole = !prose[..at].ends_with(|c: char| c.is_alphanumeric());
+                let letter = |c: char| c.is_alphanumeric();
+                let after = &prose[at + word.len()..];
+                let whole = !prose[..at].ends_with(letter) && !after.strip_prefix('s').unwrap_or(after).starts_with(letter);
                 if whole && !right.iter().any(|r| prose[at..].starts_with(r)) {
                     let context: String = prose[..at].chars().rev().take(30).collect::<Vec<_>>().into_iter().rev().collect();
                     wrong.push(format!("{name}: …{context}{}", prose[at..].chars().take(40).collect::<String>()));
