@@ -31,7 +31,9 @@ impl FromZero {
 
     /// The packet's time on a time line that begins at zero.
     pub fn time(&mut self, packet: &Packet) -> Timestamp {
-        if std::mem::take(&mut self.begins)
+        // What an edit list cut away stands before the beginning, and does not decide where that is.
+        if !packet.hidden
+            && std::mem::take(&mut self.begins)
             && let Some((kind, delay)) = self.tracks.get(packet.track)
         {
             let stored = packet.pts.saturating_add(*delay) + self.shift;
@@ -68,5 +70,14 @@ mod tests {
         assert_eq!(times(&[video.clone(), audio.clone()], &[(1, -30_000), (0, 0)]), [-30_000, 0], "priming");
         assert_eq!(times(&[video, audio], &[(0, 5_000_000), (1, -5_000_000)]), [5_000_000, -5_000_000]);
         assert_eq!(times(&[], &[(3, -5)]), [-5]);
+    }
+
+    #[test]
+    fn what_is_not_shown_does_not_decide_where_a_stream_begins() {
+        let mut zero = FromZero::default();
+        zero.header(&Header { tracks: [Track::video(Codec::H264, VideoParams::new(16, 16))].into(), time_zero: None });
+        let packet = |pts, hidden| Packet { track: 0, pts: Timestamp(pts), key: true, hidden, data: bytes::Bytes::new() };
+        let shown = [packet(-2_000, true), packet(0, false)].map(|packet| zero.time(&packet).micros());
+        assert_eq!(shown, [-2_000, 0]);
     }
 }

@@ -65,8 +65,8 @@ fn check(name: &str, what: &str, done: &Finished) {
     }
 }
 
-/// Nothing is wrong with the input, but it is not for this program.
-const UNSUITED: [&str; 2] = ["put h5enc before", "encoder takes no pictures of"];
+/// No one place of the input is wrong: it is not for this program, or all of it was read and nothing could be shown.
+const UNSUITED: [&str; 3] = ["put h5enc before", "encoder takes no pictures of", "nothing to show"];
 
 /// The number in `byte NUMBER: …`.
 fn byte_position(line: &str) -> Option<u64> {
