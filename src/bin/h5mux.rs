@@ -32,8 +32,8 @@ const MANUAL: cli::Manual = cli::Manual {
              H.264, H.265 or AV1; audio has AAC, Opus, FLAC or MP3. A track that browsers do not play from MP4 is left out, and named in a warning; if none \
              is left, that is an error with advice.\n\n\
              A file given with --output keeps what is in it until there is something to write. It may be played while it grows.\n\n\
-             Pictures that an edit list cut away, and without which those after the cut cannot be decoded, are part of the stream: each lasts one \
-             tick, right before the first that is shown. The player of h5serve(1) does not show them; another may, for a moment. To remove \
+             Pictures that an edit list cut away, and without which those after the cut cannot be decoded, are part of the stream: each lasts less than \
+             a millisecond, right before the first that is shown. The player of h5serve(1) does not show them; another may, for a moment. To remove \
              them, encode the clip again.\n\n\
              When the resolution changes, the stream goes on: the new parameter sets are put before the first picture that \
              needs them. When the tracks themselves change, another initialization segment follows.",

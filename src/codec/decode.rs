@@ -63,6 +63,11 @@ impl DecodeTimes {
         DecodeTimes { last: other.last, ..self }
     }
 
+    /// The nominal frame duration from here on, in microseconds.
+    pub fn set_frame(&mut self, frame: i64) {
+        self.frame = frame;
+    }
+
     /// The decode time given last.
     pub fn last(&self) -> Option<i64> {
         self.last

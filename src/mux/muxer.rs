@@ -80,9 +80,10 @@ pub struct Chunk {
 /// A pending chunk is cut at this size or length, whatever [`Fragment`] says.
 const MAX_CHUNK_BYTES: u64 = 64 << 20;
 const MAX_CHUNK_MICROS: i64 = 60_000_000;
-/// A picture that is not shown lasts a tick. Nothing in MP4 tells a player of a live stream to decode without showing, but no picture lasts
-/// so little, and nobody sees one that does; h5serve's player goes by it.
-const HIDDEN: u32 = 1;
+/// The duration of a picture that is not shown, in microseconds. Nothing in MP4 tells a player of a live stream to decode without showing.
+/// h5serve's player goes by a duration under a millisecond, which no other picture has. It is longer than these pictures are apart: to
+/// Media Source Extensions (section 3.5.8) a step of more than twice the last duration is a gap, and nothing is decoded up to the next keyframe.
+const HIDDEN: u32 = 900;
 /// Heads of chunks share allocations of so many bytes: about thirty each.
 const ROOM: usize = 4 << 10;
 /// A new header's first packet may be so much before the last one's end, in microseconds: tracks do not end together.
@@ -144,7 +145,12 @@ enum Rejoin {
 }
 
 enum Times {
-    Video { decode: DecodeTimes, duration: FrameDuration },
+    /// `nominal`: of a frame, in microseconds.
+    Video {
+        decode: DecodeTimes,
+        duration: FrameDuration,
+        nominal: i64,
+    },
     Audio(SampleTimes),
 }
 
@@ -346,8 +352,8 @@ impl Output {
         let times = match track.kind() {
             Kind::Video => {
                 let nominal = track.frame_duration.map(|d| d.as_nanos().div_ceil(1000) as i64);
-                let decode = DecodeTimes::new(codec::reorder_depth(track), nominal.unwrap_or(0));
-                Times::Video { decode, duration: FrameDuration::new(nominal) }
+                let (duration, nominal) = (FrameDuration::new(nominal), nominal.unwrap_or(0));
+                Times::Video { decode: DecodeTimes::new(codec::reorder_depth(track), nominal), duration, nominal }
             }
             Kind::Audio => Times::Audio(SampleTimes::new(timeline.timescale)),
         };
@@ -360,7 +366,9 @@ impl Output {
         let sets = if track.config == self.init_config { Bytes::new() } else { parameter_sets(track) };
         self.sets = Some(sets).filter(|sets| !sets.is_empty());
         self.times = match (new.times, &self.times) {
-            (Times::Video { decode, duration }, Times::Video { decode: old, .. }) => Times::Video { decode: decode.after(old), duration },
+            (Times::Video { decode, duration, nominal }, Times::Video { decode: old, .. }) => {
+                Times::Video { decode: decode.after(old), duration, nominal }
+            }
             (new, _) => new,
         };
         self.track = new.track;
@@ -370,8 +378,9 @@ impl Output {
         let origin = self.timeline.origin;
         let from_zero = |ticks: i64| u64::try_from(ticks.saturating_add_unsigned(origin)).unwrap_or(0);
         match &mut self.times {
-            Times::Video { decode, duration } => {
+            Times::Video { decode, duration, nominal } => {
                 let before = decode.last();
+                decode.set_frame(if packet.hidden { i64::from(HIDDEN / 2) } else { *nominal });
                 let time = decode.next(pts);
                 let distance = before.filter(|_| !packet.hidden).map(|before| time.decode.saturating_sub(before));
                 let duration = duration.next(distance);

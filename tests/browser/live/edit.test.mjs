@@ -46,8 +46,7 @@ const watch = page => page.evaluate(() => {
 });
 
 for (const { name, open } of browsers) {
-  // MSE is not judged here yet: it shows nothing of such a stream, red or green.
-  for (const transport of ['webcodecs']) {
+  for (const transport of ['mse', 'webcodecs']) {
     test(`${name}, ${transport}`, async t => {
       const server = await Server.start(bench, [`${name}-${transport}`.toLowerCase()]);
       const stream = Object.keys(server.inputs)[0];
