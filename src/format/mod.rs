@@ -11,6 +11,7 @@ pub mod mjpeg;
 pub mod mkv;
 pub mod mp3;
 pub mod nut;
+mod pcm;
 pub mod tags;
 #[doc(hidden)]
 pub mod testing;

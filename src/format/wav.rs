@@ -2,8 +2,9 @@
 
 use super::Step;
 use super::automaton::{Automaton, Next};
+use super::pcm::Stored;
 use super::timing::{SampleTimes, Timing};
-use crate::media::{AudioParams, Codec, Event, Header, Malformed, Packet, SOUND_RATES, SampleFormat, Timestamp, Track};
+use crate::media::{AudioParams, Codec, Event, Header, Malformed, Packet, SOUND_RATES, Timestamp, Track};
 use bytes::{Bytes, BytesMut};
 use std::time::Duration;
 
@@ -39,7 +40,8 @@ enum State {
 
 struct Stream {
     times: SampleTimes,
-    /// Bytes of one sample of all channels.
+    stored: Stored,
+    /// Bytes of one sample of all channels, as stored.
     frame: usize,
     /// Sample frames of a packet.
     packet: u32,
@@ -111,6 +113,8 @@ impl Demuxer {
     fn format(&mut self, fmt: &[u8]) -> Result<Event, Malformed> {
         const PCM: u16 = 1;
         const FLOAT: u16 = 3;
+        const ALAW: u16 = 6;
+        const ULAW: u16 = 7;
         const EXTENSIBLE: u16 = 0xfffe;
         let u16_at = |at: usize| fmt.get(at..at + 2).map_or(0, |b| u16::from_le_bytes([b[0], b[1]]));
         let rate = fmt.get(4..8).map_or(0, |b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
@@ -121,19 +125,20 @@ impl Demuxer {
         // In the extensible form the code is what its GUID begins with.
         let code = if u16_at(0) == EXTENSIBLE { u16_at(24) } else { u16_at(0) };
         // By the bytes that a sample takes; of 20 bits in 24, for one, the last are zero.
-        let format = match (code, frame / usize::from(channels)) {
-            (PCM, 1) => SampleFormat::U8,
-            (PCM, 2) => SampleFormat::S16,
-            (PCM, 3) => SampleFormat::S24,
-            (PCM, 4) => SampleFormat::S32,
-            (FLOAT, 4) => SampleFormat::F32,
+        let signed = |bytes| Stored::Signed { bytes, big: false };
+        let stored = match (code, frame / usize::from(channels)) {
+            (PCM, 1) => Stored::Unsigned8,
+            (PCM, bytes @ 2..=4) => signed(bytes as u8),
+            (FLOAT, bytes @ (4 | 8)) => Stored::Float { bytes: bytes as u8, big: false },
+            (ALAW, 1) => Stored::Alaw,
+            (ULAW, 1) => Stored::Ulaw,
             _ => return self.bad(format!("encoding {code} with {} bits is not read; use PCM of 8 to 32 bits", u16_at(14))),
         };
         let packet = (rate / PACKETS).max(1);
-        let mut track = Track::audio(Codec::Pcm(format), AudioParams { rate, channels, delay: Duration::ZERO });
+        let mut track = Track::audio(Codec::Pcm(stored.format()), AudioParams { rate, channels, delay: Duration::ZERO });
         track.frame_duration = Some(Duration::from_nanos(u64::from(packet) * 1_000_000_000 / u64::from(rate)));
-        let frame = format.bytes() * usize::from(channels);
-        self.stream = Some(Stream { times: SampleTimes::new(self.timing, rate), frame, packet });
+        let frame = stored.bytes() as usize * usize::from(channels);
+        self.stream = Some(Stream { stored, times: SampleTimes::new(self.timing, rate), frame, packet });
         Ok(Event::Header(Header { tracks: [track].into(), time_zero: None }))
     }
 
@@ -152,8 +157,10 @@ impl Demuxer {
         // Part of a sample, at the end.
         self.damage += u64::from(len < have);
         self.state = if left == Some(0) { State::Chunk } else { State::Data(left) };
+        let stored = stream.stored;
         let mut data = self.take(buf, have);
         data.truncate(len);
+        let data = stored.canonical(data);
         if samples == 0 { Next::Go } else { Next::Give(Event::Packet(Packet { track: 0, pts, key: true, data, hidden: false })) }
     }
 
@@ -192,6 +199,7 @@ impl Automaton for Demuxer {
 mod tests {
     use super::*;
     use crate::format::testing::events_at_every_split;
+    use crate::media::SampleFormat;
 
     /// A header of 16-bit stereo at 300 Hz, so that a packet is three sample frames of four bytes, and the start of `data`.
     fn header(data_size: u32) -> Vec<u8> {
@@ -256,5 +264,21 @@ mod tests {
         assert!(error(&header(0)[..40]).contains("ends in its header"));
         assert!(error(b"RIFF\0\0\0\0WAVEdata\0\0\0\0").contains("byte 12: data before its format"));
         assert!(error(b"RIFF\0\0\0\0WAVELIST\xff\xff\xff\xff").contains("chunk of 4294967295 bytes"));
+    }
+
+    #[test]
+    fn what_is_stored_in_another_way_becomes_pcm_as_it_is_everywhere_else() {
+        // One channel at 300 Hz: three samples a packet.
+        let read = |code: u16, bytes: u16, data: &[u8]| {
+            let fmt = [&code.to_le_bytes()[..], b"\x01\0\x2c\x01\0\0\0\0\0\0", &bytes.to_le_bytes(), &(8 * bytes).to_le_bytes()].concat();
+            let input = [b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0", &fmt[..], b"data", &(data.len() as u32).to_le_bytes(), data].concat();
+            let (events, damage) = events_at_every_split(|| Demuxer::new(Timing::Stream), &input).unwrap();
+            let [Event::Header(header), Event::Packet(packet)] = &events[..] else { panic!("{events:?}") };
+            assert_eq!(damage, 0);
+            (header.tracks[0].codec, packet.data.to_vec())
+        };
+        assert_eq!(read(6, 1, &[0xd5, 0x55]), (Codec::Pcm(SampleFormat::S16), [8i16, -8].map(i16::to_le_bytes).concat()));
+        assert_eq!(read(7, 1, &[0x80, 0x00]), (Codec::Pcm(SampleFormat::S16), [32124i16, -32124].map(i16::to_le_bytes).concat()));
+        assert_eq!(read(3, 8, &0.5f64.to_le_bytes()), (Codec::Pcm(SampleFormat::F32), 0.5f32.to_le_bytes().to_vec()));
     }
 }

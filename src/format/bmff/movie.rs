@@ -4,11 +4,11 @@
 use super::boxes::{self, BoxRef, boxes, child, descend, malformed};
 use super::edits::Edits;
 use super::moof::Defaults;
-use super::pcm::Stored;
 use super::samples::{Run, Table};
 use super::shape;
 use super::sound;
 use crate::codec::{av1, h264, h265};
+use crate::format::pcm::Stored;
 use crate::media::{Codec, Kind, MAX_TRACKS, Malformed, OmittedTrack, Params, Timestamp, Track, VideoParams, omitted_line};
 use bytes::Bytes;
 use mp4_atom::{Esds, Tkhd, Trex};
