@@ -33,7 +33,7 @@ const reports = ['--test-reporter=spec', '--test-reporter-destination=stdout', `
 /** Runs test files; gives those in which something failed. */
 const run = (files, atATime) => {
   if (files.length === 0) return [];
-  const { status } = spawnSync(process.execPath, ['--test', `--test-concurrency=${atATime}`, ...reports, ...files], { stdio: 'inherit' });
+  const { status } = spawnSync(process.execPath, ['--test', '--test-timeout=600000', `--test-concurrency=${atATime}`, ...reports, ...files], { stdio: 'inherit' });
   const failed = new Set(fs.readFileSync(list, 'utf8').split('\n'));
   // A runner that died has not told all that failed.
   return status === 0 ? [] : files.filter(file => failed.size === 1 || status !== 1 || failed.has(file));

@@ -8,6 +8,9 @@ import path from 'node:path';
 import { overlay } from './overlay.mjs';
 import { freePort, until } from './programs.mjs';
 
+/** A command that is not answered for so long never will be. */
+const ANSWER_MS = 60000;
+
 const find = (given, places) => given ?? places.find(file => fs.existsSync(file));
 const onPath = name => (process.env.PATH ?? '').split(':').map(dir => path.join(dir, name));
 const DRIVER = find(process.env.WEBKIT_DRIVER, onPath('WebKitWebDriver'));
@@ -106,6 +109,7 @@ class Page {
         if (value?.error) reject(new Error(`${method} ${at}: ${value.error}: ${value.message}`));
         else resolve(value);
       });
+      request.setTimeout(ANSWER_MS, () => request.destroy(new Error(`${method} ${at}: no answer from WebKitWebDriver`)));
       request.on('error', reject).end(text);
     });
   }
