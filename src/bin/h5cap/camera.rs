@@ -102,9 +102,8 @@ pub fn capture(args: &Args, which: &str, cx: &Context, stage: &mut Stage) -> any
         if let Some(sound) = &mut sound {
             sound.drain(&mut join)?;
         }
-        while stage.is_open()
-            && let Some(event) = join.pop()
-        {
+        // What came in before a stop goes out.
+        while let Some(event) = join.pop() {
             match event {
                 Event::Packet(packet) if packet.track == microphone::PICTURE && stage.is_over(packet.pts) => {}
                 event => stage.send(event)?,
