@@ -33,6 +33,11 @@ pub(super) fn end_status() {
     }
 }
 
+/// Whether the terminal keeps what was written over and knows no escape codes, such as an editor's.
+pub(super) fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
 fn wipe(columns: usize) -> String {
     if columns == 0 { String::new() } else { format!("\r{}\r", " ".repeat(columns)) }
 }

@@ -27,7 +27,7 @@ pub(super) struct Ticker {
 impl Ticker {
     pub(super) fn start(stats: Arc<Stats>, quiet: bool) -> Ticker {
         let (end, ended) = channel();
-        let line = Line::new(!quiet && log::is_terminal() && !is_dumb());
+        let line = Line::new(!quiet && log::is_terminal() && !console::is_dumb());
         let thread = std::thread::Builder::new().name("status".into()).spawn(move || {
             let mut line = line;
             while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(PERIOD) {
@@ -83,11 +83,6 @@ impl Line {
             console::status(&line.chars().take(WIDTH).collect::<String>());
         }
     }
-}
-
-/// A terminal that keeps what was written over, such as an editor's.
-fn is_dumb() -> bool {
-    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
 fn writes_to_pipe() -> bool {

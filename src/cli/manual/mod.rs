@@ -3,7 +3,7 @@
 
 mod page;
 
-use super::{exit, log};
+use super::{console, exit, log};
 use anyhow::Context as _;
 use clap_mangen::roff::{Roff, bold, roman};
 use std::io::Write;
@@ -57,6 +57,8 @@ impl Manual {
     pub fn command<A: clap::CommandFactory>(&self) -> clap::Command {
         let command = self.grouped(A::command().name(self.name).version(env!("CARGO_PKG_VERSION")).about(capitalised(self.summary)));
         let command = command.long_about(format!("{}\n\n{}", capitalised(self.summary), self.description));
+        // Without this, clap writes escape codes to any terminal where CI is set, whatever TERM says.
+        let command = if console::is_dumb() { command.color(clap::ColorChoice::Never) } else { command };
         if self.examples.is_empty() { command } else { command.after_help(self.examples_help()) }
     }
 
