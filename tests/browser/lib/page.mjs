@@ -24,7 +24,8 @@ export function watchClock(page, selector = 'h5-live') {
     let last = null;
     const read = (source, width, again = false) => {
       const block = Math.max(8, Math.floor(width / 36));
-      for (const row of [0, 1]) context.drawImage(source, 0, Math.floor((row + 0.5) * block), width, 1, 0, row, 36, 1);
+      // Both rows at once: WebKitGTK may show another picture between two calls.
+      context.drawImage(source, 0, 0, width, 2 * block, 0, 0, 36, 2);
       const { data } = context.getImageData(0, 0, 36, 2);
       const number = (from, to) => { let v = 0; for (let i = from; i < to; i++) v = v * 2 + (data[i * 4] > 128 ? 1 : 0); return v; };
       const [time, frame] = [number(0, 32), number(36, 68)];
@@ -57,7 +58,7 @@ export function watchClock(page, selector = 'h5-live') {
   }, selector);
 }
 
-/** The clock's readings since the last call: how many were good, whether frame numbers only grew, the median latency in ms, and the median of the page's own figure. */
+/** The clock's readings since the last call: how many were good, by how many frames it went back at most, the median latency in ms, and the median of the page's own figure. */
 export async function readClock(page) {
   const readings = await page.evaluate(() => window.clock.splice(0));
   const good = readings.filter(Boolean);
@@ -65,7 +66,7 @@ export async function readClock(page) {
   return {
     pictures: readings.length,
     good: readings.length ? good.length / readings.length : 0,
-    ordered: good.every((r, i) => i === 0 || r.frame >= good[i - 1].frame),
+    back: Math.max(0, ...good.map((r, i) => (i === 0 ? 0 : good[i - 1].frame - r.frame))),
     frames: good.map(r => r.frame),
     p50: latencies[latencies.length >> 1] ?? NaN,
     p95: latencies[Math.floor(latencies.length * 0.95)] ?? NaN,

@@ -33,7 +33,7 @@ for (const { name, open } of browsers) {
       await sleep(4000);
       const read = await readClock(page);
       t.diagnostic(`latency p50 ${Math.round(read.p50)} ms, p95 ${Math.round(read.p95)} ms, ${read.pictures} pictures in 4 s`);
-      assert.ok(read.good > 0.9 && read.ordered && read.pictures > 60, JSON.stringify({ ...read, frames: read.frames.length }));
+      assert.ok(read.good > 0.9 && read.back === 0 && read.pictures > 60, JSON.stringify({ ...read, frames: read.frames.length }));
       assert.ok(read.p50 < 150, `${read.p50} ms`);
       const shown = await page.evaluate(() => {
         const { shadowRoot } = document.querySelector('h5-live');

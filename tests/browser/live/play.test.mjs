@@ -16,10 +16,12 @@ before(async () => {
 after(() => bench.close());
 
 /**
- * What is asked of an engine. WebKitGTK is not Safari: it decodes by GStreamer in a process of its own and paints by OpenGL without a graphics
- * card, behind an X server, which costs it pictures on two cores, and most of them where each is read from a canvas too; that it plays, in order and live, is asked of it as of the others.
+ * What is asked of an engine: the part of the pictures that the page can read, the latency in ms, the frames that it may go back by, and how far
+ * the page's own figure may be from that of the pictures, in ms. WebKitGTK is not Safari. It decodes with GStreamer in a process of its own and
+ * paints with OpenGL without a graphics card. On two cores that costs it pictures and time. It seeks at each change of the playback rate, and
+ * shows one or two pictures again.
  */
-const asked = name => (name === 'WebKit' ? { read: 0.05, late: 700, good: 0.8, agree: 250 } : { read: 0.6, late: 150, good: 0.9, agree: 60 });
+const asked = name => (name === 'WebKit' ? { read: 0.05, late: 700, back: 2, agree: 250 } : { read: 0.6, late: 150, back: 0, agree: 60 });
 
 for (const { name, open } of engines) {
   const least = asked(name);
@@ -55,11 +57,11 @@ for (const { name, open } of engines) {
       for (let window = 0; window < 5; window++) {
         await sleep(4000);
         read = await readClock(page);
-        if (read.p50 < least.late && read.good > least.good && read.pictures > least.read * 120) break;
+        if (read.p50 < least.late && read.good > 0.9 && read.pictures > least.read * 120 && Math.abs(read.shown - read.p50) < least.agree) break;
       }
       t.diagnostic(`latency p50 ${Math.round(read.p50)} ms, p95 ${Math.round(read.p95)} ms, ${read.pictures} pictures; the page says ${Math.round(read.shown)} ms`);
-      assert.ok(read.good > least.good, `${read.good} of the clocks can be read`);
-      assert.ok(read.ordered, `${read.frames}`);
+      assert.ok(read.good > 0.9, `${read.good} of the clocks can be read`);
+      assert.ok(read.back <= least.back, `${read.frames}`);
       assert.ok(read.pictures > least.read * 120, `${read.pictures} pictures`);
       assert.ok(read.p50 < least.late, `p50 ${read.p50} ms`);
       // The figure on the badge is the truth, to a frame and the compositor's 16 ms; here the medians of a busy machine.
