@@ -40,6 +40,11 @@ const FORGET_MS = { first: 20_000, most: 320_000 };
 /** Above 1.06 the speed-up can be seen in a moving picture; where delay is large, that is the lesser evil. */
 const CALM = { rate: 1.06, spare: 0.15 };
 const MAX_RATE = 1.24;
+/**
+ * Where each change of the rate is a seek of the decoder, as in WebKitGTK: pictures are shown again, and a seek beside an append has stopped the page
+ * for ever. One rate is used, and from a spare that is worth it. GStreamer leaves out a picture that comes late to the screen: it needs more in hand.
+ */
+const COSTLY = { rate: 1.06, spare: 0.1, need: 0.06 };
 /** Margins are judged over this time, or over four frames where those take longer. */
 const WINDOW_MS = 3000;
 /** The burst of the cached group of pictures may still be arriving when playback starts: for this long one seek is allowed when behind by so much. */
@@ -70,6 +75,8 @@ export class LiveEdge {
   constructor({ chunk = 1 / 30, audio = false } = {}) {
     this.chunk = chunk;
     this.audio = audio;
+    /** Whether each change of the rate is a seek of the decoder. */
+    this.costly = false;
     this.stalls = new Stalls();
     this.stats = { seeks: 0, gaps: 0, stalls: 0, rates: 0 };
     this.startedAt = null;
@@ -92,7 +99,7 @@ export class LiveEdge {
 
   /** The margin that is thought to be needed. */
   get need() {
-    return Math.min(NEED.most, Math.max(NEED.least, this.chunk + NEED.spare)) + this.lesson.added;
+    return Math.min(NEED.most, Math.max(NEED.least, this.chunk + NEED.spare)) + this.lesson.added + (this.costly ? COSTLY.need : 0);
   }
 
   /** How far before the end of the buffer playback starts: enough that the first chunks do not underflow, which would cost delay for good. */
@@ -256,7 +263,8 @@ export class LiveEdge {
     const hurry = now < this.hurryUntil;
     const known = now - this.margins[0][0] > (hurry ? HURRY_WINDOW_MS : window / 3);
     let rate = 1;
-    if (known && spare > RAISE) rate = hurry || spare > CALM.spare ? Math.min(MAX_RATE, 1.02 + spare) : Math.min(CALM.rate, 1.02 + Math.max(0, (spare - 0.05) * 0.4));
+    if (this.costly) rate = (known && spare > COSTLY.spare) || (view.rate > 1 && spare > LOWER) ? COSTLY.rate : 1;
+    else if (known && spare > RAISE) rate = hurry || spare > CALM.spare ? Math.min(MAX_RATE, 1.02 + spare) : Math.min(CALM.rate, 1.02 + Math.max(0, (spare - 0.05) * 0.4));
     else if (view.rate > 1 && spare > LOWER) rate = 1.02;
     rate = Math.round(rate * 50) / 50;
     if (rate === view.rate) return null;

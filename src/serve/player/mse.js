@@ -147,6 +147,7 @@ export class MseTransport {
     if (!this.#hasPictures || document.hidden || this.#video.paused) return;
     const { totalVideoFrames, droppedVideoFrames } = this.#video.getVideoPlaybackQuality?.() ?? {};
     const pictures = this.#signals.look(performance.now(), this.edge.chunk, totalVideoFrames - droppedVideoFrames, currentTime);
+    this.edge.costly = Boolean(this.#video.requestVideoFrameCallback) && this.#signals.counted;
     if (pictures > 0) this.#shown(currentTime, wallNow() + COMPOSITOR_MS, pictures);
   }
 

@@ -38,7 +38,7 @@ export class Signals {
   #time = 0;
   /** Since when others have spoken and the callback has not. */
   #unheard = null;
-  #counted = false;
+  #hasCounted = false;
 
   /** The callback came. @param {number | undefined} presented  pictures so far @returns {number} pictures since the last call */
   callback(presented) {
@@ -62,7 +62,7 @@ export class Signals {
     const moved = time < this.#time || time >= this.#time + 0.9 * chunk;
     this.#total = total ?? 0;
     if (moved) this.#time = time;
-    this.#counted ||= counted > 0;
+    this.#hasCounted ||= counted > 0;
     if (!counted && !moved) return 0;
     this.#unheard ??= now;
     if (now - this.#unheard < Math.max(GRACE_MS, 4000 * chunk) && !(Signals.#callback.silent && counted)) return 0;
@@ -71,9 +71,14 @@ export class Signals {
       this.name = COUNTER;
       return counted;
     }
-    if (this.#counted || this.name === CALLBACK || this.name === COUNTER) return 0;
+    if (this.#hasCounted || this.name === CALLBACK || this.name === COUNTER) return 0;
     this.name = CLOCK;
     return 1;
+  }
+
+  /** Whether the counter is believed. Where there is a callback too, this is WebKitGTK, in which it does not come. */
+  get counted() {
+    return this.name === COUNTER;
   }
 
   /** Whether a look now and then is enough. */

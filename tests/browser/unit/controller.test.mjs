@@ -49,6 +49,15 @@ for (const fps of [25, 30]) {
   });
 }
 
+test('where a change of the rate is a seek of the decoder, there are few, and between two rates', () => {
+  // Every ten seconds a second of the stream comes 300 ms late.
+  const options = { fps: 30, seconds: 60, delay: (n, t) => (t % 10000 > 8000 && t % 10000 < 9000 ? 300 : 5 + (n % 7)) };
+  const [fine, costly] = [simulate(options), simulate({ ...options, costly: true })];
+  assert.ok([...costly.rates].every(rate => rate === 1 || rate === 1.06), `${[...costly.rates]}`);
+  assert.ok(costly.edge.stats.rates <= 24 && costly.edge.stats.rates < fine.edge.stats.rates / 2, `${costly.edge.stats.rates}, else ${fine.edge.stats.rates}`);
+  assert.ok(latency(costly, 20000) < latency(fine, 20000) + 120, `${latency(costly, 20000)} ms, else ${latency(fine, 20000)}`);
+});
+
 test('what was learned of a bad hour is forgotten in a good one', () => {
   const sim = simulate({ fps: 30, seconds: 150, delay: n => (n > 60 && n < 900 && n % 45 === 0 ? 90 : 5) });
   assert.ok(sim.waits.some(t => t > 2000 && t < 30000));

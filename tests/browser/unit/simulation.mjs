@@ -19,16 +19,18 @@ export function random(seed) {
  * @param {number} [o.phase]   how far into its group of pictures the stream is when the viewer comes, 0 to 1
  * @param {(n: number, t: number) => number | null} [o.delay]  ms from capture to arrival of frame n captured at t ms; null: never
  * @param {boolean} [o.audio]
+ * @param {boolean} [o.costly]  whether each change of the rate is a seek of the decoder
  * @param {number} [o.resume]  seconds of media that the browser wants before it goes on after a stall
  * @param {number} [o.brink]   seconds of media with which the browser already stalls
  * @param {(sim: object) => void} [o.each]  called every millisecond, to interfere
  */
 export function simulate(o) {
-  const { fps, gop = 1, phase = 0.5, seconds = 10, delay = () => 5, audio = false, resume = 0, brink = 0 } = o;
+  const { fps, gop = 1, phase = 0.5, seconds = 10, delay = () => 5, audio = false, costly = false, resume = 0, brink = 0 } = o;
   const frame = 1000 / fps;
   const origin = 1000 * 1000;
   const sim = { now: 0, time: 0, rate: 1, paused: true, ranges: [], log: [], latencies: [], waits: [], rates: new Set(), hidden: false, frozen: false };
   const edge = (sim.edge = new LiveEdge({ chunk: 1 / fps, audio }));
+  edge.costly = costly;
   const arrivals = [];
   const first = -Math.round(gop * fps * phase);
   let free = 0;
