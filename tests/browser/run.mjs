@@ -15,13 +15,15 @@ import path from 'node:path';
 
 const here = import.meta.dirname;
 const words = process.argv.slice(2);
-const tests = ['unit', 'live'].flatMap(dir => fs.readdirSync(path.join(here, dir)).filter(f => f.endsWith('.test.mjs')).map(f => path.join(here, dir, f)));
-const wanted = tests.filter(test => words.length === 0 || words.some(word => test.includes(word)));
+const folders = { unit: path.join(here, '../../player/test'), live: path.join(here, 'live') };
+const tests = Object.entries(folders).flatMap(([kind, dir]) => fs.readdirSync(dir).filter(f => f.endsWith('.test.mjs')).map(f => ({ name: `${kind}/${f}`, file: path.join(dir, f) })));
+const named = tests.filter(({ name }) => words.length === 0 || words.some(word => name.includes(word)));
+const wanted = named.map(({ file }) => file);
 if (wanted.length === 0) {
   console.error(`no test file has ${words.join(' or ')} in its name`);
   process.exit(2);
 }
-if (wanted.some(test => test.includes('live')) && !fs.existsSync(path.join(here, 'node_modules'))) {
+if (named.some(({ name }) => name.startsWith('live/')) && !fs.existsSync(path.join(here, 'node_modules'))) {
   console.error(`the browser tests need a few packages: npm ci --prefix ${path.relative(process.cwd(), here) || '.'}`);
   process.exit(2);
 }

@@ -1,6 +1,6 @@
 //! The player and the pages, embedded in the binary: `<h5-live>` as one ES module, one page for a stream and for all streams.
 //!
-//! The component is written as small ES modules beside this file. They are served as **one** file, `h5live.js`, so that one
+//! The component is a package of its own in `player/`, written as small ES modules. They are served as **one** file, `h5live.js`, so that one
 //! script tag is enough: the parts are joined in order of dependency, and the imports between them, which name what is
 //! then in the same file, are left out, and so are lines of comments. Nothing else is changed; there is no build step.
 //!
@@ -10,33 +10,41 @@ use bytes::Bytes;
 use sha1::{Digest, Sha1};
 use std::sync::LazyLock;
 
+/// A file of the package in `player/`.
+macro_rules! file {
+    ($name:literal) => {
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/player/src/", $name))
+    };
+}
+
 /// The parts of `h5live.js`; each imports only from those before it.
-const PARTS: [(&str, &str); 25] = [
-    ("clock.js", include_str!("clock.js")),
-    ("sight.js", include_str!("sight.js")),
-    ("controller.js", include_str!("controller.js")),
-    ("bmff.js", include_str!("bmff.js")),
-    ("orientation.js", include_str!("orientation.js")),
-    ("codecs.js", include_str!("codecs.js")),
-    ("annexb.js", include_str!("annexb.js")),
-    ("link.js", include_str!("link.js")),
-    ("mse.js", include_str!("mse.js")),
-    ("sound.js", include_str!("sound.js")),
-    ("webcodecs.js", include_str!("webcodecs.js")),
-    ("jpeg.js", include_str!("jpeg.js")),
-    ("http.js", include_str!("http.js")),
-    ("report.js", include_str!("report.js")),
-    ("session.js", include_str!("session.js")),
-    ("history.js", include_str!("history.js")),
-    ("keys.js", include_str!("keys.js")),
-    ("memory.js", include_str!("memory.js")),
-    ("snapshot.js", include_str!("snapshot.js")),
-    ("texts.js", include_str!("texts.js")),
-    ("style.js", include_str!("style.js")),
-    ("dom.js", include_str!("dom.js")),
-    ("panel.js", include_str!("panel.js")),
-    ("view.js", include_str!("view.js")),
-    ("h5live.js", include_str!("h5live.js")),
+const PARTS: [(&str, &str); 26] = [
+    ("engine/clock.js", file!("engine/clock.js")),
+    ("engine/sight.js", file!("engine/sight.js")),
+    ("engine/controller.js", file!("engine/controller.js")),
+    ("engine/bmff.js", file!("engine/bmff.js")),
+    ("engine/orientation.js", file!("engine/orientation.js")),
+    ("engine/codecs.js", file!("engine/codecs.js")),
+    ("engine/annexb.js", file!("engine/annexb.js")),
+    ("transports/link.js", file!("transports/link.js")),
+    ("transports/transport.js", file!("transports/transport.js")),
+    ("transports/mse.js", file!("transports/mse.js")),
+    ("transports/sound.js", file!("transports/sound.js")),
+    ("transports/webcodecs.js", file!("transports/webcodecs.js")),
+    ("transports/jpeg.js", file!("transports/jpeg.js")),
+    ("transports/http.js", file!("transports/http.js")),
+    ("engine/report.js", file!("engine/report.js")),
+    ("session.js", file!("session.js")),
+    ("engine/history.js", file!("engine/history.js")),
+    ("ui/keys.js", file!("ui/keys.js")),
+    ("engine/memory.js", file!("engine/memory.js")),
+    ("ui/snapshot.js", file!("ui/snapshot.js")),
+    ("ui/texts.js", file!("ui/texts.js")),
+    ("ui/style.js", file!("ui/style.js")),
+    ("ui/dom.js", file!("ui/dom.js")),
+    ("ui/panel.js", file!("ui/panel.js")),
+    ("ui/view.js", file!("ui/view.js")),
+    ("h5live.js", file!("h5live.js")),
 ];
 
 /// What our own pages need, and no more: no inline script or style, no evaluation, nothing from elsewhere. Pictures and media come as
@@ -56,14 +64,14 @@ pub struct Asset {
 static ASSETS: LazyLock<[(&str, Asset); 5]> = LazyLock::new(|| {
     [
         ("h5live.js", Asset::new("text/javascript; charset=utf-8", Bytes::from(module()))),
-        ("h5live-sound.js", Asset::new("text/javascript; charset=utf-8", Bytes::from_static(include_bytes!("h5live-sound.js")))),
-        ("page.js", Asset::new("text/javascript; charset=utf-8", Bytes::from_static(include_bytes!("page.js")))),
-        ("page.css", Asset::new("text/css; charset=utf-8", Bytes::from_static(include_bytes!("page.css")))),
-        ("icon.svg", Asset::new("image/svg+xml", Bytes::from_static(include_bytes!("icon.svg")))),
+        ("h5live-sound.js", Asset::new("text/javascript; charset=utf-8", Bytes::from_static(file!("h5live-sound.js").as_bytes()))),
+        ("page.js", Asset::new("text/javascript; charset=utf-8", Bytes::from_static(file!("page.js").as_bytes()))),
+        ("page.css", Asset::new("text/css; charset=utf-8", Bytes::from_static(file!("page.css").as_bytes()))),
+        ("icon.svg", Asset::new("image/svg+xml", Bytes::from_static(file!("icon.svg").as_bytes()))),
     ]
 });
 
-static PAGE: LazyLock<Asset> = LazyLock::new(|| Asset::new("text/html; charset=utf-8", Bytes::from_static(include_bytes!("page.html"))));
+static PAGE: LazyLock<Asset> = LazyLock::new(|| Asset::new("text/html; charset=utf-8", Bytes::from_static(file!("page.html").as_bytes())));
 
 /// The file `/{name}`, if it is one of the player's.
 pub fn asset(name: &str) -> Option<&'static Asset> {
@@ -100,18 +108,30 @@ fn is_comment(line: &str, inside: &mut bool) -> bool {
 }
 
 fn is_local_import(line: &str) -> bool {
-    line.starts_with("import ") && line.contains(" from './")
+    line.starts_with("import ") && line.contains(" from '.")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// What a part of this name means by `./x.js` or `../folder/x.js`.
+    fn in_folder_of(name: &str, from: &str) -> String {
+        let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+        match (from.strip_prefix("./"), from.strip_prefix("../")) {
+            (Some(file), _) if folder.is_empty() => file.into(),
+            (Some(file), _) => format!("{folder}/{file}"),
+            (_, Some(path)) if !folder.is_empty() => path.into(),
+            _ => panic!("{name} imports {from}, which is no part"),
+        }
+    }
+
     #[test]
     fn every_import_names_an_earlier_part() {
         for (i, (name, part)) in PARTS.iter().enumerate() {
             for line in part.lines().filter(|l| l.starts_with("import ")) {
-                let from = line.split("'./").nth(1).and_then(|l| l.strip_suffix("';")).unwrap_or_else(|| panic!("{name}: {line}"));
+                let from = line.split('\'').nth(1).unwrap_or_else(|| panic!("{name}: {line}"));
+                let from = in_folder_of(name, from);
                 assert!(PARTS[..i].iter().any(|(n, _)| *n == from), "{name} imports {from} too early");
             }
         }

@@ -1,6 +1,6 @@
 // The player as the working tree has it: the parts joined as the server joins them, and put in place of what the server sends.
 import path from 'node:path';
-import { joined, read } from '../../../npm/join.mjs';
+import { joined, policy, read } from '../../../player/join.mjs';
 
 const TYPES = { '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.html': 'text/html; charset=utf-8', '.svg': 'image/svg+xml' };
 
@@ -10,12 +10,6 @@ function answer(url, isDocument) {
   const name = isDocument ? 'page.html' : new URL(url).pathname.split('/').pop();
   if (name !== 'h5live.js' && !['h5live-sound.js', 'page.js', 'page.css', 'page.html', 'icon.svg'].includes(name)) return null;
   return { body: name === 'h5live.js' ? joined() : read(name), type: TYPES[path.extname(name)] };
-}
-
-/** The policy of our own pages, from mod.rs, so that it is in force here too. */
-function policy() {
-  const [, text] = /CONTENT_SECURITY_POLICY: &str = "([^"]*)"/.exec(read('mod.rs'));
-  return text.replace(/\\\n\s*/g, '');
 }
 
 /** The response that the working tree has for an address; null for all else. */

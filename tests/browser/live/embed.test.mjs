@@ -8,12 +8,12 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import esbuild from 'esbuild';
 import { browsers } from '../lib/browsers.mjs';
-import { joined } from '../../../npm/join.mjs';
+import { joined } from '../../../player/join.mjs';
 import { inside, prepare } from '../lib/face.mjs';
 import { stats } from '../lib/page.mjs';
 import { Bench, Server, until } from '../lib/programs.mjs';
 
-const npm = path.resolve(import.meta.dirname, '../../../npm');
+const npm = path.resolve(import.meta.dirname, '../../../player');
 const bench = new Bench();
 let server;
 let site;

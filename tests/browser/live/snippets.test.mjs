@@ -24,7 +24,7 @@ const files = (dir, end) => fs.readdirSync(path.join(root, dir)).filter(name => 
 /** Elements with a `src`, in prose or in a block; those of frameworks are no HTML. Roff writes `\\-` for a hyphen. */
 function elements() {
   const found = [];
-  for (const file of ['README.md', 'npm/README.md', ...files('docs', /\.md$/), ...files('man', /\.[157]$/)]) {
+  for (const file of ['README.md', 'player/README.md', ...files('docs', /\.md$/), ...files('man', /\.[157]$/)]) {
     const text = fs.readFileSync(path.join(root, file), 'utf8').replaceAll('\\-', '-').replaceAll('\\(aq', "'").replaceAll('&lt;', '<');
     const tags = text.match(/<h5-live\b[^>]*\ssrc=[^>]*>/g) ?? [];
     found.push(...tags.filter(tag => !/[{]|\s:src=/.test(tag)).map(tag => [file, tag]));
@@ -42,7 +42,7 @@ function ours(html) {
 
 test('each element that is written down plays in a page of somebody else', async t => {
   const all = elements();
-  for (const file of ['README.md', 'npm/README.md', 'docs/player.md', 'man/h5serve.1']) assert.ok(all.some(([of]) => of === file), `${file} has one`);
+  for (const file of ['README.md', 'player/README.md', 'docs/player.md', 'man/h5serve.1']) assert.ok(all.some(([of]) => of === file), `${file} has one`);
   let body = '';
   const site = http.createServer((_, response) => response.writeHead(200, { 'Content-Type': 'text/html' }).end(`<!doctype html><title>x</title><body>${body}`));
   await new Promise(resolve => site.listen(0, '127.0.0.1', resolve));

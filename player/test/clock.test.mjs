@@ -1,7 +1,7 @@
 // Server clock, capture times, waiting times.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Backoff, CaptureTimes, Median, ServerClock } from '../../../src/serve/player/clock.js';
+import { Backoff, CaptureTimes, Median, ServerClock } from '../src/engine/clock.js';
 
 test('the offset of the shortest round trip counts', () => {
   const clock = new ServerClock();

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { latency, random, simulate } from './simulation.mjs';
-import { LiveEdge } from '../../../src/serve/player/controller.js';
+import { LiveEdge } from '../src/engine/controller.js';
 
 const whys = sim => sim.log.map(a => a.why);
 const count = (sim, why) => whys(sim).filter(w => w === why).length;

@@ -1,11 +1,11 @@
-import { History } from './history.js';
-import { actionOf } from './keys.js';
-import { choose } from './texts.js';
-import { copyText } from './dom.js';
-import { download, snapshot, snapshotName } from './snapshot.js';
-import { keepVolume, recallVolume } from './memory.js';
+import { History } from './engine/history.js';
+import { actionOf } from './ui/keys.js';
+import { choose } from './ui/texts.js';
+import { copyText } from './ui/dom.js';
+import { download, snapshot, snapshotName } from './ui/snapshot.js';
+import { keepVolume, recallVolume } from './engine/memory.js';
 import { Session } from './session.js';
-import { View } from './view.js';
+import { View } from './ui/view.js';
 
 const TICK_MS = 250;
 /** A picture later than this, or with so much in the buffer, is behind: it should not be. */

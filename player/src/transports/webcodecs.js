@@ -1,11 +1,12 @@
-import { COMPOSITOR_MS, CaptureTimes, Median, wallNow } from './clock.js';
-import { Stalls } from './sight.js';
-import { chunkTime, frames, isInit, tracks } from './bmff.js';
-import { drawUpright, poseOf, uprightSize } from './orientation.js';
+import { COMPOSITOR_MS, CaptureTimes, Median, wallNow } from '../engine/clock.js';
+import { Stalls } from '../engine/sight.js';
+import { chunkTime, frames, isInit, tracks } from '../engine/bmff.js';
+import { drawUpright, poseOf, uprightSize } from '../engine/orientation.js';
 import { Link, isSoon } from './link.js';
-import { AUDIO_CODECS, VIDEO_CODECS, cure, isSound, isVideo, notPlayed } from './codecs.js';
-import { parameterSets, toAnnexB } from './annexb.js';
+import { AUDIO_CODECS, VIDEO_CODECS, cure, isSound, isVideo, notPlayed } from '../engine/codecs.js';
+import { parameterSets, toAnnexB } from '../engine/annexb.js';
 import { Sound } from './sound.js';
+import { Transport } from './transport.js';
 
 /** More pictures than this waiting for the decoder, for so long, and the rest of their group is left out. */
 const LATE = { pictures: 8, ms: 1500 };
@@ -34,12 +35,11 @@ async function decodable() {
  * Fragmented MP4 over WebSocket, decoded by WebCodecs and painted on a canvas as soon as it is there: the lowest latency that there is, at
  * the price of a picture that moves as unevenly as it comes. One instance is one attempt, as with the other transports.
  */
-export class CodecsTransport {
+export class CodecsTransport extends Transport {
   static label = 'WebCodecs';
   static surface = 'canvas';
   static sound = true;
 
-  /** Why this cannot be used here; '' if it can. */
   static refusal() {
     if (globalThis.VideoDecoder) return '';
     return isSecureContext ? 'this browser has no WebCodecs' : 'WebCodecs need a page that came by https, or from this computer';
@@ -80,9 +80,10 @@ export class CodecsTransport {
   /**
    * @param {HTMLCanvasElement} canvas
    * @param {{ws: string, sound: boolean, volume?: number, clock: object}} options
-   * @param {import('./mse.js').TransportEvents} events
+   * @param {import('./transport.js').TransportEvents} events
    */
   constructor(canvas, { ws, sound, volume = 1, clock }, events) {
+    super();
     this.#canvas = canvas;
     this.#context = canvas.getContext('2d', { alpha: false });
     // What an earlier attempt left there is no picture of this one.
@@ -90,8 +91,6 @@ export class CodecsTransport {
     this.#events = events;
     this.#muted = !sound;
     this.#volume = volume;
-    this.dropped = 0;
-    this.codecs = '';
     this.edge = { chunk: 1 / 30, stats: { stalls: 0, resyncs: 0 } };
     if (sound) this.#startSound();
     this.link = new Link(ws, { open: () => this.#request(), message: m => this.#message(m), data: d => this.#data(d), closed: (r, c) => this.#closed(r, c) }, clock);
@@ -113,12 +112,13 @@ export class CodecsTransport {
 
   /** With sound or without, on the same connection. To be called from the gesture: a browser may want that for sound. */
   listen(sound) {
-    if (sound === !this.#muted) return;
+    if (sound === !this.#muted) return true;
     this.#muted = !sound;
     this.#sound?.close();
     this.#sound = null;
     if (sound) this.#startSound();
     this.#again();
+    return true;
   }
 
   set volume(volume) {

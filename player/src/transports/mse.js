@@ -1,10 +1,11 @@
-import { COMPOSITOR_MS, CaptureTimes, Median, wallNow } from './clock.js';
-import { LiveEdge } from './controller.js';
-import { Signals } from './sight.js';
-import { chunkTime, frames, isInit, tracks } from './bmff.js';
-import { AUDIO_CODECS, VIDEO_CODECS, cure, isSound, isVideo, notPlayed } from './codecs.js';
-import { needsHelp, poseOf, remaining, turnElement, withoutMatrix } from './orientation.js';
+import { COMPOSITOR_MS, CaptureTimes, Median, wallNow } from '../engine/clock.js';
+import { LiveEdge } from '../engine/controller.js';
+import { Signals } from '../engine/sight.js';
+import { chunkTime, frames, isInit, tracks } from '../engine/bmff.js';
+import { AUDIO_CODECS, VIDEO_CODECS, cure, isSound, isVideo, notPlayed } from '../engine/codecs.js';
+import { needsHelp, poseOf, remaining, turnElement, withoutMatrix } from '../engine/orientation.js';
 import { Link, isSoon } from './link.js';
+import { Transport } from './transport.js';
 
 /** More than this waiting for the SourceBuffer means that it hangs. */
 const MAX_QUEUED = 64 << 20;
@@ -14,28 +15,11 @@ const MediaSourceKind = globalThis.ManagedMediaSource ?? globalThis.MediaSource;
 
 /**
  * Fragmented MP4 over WebSocket into a MediaSource. One instance is one attempt: it plays until it fails or is stopped.
- *
- * @typedef {object} TransportEvents
- * @property {(picture: {captured: number | null, at: number}) => void} shown  a picture is on the screen at wall-clock time `at`; when it was captured,
- *   by the clock of whoever captured it. Both are Unix ms
- * @property {() => void} leaving               the picture is about to go, though nobody asked for that
- * @property {(info: object) => void} info       what the server said of the stream
- * @property {() => void} blocked                the browser refuses to play before a gesture
- * @property {(reason: string, how?: Failure) => void} failed  the end of the attempt
- *
- * @typedef {object} Failure
- * @property {boolean} [unplayable]  another attempt of the same kind would fail likewise
- * @property {'jpeg' | 'movie'} [kind]  what the stream is, if not what this transport is for
- * @property {string} [cure]  what people can do about it
- * @property {boolean} [soon]  there is something to play at once
- * @property {boolean} [unreachable]  no connection was made
  */
-export class MseTransport {
+export class MseTransport extends Transport {
   static label = 'MSE';
-  static surface = 'video';
   static sound = true;
 
-  /** Why this cannot be used here; '' if it can. */
   static refusal() {
     return MediaSourceKind ? '' : 'this browser has no MediaSource';
   }
@@ -70,15 +54,14 @@ export class MseTransport {
   #timer = 0;
   #address;
 
-  /** @param {HTMLVideoElement} video @param {{ws: string, sound: boolean, clock: object}} options @param {TransportEvents} events */
+  /** @param {HTMLVideoElement} video @param {{ws: string, sound: boolean, clock: object}} options @param {import('./transport.js').TransportEvents} events */
   constructor(video, { ws, sound, clock }, events) {
+    super();
     this.#video = video;
     this.#events = events;
     this.#sound = sound;
     this.edge = new LiveEdge();
-    this.dropped = 0;
     this.appends = 0;
-    this.codecs = '';
     this.#attach();
     this.link = new Link(ws, { open: () => this.#begin(), message: m => this.#message(m), data: d => this.#data(d), closed: (r, c) => this.#closed(r, c) }, clock);
   }
@@ -93,7 +76,6 @@ export class MseTransport {
     this.#queue = [];
   }
 
-  /** The page is visible again. */
   foreground() {
     this.#follow(this.edge.foreground(performance.now(), this.#view()));
   }
@@ -103,8 +85,17 @@ export class MseTransport {
     return this.#signals.name;
   }
 
+  /** Without sound only video is taken: a sound track makes Chromium show the picture later, even when it is muted. */
+  listen(sound) {
+    return sound === this.hasSound && super.listen(sound);
+  }
+
   get hasSound() {
     return isSound(this.codecs);
+  }
+
+  get unshown() {
+    return this.#video.getVideoPlaybackQuality?.().droppedVideoFrames ?? 0;
   }
 
   #attach() {

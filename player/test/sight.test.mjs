@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { simulate } from './simulation.mjs';
-import { Signals, Stalls } from '../../../src/serve/player/sight.js';
+import { Signals, Stalls } from '../src/engine/sight.js';
 
 const CHUNK = 1 / 30;
 /** Pictures by each signal in one second at 30 pictures a second, looked at 60 times; `says`: what this browser tells at picture n. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { drawUpright, poseOf, poseOfPictures, remaining, uprightSize } from '../../../src/serve/player/orientation.js';
-import { ORIENTATIONS } from '../lib/turned.mjs';
+import { drawUpright, poseOf, poseOfPictures, remaining, uprightSize } from '../src/engine/orientation.js';
+import { ORIENTATIONS } from '../../tests/browser/lib/turned.mjs';
 
 const track = (matrix, more = {}) => ({ matrix, coded: [160, 120], surface: [160, 120], pasp: null, ...more });
 const pose = exif => poseOf(track(ORIENTATIONS[exif].matrix));

@@ -1,21 +1,18 @@
-import { COMPOSITOR_MS, Median, wallNow } from './clock.js';
-import { Stalls } from './sight.js';
+import { COMPOSITOR_MS, Median, wallNow } from '../engine/clock.js';
+import { Stalls } from '../engine/sight.js';
 import { Link, isSoon } from './link.js';
-import { poseOfPictures, turnElement } from './orientation.js';
+import { Transport } from './transport.js';
+import { poseOfPictures, turnElement } from '../engine/orientation.js';
 
 /**
  * JPEG pictures over WebSocket into an `<img>`, the newest only: a picture that comes while another one is being decoded replaces the one
  * that waits. Unlike a multipart `<img>` it notices when pictures stop coming, and keeps the last one when the connection breaks.
  */
-export class JpegTransport {
+export class JpegTransport extends Transport {
   static label = 'MJPEG';
   static surface = 'image';
-  static sound = false;
-  static refusal = () => '';
 
-  hasSound = false;
   codecs = 'mjpeg';
-  dropped = 0;
   /** How far apart pictures are: those of a slow stream do not stand still for longer than they should. */
   edge = { chunk: 1 / 30, stats: { stalls: 0 } };
   #spacing = new Median(9);
@@ -28,8 +25,9 @@ export class JpegTransport {
   #busy = false;
   #stopped = false;
 
-  /** @param {HTMLImageElement} image @param {{ws: string, clock: object}} options @param {import('./mse.js').TransportEvents} events */
+  /** @param {HTMLImageElement} image @param {{ws: string, clock: object}} options @param {import('./transport.js').TransportEvents} events */
   constructor(image, { ws, clock }, events) {
+    super();
     this.#image = image;
     this.#events = events;
     this.link = new Link(ws, { open: () => this.link.send({ type: 'mjpeg' }), message: m => this.#message(m), data: d => this.#data(d), closed: (r, c) => this.#fail(r, { soon: isSoon(c), unreachable: !this.link.opened }) }, clock);
@@ -40,7 +38,10 @@ export class JpegTransport {
     this.link.stop();
   }
 
-  foreground() {}
+  /** A picture that another one replaced counts as dropped. */
+  get unshown() {
+    return this.dropped;
+  }
 
   #message({ type, value }) {
     if (type === 'error') this.#refused(String(value));

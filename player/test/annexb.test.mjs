@@ -1,7 +1,7 @@
 // H.264 and H.265 as browsers' decoders take them.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parameterSets, toAnnexB } from '../../../src/serve/player/annexb.js';
+import { parameterSets, toAnnexB } from '../src/engine/annexb.js';
 
 const SPS = [0x67, 0x42, 0xc0, 0x1e];
 const PPS = [0x68, 0xce, 0x3c, 0x80];

@@ -2,7 +2,7 @@ import { Help, Panel, milliseconds } from './panel.js';
 import { Language } from './texts.js';
 import { STYLE } from './style.js';
 import { button, h, icon, label, tell } from './dom.js';
-import { drawShown, shownSize } from './orientation.js';
+import { drawShown, shownSize } from '../engine/orientation.js';
 
 /** The pointer was still for this long: the buttons go away. */
 const CALM_MS = 2500;

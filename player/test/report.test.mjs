@@ -1,7 +1,7 @@
 // What the player tells the server, on a simulated clock.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Reporter } from '../../../src/serve/player/report.js';
+import { Reporter } from '../src/engine/report.js';
 
 /** Plays a list of `[ms, state]` on a timer of 250 ms; `say` gives the stats at a time. */
 function reports(states, { until = 20000, say = () => ({}), opened = () => true } = {}) {

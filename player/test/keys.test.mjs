@@ -1,7 +1,7 @@
 // Which key asks for what, and which are left to others.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { KEYS, actionOf } from '../../../src/serve/player/keys.js';
+import { KEYS, actionOf } from '../src/ui/keys.js';
 
 /** A key press on an element that matches some of the selectors. */
 function press(key, { on = '', code = '', ...more } = {}) {

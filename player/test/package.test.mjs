@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import zlib from 'node:zlib';
-import { joined, read } from '../../../npm/join.mjs';
+import { joined, read } from '../join.mjs';
 
 test('less than 44 KB in all, compressed', t => {
   const pages = ['h5live-sound.js', 'page.js', 'page.css', 'page.html', 'icon.svg'].map(read);
@@ -26,12 +26,12 @@ test('it is one module, which can be loaded on a server, where it does nothing',
 });
 
 test('types tell of every method and property', () => {
-  const types = read('../../../npm/h5live.d.ts');
+  const types = read('../h5live.d.ts');
   const own = [...read('h5live.js').matchAll(/^ {2}(?:async |get |set )?([a-z]\w*)\(/gm)].map(match => match[1]);
   const internal = ['constructor', 'connectedCallback', 'disconnectedCallback', 'attributeChangedCallback'];
   const told = own.filter(name => !internal.includes(name));
   assert.ok(told.length > 8, String(told));
   for (const name of told) assert.match(types, new RegExp(`\\b${name}\\b`), name);
-  const docs = read('../../../docs/player.md');
+  const docs = read('../../docs/player.md');
   for (const name of told) assert.match(docs, new RegExp(`\`${name}\\b`), `docs/player.md: ${name}`);
 });

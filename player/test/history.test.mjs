@@ -1,7 +1,7 @@
 // Rates and the course of the latency, from totals.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { History } from '../../../src/serve/player/history.js';
+import { History } from '../src/engine/history.js';
 
 /** So many ticks of a quarter of a second, at 20 pictures and 1000 bytes each. */
 function run(history, from, ticks, { latency = 50, bytes = 0 } = {}) {

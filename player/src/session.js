@@ -1,10 +1,10 @@
-import { Backoff, Median, ServerClock, wallNow } from './clock.js';
-import { isSound } from './codecs.js';
-import { MseTransport } from './mse.js';
-import { CodecsTransport } from './webcodecs.js';
-import { JpegTransport } from './jpeg.js';
-import { Mp4Transport, MultipartTransport } from './http.js';
-import { Reporter } from './report.js';
+import { Backoff, Median, ServerClock, wallNow } from './engine/clock.js';
+import { isSound } from './engine/codecs.js';
+import { MseTransport } from './transports/mse.js';
+import { CodecsTransport } from './transports/webcodecs.js';
+import { JpegTransport } from './transports/jpeg.js';
+import { Mp4Transport, MultipartTransport } from './transports/http.js';
+import { Reporter } from './engine/report.js';
 
 const TRANSPORTS = { mse: MseTransport, webcodecs: CodecsTransport, mjpeg: JpegTransport, mp4: Mp4Transport, multipart: MultipartTransport };
 /** A picture that stands still for this long, or for two and a half frames where they come more slowly, gets a spinner. */
@@ -155,8 +155,7 @@ export class Session {
 
   /** Pictures that came and were never on the screen. */
   get #unshown() {
-    if (this.#transport instanceof JpegTransport) return this.#transport.dropped;
-    return this.#stage.video.getVideoPlaybackQuality?.().droppedVideoFrames ?? 0;
+    return this.#transport?.unshown ?? 0;
   }
 
   /** What is known of the playback now, as plain data. */
@@ -246,18 +245,16 @@ export class Session {
   /** With sound or without. */
   listen(sound) {
     this.#sound = sound;
-    if (this.#transport?.listen) return this.#transport.listen(sound);
-    const wrong = this.#transport instanceof MseTransport && sound !== this.#transport.hasSound;
-    // Without sound only video is taken: a sound track makes Chromium show the picture later, even when it is muted.
-    if (wrong && this.offersSound) this.#connect();
-    else this.#transport?.foreground();
+    if (!this.#transport || this.#transport.listen(sound)) return;
+    if (this.offersSound) this.#connect();
+    else this.#transport.foreground();
   }
 
   /** 0 to 1. */
   set volume(volume) {
     this.#volume = volume;
     this.#stage.video.volume = volume;
-    if (this.#transport instanceof CodecsTransport) this.#transport.volume = volume;
+    if (this.#transport) this.#transport.volume = volume;
   }
 
   /** The page is hidden, or visible again. */

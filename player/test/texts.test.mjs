@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { KEYS } from '../../../src/serve/player/keys.js';
+import { KEYS } from '../src/ui/keys.js';
 
 Object.defineProperty(globalThis, 'navigator', { value: { languages: ['en'] }, configurable: true });
-const { Language, REASONS, TEXTS, choose } = await import('../../../src/serve/player/texts.js');
-const folder = path.resolve(import.meta.dirname, '../../../src/serve/player');
+const { Language, REASONS, TEXTS, choose } = await import('../src/ui/texts.js');
+const folder = path.resolve(import.meta.dirname, '../src');
 const source = name => fs.readFileSync(path.join(folder, name), 'utf8');
 
 test('every language says the same things, with the same values', () => {
@@ -22,7 +22,7 @@ test('every language says the same things, with the same values', () => {
 });
 
 test('what is asked for is there, and what is there is asked for', () => {
-  const files = ['view.js', 'panel.js', 'h5live.js', 'page.js', 'keys.js'].map(source).join('\n');
+  const files = ['ui/view.js', 'ui/panel.js', 'h5live.js', 'page.js', 'ui/keys.js'].map(source).join('\n');
   for (const [, key] of files.matchAll(/\bsay\('([^']+)'/g)) assert.ok(key in TEXTS.en, key);
   const words = new Set(files.match(/\w+/g));
   for (const key of Object.keys(TEXTS.en)) assert.ok(words.has(key), `nobody says ${key}`);
@@ -32,7 +32,7 @@ test('what is asked for is there, and what is there is asked for', () => {
 test('every reason that the player gives can be said', () => {
   const language = new Language();
   language.use('zh');
-  const files = ['session.js', 'link.js', 'mse.js', 'webcodecs.js', 'jpeg.js', 'http.js', 'codecs.js', 'snapshot.js'].map(source).join('\n');
+  const files = ['session.js', ...['link', 'mse', 'webcodecs', 'jpeg', 'http'].map(name => `transports/${name}.js`), 'engine/codecs.js', 'ui/snapshot.js'].map(source).join('\n');
   const given = [
     ...files.matchAll(/(?:[fF]ail(?:ed)?|#close|#refused)\(\s*['`]([^'`$]+)/g),
     ...files.matchAll(/new Error\('([^']+)'/g),

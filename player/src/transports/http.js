@@ -1,20 +1,16 @@
-import { wallNow } from './clock.js';
-import { turnElement } from './orientation.js';
+import { wallNow } from '../engine/clock.js';
+import { turnElement } from '../engine/orientation.js';
+import { Transport } from './transport.js';
 
 /**
  * Plain HTTP, for where MediaSource is missing or no WebSocket gets through: endless fragmented MP4 in `<video>`, about a second late, and
  * multipart JPEG in `<img>`. The browser alone reads the stream, so there is little to watch and nothing to steer.
  */
-class HttpTransport {
-  static refusal = () => '';
-
-  hasSound = false;
-  codecs = '';
-  dropped = 0;
-  link = null;
+class HttpTransport extends Transport {
   detach = new AbortController();
 
   constructor(element, events) {
+    super();
     this.element = element;
     turnElement(element, null);
     this.events = events;
@@ -29,8 +25,6 @@ class HttpTransport {
     clearInterval(this.timer);
   }
 
-  foreground() {}
-
   shown() {
     this.events.shown({ captured: null, at: wallNow() });
   }
@@ -44,14 +38,12 @@ class HttpTransport {
 
 export class Mp4Transport extends HttpTransport {
   static label = 'MP4';
-  static surface = 'video';
   static sound = true;
 
-  hasSound = true;
   #seen = false;
   #movedAt = performance.now();
 
-  /** @param {HTMLVideoElement} video @param {{mp4: string}} options @param {import('./mse.js').TransportEvents} events */
+  /** @param {HTMLVideoElement} video @param {{mp4: string}} options @param {import('./transport.js').TransportEvents} events */
   constructor(video, { mp4 }, events) {
     super(video, events);
     this.on('timeupdate', () => this.#moved());
@@ -65,6 +57,14 @@ export class Mp4Transport extends HttpTransport {
 
   foreground() {
     this.element.play().catch(error => error.name === 'NotAllowedError' && this.events.blocked());
+  }
+
+  get hasSound() {
+    return true;
+  }
+
+  get unshown() {
+    return this.element.getVideoPlaybackQuality?.().droppedVideoFrames ?? 0;
   }
 
   /** Without this the browser would go on reading. */
@@ -92,11 +92,10 @@ export class Mp4Transport extends HttpTransport {
 export class MultipartTransport extends HttpTransport {
   static label = 'MJPEG (HTTP)';
   static surface = 'image';
-  static sound = false;
 
   codecs = 'mjpeg';
 
-  /** @param {HTMLImageElement} image @param {{mjpg: string}} options @param {import('./mse.js').TransportEvents} events */
+  /** @param {HTMLImageElement} image @param {{mjpg: string}} options @param {import('./transport.js').TransportEvents} events */
   constructor(image, { mjpg }, events) {
     super(image, events);
     this.on('load', () => this.#loaded());

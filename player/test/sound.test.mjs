@@ -1,7 +1,7 @@
 // The player in the audio thread, on a simulated clock: packets of 20 ms come, blocks of 128 samples go.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Player } from '../../../src/serve/player/h5live-sound.js';
+import { Player } from '../src/h5live-sound.js';
 import { random } from './simulation.mjs';
 
 const RATE = 48000;

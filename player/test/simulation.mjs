@@ -1,5 +1,5 @@
 // A media element and a network on a simulated clock, for the controller alone.
-import { LiveEdge } from '../../../src/serve/player/controller.js';
+import { LiveEdge } from '../src/engine/controller.js';
 
 /** A repeatable random number generator (Mulberry32), 0 to 1. */
 export function random(seed) {

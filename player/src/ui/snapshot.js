@@ -1,4 +1,4 @@
-import { drawShown } from './orientation.js';
+import { drawShown } from '../engine/orientation.js';
 
 /** The picture in its own size as a PNG. @param {{element: CanvasImageSource, width: number, height: number, ready: boolean}} picture @returns {Promise<Blob>} */
 export function snapshot({ element, width, height, ready }) {

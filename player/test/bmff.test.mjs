@@ -1,7 +1,7 @@
 // What the page reads of MP4, from boxes written here.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chunkTime, frames, isInit, tracks } from '../../../src/serve/player/bmff.js';
+import { chunkTime, frames, isInit, tracks } from '../src/engine/bmff.js';
 
 const u32 = n => Uint8Array.of(n >>> 24, n >>> 16, n >>> 8, n);
 const u64 = n => [...u32(Math.floor(n / 2 ** 32)), ...u32(n % 2 ** 32)];

@@ -1,4 +1,4 @@
-import { ServerClock, wallNow } from './clock.js';
+import { ServerClock, wallNow } from '../engine/clock.js';
 
 /** Neither data nor an answer to a ping for this long: the connection is dead, whatever the browser says. */
 const SILENCE_MS = 5000;

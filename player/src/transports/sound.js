@@ -54,7 +54,7 @@ export class Sound {
     setTimeout(() => this.#silent(), GESTURE_MS);
   }
 
-  /** @param {string} codec by RFC 6381 @param {import('./bmff.js').Track} track */
+  /** @param {string} codec by RFC 6381 @param {import('../engine/bmff.js').Track} track */
   open(codec, track) {
     this.#config = { codec, sampleRate: track.rate || RATE, numberOfChannels: track.channels || 2, ...described(codec, track.config) };
     this.#drop();

@@ -1,0 +1,34 @@
+// The player as one file: the parts in `src`, joined as h5serve joins them (src/serve/player/mod.rs of the repository).
+import fs from 'node:fs';
+import path from 'node:path';
+
+const folder = path.join(import.meta.dirname, 'src');
+const server = path.join(import.meta.dirname, '../src/serve/player/mod.rs');
+
+/** One of the player's files. */
+export const read = name => fs.readFileSync(path.join(folder, name), 'utf8');
+
+/** The Content-Security-Policy of the pages, which mod.rs has. */
+export function policy() {
+  const [, text] = /CONTENT_SECURITY_POLICY: &str = "([^"]*)"/.exec(fs.readFileSync(server, 'utf8'));
+  return text.replace(/\\\n\s*/g, '');
+}
+
+/** The parts of `h5live.js` in their order, which mod.rs knows. */
+export function parts() {
+  const table = /const PARTS:[^;]*;[^=]*=\s*\[([^;]*)\];/.exec(fs.readFileSync(server, 'utf8'))[1];
+  return [...table.matchAll(/file!\("([^"]+)"\)/g)].map(match => match[1]);
+}
+
+/** `GET /h5live.js`, byte for byte. */
+export function joined() {
+  const lines = parts().flatMap(name => read(name).replace(/\n$/, '').split('\n'));
+  let inside = false;
+  const isComment = line => {
+    inside ||= line.startsWith('/*');
+    const is = inside || line.startsWith('//');
+    inside &&= !line.endsWith('*/');
+    return is;
+  };
+  return lines.filter(line => !isComment(line.trimStart()) && !(line.startsWith('import ') && line.includes(" from '."))).map(line => line + '\n').join('');
+}

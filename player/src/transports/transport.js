@@ -1,0 +1,63 @@
+/**
+ * One attempt to play a stream over one transport: it begins when it is made, and plays until it fails or is stopped. A transport takes its
+ * element, the addresses of the stream with what is asked of it, and the events. What it says for itself it overrides here.
+ *
+ * @typedef {object} TransportEvents
+ * @property {(picture: {captured: number | null, at: number}) => void} shown  a picture is on the screen at wall-clock time `at`; when it was captured,
+ *   by the clock of whoever captured it. Both are Unix ms
+ * @property {() => void} leaving               the picture is about to go, though nobody asked for that
+ * @property {(info: object) => void} info       what the server said of the stream
+ * @property {() => void} blocked                the browser refuses to play before a gesture
+ * @property {(reason: string, how?: Failure) => void} failed  the end of the attempt
+ *
+ * @typedef {object} Failure
+ * @property {boolean} [unplayable]  another attempt of the same kind would fail likewise
+ * @property {'jpeg' | 'movie'} [kind]  what the stream is, if not what this transport is for
+ * @property {string} [cure]  what people can do about it
+ * @property {boolean} [soon]  there is something to play at once
+ * @property {boolean} [unreachable]  no connection was made
+ */
+export class Transport {
+  /** The name that people read. */
+  static label = '';
+  /** The element that shows the picture: `video`, `image` or `canvas`. */
+  static surface = 'video';
+  /** Whether it can have sound. */
+  static sound = false;
+
+  /** Why this cannot be used here; '' if it can. */
+  static refusal() {
+    return '';
+  }
+
+  /** RFC 6381, separated by commas. */
+  codecs = '';
+  /** Frames that the server left out. */
+  dropped = 0;
+  /** The WebSocket; null without one. */
+  link = null;
+
+  /** Ends the attempt. No event comes after it. */
+  stop() {}
+
+  /** The page is visible again. */
+  foreground() {}
+
+  /** Takes sound in, or leaves it out. @param {boolean} sound @returns {boolean} false: that takes another attempt */
+  listen(sound) {
+    this.foreground();
+    return true;
+  }
+
+  /** 0 to 1; the volume of `<video>` is set by its own property. */
+  set volume(volume) {}
+
+  get hasSound() {
+    return false;
+  }
+
+  /** Pictures that came and were never on the screen. */
+  get unshown() {
+    return 0;
+  }
+}
