@@ -7,6 +7,7 @@
 // CHROMIUM, FIREFOX   the browsers, where they are not found by their usual names
 // H5LIVE_TREE   if set, pages get the player of the working tree in place of the one built into h5serve
 // H5LIVE_SHOTS  a directory for pictures of the pages
+// FLAKY         a file to which the names of test files are added that passed only at a second try
 // VIDEO_RTC_JS  go2rtc's www/video-rtc.js, to run its own player beside our imitation of it
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -43,5 +44,8 @@ const run = (files, atATime) => {
 const failed = [...run(wanted.filter(test => !timed(test)), 2), ...run(wanted.filter(timed), 1)];
 if (failed.length > 0) console.log(`again, by itself: ${failed.map(file => path.basename(file)).join(' ')}`);
 const still = run(failed, 1);
+const flaky = failed.filter(file => !still.includes(file)).map(file => path.basename(file));
+if (flaky.length > 0) console.log(`flaky: ${flaky.join(' ')}`);
+if (process.env.FLAKY) fs.appendFileSync(process.env.FLAKY, flaky.map(name => `${name}\n`).join(''));
 fs.rmSync(path.dirname(list), { recursive: true });
 process.exit(still.length === 0 ? 0 : 1);
