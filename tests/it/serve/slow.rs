@@ -27,8 +27,10 @@ fn beside_a_healthy_viewer_for_a_few_seconds() {
 }
 
 #[test]
-fn beside_a_healthy_viewer_for_a_minute() {
-    beside_a_healthy_viewer(Duration::from_secs(60));
+#[ignore = "as the one above, for minutes: scripts/soak"]
+fn beside_a_healthy_viewer_for_minutes() {
+    let minutes = std::env::var("H5LIVE_SOAK_MINUTES").map_or(1, |text| text.parse().expect("a number of minutes"));
+    beside_a_healthy_viewer(Duration::from_secs(60 * minutes));
 }
 
 /// A stopped viewer, a throttled one, a stopped process that wants the endless body, and a healthy viewer.
