@@ -43,6 +43,11 @@ test('a stall that ends in a new connection is told on that one, with the error'
   assert.deepEqual(sent.filter(r => r.stalls).map(r => r.stalls), [[5000]]);
 });
 
+test('a long error of a decoder is cut: the server closes the connection at a message of 4 KiB', () => {
+  const sent = reports([[0, 'playing'], [7000, 'stalled'], [9000, 'reconnecting', 'é'.repeat(5000)], [12000, 'playing']]);
+  assert.ok(sent.some(r => r.errors) && sent.every(r => Buffer.byteLength(JSON.stringify(r)) < 2048));
+});
+
 test('a source that gives nothing, a pause and a stop are no stalls', () => {
   for (const rest of ['waiting', 'paused', 'idle']) {
     const sent = reports([[0, 'playing'], [7000, 'stalled'], [9000, rest], [12000, 'playing']]);

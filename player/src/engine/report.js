@@ -2,6 +2,8 @@
 const REPORT_MS = { calm: 5000, news: 1000 };
 /** The server counts no more stalls of one report than this. */
 const MOST_STALLS = 32;
+/** Characters of an error. The server takes no more, and closes the connection at a message of 4 KiB. */
+const MOST_ERROR = 200;
 /** States in which a picture that stands still is the fault of nobody between camera and screen. */
 const RESTS = ['idle', 'connecting', 'waiting', 'paused', 'blocked'];
 
@@ -25,7 +27,7 @@ export class Reporter {
     const failing = state === 'reconnecting' || state === 'unplayable';
     if (failing && !this.#failing) {
       this.#errors++;
-      this.#error = reason;
+      this.#error = reason.slice(0, MOST_ERROR);
     }
     this.#failing = failing;
     if (state === 'playing' && this.#still !== null) this.#stalls.push(Math.round(now - this.#still));
