@@ -113,6 +113,36 @@ fn sigterm_ends_a_program_whose_input_hangs() {
 }
 
 #[test]
+fn sigterm_ends_a_program_whose_input_never_pauses() {
+    let (mut picture, header) = (b"FRAME\n".to_vec(), b"YUV4MPEG2 W320 H240 F30:1 Ip\n");
+    picture.extend([128; 320 * 240 * 3 / 2]);
+    // Pictures that come faster than they are encoded: the program never waits for one.
+    let mut running = Running::start_with(&mut reader("h5enc"), Stdio::piped(), Stdio::null());
+    let mut stdin = running.stdin();
+    stdin.write_all(header).unwrap();
+    let writing = std::thread::spawn(move || (0..).take_while(|_| stdin.write_all(&picture).is_ok()).count());
+    std::thread::sleep(Duration::from_millis(500));
+    ends_at_once(running, "h5enc", "between two pictures");
+    assert!(writing.join().unwrap() > 10, "pictures were read up to the end");
+}
+
+#[test]
+fn damage_is_named_once_without_v() {
+    let mut coded = good_input("h5mux").to_vec();
+    // Two damaged places: the Clusters there are lost, what follows is read.
+    for part in [3, 5] {
+        let at = coded.len() * part / 8;
+        coded[at..at + 200].fill(0xAA);
+    }
+    for name in ["h5enc", "h5mux", "h5serve"] {
+        let done = run(&mut reader(name), &coded);
+        check(name, "damage", &done);
+        let told: Vec<_> = done.stderr.lines().filter(|line| line.contains("damaged data is passed over")).collect();
+        assert!(matches!(told[..], [line] if line.starts_with(&format!("{name}: warning: stdin: near byte "))), "{name}: {}", done.stderr);
+    }
+}
+
+#[test]
 fn sigterm_ends_a_program_whose_output_hangs() {
     for name in ["h5cap", "h5enc", "h5mux"] {
         let mut running = Running::start(&mut reader(name));

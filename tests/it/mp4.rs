@@ -104,6 +104,71 @@ fn several_sample_entries() {
     assert_eq!(pictures(&dir.join("piped.mp4")), pictures(&file));
 }
 
+fn mp4_box(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    [&(body.len() as u32 + 8).to_be_bytes(), &kind[..], body].concat()
+}
+
+/// The movie header of an MP4 without its table of samples, and with one default for fragments: the first sample entry.
+fn movie_of_fragments(moov: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rest = moov;
+    while let [a, b, c, d, kind @ ..] = rest {
+        let (whole, kind) =
+            rest.split_at_checked(u32::from_be_bytes([*a, *b, *c, *d]) as usize).map(|(whole, _)| (whole, &kind[..4])).unwrap();
+        match kind {
+            b"moov" | b"trak" | b"mdia" | b"minf" | b"stbl" => {
+                out.extend(mp4_box(kind.try_into().unwrap(), &movie_of_fragments(&whole[8..])))
+            }
+            b"stts" | b"stsc" | b"stco" => out.extend(mp4_box(kind.try_into().unwrap(), &[0; 8])),
+            b"stsz" => out.extend(mp4_box(b"stsz", &[0; 12])),
+            b"stss" => (),
+            b"udta" => {
+                out.extend(mp4_box(b"mvex", &mp4_box(b"trex", &[0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])))
+            }
+            _ => out.extend(whole),
+        }
+        rest = &rest[whole.len()..];
+    }
+    out
+}
+
+#[test]
+fn several_sample_entries_in_fragments() {
+    let dir = TempDir::new();
+    let file = data("two-sample-entries.mp4");
+    let bytes = fs::read(&file).unwrap();
+    let moov = bytes.windows(4).position(|w| w == b"moov").unwrap() - 4;
+    let mut out = [mp4_box(b"ftyp", b"iso5\0\0\0\0iso5"), movie_of_fragments(&bytes[moov..])].concat();
+    let args = ["-v", "error", "-show_entries", "packet=size,pos", "-of", "csv=p=0"];
+    let samples = run(Command::new("ffprobe").args(args).arg(&file), b"").success().text();
+    let samples = samples.lines().filter_map(|line| line.trim_end_matches(',').split_once(','));
+    for (n, (size, at)) in samples.enumerate() {
+        let (size, at): (u32, usize) = (size.parse().unwrap(), at.parse().unwrap());
+        // The default names the first sample entry; the fragments of the second half name the second one.
+        let entry: &[u8] = if n < 25 { &[0, 2, 0, 0, 0, 0, 0, 1] } else { &[0, 2, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2] };
+        let flags = if n % 25 == 0 { 0x0200_0000u32 } else { 0x0101_0000 };
+        let traf = |offset: u32| {
+            let run = [1, offset, 512, size, flags].map(u32::to_be_bytes).concat();
+            let body = [
+                mp4_box(b"tfhd", entry),
+                mp4_box(b"tfdt", &[0, (n as u32) * 512].map(u32::to_be_bytes).concat()),
+                mp4_box(b"trun", &[&0x0000_0701u32.to_be_bytes()[..], &run].concat()),
+            ];
+            [mp4_box(b"mfhd", &[0, n as u32 + 1].map(u32::to_be_bytes).concat()), mp4_box(b"traf", &body.concat())].concat()
+        };
+        let offset = traf(0).len() as u32 + 16;
+        out.extend(mp4_box(b"moof", &traf(offset)));
+        out.extend(mp4_box(b"mdat", &bytes[at..at + size as usize]));
+    }
+    let fragments = dir.join("fragments.mp4");
+    fs::write(&fragments, &out).unwrap();
+    // ffmpeg itself takes the first entry for all fragments: the file with its table is the judge.
+    assert_eq!(pictures(&muxed(&dir, &fragments)), pictures(&file));
+    let piped = run(&mut h5("h5mux", &[]), &out).success();
+    fs::write(dir.join("piped.mp4"), piped.stdout).unwrap();
+    assert_eq!(pictures(&dir.join("piped.mp4")), pictures(&file), "through a pipe");
+}
+
 #[test]
 fn compact_sample_sizes_quicktime_without_ftyp_and_jpeg_as_mpeg4() {
     let dir = TempDir::new();

@@ -174,6 +174,23 @@ fn the_second_input_s_failure_is_told() {
 }
 
 #[test]
+fn the_log_of_events_is_never_written_over_an_input() {
+    let dir = TempDir::new();
+    let (input, other) = (dir.join("cam.mp4"), dir.join("link.mp4"));
+    std::fs::write(&input, Studio::new(10, 1000).init()).unwrap();
+    std::os::unix::fs::symlink(&input, &other).unwrap();
+    let before = std::fs::read(&input).unwrap();
+    for events in [&input, &other] {
+        let listen = ["--listen", "127.0.0.1:0", "--events"].map(String::from);
+        let names = [events.display().to_string(), input.display().to_string()];
+        let done = crate::util::run(h5("h5serve", &[]).args(listen).args(names), b"");
+        assert_eq!(done.code(), 2, "{}", done.stderr);
+        assert!(done.stderr.contains("is an input too"), "{}", done.stderr);
+        assert_eq!(std::fs::read(&input).unwrap(), before);
+    }
+}
+
+#[test]
 fn a_log_of_events_that_nobody_reads_holds_up_nothing() {
     let dir = TempDir::new();
     let log = dir.join("events");
