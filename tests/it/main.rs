@@ -50,6 +50,9 @@ mod control;
 /// What is written down agrees with the code.
 mod manual;
 
+/// The documents for people who carry the project on: what they name exists.
+mod docs;
+
 /// Every example of the README and the manual pages works.
 mod examples;
 
