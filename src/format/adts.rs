@@ -1,7 +1,7 @@
 //! AAC with ADTS headers (ISO/IEC 14496-3, section 1.A.2.2): each frame says its length, so that it is out with its last byte.
 
 use super::Step;
-use super::automaton::{Automaton, Next};
+use super::simple::{Progress, SimpleDemuxer};
 use super::tags::{self, Tag};
 use super::timing::{SampleTimes, Timing};
 use crate::codec::aac::{self, AdtsHeader, AudioSpecificConfig, ProgramConfig};
@@ -40,47 +40,47 @@ impl Demuxer {
         Demuxer { at: 0, timing, state: State::Frame, stream: None, damage: 0 }
     }
 
-    fn frame(&mut self, buf: &mut BytesMut, now: Timestamp) -> Result<Next, Malformed> {
+    fn frame(&mut self, buf: &mut BytesMut, now: Timestamp) -> Result<Progress, Malformed> {
         if buf.len() < AdtsHeader::LEN {
-            return Ok(Next::Need(AdtsHeader::LEN));
+            return Ok(Progress::Need(AdtsHeader::LEN));
         }
         match tags::tag(buf) {
             Tag::Length(n) => return Ok(self.pass(buf, n)),
-            Tag::Need(n) if n > buf.len() => return Ok(Next::Need(n)),
+            Tag::Need(n) if n > buf.len() => return Ok(Progress::Need(n)),
             Tag::Need(_) | Tag::No => {}
         }
         // More than one block in a frame is allowed and written by nobody.
         let Some(header) = AdtsHeader::parse(buf).filter(|header| header.blocks == 1) else {
             self.damage += 1;
             self.state = State::Lost { since: self.at };
-            return Ok(Next::Go);
+            return Ok(Progress::Go);
         };
         let begins = self.stream.as_ref().is_none_or(|stream| stream.config != header.config);
         let described = header.config.channels == 0;
         if begins && !described {
-            return self.start(header.config, header.config.build()).map(Next::Give).map_err(|e| e.at(self.at));
+            return self.start(header.config, header.config.build()).map(Progress::Give).map_err(|e| e.at(self.at));
         }
         if buf.len() < header.frame_len {
-            return Ok(Next::Need(header.frame_len));
+            return Ok(Progress::Need(header.frame_len));
         }
         if begins {
             return self.described(buf, header);
         }
         let data = self.take(buf, header.frame_len).slice(header.header_len..);
-        let Some(stream) = &mut self.stream else { return Ok(Next::Go) };
+        let Some(stream) = &mut self.stream else { return Ok(Progress::Go) };
         let pts = stream.times.time(stream.config.frame_length, now);
-        Ok(Next::Give(Event::Packet(Packet { track: 0, pts, key: true, data, hidden: false })))
+        Ok(Progress::Give(Event::Packet(Packet { track: 0, pts, key: true, data, hidden: false })))
     }
 
     /// At the first frame of channel configuration 0: its program config element goes into the track's configuration.
-    fn described(&mut self, buf: &mut BytesMut, header: AdtsHeader) -> Result<Next, Malformed> {
+    fn described(&mut self, buf: &mut BytesMut, header: AdtsHeader) -> Result<Progress, Malformed> {
         match ProgramConfig::of_block(&buf[header.header_len..header.frame_len]) {
-            Some(program) => self.start(header.config, header.config.build_with(&program)).map(Next::Give).map_err(|e| e.at(self.at)),
+            Some(program) => self.start(header.config, header.config.build_with(&program)).map(Progress::Give).map_err(|e| e.at(self.at)),
             None => {
                 // Nobody can tell what its channels are. A later frame has the element again.
                 self.damage += 1;
                 self.take(buf, header.frame_len);
-                Ok(Next::Go)
+                Ok(Progress::Go)
             }
         }
     }
@@ -97,7 +97,7 @@ impl Demuxer {
     }
 
     /// Looks for a frame that is followed by another of the same configuration.
-    fn lost(&mut self, buf: &mut BytesMut, since: u64, eof: bool) -> Result<Next, Malformed> {
+    fn lost(&mut self, buf: &mut BytesMut, since: u64, eof: bool) -> Result<Progress, Malformed> {
         loop {
             let candidate = buf.windows(2).position(|w| w[0] == 0xff && w[1] & 0xf6 == 0xf0);
             let passed = candidate.unwrap_or(buf.len().saturating_sub(1));
@@ -106,17 +106,17 @@ impl Demuxer {
                 return Err(Malformed::new(FORMAT, format!("no frame in {} MiB", MAX_GARBAGE >> 20)).at(since));
             }
             if candidate.is_none() || buf.len() < AdtsHeader::LEN {
-                return Ok(Next::Need(AdtsHeader::LEN.max(buf.len() + 1)));
+                return Ok(Progress::Need(AdtsHeader::LEN.max(buf.len() + 1)));
             }
             if let Some(header) = AdtsHeader::parse(buf).filter(|header| header.blocks == 1) {
                 let needed = header.frame_len + AdtsHeader::LEN;
                 if buf.len() < needed && !eof {
-                    return Ok(Next::Need(needed));
+                    return Ok(Progress::Need(needed));
                 }
                 let follower = buf.get(header.frame_len..).and_then(AdtsHeader::parse);
                 if follower.is_some_and(|f| f.config == header.config) || buf.len() == header.frame_len {
                     self.state = State::Frame;
-                    return Ok(Next::Go);
+                    return Ok(Progress::Go);
                 }
             }
             self.take(buf, 1);
@@ -124,11 +124,11 @@ impl Demuxer {
     }
 
     /// Passes over `n` bytes.
-    fn pass(&mut self, buf: &mut BytesMut, n: u64) -> Next {
+    fn pass(&mut self, buf: &mut BytesMut, n: u64) -> Progress {
         let here = n.min(buf.len() as u64);
         self.take(buf, here as usize);
         self.at += n - here;
-        if here < n { Next::Skip(n - here) } else { Next::Go }
+        if here < n { Progress::Skip(n - here) } else { Progress::Go }
     }
 
     fn take(&mut self, buf: &mut BytesMut, n: usize) -> Bytes {
@@ -137,8 +137,8 @@ impl Demuxer {
     }
 }
 
-impl Automaton for Demuxer {
-    fn advance(&mut self, buf: &mut BytesMut, eof: bool, now: Timestamp) -> Result<Next, Malformed> {
+impl SimpleDemuxer for Demuxer {
+    fn advance(&mut self, buf: &mut BytesMut, eof: bool, now: Timestamp) -> Result<Progress, Malformed> {
         match self.state {
             State::Frame => self.frame(buf, now),
             State::Lost { since } => self.lost(buf, since, eof),

@@ -4,7 +4,6 @@
 
 pub mod adts;
 pub mod annexb;
-mod automaton;
 pub mod bmff;
 pub mod ebml;
 pub mod mjpeg;
@@ -12,6 +11,7 @@ pub mod mkv;
 pub mod mp3;
 pub mod nut;
 mod pcm;
+mod simple;
 pub mod tags;
 #[doc(hidden)]
 pub mod testing;

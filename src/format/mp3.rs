@@ -1,7 +1,7 @@
 //! MPEG audio layer III without a container, as files and internet radio have it: each frame says its length.
 
 use super::Step;
-use super::automaton::{Automaton, Next};
+use super::simple::{Progress, SimpleDemuxer};
 use super::tags::{self, Tag};
 use super::timing::{SampleTimes, Timing};
 use crate::codec::mp3::FrameHeader;
@@ -51,34 +51,34 @@ impl Demuxer {
         Demuxer { at: 0, timing, state: State::Frame, stream: None, damage: 0 }
     }
 
-    fn frame(&mut self, buf: &mut BytesMut, now: Timestamp) -> Result<Next, Malformed> {
+    fn frame(&mut self, buf: &mut BytesMut, now: Timestamp) -> Result<Progress, Malformed> {
         if buf.len() < HEADER {
-            return Ok(Next::Need(HEADER));
+            return Ok(Progress::Need(HEADER));
         }
         match tags::tag(buf) {
             Tag::Length(n) => return Ok(self.pass(buf, n)),
-            Tag::Need(n) if n > buf.len() => return Ok(Next::Need(n)),
+            Tag::Need(n) if n > buf.len() => return Ok(Progress::Need(n)),
             Tag::Need(_) | Tag::No => {}
         }
         let Some((header, len)) = frame(buf) else {
             self.damage += 1;
             self.state = State::Lost { since: self.at };
-            return Ok(Next::Go);
+            return Ok(Progress::Go);
         };
         if buf.len() < len {
-            return Ok(Next::Need(len));
+            return Ok(Progress::Need(len));
         }
         if self.stream.is_none() && is_index(&buf[..len]) {
             self.take(buf, len);
-            return Ok(Next::Go);
+            return Ok(Progress::Go);
         }
         if self.stream.as_ref().is_none_or(|stream| (stream.rate, stream.channels) != (header.rate, header.channels)) {
-            return Ok(Next::Give(self.start(&header)));
+            return Ok(Progress::Give(self.start(&header)));
         }
         let data = self.take(buf, len);
-        let Some(stream) = &mut self.stream else { return Ok(Next::Go) };
+        let Some(stream) = &mut self.stream else { return Ok(Progress::Go) };
         let pts = stream.times.time(header.samples, now);
-        Ok(Next::Give(Event::Packet(Packet { track: 0, pts, key: true, data, hidden: false })))
+        Ok(Progress::Give(Event::Packet(Packet { track: 0, pts, key: true, data, hidden: false })))
     }
 
     fn start(&mut self, header: &FrameHeader) -> Event {
@@ -95,7 +95,7 @@ impl Demuxer {
     }
 
     /// Looks for a frame that is followed by another of the same rate.
-    fn lost(&mut self, buf: &mut BytesMut, since: u64, eof: bool) -> Result<Next, Malformed> {
+    fn lost(&mut self, buf: &mut BytesMut, since: u64, eof: bool) -> Result<Progress, Malformed> {
         loop {
             let candidate = buf.windows(2).position(|w| w[0] == 0xff && w[1] & 0xe6 == 0xe2);
             let passed = candidate.unwrap_or(buf.len().saturating_sub(1));
@@ -104,16 +104,16 @@ impl Demuxer {
                 return Err(Malformed::new(FORMAT, format!("no frame in {} MiB", MAX_GARBAGE >> 20)).at(since));
             }
             if candidate.is_none() || buf.len() < HEADER {
-                return Ok(Next::Need(HEADER.max(buf.len() + 1)));
+                return Ok(Progress::Need(HEADER.max(buf.len() + 1)));
             }
             if let Some((header, len)) = frame(buf) {
                 if buf.len() < len + HEADER && !eof {
-                    return Ok(Next::Need(len + HEADER));
+                    return Ok(Progress::Need(len + HEADER));
                 }
                 let follower = buf.get(len..).and_then(frame);
                 if follower.is_some_and(|(next, _)| next.rate == header.rate) || buf.len() == len {
                     self.state = State::Frame;
-                    return Ok(Next::Go);
+                    return Ok(Progress::Go);
                 }
             }
             self.take(buf, 1);
@@ -121,11 +121,11 @@ impl Demuxer {
     }
 
     /// Passes over `n` bytes.
-    fn pass(&mut self, buf: &mut BytesMut, n: u64) -> Next {
+    fn pass(&mut self, buf: &mut BytesMut, n: u64) -> Progress {
         let here = n.min(buf.len() as u64);
         self.take(buf, here as usize);
         self.at += n - here;
-        if here < n { Next::Skip(n - here) } else { Next::Go }
+        if here < n { Progress::Skip(n - here) } else { Progress::Go }
     }
 
     fn take(&mut self, buf: &mut BytesMut, n: usize) -> Bytes {
@@ -140,8 +140,8 @@ fn is_index(frame: &[u8]) -> bool {
     start.windows(4).any(|w| matches!(w, b"Xing" | b"Info" | b"VBRI"))
 }
 
-impl Automaton for Demuxer {
-    fn advance(&mut self, buf: &mut BytesMut, eof: bool, now: Timestamp) -> Result<Next, Malformed> {
+impl SimpleDemuxer for Demuxer {
+    fn advance(&mut self, buf: &mut BytesMut, eof: bool, now: Timestamp) -> Result<Progress, Malformed> {
         match self.state {
             State::Frame => self.frame(buf, now),
             State::Lost { since } => self.lost(buf, since, eof),

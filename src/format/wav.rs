@@ -1,8 +1,8 @@
 //! RIFF WAVE and RF64 (EBU Tech 3306): PCM, also from programs that do not know how much it will be.
 
 use super::Step;
-use super::automaton::{Automaton, Next};
 use super::pcm::Stored;
+use super::simple::{Progress, SimpleDemuxer};
 use super::timing::{SampleTimes, Timing};
 use crate::media::{AudioParams, Codec, Event, Header, Malformed, Packet, SOUND_RATES, Timestamp, Track};
 use bytes::{Bytes, BytesMut};
@@ -56,36 +56,36 @@ impl Demuxer {
         Err(Malformed::new(FORMAT, what).at(self.at))
     }
 
-    fn riff(&mut self, buf: &mut BytesMut) -> Result<Next, Malformed> {
+    fn riff(&mut self, buf: &mut BytesMut) -> Result<Progress, Malformed> {
         const LEN: usize = 12;
         if buf.len() < LEN {
-            return Ok(Next::Need(LEN));
+            return Ok(Progress::Need(LEN));
         }
         if !matches!(&buf[..4], b"RIFF" | b"RF64") || &buf[8..LEN] != b"WAVE" {
             return self.bad("no RIFF header");
         }
         self.take(buf, LEN);
         self.state = State::Chunk;
-        Ok(Next::Go)
+        Ok(Progress::Go)
     }
 
-    fn chunk(&mut self, buf: &mut BytesMut) -> Result<Next, Malformed> {
+    fn chunk(&mut self, buf: &mut BytesMut) -> Result<Progress, Malformed> {
         const HEAD: usize = 8;
-        let Some(&[a, b, c, d, s0, s1, s2, s3]) = buf.first_chunk::<HEAD>() else { return Ok(Next::Need(HEAD)) };
+        let Some(&[a, b, c, d, s0, s1, s2, s3]) = buf.first_chunk::<HEAD>() else { return Ok(Progress::Need(HEAD)) };
         let size = u32::from_le_bytes([s0, s1, s2, s3]);
         match &[a, b, c, d] {
             b"data" if self.stream.is_some() => {
                 self.take(buf, HEAD);
                 let endless = (size == 0 || size >= ENDLESS) && self.long_size.is_none();
                 self.state = State::Data((!endless).then(|| self.long_size.unwrap_or(size.into())));
-                Ok(Next::Go)
+                Ok(Progress::Go)
             }
             b"data" => self.bad("data before its format"),
             b"fmt " | b"ds64" if size > MAX_FMT => self.bad(format!("format of {size} bytes")),
             kind @ (b"fmt " | b"ds64") => {
                 let len = HEAD + size as usize;
                 if buf.len() < len {
-                    return Ok(Next::Need(len));
+                    return Ok(Progress::Need(len));
                 }
                 if kind == b"ds64" {
                     self.long_size = buf.get(16..24).and_then(|b| b.try_into().ok()).map(u64::from_le_bytes);
@@ -93,7 +93,7 @@ impl Demuxer {
                 } else {
                     let header = self.format(&buf[HEAD..len])?;
                     self.take(buf, len);
-                    Ok(Next::Give(header))
+                    Ok(Progress::Give(header))
                 }
             }
             _ if size >= ENDLESS => self.bad(format!("chunk of {size} bytes")),
@@ -102,11 +102,11 @@ impl Demuxer {
     }
 
     /// Passes over `len` bytes, and the padding that makes chunks of odd `size` even.
-    fn pass(&mut self, buf: &mut BytesMut, len: u64, size: u32) -> Result<Next, Malformed> {
+    fn pass(&mut self, buf: &mut BytesMut, len: u64, size: u32) -> Result<Progress, Malformed> {
         let len = len + u64::from(size & 1);
         let here = len.min(buf.len() as u64);
         self.take(buf, here as usize);
-        Ok(if here < len { Next::Skip(len - here) } else { Next::Go })
+        Ok(if here < len { Progress::Skip(len - here) } else { Progress::Go })
     }
 
     /// WAVEFORMATEX.
@@ -142,13 +142,13 @@ impl Demuxer {
         Ok(Event::Header(Header { tracks: [track].into(), time_zero: None }))
     }
 
-    fn data(&mut self, buf: &mut BytesMut, left: Option<u64>, eof: bool, now: Timestamp) -> Next {
-        let Some(stream) = &mut self.stream else { return Next::Need(1) };
+    fn data(&mut self, buf: &mut BytesMut, left: Option<u64>, eof: bool, now: Timestamp) -> Progress {
+        let Some(stream) = &mut self.stream else { return Progress::Need(1) };
         let whole = stream.frame * stream.packet as usize;
         let want = left.map_or(whole, |left| left.min(whole as u64) as usize);
         let have = if eof { want.min(buf.len()) } else { want };
         if buf.len() < have || (have == 0 && left != Some(0)) {
-            return Next::Need(want);
+            return Progress::Need(want);
         }
         let samples = (have / stream.frame) as u32;
         let pts = stream.times.time(samples, now);
@@ -161,7 +161,7 @@ impl Demuxer {
         let mut data = self.take(buf, have);
         data.truncate(len);
         let data = stored.canonical(data);
-        if samples == 0 { Next::Go } else { Next::Give(Event::Packet(Packet { track: 0, pts, key: true, data, hidden: false })) }
+        if samples == 0 { Progress::Go } else { Progress::Give(Event::Packet(Packet { track: 0, pts, key: true, data, hidden: false })) }
     }
 
     fn take(&mut self, buf: &mut BytesMut, n: usize) -> Bytes {
@@ -170,14 +170,14 @@ impl Demuxer {
     }
 }
 
-impl Automaton for Demuxer {
-    fn advance(&mut self, buf: &mut BytesMut, eof: bool, now: Timestamp) -> Result<Next, Malformed> {
+impl SimpleDemuxer for Demuxer {
+    fn advance(&mut self, buf: &mut BytesMut, eof: bool, now: Timestamp) -> Result<Progress, Malformed> {
         let next = match self.state {
             State::Riff => self.riff(buf)?,
             State::Chunk => self.chunk(buf)?,
             State::Data(left) => self.data(buf, left, eof, now),
         };
-        if let Next::Skip(n) = next {
+        if let Progress::Skip(n) = next {
             self.at += n;
         }
         Ok(next)

@@ -1,6 +1,6 @@
 //! YUV4MPEG2 (yuv4mpeg(5) of the mjpegtools): raw pictures, each after a line `FRAME`.
 
-use super::automaton::{Automaton, Next};
+use super::simple::{Progress, SimpleDemuxer};
 use super::timing::{FrameTimes, Timing};
 use super::{MAX_PICTURE, Step};
 use crate::media::{Codec, Colour, Event, Header, Malformed, Packet, PixelFormat, Rate, SampleAspect, Timestamp, Track, VideoParams};
@@ -42,7 +42,7 @@ impl Demuxer {
         Demuxer { at: 0, timing, state: State::Start, damage: 0 }
     }
 
-    fn line(&mut self, buf: &mut BytesMut) -> Result<Next, Malformed> {
+    fn line(&mut self, buf: &mut BytesMut) -> Result<Progress, Malformed> {
         let bad = |what: String| Err(Malformed::new(FORMAT, what).at(self.at));
         let begins = |word: &[u8]| buf.iter().zip(word).all(|(a, b)| a == b);
         let neither = "neither YUV4MPEG2 nor FRAME";
@@ -50,20 +50,20 @@ impl Demuxer {
             return bad(neither.into());
         }
         let Some(end) = buf.iter().take(MAX_LINE).position(|&b| b == b'\n') else {
-            return if buf.len() < MAX_LINE { Ok(Next::Need(buf.len() + 1)) } else { bad(neither.into()) };
+            return if buf.len() < MAX_LINE { Ok(Progress::Need(buf.len() + 1)) } else { bad(neither.into()) };
         };
         let mut words = buf[..end].split(|&b| b == b' ');
         match (words.next(), &self.state) {
             (Some(FRAME), State::Line(pictures)) => {
                 self.state = State::Picture(pictures.clone());
                 self.take(buf, end + 1);
-                Ok(Next::Go)
+                Ok(Progress::Go)
             }
             (Some(STREAM), _) => match stream(words) {
                 Ok((format, video)) => {
                     let event = self.start(format, video);
                     self.take(buf, end + 1);
-                    Ok(Next::Give(event))
+                    Ok(Progress::Give(event))
                 }
                 Err(what) => bad(what),
             },
@@ -85,18 +85,18 @@ impl Demuxer {
     }
 }
 
-impl Automaton for Demuxer {
-    fn advance(&mut self, buf: &mut BytesMut, _eof: bool, now: Timestamp) -> Result<Next, Malformed> {
+impl SimpleDemuxer for Demuxer {
+    fn advance(&mut self, buf: &mut BytesMut, _eof: bool, now: Timestamp) -> Result<Progress, Malformed> {
         let State::Picture(pictures) = &mut self.state else { return self.line(buf) };
         if buf.len() < pictures.len {
-            return Ok(Next::Need(pictures.len));
+            return Ok(Progress::Need(pictures.len));
         }
         let pts = pictures.times.time(pictures.count, now);
         pictures.count += 1;
         let pictures = pictures.clone();
         let data = self.take(buf, pictures.len);
         self.state = State::Line(pictures);
-        Ok(Next::Give(Event::Packet(Packet { track: 0, pts, key: true, data, hidden: false })))
+        Ok(Progress::Give(Event::Packet(Packet { track: 0, pts, key: true, data, hidden: false })))
     }
 
     fn end(&mut self, buf: &mut BytesMut) -> Result<Step, Malformed> {

@@ -9,12 +9,12 @@ const MAX_HELD: Duration = Duration::from_secs(2);
 /// and for so many bytes. What is older goes.
 const MAX_HELD_BYTES: usize = 64 << 20;
 
-/// Joins the events of several sources, whose times have a common zero ([`super::origin::Origin`]). Pure.
+/// Joins the events of several sources, whose times have a common zero ([`super::clock::StreamClock`]). Pure.
 ///
 /// A stream has one header for all its tracks, so nothing goes out before all sources have said what they are: until then their packets
 /// are held, as far as the bounds allow.
 #[derive(Debug)]
-pub struct Join {
+pub struct TrackJoiner {
     tracks: Vec<Option<Track>>,
     begun: bool,
     /// What goes out next; before the stream has begun, the packets that are held.
@@ -25,10 +25,17 @@ pub struct Join {
     dropped: u64,
 }
 
-impl Join {
+impl TrackJoiner {
     /// Of so many sources.
-    pub fn new(sources: usize) -> Join {
-        Join { tracks: vec![None; sources], begun: false, ready: VecDeque::new(), held_bytes: 0, broken: vec![false; sources], dropped: 0 }
+    pub fn new(sources: usize) -> TrackJoiner {
+        TrackJoiner {
+            tracks: vec![None; sources],
+            begun: false,
+            ready: VecDeque::new(),
+            held_bytes: 0,
+            broken: vec![false; sources],
+            dropped: 0,
+        }
     }
 
     /// Takes an event of the source with this number.
@@ -151,14 +158,14 @@ mod tests {
         Track::audio(Codec::Pcm(SampleFormat::S16), AudioParams { rate, channels: 2, delay: Duration::ZERO })
     }
 
-    fn all(join: &mut Join) -> Vec<Event> {
+    fn all(join: &mut TrackJoiner) -> Vec<Event> {
         std::iter::from_fn(|| join.pop()).collect()
     }
 
     #[test]
     fn a_stream_begins_when_all_are_known_with_all_that_came_before() {
         let both = |rate| Event::Header(Header { tracks: [video(), audio(rate)].into(), time_zero: Some(WallTime(7)) });
-        let mut join = Join::new(2);
+        let mut join = TrackJoiner::new(2);
         join.push(1, header(&audio(48_000)));
         join.push(1, packet(0));
         assert_eq!(all(&mut join), []);
@@ -175,7 +182,7 @@ mod tests {
 
     #[test]
     fn what_is_held_is_bounded_and_begins_with_a_keyframe() {
-        let mut join = Join::new(2);
+        let mut join = TrackJoiner::new(2);
         join.push(0, header(&video()));
         // A group of pictures of 0.4 s, in steps of 40 ms.
         (0..1000).for_each(|n| join.push(0, at(0, n * 40_000, n % 10 == 0, b"x")));
@@ -190,7 +197,7 @@ mod tests {
     #[test]
     fn what_is_held_is_bounded_in_bytes() {
         static PICTURE: [u8; 1 << 20] = [0; 1 << 20];
-        let mut join = Join::new(2);
+        let mut join = TrackJoiner::new(2);
         join.push(0, header(&video()));
         (0..1000).for_each(|n| join.push(0, at(0, n, true, &PICTURE)));
         assert!(join.held_bytes <= MAX_HELD_BYTES && join.dropped() > 930);

@@ -9,22 +9,22 @@
 //! | [`uevent`] | the kernel's word when a device comes or goes |
 //!
 //! Recordings, in files or on stdin, are read by the pipe's reader. What they need besides is here: [`pace`] plays them in real time,
-//! [`repeat`] plays them again without a jump in time, [`mp4`] reads files whose index stands at their end. [`join`] makes one stream of a
-//! camera and a microphone, whose times have one [`origin`].
+//! [`looper`] plays them again without a jump in time, [`mp4`] reads files whose index stands at their end. [`join`] makes one stream of a
+//! camera and a microphone, whose times have one [`clock`].
 
 #[cfg(all(target_os = "linux", feature = "alsa"))]
 pub mod alsa;
+pub mod clock;
 mod error;
 pub mod join;
+pub mod looper;
 mod mkv;
 pub mod mp4;
-pub mod origin;
 pub mod pace;
 pub mod pattern;
 pub mod pictures;
 #[cfg(all(target_os = "linux", any(feature = "v4l2", feature = "alsa")))]
 mod place;
-pub mod repeat;
 #[cfg(all(target_os = "linux", any(feature = "v4l2", feature = "alsa")))]
 mod retry;
 #[cfg(all(target_os = "linux", any(feature = "v4l2", feature = "alsa")))]

@@ -32,7 +32,7 @@ pub struct Pace {
     longest: Duration,
     /// Time zero, from the start on.
     zero: Option<ZeroWatch>,
-    /// A new one that nobody has asked for yet.
+    /// A new one that `moved` has not given yet.
     news: Option<WallTime>,
 }
 
@@ -91,13 +91,13 @@ fn on_clock((stream, clock): (Timestamp, Duration), t: Timestamp) -> Duration {
 #[derive(Default)]
 pub struct Schedule {
     header: Option<Header>,
-    tracks: Vec<Line>,
+    tracks: Vec<TrackQueue>,
     /// What the queued packets take, in bytes.
     queued: usize,
 }
 
 /// The packets of one track that wait, with the times at which they are due.
-struct Line {
+struct TrackQueue {
     order: DecodeTimes,
     waiting: VecDeque<(Timestamp, Packet)>,
 }
@@ -105,10 +105,10 @@ struct Line {
 /// Where a stream does not say how far apart its frames are.
 const FRAME: Duration = Duration::from_millis(40);
 
-impl Line {
-    fn new(track: &Track) -> Line {
+impl TrackQueue {
+    fn new(track: &Track) -> TrackQueue {
         let frame = i64::try_from(track.frame_duration.unwrap_or(FRAME).as_micros()).unwrap_or(i64::MAX);
-        Line { order: DecodeTimes::new(reorder_depth(track), frame), waiting: VecDeque::new() }
+        TrackQueue { order: DecodeTimes::new(reorder_depth(track), frame), waiting: VecDeque::new() }
     }
 }
 
@@ -117,15 +117,15 @@ impl Schedule {
     pub fn push(&mut self, event: Event) {
         match event {
             Event::Header(header) => {
-                self.tracks = header.tracks.iter().map(Line::new).collect();
+                self.tracks = header.tracks.iter().map(TrackQueue::new).collect();
                 self.header = Some(header);
                 self.queued = 0;
             }
             Event::Packet(packet) => {
-                let Some(line) = self.tracks.get_mut(packet.track) else { return };
+                let Some(queue) = self.tracks.get_mut(packet.track) else { return };
                 self.queued += packet.cost();
-                let due = Timestamp(line.order.next(packet.pts.micros()).decode);
-                line.waiting.push_back((due, packet));
+                let due = Timestamp(queue.order.next(packet.pts.micros()).decode);
+                queue.waiting.push_back((due, packet));
             }
             // What is played now has a time zero of now.
             Event::TimeZero(_) => {}
@@ -135,10 +135,10 @@ impl Schedule {
     /// What is due next, and when; `None` when more must be read first. `end`: there is no more. A header comes right
     /// before its first packet, with the same time.
     pub fn pop(&mut self, end: bool) -> Option<(Timestamp, Event)> {
-        let due = |line: &Line| line.waiting.front().map(|(due, _)| *due);
-        let (first, index) = self.tracks.iter().enumerate().filter_map(|(i, line)| due(line).map(|d| (d, i))).min()?;
-        let complete = self.tracks.iter().all(|line| !line.waiting.is_empty());
-        let last = self.tracks.iter().filter_map(|line| line.waiting.back()).map(|(due, _)| *due).max().unwrap_or(first);
+        let due = |queue: &TrackQueue| queue.waiting.front().map(|(due, _)| *due);
+        let (first, index) = self.tracks.iter().enumerate().filter_map(|(i, queue)| due(queue).map(|d| (d, i))).min()?;
+        let complete = self.tracks.iter().all(|queue| !queue.waiting.is_empty());
+        let last = self.tracks.iter().filter_map(|queue| queue.waiting.back()).map(|(due, _)| *due).max().unwrap_or(first);
         if !(end || complete || last.since(first) > AHEAD || self.queued > AHEAD_BYTES) {
             return None;
         }

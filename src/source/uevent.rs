@@ -1,4 +1,4 @@
-//! The kernel's word when a device comes or goes (netlink, NETLINK_KOBJECT_UEVENT), so that nobody has to look again and again.
+//! The kernel's word when a device comes or goes (netlink, NETLINK_KOBJECT_UEVENT), in place of looking again and again.
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::net::netlink::{self, SocketAddrNetlink};

@@ -29,7 +29,7 @@ mod tests {
     use std::time::Instant;
 
     #[test]
-    fn an_error_that_stays_makes_nobody_spin() {
+    fn an_error_that_stays_makes_no_reader_spin() {
         // A writer whose reader has gone has POLLERR for ever.
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);

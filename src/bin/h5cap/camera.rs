@@ -6,10 +6,10 @@ use crate::stage::Stage;
 use anyhow::Context as _;
 use h5live::cli::{self, Context};
 use h5live::media::Event;
-use h5live::source::join::Join;
-use h5live::source::origin::Origin;
-use h5live::source::v4l2::modes::FormatWish;
-use h5live::source::v4l2::{Camera, Controls, OnLoss, Options, Selector, Wish, controls};
+use h5live::source::clock::StreamClock;
+use h5live::source::join::TrackJoiner;
+use h5live::source::v4l2::modes::FormatRequest;
+use h5live::source::v4l2::{Camera, Controls, ModeRequest, OnLoss, Options, Selector, controls};
 use std::time::Duration;
 
 /// Between two looks at whether it is time to stop.
@@ -21,7 +21,7 @@ const MOMENT: Duration = Duration::from_millis(100);
 pub struct CameraArgs {
     /// Format to capture: mjpeg, h264, h265, a pixel format such as yuy2, or the driver's four characters [default: the camera's best]
     #[arg(long, value_name = "FORMAT")]
-    pub format: Option<FormatWish>,
+    pub format: Option<FormatRequest>,
 
     /// Set a control of the camera, such as brightness=128 or power_line_frequency="60 Hz"; --list names them
     #[arg(long = "control-set", value_name = "NAME=VALUE", value_parser = parse_control)]
@@ -79,13 +79,12 @@ pub fn capture(args: &Args, which: &str, cx: &Context, stage: &mut Stage) -> any
         LossPolicy::Exit => OnLoss::Exit,
         LossPolicy::Black => OnLoss::Black,
     };
-    let wish = Wish { format: format.clone(), size: args.size, rate: args.rate };
-    let origin = Origin::default();
-    let options = Options { selector, wish, controls: controls.clone(), stall: *stall, on_loss, origin: origin.clone() };
-    let clock = origin.clone();
+    let request = ModeRequest { format: format.clone(), size: args.size, rate: args.rate };
+    let clock = StreamClock::default();
+    let options = Options { selector, request, controls: controls.clone(), stall: *stall, on_loss, clock: clock.clone() };
     let mut camera = Camera::open(options)?;
-    let mut sound = args.audio.device().map(|which| Sound::open(args, which, cx, origin)).transpose()?;
-    let mut join = Join::new(1 + usize::from(sound.is_some()));
+    let mut sound = args.audio.device().map(|which| Sound::open(args, which, cx, clock.clone())).transpose()?;
+    let mut join = TrackJoiner::new(1 + usize::from(sound.is_some()));
     let moment = if sound.is_some() { microphone::TURN } else { MOMENT };
     routes(&cx.control, camera.controls());
     let lost = cx.stats.counter("lost_frames_total", "Frames that the camera counted and did not give.", &[]);

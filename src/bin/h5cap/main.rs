@@ -21,10 +21,10 @@ use h5live::cli;
 use h5live::format::Timing;
 use h5live::media::{Clock, Event, Malformed, OverflowPolicy, Rate, SystemClock, Timestamp, WallTime};
 use h5live::pipe::{Reader, ReaderOptions};
+use h5live::source::looper::Looper;
 use h5live::source::pace::Pace;
 use h5live::source::pattern::{self, Pattern};
 use h5live::source::pictures::{Follow, Slides};
-use h5live::source::repeat::Repeat;
 use source::{Input, Source};
 use stage::{Player, Stage};
 use std::path::PathBuf;
@@ -191,7 +191,7 @@ fn stream(args: &Args, input: &Input, clock: &Arc<dyn Clock>, cx: &cli::Context,
     };
     let paced = args.pace || (input.is_regular() && !args.no_pace);
     let mut player = Player::new(paced.then(|| Pace::recording(Arc::clone(clock), Duration::ZERO)), stage);
-    let (mut reader, mut repeat) = (open()?, Repeat::default());
+    let (mut reader, mut repeat) = (open()?, Looper::default());
     while player.stage.is_open() {
         match reader.next()? {
             Some(event) => repeat.event(event).map_or(Ok(()), |event| player.play(event))?,

@@ -6,8 +6,8 @@ use crate::stage::Stage;
 use h5live::cli::Context;
 use h5live::media::Event;
 use h5live::source::alsa::{Options, Recorder, Selector};
-use h5live::source::join::Join;
-use h5live::source::origin::Origin;
+use h5live::source::clock::StreamClock;
+use h5live::source::join::TrackJoiner;
 use std::time::Duration;
 
 /// Between two looks at whether it is time to stop.
@@ -35,11 +35,11 @@ impl AudioArgs {
 
 /// Captures sound alone until it is time to stop. `which`: as after `microphone:`.
 pub fn capture(args: &Args, which: &str, cx: &Context, stage: &mut Stage) -> anyhow::Result<()> {
-    let origin = Origin::default();
-    let mut sound = Sound::open(args, which, cx, origin.clone())?;
+    let clock = StreamClock::default();
+    let mut sound = Sound::open(args, which, cx, clock.clone())?;
     while stage.is_open() {
         let event = sound.recorder.poll(MOMENT)?;
-        if let Some(zero) = origin.moved() {
+        if let Some(zero) = clock.moved() {
             stage.send(Event::TimeZero(zero))?;
         }
         match event {
@@ -61,16 +61,16 @@ pub struct Sound {
 }
 
 impl Sound {
-    pub fn open(args: &Args, which: &str, cx: &Context, origin: Origin) -> anyhow::Result<Sound> {
+    pub fn open(args: &Args, which: &str, cx: &Context, clock: StreamClock) -> anyhow::Result<Sound> {
         let (stall, exit_on_loss) = (camera::stall(&args.camera), camera::exits_on_loss(&args.camera));
-        let recorder = Recorder::open(Options { selector: Selector::parse(which), stall, exit_on_loss, origin })?;
+        let recorder = Recorder::open(Options { selector: Selector::parse(which), stall, exit_on_loss, clock })?;
         let overruns = cx.stats.counter("microphone_overruns_total", "Times that sound was lost because it was not taken in time.", &[]);
         let losses = cx.stats.counter("microphone_losses_total", "Times that the microphone was away.", &[]);
         Ok(Sound { recorder, overruns, losses })
     }
 
     /// Gives on what there is of it, as the second track.
-    pub fn drain(&mut self, join: &mut Join) -> anyhow::Result<()> {
+    pub fn drain(&mut self, join: &mut TrackJoiner) -> anyhow::Result<()> {
         while let Some(event) = self.recorder.poll(Duration::ZERO)? {
             join.push(SOUND, event);
         }

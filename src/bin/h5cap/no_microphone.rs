@@ -4,8 +4,8 @@ use crate::args::Args;
 use crate::stage::Stage;
 use h5live::cli::Context;
 use h5live::media::Unsupported;
-use h5live::source::join::Join;
-use h5live::source::origin::Origin;
+use h5live::source::clock::StreamClock;
+use h5live::source::join::TrackJoiner;
 use std::time::Duration;
 
 pub const TURN: Duration = Duration::ZERO;
@@ -29,11 +29,11 @@ pub fn capture(_: &Args, _: &str, _: &Context, _: &mut Stage) -> anyhow::Result<
 pub enum Sound {}
 
 impl Sound {
-    pub fn open(args: &Args, which: &str, _: &Context, _: Origin) -> anyhow::Result<Sound> {
+    pub fn open(args: &Args, which: &str, _: &Context, _: StreamClock) -> anyhow::Result<Sound> {
         unreachable!("{which} was not asked for: {:?}", args.audio.device())
     }
 
-    pub fn drain(&mut self, _: &mut Join) -> anyhow::Result<()> {
+    pub fn drain(&mut self, _: &mut TrackJoiner) -> anyhow::Result<()> {
         match *self {}
     }
 

@@ -133,7 +133,7 @@ impl Input {
                 false => Ok(Box::new(stdin)),
             };
         };
-        // A FIFO that nobody writes to yet is waited for when it is read, not here.
+        // A FIFO without a writer is waited for when it is read, not here.
         let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
         let file = file.map_err(missing).with_context(|| self.name())?;
         if stdio::is_same_file(&file, io::stdout()) {

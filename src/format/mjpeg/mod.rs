@@ -7,7 +7,7 @@ mod images;
 mod parts;
 
 use super::Step;
-use super::automaton::{Automaton, Next};
+use super::simple::{Progress, SimpleDemuxer};
 use super::timing::Timing;
 use crate::codec::jpeg::{self, End, EndFinder};
 use crate::media::{Malformed, Timestamp};
@@ -84,21 +84,21 @@ impl Demuxer {
     }
 
     /// Looks for the next image in a row of them.
-    fn padding(&mut self, buf: &mut BytesMut) -> Result<Next, Malformed> {
+    fn padding(&mut self, buf: &mut BytesMut) -> Result<Progress, Malformed> {
         let found = memchr::memmem::find(buf, &SOI);
         let passed = found.unwrap_or(buf.len().saturating_sub(SOI.len() - 1));
         // Zeros are what V4L2 buffers are padded with, newlines what scripts print.
         let rubbish = buf[..passed].iter().any(|b| !matches!(b, 0 | b'\r' | b'\n'));
         self.pass(buf, passed, rubbish)?;
         if found.is_none() {
-            return Ok(Next::Need(buf.len() + 1));
+            return Ok(Progress::Need(buf.len() + 1));
         }
         self.state = State::Image { finder: EndFinder::default(), length: None };
-        Ok(Next::Go)
+        Ok(Progress::Go)
     }
 
     /// Reads text line by line, up to the next image.
-    fn text(&mut self, buf: &mut BytesMut) -> Result<Next, Malformed> {
+    fn text(&mut self, buf: &mut BytesMut) -> Result<Progress, Malformed> {
         let Some(parts) = &mut self.parts else { return self.padding(buf) };
         let head = &buf[..buf.len().min(MAX_LINE)];
         let image = memchr::memmem::find(head, &SOI);
@@ -106,7 +106,7 @@ impl Demuxer {
         let (length, is_image) = match (line_end, image) {
             (Some(end), _) => (end + 1, false),
             (None, Some(image)) => (image, true),
-            (None, None) if buf.len() < MAX_LINE => return Ok(Next::Need(buf.len() + 1)),
+            (None, None) if buf.len() < MAX_LINE => return Ok(Progress::Need(buf.len() + 1)),
             // Binary, of which the last bytes may be the start of an image.
             (None, None) => (MAX_LINE - SOI.len() + 1, false),
         };
@@ -129,12 +129,12 @@ impl Demuxer {
         } else {
             self.pass(buf, if is_image { length + SOI.len() } else { length }, rubbish)?;
         }
-        Ok(Next::Go)
+        Ok(Progress::Go)
     }
 
     /// At an image.
-    fn image(&mut self, buf: &mut BytesMut) -> Next {
-        let State::Image { finder, length } = &mut self.state else { return Next::Go };
+    fn image(&mut self, buf: &mut BytesMut) -> Progress {
+        let State::Image { finder, length } = &mut self.state else { return Progress::Go };
         // What the length says is looked at first, so that how the input was cut does not matter.
         let within = length.filter(|n| (SOI.len()..=buf.len().min(MAX_IMAGE)).contains(n));
         let found = finder.find(&buf[..within.unwrap_or(buf.len())]);
@@ -151,27 +151,27 @@ impl Demuxer {
             (Ok(None), Some(n)) if jpeg::whole_len(&buf[..n]).is_some() => self.finish(buf, n),
             (Ok(None), Some(_)) => {
                 *length = None;
-                Next::Go
+                Progress::Go
             }
             (Ok(None), None) if buf.len() < MAX_IMAGE => {
                 let exact = length.filter(|n| self.parts.as_ref().is_some_and(|parts| parts.reliable) && *n <= MAX_IMAGE);
-                Next::Need(exact.unwrap_or(0).max(buf.len() + 1))
+                Progress::Need(exact.unwrap_or(0).max(buf.len() + 1))
             }
             _ => {
                 // No image after all: the next one is looked for behind its first byte.
                 self.images.damage += 1;
                 self.state = State::Between { since: self.at, rubbish: true };
                 self.take(buf, 1);
-                Next::Go
+                Progress::Go
             }
         }
     }
 
-    fn finish(&mut self, buf: &mut BytesMut, end: usize) -> Next {
+    fn finish(&mut self, buf: &mut BytesMut, end: usize) -> Progress {
         let data = self.take(buf, end);
         self.images.image(data, self.now);
         self.state = State::Between { since: self.at, rubbish: false };
-        Next::Go
+        Progress::Go
     }
 
     /// Where, within an image without an end, the next part begins.
@@ -186,10 +186,10 @@ impl Demuxer {
     }
 }
 
-impl Automaton for Demuxer {
-    fn advance(&mut self, buf: &mut BytesMut, _eof: bool, now: Timestamp) -> Result<Next, Malformed> {
+impl SimpleDemuxer for Demuxer {
+    fn advance(&mut self, buf: &mut BytesMut, _eof: bool, now: Timestamp) -> Result<Progress, Malformed> {
         if let Some(event) = self.images.next() {
-            return Ok(Next::Give(event));
+            return Ok(Progress::Give(event));
         }
         self.now = now;
         match self.state {

@@ -6,7 +6,7 @@
 use super::FORMAT;
 use super::blocks::{self, BlockHeader, Frames, Lacing};
 use super::schema::{self, id};
-use super::segment::{Block, Held, Phase, Segment};
+use super::segment::{Block, PendingPacket, Phase, Segment};
 use super::tracks::Entry;
 use crate::format::{self, Step, ebml};
 use crate::media::{Event, Header, Malformed, OmittedTrack, Packet, Timestamp, Track, omitted_line};
@@ -65,7 +65,7 @@ enum State {
 }
 
 /// What to do with the buffer next.
-enum Next {
+enum Progress {
     Go,
     Need(usize),
     Skip(u64),
@@ -84,13 +84,13 @@ impl format::Demuxer for Demuxer {
                 State::Lost { since } => self.lost(buf, since)?,
             };
             match next {
-                Next::Go => {}
-                Next::Need(n) if !eof => return Ok(Step::Need(n)),
-                Next::Skip(n) => {
+                Progress::Go => {}
+                Progress::Need(n) if !eof => return Ok(Step::Need(n)),
+                Progress::Skip(n) => {
                     self.at += n;
                     return Ok(Step::Skip(n));
                 }
-                Next::Need(_) => {
+                Progress::Need(_) => {
                     self.end(buf)?;
                     if self.ready.is_empty() {
                         return Ok(Step::End);
@@ -111,7 +111,7 @@ impl format::Demuxer for Demuxer {
 
 impl Demuxer {
     /// At an element outside of a Cluster.
-    fn top(&mut self, buf: &mut BytesMut) -> Result<Next, Malformed> {
+    fn top(&mut self, buf: &mut BytesMut) -> Result<Progress, Malformed> {
         // Zeros are what a preallocated or badly cut file ends with.
         let zeros = buf.iter().take_while(|&&b| b == 0).count();
         if zeros > 0 && self.segment.phase != Phase::Nothing {
@@ -119,7 +119,7 @@ impl Demuxer {
         }
         let head = match ebml::head(buf) {
             Ok(Some(head)) => head,
-            Ok(None) => return Ok(Next::Need(buf.len() + 1)),
+            Ok(None) => return Ok(Progress::Need(buf.len() + 1)),
             Err(_) if self.segment.phase != Phase::Nothing => return self.damaged(self.at, "no element"),
             Err(_) => return Err(Malformed::new(FORMAT, "no EBML header").at(self.at)),
         };
@@ -137,7 +137,7 @@ impl Demuxer {
                     self.new_segment();
                 }
                 self.take(buf, head.len);
-                Ok(Next::Go)
+                Ok(Progress::Go)
             }
             id::CLUSTER => {
                 if self.started && self.segment.has_no_tracks() {
@@ -148,7 +148,7 @@ impl Demuxer {
                 self.take(buf, head.len);
                 self.state = State::Cluster { end: head.size.map(|size| start.saturating_add(size)) };
                 self.segment.cluster_time = None;
-                Ok(Next::Go)
+                Ok(Progress::Go)
             }
             id::VOID | id::SEEK_HEAD | id::CUES | id::ATTACHMENTS | id::CHAPTERS | id::TAGS => self.skip(buf, head, MAX_SKIPPED),
             _ => self.skip(buf, head, MAX_SKIPPED_UNKNOWN),
@@ -161,7 +161,7 @@ impl Demuxer {
     }
 
     /// At a master element that is read whole.
-    fn master(&mut self, buf: &mut BytesMut, head: ebml::Head) -> Result<Next, Malformed> {
+    fn master(&mut self, buf: &mut BytesMut, head: ebml::Head) -> Result<Progress, Malformed> {
         let (name, max) = match head.id {
             id::EBML => ("EBML header", MAX_EBML_HEADER),
             id::INFO => ("Info", MAX_MASTER),
@@ -174,7 +174,7 @@ impl Demuxer {
         }
         let len = head.len + size as usize;
         if buf.len() < len {
-            return Ok(Next::Need(len));
+            return Ok(Progress::Need(len));
         }
         if head.id == id::EBML {
             let doc_type = ebml::children(&buf[head.len..len]).find(|(id, _)| *id == id::DOC_TYPE).map(|(_, data)| ebml::text(data));
@@ -190,7 +190,7 @@ impl Demuxer {
             id::TRACKS => self.segment.read_tracks(data).map_err(|e| e.at(at))?,
             _ => self.tags(&data),
         }
-        Ok(Next::Go)
+        Ok(Progress::Go)
     }
 
     /// In front of the Clusters they belong to the header; between them, they say that the wall clock was set.
@@ -203,21 +203,21 @@ impl Demuxer {
     }
 
     /// At an element inside of a Cluster.
-    fn cluster(&mut self, buf: &mut BytesMut, end: Option<u64>) -> Result<Next, Malformed> {
+    fn cluster(&mut self, buf: &mut BytesMut, end: Option<u64>) -> Result<Progress, Malformed> {
         if end.is_some_and(|end| self.at >= end) {
             self.state = State::Top;
-            return Ok(Next::Go);
+            return Ok(Progress::Go);
         }
         let head = match ebml::head(buf) {
             Ok(Some(head)) => head,
-            Ok(None) => return Ok(Next::Need(buf.len() + 1)),
+            Ok(None) => return Ok(Progress::Need(buf.len() + 1)),
             Err(_) => return self.damaged(self.at, "no element"),
         };
         if schema::is_top_level(head.id) {
             // A Cluster of known size that ends early was cut, as by a tool that joins streams.
             self.damage += u64::from(end.is_some());
             self.state = State::Top;
-            return Ok(Next::Go);
+            return Ok(Progress::Go);
         }
         let after = self.at.saturating_add(head.len as u64).saturating_add(head.size.unwrap_or(u64::MAX));
         if head.size.is_none() || end.is_some_and(|end| after > end) {
@@ -229,7 +229,7 @@ impl Demuxer {
         }
     }
 
-    fn cluster_element(&mut self, buf: &mut BytesMut, head: ebml::Head, end: Option<u64>) -> Result<Next, Malformed> {
+    fn cluster_element(&mut self, buf: &mut BytesMut, head: ebml::Head, end: Option<u64>) -> Result<Progress, Malformed> {
         let size = head.size.unwrap_or(u64::MAX);
         let max = if head.id == id::TIMESTAMP { 8 } else { self.segment.max_block() };
         if size > max {
@@ -240,7 +240,7 @@ impl Demuxer {
         if head.id == id::SIMPLE_BLOCK {
             let known = size.min(BlockHeader::MAX);
             if buf.len() < head.len + known {
-                return Ok(Next::Need(head.len + known));
+                return Ok(Progress::Need(head.len + known));
             }
             let Some(header) = BlockHeader::parse(&buf[head.len..head.len + known]) else { return self.damaged(self.at, "no block") };
             if header.lacing == Lacing::None {
@@ -254,11 +254,11 @@ impl Demuxer {
                     duration: None,
                 };
                 self.state = State::Frame { end, block, len: size - header.len };
-                return Ok(Next::Go);
+                return Ok(Progress::Go);
             }
         }
         if buf.len() < len {
-            return Ok(Next::Need(len));
+            return Ok(Progress::Need(len));
         }
         let at = self.at;
         let data = self.take(buf, len).slice(head.len..);
@@ -267,11 +267,11 @@ impl Demuxer {
             id::SIMPLE_BLOCK => self.block(at, data, None),
             _ => self.block_group(at, data),
         }
-        Ok(Next::Go)
+        Ok(Progress::Go)
     }
 
     /// At the bytes of a frame.
-    fn frame(&mut self, buf: &mut BytesMut, end: Option<u64>, block: Block, len: usize) -> Next {
+    fn frame(&mut self, buf: &mut BytesMut, end: Option<u64>, block: Block, len: usize) -> Progress {
         if buf.len() < len && self.segment.entry(block.track).is_none() {
             // Nobody wants it: it is not gathered.
             self.state = State::Cluster { end };
@@ -279,13 +279,13 @@ impl Demuxer {
             return self.pass(buf, len as u64);
         }
         if buf.len() < len {
-            return Next::Need(len);
+            return Progress::Need(len);
         }
         let at = self.at;
         let data = self.take(buf, len);
         self.state = State::Cluster { end };
         self.frames(at, block, data);
-        Next::Go
+        Progress::Go
     }
 
     /// Section 5.1.3.5: a Block that refers to no other is a keyframe.
@@ -344,22 +344,22 @@ impl Demuxer {
             };
             let key = block.key || entry.track.codec.intra_only();
             let next = if count == 1 { pts } else { pts.saturating_add(entry.duration(&data).or(each).unwrap_or_default()) };
-            self.packet(Held { track: block.track, pts, key, data, hidden: block.invisible });
+            self.packet(PendingPacket { track: block.track, pts, key, data, hidden: block.invisible });
             pts = next;
         }
     }
 
-    fn packet(&mut self, packet: Held) {
+    fn packet(&mut self, packet: PendingPacket) {
         if self.segment.phase == Phase::Holding {
             self.hold(packet);
         } else if let Some(index) = self.segment.index(packet.track) {
-            let Held { pts, key, data, hidden, .. } = packet;
+            let PendingPacket { pts, key, data, hidden, .. } = packet;
             self.ready.push_back(Event::Packet(Packet { track: index, pts, key, data, hidden }));
         }
     }
 
     /// Keeps a packet until all tracks can be described.
-    fn hold(&mut self, packet: Held) {
+    fn hold(&mut self, packet: PendingPacket) {
         let segment = &mut self.segment;
         let Some(entry) = segment.entries.iter_mut().find(|e| e.number == packet.track) else { return };
         if !entry.is_ready() {
@@ -420,14 +420,14 @@ impl Demuxer {
         let tracks: Vec<Track> = segment.entries.iter().map(|e| e.track.clone()).collect();
         self.ready.push_back(Event::Header(Header { tracks: tracks.into(), time_zero: segment.time_zero.or(segment.date) }));
         segment.held_bytes = 0;
-        for Held { track, pts, key, data, hidden } in std::mem::take(&mut segment.held) {
+        for PendingPacket { track, pts, key, data, hidden } in std::mem::take(&mut segment.held) {
             let Some(track) = self.segment.index(track) else { continue };
             self.ready.push_back(Event::Packet(Packet { track, pts, key, data, hidden }));
         }
     }
 
     /// Passes over an element of no interest.
-    fn skip(&mut self, buf: &mut BytesMut, head: ebml::Head, max: u64) -> Result<Next, Malformed> {
+    fn skip(&mut self, buf: &mut BytesMut, head: ebml::Head, max: u64) -> Result<Progress, Malformed> {
         match head.size {
             Some(size) if size <= max => {
                 self.take(buf, head.len);
@@ -439,25 +439,25 @@ impl Demuxer {
     }
 
     /// Passes over `n` bytes.
-    fn pass(&mut self, buf: &mut BytesMut, n: u64) -> Next {
+    fn pass(&mut self, buf: &mut BytesMut, n: u64) -> Progress {
         let here = n.min(buf.len() as u64);
         self.take(buf, here as usize);
-        if here < n { Next::Skip(n - here) } else { Next::Go }
+        if here < n { Progress::Skip(n - here) } else { Progress::Go }
     }
 
     /// Before the first header, an error; then, the start of a search for the next Cluster.
-    fn damaged(&mut self, at: u64, what: &str) -> Result<Next, Malformed> {
+    fn damaged(&mut self, at: u64, what: &str) -> Result<Progress, Malformed> {
         if !self.started {
             return Err(Malformed::new(FORMAT, what).at(at));
         }
         tracing::debug!(byte = at, "Matroska: {what}: looking for the next Cluster");
         self.damage += 1;
         self.state = State::Lost { since: at };
-        Ok(Next::Go)
+        Ok(Progress::Go)
     }
 
     /// Looks for the next Cluster or EBML header that begins as one does.
-    fn lost(&mut self, buf: &mut BytesMut, since: u64) -> Result<Next, Malformed> {
+    fn lost(&mut self, buf: &mut BytesMut, since: u64) -> Result<Progress, Malformed> {
         const CLUSTER: [u8; 4] = id::CLUSTER.to_be_bytes();
         const EBML: [u8; 4] = id::EBML.to_be_bytes();
         if self.at == since && !buf.is_empty() {
@@ -470,14 +470,14 @@ impl Demuxer {
             return Err(Malformed::new(FORMAT, format!("no Cluster in {} MiB after damage", MAX_RESYNC >> 20)).at(since));
         }
         if found.is_none() {
-            return Ok(Next::Need(buf.len() + 1));
+            return Ok(Progress::Need(buf.len() + 1));
         }
         match begins_well(buf) {
             Some(true) => self.state = State::Top,
             Some(false) => drop(self.take(buf, 1)),
-            None => return Ok(Next::Need(buf.len() + 1)),
+            None => return Ok(Progress::Need(buf.len() + 1)),
         }
-        Ok(Next::Go)
+        Ok(Progress::Go)
     }
 
     /// The input ended here.

@@ -28,7 +28,7 @@ pub struct Segment {
     /// The Tracks element that these come from.
     pub tracks: Bytes,
     pub cluster_time: Option<u64>,
-    pub held: VecDeque<Held>,
+    pub held: VecDeque<PendingPacket>,
     pub held_bytes: usize,
 }
 
@@ -46,7 +46,7 @@ pub enum Phase {
 }
 
 /// A packet that waits for the header.
-pub struct Held {
+pub struct PendingPacket {
     pub track: u64,
     pub pts: Timestamp,
     pub key: bool,

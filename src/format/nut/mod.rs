@@ -12,7 +12,7 @@ mod headers;
 mod stream;
 mod syntax;
 
-use super::automaton::{Automaton, Next};
+use super::simple::{Progress, SimpleDemuxer};
 use super::{MAX_PICTURE, Step};
 use crate::media::{Event, Header, Malformed, OmittedTrack, Packet, Timestamp, Track, omitted_line};
 use bytes::{Buf, Bytes, BytesMut};
@@ -101,32 +101,32 @@ impl Default for Demuxer {
 
 impl Demuxer {
     /// At the start of a packet, a frame, or another file.
-    fn element(&mut self, buf: &mut BytesMut) -> Result<Next, Malformed> {
+    fn element(&mut self, buf: &mut BytesMut) -> Result<Progress, Malformed> {
         if buf.is_empty() {
-            return Ok(Next::Need(1));
+            return Ok(Progress::Need(1));
         }
         if buf[0] == FILE_ID[0] && buf.iter().zip(FILE_ID).all(|(a, b)| a == b) {
             if buf.len() < FILE_ID.len() {
-                return Ok(Next::Need(FILE_ID.len()));
+                return Ok(Progress::Need(FILE_ID.len()));
             }
             self.take(buf, FILE_ID.len());
             self.main = None;
-            return Ok(Next::Go);
+            return Ok(Progress::Go);
         }
         if buf[0] == b'N' { self.packet(buf) } else { self.frame(buf) }
     }
 
     /// A packet: startcode, length of what follows, a checksum of these where it is long; data, checksum.
-    fn packet(&mut self, buf: &mut BytesMut) -> Result<Next, Malformed> {
+    fn packet(&mut self, buf: &mut BytesMut) -> Result<Progress, Malformed> {
         let mut f = Fields::new(buf);
         f.at = 8;
         let Some(length) = f.number() else {
-            return Ok(if buf.len() < 8 + 10 { Next::Need(buf.len() + 1) } else { self.lose() });
+            return Ok(if buf.len() < 8 + 10 { Progress::Need(buf.len() + 1) } else { self.lose() });
         };
         let lead = f.at;
         let head = if length > 4096 { lead + 4 } else { lead };
         if buf.len() < head {
-            return Ok(Next::Need(head));
+            return Ok(Progress::Need(head));
         }
         if head > lead && syntax::checksum(&buf[..head]) != 0 || length < 4 {
             return Ok(self.lose());
@@ -140,7 +140,7 @@ impl Demuxer {
         }
         let whole = head + length as usize;
         if buf.len() < whole {
-            return Ok(Next::Need(whole));
+            return Ok(Progress::Need(whole));
         }
         if syntax::checksum(&buf[head..whole]) != 0 {
             return Ok(self.lose());
@@ -153,7 +153,7 @@ impl Demuxer {
             syntax::Packet::Info => self.info(&data),
             syntax::Packet::Index => Some(()),
         };
-        Ok(if understood.is_some() { Next::Go } else { self.lose() })
+        Ok(if understood.is_some() { Progress::Go } else { self.lose() })
     }
 
     /// A header that says the same again changes nothing.
@@ -201,10 +201,10 @@ impl Demuxer {
         Ok(Some(()))
     }
 
-    fn frame(&mut self, buf: &mut BytesMut) -> Result<Next, Malformed> {
+    fn frame(&mut self, buf: &mut BytesMut) -> Result<Progress, Malformed> {
         let frame = match self.frame_head(buf) {
             Ok(frame) => frame,
-            Err(NoFrame::Short) if buf.len() < MAX_FRAME_HEAD => return Ok(Next::Need(buf.len() + 1)),
+            Err(NoFrame::Short) if buf.len() < MAX_FRAME_HEAD => return Ok(Progress::Need(buf.len() + 1)),
             Err(_) => return Ok(self.lose()),
         };
         let whole = frame.head + frame.data;
@@ -214,7 +214,7 @@ impl Demuxer {
             return Ok(self.pass(buf, whole as u64));
         }
         if buf.len() < whole {
-            return Ok(Next::Need(whole));
+            return Ok(Progress::Need(whole));
         }
         self.last[index] = frame.pts;
         let data = self.take(buf, whole).slice(frame.head..);
@@ -222,7 +222,7 @@ impl Demuxer {
         if self.deliver(index, &frame, data).is_none() {
             self.damage += 1;
         }
-        Ok(Next::Go)
+        Ok(Progress::Go)
     }
 
     fn frame_head(&self, buf: &[u8]) -> Result<Frame, NoFrame> {
@@ -353,14 +353,14 @@ impl Demuxer {
     }
 
     /// Damage: what follows means nothing up to the next syncpoint.
-    fn lose(&mut self) -> Next {
+    fn lose(&mut self) -> Progress {
         self.damage += 1;
         self.state = if self.main.is_some() { State::Lost { since: self.at } } else { State::Start { since: self.at } };
-        Next::Go
+        Progress::Go
     }
 
     /// Looks for the startcode of a packet of these kinds, behind the first byte where that was tried already.
-    fn search(&mut self, buf: &mut BytesMut, since: u64, kinds: &[syntax::Packet]) -> Result<Next, Malformed> {
+    fn search(&mut self, buf: &mut BytesMut, since: u64, kinds: &[syntax::Packet]) -> Result<Progress, Malformed> {
         let from = usize::from(self.at == since && self.damage > 0).min(buf.len());
         let code = |kind| STARTCODES.iter().find(|(_, k)| *k == kind).map_or(&[][..], |(code, _)| &code[..]);
         let found = kinds.iter().filter_map(|kind| memchr::memmem::find(&buf[from..], code(*kind))).min().map(|at| from + at);
@@ -370,18 +370,18 @@ impl Demuxer {
             return Err(Malformed::new(FORMAT, format!("no syncpoint in {} MiB", MAX_GARBAGE >> 20)).at(since));
         }
         if found.is_none() {
-            return Ok(Next::Need(buf.len() + 1));
+            return Ok(Progress::Need(buf.len() + 1));
         }
         self.state = State::Sound;
-        Ok(Next::Go)
+        Ok(Progress::Go)
     }
 
     /// Passes over `n` bytes.
-    fn pass(&mut self, buf: &mut BytesMut, n: u64) -> Next {
+    fn pass(&mut self, buf: &mut BytesMut, n: u64) -> Progress {
         let here = n.min(buf.len() as u64);
         self.take(buf, here as usize);
         self.at = self.at.saturating_add(n - here);
-        if here < n { Next::Skip(n - here) } else { Next::Go }
+        if here < n { Progress::Skip(n - here) } else { Progress::Go }
     }
 
     fn take(&mut self, buf: &mut BytesMut, n: usize) -> Bytes {
@@ -401,19 +401,19 @@ fn coded_time(coded: u64, shift: u32, last: i64) -> Option<i64> {
     lowest.checked_add((coded.checked_sub(lowest)?) & (span - 1))
 }
 
-impl Automaton for Demuxer {
-    fn advance(&mut self, buf: &mut BytesMut, _eof: bool, _now: Timestamp) -> Result<Next, Malformed> {
+impl SimpleDemuxer for Demuxer {
+    fn advance(&mut self, buf: &mut BytesMut, _eof: bool, _now: Timestamp) -> Result<Progress, Malformed> {
         if let Some(event) = self.ready.pop_front() {
-            return Ok(Next::Give(event));
+            return Ok(Progress::Give(event));
         }
         match self.state {
             State::Sound => self.element(buf),
             State::Start { since: 0 } if self.at == 0 && buf.iter().zip(FILE_ID).all(|(a, b)| a == b) => {
                 if buf.len() < FILE_ID.len() {
-                    return Ok(Next::Need(FILE_ID.len()));
+                    return Ok(Progress::Need(FILE_ID.len()));
                 }
                 self.state = State::Sound;
-                Ok(Next::Go)
+                Ok(Progress::Go)
             }
             State::Start { since } => self.search(buf, since, &[syntax::Packet::Main]),
             State::Lost { since } => self.search(buf, since, &[syntax::Packet::Syncpoint, syntax::Packet::Main]),

@@ -2,7 +2,7 @@
 
 use super::times::Times;
 use crate::media::{AudioParams, Codec, SampleFormat, Track};
-use crate::source::origin::monotonic;
+use crate::source::clock::monotonic;
 use alsa::pcm::{Access, Format, Frames, HwParams, PCM, TstampType};
 use alsa::{Direction, ValueOr};
 use bytes::{Bytes, BytesMut};
@@ -48,7 +48,7 @@ pub struct Period {
 }
 
 /// What reading gave.
-pub enum Taken {
+pub enum ReadOutcome {
     Period(Period),
     /// Nothing yet.
     Nothing,
@@ -90,7 +90,7 @@ impl Device {
     ///
     /// # Errors
     /// The card is gone (ENODEV) or broken.
-    pub fn take(&mut self) -> io::Result<Taken> {
+    pub fn take(&mut self) -> io::Result<ReadOutcome> {
         let status = match self.pcm.status() {
             Ok(status) => status,
             Err(e) => return self.recover(e),
@@ -100,7 +100,7 @@ impl Device {
             Err(e) => return self.recover(e),
         };
         if available < self.period as Frames {
-            return Ok(Taken::Nothing);
+            return Ok(ReadOutcome::Nothing);
         }
         // When the driver looked, so many samples had come since the first that is read now.
         let looked = status.get_htstamp();
@@ -113,20 +113,20 @@ impl Device {
         let mut data = BytesMut::zeroed(self.period * frame);
         let read = self.pcm.io_bytes().readi(&mut data);
         let read = match read {
-            Ok(0) => return Ok(Taken::Nothing),
+            Ok(0) => return Ok(ReadOutcome::Nothing),
             Ok(read) => read,
             Err(e) => return self.recover(e),
         };
         data.truncate(read * frame);
         self.heard = Instant::now();
         let time = self.times.next(first, read, self.rate);
-        Ok(Taken::Period(Period { time, data: data.freeze() }))
+        Ok(ReadOutcome::Period(Period { time, data: data.freeze() }))
     }
 
     /// Starts again after an overrun or a suspended machine.
-    fn recover(&mut self, e: alsa::Error) -> io::Result<Taken> {
+    fn recover(&mut self, e: alsa::Error) -> io::Result<ReadOutcome> {
         if e.errno() == libc::EAGAIN {
-            return Ok(Taken::Nothing);
+            return Ok(ReadOutcome::Nothing);
         }
         if !matches!(e.errno(), libc::EPIPE | libc::ESTRPIPE | libc::EINTR) {
             return Err(error(e));
@@ -136,7 +136,7 @@ impl Device {
             self.pcm.start().map_err(error)?;
         }
         self.times.restart();
-        Ok(Taken::Overrun)
+        Ok(ReadOutcome::Overrun)
     }
 
     /// Waits until there may be something to take.

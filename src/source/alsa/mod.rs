@@ -1,4 +1,4 @@
-//! A microphone of Linux (ALSA): its sound as PCM with the driver's times, for as long as anybody wants it.
+//! A microphone of Linux (ALSA): its sound as PCM with the driver's times.
 //!
 //! - Which microphone: [`Selector`]. The format is the card's own, at 48 kHz and in stereo where it can.
 //! - Times are the driver's (CLOCK_MONOTONIC, smoothed: [`times`]), so that sound and picture stand on one clock however fast the card's
@@ -12,11 +12,11 @@ pub mod times;
 pub use find::{Microphone, Selector};
 
 use super::Error;
-use super::origin::Origin;
+use super::clock::StreamClock;
 use super::retry::Retry;
 use super::uevent::{self, Uevents};
 use crate::media::{Event, Header, Packet, Timestamp, Track};
-use device::{Device, Taken};
+use device::{Device, ReadOutcome};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -28,7 +28,7 @@ pub struct Options {
     pub stall: Duration,
     /// Fail when it is lost, in place of waiting for it.
     pub exit_on_loss: bool,
-    pub origin: Origin,
+    pub clock: StreamClock,
 }
 
 /// What happened so far.
@@ -97,12 +97,12 @@ impl Recorder {
             }
             match &mut self.state {
                 State::Live(device) => match device.take() {
-                    Ok(Taken::Period(period)) => return Ok(Some(self.packet(period))),
-                    Ok(Taken::Overrun) => {
+                    Ok(ReadOutcome::Period(period)) => return Ok(Some(self.packet(period))),
+                    Ok(ReadOutcome::Overrun) => {
                         self.counts.overruns += 1;
                         tracing::debug!("{}: overrun", self.name);
                     }
-                    Ok(Taken::Nothing) => {
+                    Ok(ReadOutcome::Nothing) => {
                         let left = end.saturating_duration_since(Instant::now());
                         if device.heard.elapsed() >= self.options.stall {
                             let what = format!("no sound for {} s", self.options.stall.as_secs_f32());
@@ -176,7 +176,7 @@ impl Recorder {
         if let Some(since) = self.trouble.take() {
             tracing::warn!("{}: back after {:.1} s", self.name, since.elapsed().as_secs_f32());
         }
-        let pts = self.options.origin.stream_time(period.time);
+        let pts = self.options.clock.stream_time(period.time);
         let pts = self.last.map_or(pts, |last| pts.max(last + 1));
         self.last = Some(pts);
         self.counts.packets += 1;
@@ -188,6 +188,6 @@ impl Recorder {
         }
         self.track = Some(track.clone());
         self.ready = Some(packet);
-        Event::Header(Header { tracks: [track].into(), time_zero: self.options.origin.wall() })
+        Event::Header(Header { tracks: [track].into(), time_zero: self.options.clock.wall() })
     }
 }

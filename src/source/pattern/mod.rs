@@ -63,7 +63,7 @@ impl Pattern {
         Pattern { options, time_zero, started: false, picture, frame: 0, sound, packet: 0 }
     }
 
-    /// Leaves out what lies before `t`, as a camera does that nobody reads from.
+    /// Leaves out what lies before `t`, as a camera does while no program reads from it.
     pub fn skip_to(&mut self, t: Timestamp) {
         let micros = u128::try_from(t.micros()).unwrap_or(0);
         let rate = self.options.rate;

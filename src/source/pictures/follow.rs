@@ -5,7 +5,7 @@
 //! comes, the last picture is repeated at the rate, so that players neither stall nor start with nothing.
 
 use super::load::{self, Loaded, Picture};
-use super::{MAX_FILES, Roll, list, name, natural, pass_over};
+use super::{EventMaker, MAX_FILES, list, name, natural, pass_over};
 use crate::media::{Clock, Event, Rate, Timestamp, ZeroWatch};
 use crate::source::Error;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -33,7 +33,7 @@ pub struct Follow {
     files: HashMap<PathBuf, File>,
     /// Files that may be whole, in the order in which they were written.
     ready: VecDeque<PathBuf>,
-    roll: Roll,
+    events: EventMaker,
     zero: ZeroWatch,
     /// The picture given out last, and its time.
     last: Option<(Picture, Timestamp)>,
@@ -71,9 +71,9 @@ impl Follow {
             std::fs::metadata(path).map_err(|e| Error::io(name(path), e))?;
         }
         let (start, time_zero) = (clock.now(), clock.wall());
-        let (roll, zero) = (Roll::new(rate, time_zero), ZeroWatch::new(time_zero, &*clock));
+        let (events, zero) = (EventMaker::new(rate, time_zero), ZeroWatch::new(time_zero, &*clock));
         let (paths, files, ready) = (paths.to_vec(), HashMap::new(), VecDeque::new());
-        let mut follow = Follow { paths, clock, start, next_look: start, files, ready, roll, zero, last: None };
+        let mut follow = Follow { paths, clock, start, next_look: start, files, ready, events, zero, last: None };
         follow.look(start)?;
         // As `tail -f` does: what is there already is past, but for the newest.
         follow.ready.drain(..follow.ready.len().saturating_sub(1));
@@ -90,11 +90,11 @@ impl Follow {
     /// # Errors
     /// A directory that can no longer be read.
     pub fn poll(&mut self) -> Result<Option<Event>, Error> {
-        if let Some(packet) = self.roll.pending() {
+        if let Some(packet) = self.events.pending() {
             return Ok(Some(packet));
         }
         if let Some(zero) = self.zero.moved(&*self.clock)
-            && self.roll.set_time_zero(zero)
+            && self.events.set_time_zero(zero)
         {
             return Ok(Some(Event::TimeZero(zero)));
         }
@@ -116,14 +116,14 @@ impl Follow {
     }
 
     fn put(&mut self, picture: Picture, pts: Timestamp) -> Event {
-        let event = self.roll.put(&picture, pts);
+        let event = self.events.put(&picture, pts);
         self.last = Some((picture, pts));
         event
     }
 
     /// The last picture again, once a frame's time has passed since it went out.
     fn repeat(&mut self, now: Duration) -> Option<Event> {
-        let (time, frame) = (self.stream_time(now), self.roll.rate.frame_duration());
+        let (time, frame) = (self.stream_time(now), self.events.rate.frame_duration());
         let due = self.last.as_ref()?.1.saturating_add(frame);
         if due > time {
             return None;

@@ -8,8 +8,9 @@ use crate::source::Error;
 use bytes::Bytes;
 use image::error::{LimitError, LimitErrorKind};
 use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits};
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{Cursor, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Larger files are refused: no camera writes them, and they are held in memory whole.
@@ -38,7 +39,7 @@ pub struct Picture {
 /// What is in a file.
 pub enum Loaded {
     Whole(Picture),
-    /// It ends too soon: empty, or a JPEG without its end, as when somebody is still writing it.
+    /// It ends too soon: empty, or a JPEG without its end, as while a program still writes it.
     Cut,
 }
 
@@ -65,12 +66,12 @@ pub fn whole(path: &Path) -> Result<Picture, Error> {
 /// # Errors
 /// The file cannot be read, is too large, or is no picture.
 pub fn load(path: &Path) -> Result<Loaded, Error> {
-    // A FIFO of that name would have nobody who writes to it.
-    if !std::fs::metadata(path).map_err(|e| Error::io(name(path), e))?.is_file() {
+    // O_NONBLOCK: opening a FIFO waits for no writer.
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(|e| Error::io(name(path), e))?;
+    if !file.metadata().map_err(|e| Error::io(name(path), e))?.is_file() {
         return Err(Error::malformed(name(path), Malformed::new("picture", "not a file")));
     }
     let mut data = Vec::new();
-    let file = File::open(path).map_err(|e| Error::io(name(path), e))?;
     file.take(MAX_FILE + 1).read_to_end(&mut data).map_err(|e| Error::io(name(path), e))?;
     if data.len() as u64 > MAX_FILE {
         return Err(Error::unsupported(name(path), format!("a picture of more than {} MB", MAX_FILE >> 20), "make it smaller"));
@@ -158,6 +159,16 @@ fn decode_error(path: &Path, error: ImageError) -> Error {
 mod tests {
     use super::super::tests::{jpeg, tempdir};
     use super::*;
+
+    #[test]
+    fn a_fifo_is_refused_at_once() {
+        let dir = tempdir("fifo");
+        let path = dir.join("x.jpg");
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        let error = load(&path).err().expect("a FIFO without a writer is no picture");
+        assert!(matches!(error, Error::Malformed { .. }), "{error:?}");
+        std::fs::remove_dir_all(dir).unwrap();
+    }
 
     #[test]
     fn names_of_pictures() {

@@ -33,7 +33,7 @@ pub struct Slides {
     before: u64,
     /// Those of which it was said that they are passed over.
     refused: HashSet<usize>,
-    roll: Roll,
+    events: EventMaker,
 }
 
 impl Slides {
@@ -57,8 +57,8 @@ impl Slides {
                 all.push(path.clone());
             }
         }
-        let roll = Roll::new(rate, time_zero);
-        Ok(Slides { paths: all, rate, again, next: 0, count: 0, before: 0, refused: HashSet::new(), roll })
+        let events = EventMaker::new(rate, time_zero);
+        Ok(Slides { paths: all, rate, again, next: 0, count: 0, before: 0, refused: HashSet::new(), events })
     }
 
     /// The next event; `None` after the last picture. A file that is no picture is said once and passed over, in each round.
@@ -67,7 +67,7 @@ impl Slides {
     /// None of the files is a whole picture that can be read.
     #[expect(clippy::should_implement_trait, reason = "a fallible pull, as of pipe::Reader")]
     pub fn next(&mut self) -> Result<Option<Event>, Error> {
-        if let Some(packet) = self.roll.pending() {
+        if let Some(packet) = self.events.pending() {
             return Ok(Some(packet));
         }
         let mut first = None;
@@ -85,7 +85,7 @@ impl Slides {
                 Ok(picture) => {
                     let pts = self.rate.time_of(self.count);
                     self.count += 1;
-                    return Ok(Some(self.roll.put(&picture, pts)));
+                    return Ok(Some(self.events.put(&picture, pts)));
                 }
                 // The last hope is an error, not a warning.
                 Err(error) if self.paths.len() == 1 => return Err(error),
@@ -106,25 +106,25 @@ fn pass_over(error: &Error) {
 }
 
 /// Makes events of pictures.
-struct Roll {
+struct EventMaker {
     rate: Rate,
     time_zero: WallTime,
     track: Option<Track>,
     pending: Option<Packet>,
 }
 
-impl Roll {
-    fn new(rate: Rate, time_zero: WallTime) -> Roll {
-        Roll { rate, time_zero, track: None, pending: None }
+impl EventMaker {
+    fn new(rate: Rate, time_zero: WallTime) -> EventMaker {
+        EventMaker { rate, time_zero, track: None, pending: None }
     }
 
-    /// The packet that follows the header given out last.
-    /// The wall clock was set; whether a header has told of another time.
+    /// The wall clock was set. Returns whether a header has told of another time.
     fn set_time_zero(&mut self, zero: WallTime) -> bool {
         self.time_zero = zero;
         self.track.is_some()
     }
 
+    /// The packet that follows the header given out last.
     fn pending(&mut self) -> Option<Event> {
         self.pending.take().map(Event::Packet)
     }

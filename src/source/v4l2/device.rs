@@ -108,7 +108,7 @@ impl Device {
     /// Opens a device that captures pictures by streaming; others (metadata, output, codecs) are refused as ENODEV.
     pub fn open(path: &Path) -> io::Result<Device> {
         let name = CString::new(path.as_os_str().as_bytes()).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
-        // SAFETY: `name` is a C string; the descriptor is checked and belongs to nobody else.
+        // SAFETY: `name` is a C string; the descriptor is checked, and this is its only owner.
         let fd = unsafe {
             match libc::open(name.as_ptr(), libc::O_RDWR | libc::O_NONBLOCK | libc::O_CLOEXEC) {
                 -1 => return Err(io::Error::last_os_error()),
@@ -249,13 +249,13 @@ impl Device {
     }
 
     /// Asks for a frame rate (`None`: leaves it as it is); `None` when the device has no say in it.
-    pub fn set_rate(&self, wish: Option<Rate>) -> Option<Rate> {
+    pub fn set_rate(&self, wanted: Option<Rate>) -> Option<Rate> {
         let mut parm = sys::v4l2_streamparm { type_: self.buffer_type(), ..zeroed() };
         self.ioctl(call!(VIDIOC_G_PARM), &mut parm).ok()?;
         // SAFETY: the buffer type says that `capture` is the member in use; it is plain numbers.
         unsafe {
-            if let Some(wish) = wish.filter(|_| parm.parm.capture.capability & sys::V4L2_CAP_TIMEPERFRAME != 0) {
-                parm.parm.capture.timeperframe = sys::v4l2_fract { numerator: wish.den(), denominator: wish.num() };
+            if let Some(wanted) = wanted.filter(|_| parm.parm.capture.capability & sys::V4L2_CAP_TIMEPERFRAME != 0) {
+                parm.parm.capture.timeperframe = sys::v4l2_fract { numerator: wanted.den(), denominator: wanted.num() };
                 self.ioctl(call!(VIDIOC_S_PARM), &mut parm).ok()?;
             }
             rate(parm.parm.capture.timeperframe)

@@ -2,7 +2,7 @@
 
 use super::coded::{self, Coded, Unit};
 use super::device::Device;
-use super::modes::{self, Mode, Wish};
+use super::modes::{self, Mode, ModeRequest};
 use super::picture::{self, Layout};
 use super::stream::Stream;
 use crate::media::{Codec, Params, Rate, Track, VideoParams};
@@ -30,7 +30,7 @@ enum Pictures {
 }
 
 /// One buffer of the driver's.
-pub struct Taken {
+pub struct Dequeued {
     /// The driver's time, see [`super::stream::Filled::time`].
     pub time: Option<i64>,
     /// Frames that were lost just before it.
@@ -62,10 +62,10 @@ impl From<io::Error> for StartError {
 const MAX_GAP: u32 = 1 << 16;
 
 impl Live {
-    pub fn start(device: Arc<Device>, wish: &Wish, name: &str) -> Result<Live, StartError> {
-        let offers = device.offers(|fourcc| modes::accepted(fourcc, wish));
+    pub fn start(device: Arc<Device>, request: &ModeRequest, name: &str) -> Result<Live, StartError> {
+        let offers = device.offers(|fourcc| modes::accepted(fourcc, request));
         let current = device.format()?;
-        let mode = modes::choose(&offers, wish, (current.width, current.height)).ok_or_else(|| {
+        let mode = modes::choose(&offers, request, (current.width, current.height)).ok_or_else(|| {
             let carried = offers.iter().filter(|o| picture::codec(o.fourcc).is_some());
             let offered = carried.map(|o| o.fourcc.to_string()).collect::<Vec<_>>().join(", ");
             StartError::NoFormat(if offered.is_empty() {
@@ -80,7 +80,7 @@ impl Live {
             .ok_or_else(|| StartError::NoFormat(format!("the driver gives {} in place of {}", format.fourcc, mode.fourcc)))?;
         let rate = device.set_rate(mode.rate);
         let got = Mode { fourcc: format.fourcc, width: format.width, height: format.height, rate };
-        tell_changes(name, wish, mode, got);
+        tell_changes(name, request, mode, got);
         let pictures = match codec {
             Codec::Raw(pixels) => {
                 let video = VideoParams { rate, colour: format.colour, ..VideoParams::new(format.width, format.height) };
@@ -106,7 +106,7 @@ impl Live {
     ///
     /// # Errors
     /// The camera is gone or broken.
-    pub fn take(&mut self) -> io::Result<Option<Taken>> {
+    pub fn take(&mut self) -> io::Result<Option<Dequeued>> {
         let (filled, buffers) = match self.stream.next() {
             Ok(next) => next,
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(None),
@@ -120,7 +120,7 @@ impl Live {
             self.pictures.lost();
         }
         let frame = if filled.error { Err("the driver marks it as damaged") } else { self.pictures.frame(&buffers) };
-        Ok(Some(Taken { time: filled.time, lost: lost.into(), frame }))
+        Ok(Some(Dequeued { time: filled.time, lost: lost.into(), frame }))
     }
 }
 
@@ -165,13 +165,13 @@ fn with_rate(mut track: Track, rate: Option<Rate>) -> Track {
 }
 
 /// Says where the driver did not do as it was asked; drivers may take the nearest they can.
-fn tell_changes(name: &str, wish: &Wish, asked: Mode, got: Mode) {
-    let wished = |mode: Mode| {
-        let size = wish.size.is_none_or(|size| size == (mode.width, mode.height));
-        size && wish.rate.zip(mode.rate).is_none_or(|(wanted, has)| wanted == has)
+fn tell_changes(name: &str, request: &ModeRequest, asked: Mode, got: Mode) {
+    let as_requested = |mode: Mode| {
+        let size = request.size.is_none_or(|size| size == (mode.width, mode.height));
+        size && request.rate.zip(mode.rate).is_none_or(|(wanted, has)| wanted == has)
     };
-    if got != asked || !wished(got) {
-        let asked = if got == asked { wish.to_string() } else { asked.to_string() };
+    if got != asked || !as_requested(got) {
+        let asked = if got == asked { request.to_string() } else { asked.to_string() };
         tracing::warn!("{name}: asked for {asked}, the camera gives {got}");
     }
 }

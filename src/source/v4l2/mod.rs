@@ -1,4 +1,4 @@
-//! A camera of Linux (Video4Linux2): its frames with the driver's times, for as long as anybody wants them.
+//! A camera of Linux (Video4Linux2): its frames with the driver's times.
 //!
 //! - Which camera: [`Selector`]. Which format, size and rate: [`modes::choose`].
 //! - MJPEG and H.264 go straight through, made canonical ([`coded`]); raw pictures are packed ([`picture`]). A damaged frame
@@ -21,10 +21,10 @@ mod stream;
 
 pub use controls::Control;
 pub use find::Selector;
-pub use modes::Wish;
+pub use modes::ModeRequest;
 
 use super::Error;
-use super::origin::{Origin, monotonic};
+use super::clock::{StreamClock, monotonic};
 use super::retry::Retry;
 use super::uevent::{self, Uevents};
 use super::wait;
@@ -32,7 +32,7 @@ use crate::media::{Codec, Event, Header, Packet, PixelFormat, Timestamp, Track};
 use bytes::Bytes;
 use device::{Device, errno};
 use find::Identity;
-use live::{Live, Taken};
+use live::{Dequeued, Live};
 use rustix::event::{PollFd, PollFlags};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -42,20 +42,27 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Debug)]
 pub struct Options {
     pub selector: Selector,
-    pub wish: Wish,
+    pub request: ModeRequest,
     /// Controls to set, by name and value, in this order.
     pub controls: Vec<(String, String)>,
     /// A camera that gives no frame for this long hangs.
     pub stall: Duration,
     pub on_loss: OnLoss,
     /// Time zero, where other devices feed the same stream.
-    pub origin: Origin,
+    pub clock: StreamClock,
 }
 
 impl Options {
     pub fn new(selector: Selector) -> Options {
         let stall = Duration::from_secs(3);
-        Options { selector, wish: Wish::default(), controls: Vec::new(), stall, on_loss: OnLoss::Wait, origin: Origin::default() }
+        Options {
+            selector,
+            request: ModeRequest::default(),
+            controls: Vec::new(),
+            stall,
+            on_loss: OnLoss::Wait,
+            clock: StreamClock::default(),
+        }
     }
 }
 
@@ -216,7 +223,7 @@ impl Camera {
                 Err(e) if matches!(errno(&e), Some(libc::ENODEV | libc::ENOTTY | libc::EINVAL)) => continue,
                 Err(e) => return Err(self.refused(&node.path, e)),
             };
-            let live = match Live::start(device.clone(), &self.options.wish, &self.name) {
+            let live = match Live::start(device.clone(), &self.options.request, &self.name) {
                 Ok(live) => live,
                 Err(live::StartError::Io(e)) => return Err(self.refused(&node.path, e)),
                 // Another that was meant as well may do better, such as the second node of a camera, with its H.264.
@@ -277,7 +284,7 @@ impl Camera {
     }
 
     /// A buffer came from the driver.
-    fn taken(&mut self, taken: Taken) {
+    fn taken(&mut self, taken: Dequeued) {
         self.counts.lost += taken.lost;
         let frame = match taken.frame {
             Ok(Some(frame)) => frame,
@@ -300,13 +307,13 @@ impl Camera {
 
     fn header(&mut self, track: Track, time: i64) {
         // A stream begins with its first frame.
-        self.options.origin.stream_time(time);
+        self.options.clock.stream_time(time);
         self.track = Some(track.clone());
-        self.ready.push_back(Event::Header(Header { tracks: Arc::new([track]), time_zero: self.options.origin.wall() }));
+        self.ready.push_back(Event::Header(Header { tracks: Arc::new([track]), time_zero: self.options.clock.wall() }));
     }
 
     fn packet(&mut self, time: i64, key: bool, data: Bytes) {
-        let pts = self.options.origin.stream_time(time);
+        let pts = self.options.clock.stream_time(time);
         // Drivers that give the same time twice exist.
         let pts = self.last.map_or(pts, |last| pts.max(last + 1));
         self.last = Some(pts);
@@ -326,7 +333,7 @@ impl Camera {
     fn next_black(&self) -> Option<Instant> {
         let (_, track) = self.raw().filter(|_| self.options.on_loss == OnLoss::Black)?;
         let interval = track.frame_duration.unwrap_or(Duration::from_millis(100));
-        let since = monotonic().saturating_sub(self.options.origin.monotonic(self.last?)?);
+        let since = monotonic().saturating_sub(self.options.clock.monotonic(self.last?)?);
         Some(Instant::now() + interval.saturating_sub(Duration::from_micros(since.max(0) as u64)))
     }
 
@@ -382,7 +389,7 @@ impl Controls {
     }
 }
 
-/// Opens a device. For a moment after it was plugged in, drivers call it busy, though nobody has it.
+/// Opens a device. For a moment after it was plugged in, drivers call it busy, though no program has it.
 fn opened(path: &std::path::Path) -> std::io::Result<Device> {
     const MOMENT: Duration = Duration::from_secs(2);
     let until = Instant::now() + MOMENT;

@@ -8,14 +8,14 @@ use std::fmt;
 
 /// What the user asks for; `None`: the best there is.
 #[derive(Clone, Debug, Default)]
-pub struct Wish {
-    pub format: Option<FormatWish>,
+pub struct ModeRequest {
+    pub format: Option<FormatRequest>,
     /// Width and height in pixels.
     pub size: Option<(u32, u32)>,
     pub rate: Option<Rate>,
 }
 
-impl fmt::Display for Wish {
+impl fmt::Display for ModeRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.size {
             Some((width, height)) => write!(f, "{width}x{height}")?,
@@ -27,15 +27,15 @@ impl fmt::Display for Wish {
 
 /// A format by our name for it (`mjpeg`, `h264`, `yuy2`) or by the driver's four characters (`YUYV`).
 #[derive(Clone, Debug, PartialEq)]
-pub enum FormatWish {
+pub enum FormatRequest {
     Codec(Codec),
     FourCc(FourCc),
 }
 
-impl std::str::FromStr for FormatWish {
-    type Err = FormatWishError;
+impl std::str::FromStr for FormatRequest {
+    type Err = FormatError;
 
-    fn from_str(s: &str) -> Result<FormatWish, FormatWishError> {
+    fn from_str(s: &str) -> Result<FormatRequest, FormatError> {
         let codec = match s.to_ascii_lowercase().as_str() {
             "mjpeg" | "jpeg" => Some(Codec::Jpeg),
             "h264" => Some(Codec::H264),
@@ -43,14 +43,14 @@ impl std::str::FromStr for FormatWish {
             name => name.parse::<PixelFormat>().ok().map(Codec::Raw),
         };
         let fourcc = || s.is_ascii().then(|| format!("{s:<4}").into_bytes().try_into().ok()).flatten().map(FourCc);
-        codec.map(FormatWish::Codec).or_else(|| fourcc().map(FormatWish::FourCc)).ok_or(FormatWishError)
+        codec.map(FormatRequest::Codec).or_else(|| fourcc().map(FormatRequest::FourCc)).ok_or(FormatError)
     }
 }
 
 /// The text is no format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a format is mjpeg, h264, h265, a pixel format such as yuy2 or nv12, or the driver's four characters")]
-pub struct FormatWishError;
+pub struct FormatError;
 
 /// What to ask of the driver.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -76,36 +76,36 @@ const GOOD_SIZE: (u32, u32) = (1920, 1080);
 /// The rule, most important first:
 ///
 /// 1. only formats that the pipe carries, and the format that was asked for;
-/// 2. the size nearest to the one that was asked for; without a wish, nothing larger than 1920x1080 where there is a choice;
-/// 3. the rate nearest to the one that was asked for; without a wish, 30 frames a second or as near to it as can be;
+/// 2. the size nearest to the one that was asked for; without a request, nothing larger than 1920x1080 where there is a choice;
+/// 3. the rate nearest to the one that was asked for; without a request, 30 frames a second or as near to it as can be;
 /// 4. the largest picture;
 /// 5. of two codings of the same picture: MJPEG, H.264 (neither needs an encoder), raw (4:2:0, 4:2:2, RGB, grey), H.265;
 /// 6. what the driver lists first.
 ///
 /// `current` is the size the driver has set, for drivers that list none. `None`: nothing fits the format that was asked for.
-pub fn choose(offers: &[Offer], wish: &Wish, current: (u32, u32)) -> Option<Mode> {
-    let carried = offers.iter().filter(|offer| accepted(offer.fourcc, wish));
-    let modes = carried.flat_map(|offer| candidates(offer, wish, current));
-    modes.min_by_key(|mode| score(mode, wish))
+pub fn choose(offers: &[Offer], request: &ModeRequest, current: (u32, u32)) -> Option<Mode> {
+    let carried = offers.iter().filter(|offer| accepted(offer.fourcc, request));
+    let modes = carried.flat_map(|offer| candidates(offer, request, current));
+    modes.min_by_key(|mode| score(mode, request))
 }
 
 /// The first point of the rule.
-pub fn accepted(fourcc: FourCc, wish: &Wish) -> bool {
-    picture::codec(fourcc).is_some_and(|codec| match wish.format {
+pub fn accepted(fourcc: FourCc, request: &ModeRequest) -> bool {
+    picture::codec(fourcc).is_some_and(|codec| match request.format {
         None => true,
-        Some(FormatWish::Codec(wanted)) => wanted == codec,
-        Some(FormatWish::FourCc(wanted)) => wanted == fourcc,
+        Some(FormatRequest::Codec(wanted)) => wanted == codec,
+        Some(FormatRequest::FourCc(wanted)) => wanted == fourcc,
     })
 }
 
 /// Smaller is better.
-fn score(mode: &Mode, wish: &Wish) -> (u64, u64, Reverse<u64>, u8) {
+fn score(mode: &Mode, request: &ModeRequest) -> (u64, u64, Reverse<u64>, u8) {
     let area = u64::from(mode.width) * u64::from(mode.height);
-    let size = match wish.size {
+    let size = match request.size {
         Some((width, height)) => u64::from(mode.width.abs_diff(width)) + u64::from(mode.height.abs_diff(height)),
         None => u64::from(mode.width > GOOD_SIZE.0 || mode.height > GOOD_SIZE.1),
     };
-    let rate = match (mode.rate, wish.rate) {
+    let rate = match (mode.rate, request.rate) {
         (Some(rate), Some(wanted)) => millihertz((rate.fps() - wanted.fps()).abs()),
         // A bit more than 30 is as good as 30; a bit less (29.97) is too.
         (Some(rate), None) => millihertz((GOOD_RATE - 0.1 - rate.fps()).max((rate.fps() - GOOD_RATE) / 1000.0).max(0.0)),
@@ -130,13 +130,13 @@ fn preference(codec: Codec) -> u8 {
     }
 }
 
-fn candidates(offer: &Offer, wish: &Wish, current: (u32, u32)) -> Vec<Mode> {
+fn candidates(offer: &Offer, request: &ModeRequest, current: (u32, u32)) -> Vec<Mode> {
     let mode = |width, height, rate| Mode { fourcc: offer.fourcc, width, height, rate };
     let with_rates = |width, height, rates: &Rates| -> Vec<Mode> {
         match rates {
             Rates::Discrete(rates) => rates.iter().map(|rate| mode(width, height, Some(*rate))).collect(),
             Rates::Range(slowest, fastest) => {
-                let wanted = wish.rate.or_else(|| Rate::new(GOOD_RATE as u32, 1));
+                let wanted = request.rate.or_else(|| Rate::new(GOOD_RATE as u32, 1));
                 let within = wanted.map(|r| {
                     if r.fps() > fastest.fps() {
                         *fastest
@@ -148,20 +148,20 @@ fn candidates(offer: &Offer, wish: &Wish, current: (u32, u32)) -> Vec<Mode> {
                 });
                 vec![mode(width, height, within)]
             }
-            Rates::Unknown => vec![mode(width, height, wish.rate)],
+            Rates::Unknown => vec![mode(width, height, request.rate)],
         }
     };
     match &offer.sizes {
         Sizes::Discrete(sizes) => sizes.iter().flat_map(|(width, height, rates)| with_rates(*width, *height, rates)).collect(),
         Sizes::Range { width, height, rates } => {
             // Steps are advice: drivers take other sizes as well, or change them, which is said.
-            let asked = wish.size.map(|(w, h)| (w.clamp(width[0], width[1]), h.clamp(height[0], height[1])));
+            let asked = request.size.map(|(w, h)| (w.clamp(width[0], width[1]), h.clamp(height[0], height[1])));
             let others = [GOOD_SIZE, (1280, 720), (640, 480)].map(|(w, h)| (within(w, *width), within(h, *height)));
             asked.into_iter().chain(others).flat_map(|(w, h)| with_rates(w, h, rates)).collect()
         }
         Sizes::Unknown => {
-            let (width, height) = wish.size.unwrap_or(current);
-            vec![mode(width, height, wish.rate)]
+            let (width, height) = request.size.unwrap_or(current);
+            vec![mode(width, height, request.rate)]
         }
     }
 }
@@ -195,40 +195,43 @@ mod tests {
         ]
     }
 
-    fn chosen(offers: &[Offer], wish: &Wish) -> Option<String> {
-        choose(offers, wish, (320, 240)).map(|mode| mode.to_string())
+    fn chosen(offers: &[Offer], request: &ModeRequest) -> Option<String> {
+        choose(offers, request, (320, 240)).map(|mode| mode.to_string())
     }
 
     #[test]
     fn without_a_wish() {
-        assert_eq!(chosen(&webcam(), &Wish::default()).unwrap(), "MJPG 1920x1080 at 30 fps");
-        assert_eq!(chosen(&webcam()[..2], &Wish::default()).unwrap(), "YUYV 640x480 at 30 fps");
-        assert_eq!(chosen(&[offer(b"YUYV", &[(3840, 2160, 5)])], &Wish::default()).unwrap(), "YUYV 3840x2160 at 5 fps");
-        assert_eq!(chosen(&[offer(b"YUYV", &[(640, 480, 120)])], &Wish::default()).unwrap(), "YUYV 640x480 at 120 fps");
-        assert_eq!(chosen(&webcam()[1..2], &Wish::default()), None);
+        assert_eq!(chosen(&webcam(), &ModeRequest::default()).unwrap(), "MJPG 1920x1080 at 30 fps");
+        assert_eq!(chosen(&webcam()[..2], &ModeRequest::default()).unwrap(), "YUYV 640x480 at 30 fps");
+        assert_eq!(chosen(&[offer(b"YUYV", &[(3840, 2160, 5)])], &ModeRequest::default()).unwrap(), "YUYV 3840x2160 at 5 fps");
+        assert_eq!(chosen(&[offer(b"YUYV", &[(640, 480, 120)])], &ModeRequest::default()).unwrap(), "YUYV 640x480 at 120 fps");
+        assert_eq!(chosen(&webcam()[1..2], &ModeRequest::default()), None);
     }
 
     #[test]
     fn with_wishes() {
-        let wish =
-            |format: Option<&str>, size, fps: Option<u32>| Wish { format: format.map(|f| f.parse().unwrap()), size, rate: fps.map(rate) };
-        assert_eq!(chosen(&webcam(), &wish(Some("h264"), None, None)).unwrap(), "H264 1920x1080 at 30 fps");
-        assert_eq!(chosen(&webcam(), &wish(Some("yuy2"), Some((1280, 720)), None)).unwrap(), "YUYV 1280x720 at 10 fps");
-        assert_eq!(chosen(&webcam(), &wish(Some("YUYV"), None, Some(5))).unwrap(), "YUYV 1920x1080 at 5 fps");
-        assert_eq!(chosen(&webcam(), &wish(None, Some((3840, 2160)), None)).unwrap(), "MJPG 3840x2160 at 30 fps");
-        assert_eq!(chosen(&webcam(), &wish(None, Some((650, 470)), Some(29))).unwrap(), "MJPG 640x480 at 30 fps");
-        assert_eq!(chosen(&webcam(), &wish(Some("nv12"), None, None)), None);
-        assert_eq!("longer".parse::<FormatWish>(), Err(FormatWishError));
+        let asked = |format: Option<&str>, size, fps: Option<u32>| ModeRequest {
+            format: format.map(|f| f.parse().unwrap()),
+            size,
+            rate: fps.map(rate),
+        };
+        assert_eq!(chosen(&webcam(), &asked(Some("h264"), None, None)).unwrap(), "H264 1920x1080 at 30 fps");
+        assert_eq!(chosen(&webcam(), &asked(Some("yuy2"), Some((1280, 720)), None)).unwrap(), "YUYV 1280x720 at 10 fps");
+        assert_eq!(chosen(&webcam(), &asked(Some("YUYV"), None, Some(5))).unwrap(), "YUYV 1920x1080 at 5 fps");
+        assert_eq!(chosen(&webcam(), &asked(None, Some((3840, 2160)), None)).unwrap(), "MJPG 3840x2160 at 30 fps");
+        assert_eq!(chosen(&webcam(), &asked(None, Some((650, 470)), Some(29))).unwrap(), "MJPG 640x480 at 30 fps");
+        assert_eq!(chosen(&webcam(), &asked(Some("nv12"), None, None)), None);
+        assert_eq!("longer".parse::<FormatRequest>(), Err(FormatError));
     }
 
     #[test]
     fn ranges_and_drivers_that_do_not_say() {
         let sizes = Sizes::Range { width: [48, 4096, 16], height: [32, 2160, 8], rates: Rates::Range(rate(1), rate(25)) };
         let range = Offer { fourcc: FourCc(*b"NV12"), description: String::new(), sizes };
-        assert_eq!(chosen(std::slice::from_ref(&range), &Wish::default()).unwrap(), "NV12 1920x1080 at 25 fps");
-        let wish = Wish { size: Some((1000, 5)), rate: Some(rate(10)), ..Wish::default() };
-        assert_eq!(chosen(&[range], &wish).unwrap(), "NV12 1000x32 at 10 fps");
+        assert_eq!(chosen(std::slice::from_ref(&range), &ModeRequest::default()).unwrap(), "NV12 1920x1080 at 25 fps");
+        let request = ModeRequest { size: Some((1000, 5)), rate: Some(rate(10)), ..ModeRequest::default() };
+        assert_eq!(chosen(&[range], &request).unwrap(), "NV12 1000x32 at 10 fps");
         let silent = Offer { fourcc: FourCc(*b"YUYV"), description: String::new(), sizes: Sizes::Unknown };
-        assert_eq!(chosen(&[silent], &Wish::default()).unwrap(), "YUYV 320x240");
+        assert_eq!(chosen(&[silent], &ModeRequest::default()).unwrap(), "YUYV 320x240");
     }
 }

@@ -12,7 +12,7 @@ const UNKNOWN: Duration = Duration::from_millis(40);
 
 /// Moves the times of each pass.
 #[derive(Default)]
-pub struct Repeat {
+pub struct Looper {
     /// The tracks given out last.
     tracks: Option<Arc<[Track]>>,
     /// Added to the times of this pass, in microseconds.
@@ -21,7 +21,7 @@ pub struct Repeat {
     span: Option<(Timestamp, Timestamp)>,
 }
 
-impl Repeat {
+impl Looper {
     /// The event of this pass, at the time where it belongs; `None` for a header that says nothing new.
     pub fn event(&mut self, event: Event) -> Option<Event> {
         match event {
@@ -73,7 +73,7 @@ mod tests {
         Event::Packet(Packet { track, pts: Timestamp(millis * 1000), key: true, data: Bytes::from_static(&[0; 1600]), hidden: false })
     }
 
-    fn times(repeat: &mut Repeat, pass: &[(usize, i64)]) -> Vec<i64> {
+    fn times(repeat: &mut Looper, pass: &[(usize, i64)]) -> Vec<i64> {
         let events: Vec<_> = pass.iter().filter_map(|&(track, t)| repeat.event(packet(track, t))).collect();
         events.into_iter().map(|e| if let Event::Packet(p) = e { p.pts.micros() / 1000 } else { panic!() }).collect()
     }
@@ -82,7 +82,7 @@ mod tests {
     fn each_pass_goes_on_where_the_last_one_ended() {
         // B-frames, a start that is not zero, and sound that ends after the picture.
         let pass = [(0, 1000), (0, 1120), (0, 1040), (0, 1080), (1, 1000), (1, 1100)];
-        let mut repeat = Repeat::default();
+        let mut repeat = Looper::default();
         assert!(repeat.event(header()).is_some());
         assert_eq!(times(&mut repeat, &pass), [1000, 1120, 1040, 1080, 1000, 1100]);
         assert!(repeat.rewind());
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn nothing_is_not_repeated() {
-        let mut repeat = Repeat::default();
+        let mut repeat = Looper::default();
         repeat.event(header());
         assert!(!repeat.rewind());
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Time zero of a stream: the first time that any of its sources gives, by CLOCK_MONOTONIC. Clones are the same.
 #[derive(Clone, Debug, Default)]
-pub struct Origin(Arc<OnceLock<Zero>>);
+pub struct StreamClock(Arc<OnceLock<Zero>>);
 
 #[derive(Debug)]
 struct Zero {
@@ -27,7 +27,7 @@ impl Zero {
     }
 }
 
-impl Origin {
+impl StreamClock {
     /// A time of CLOCK_MONOTONIC, in microseconds, as stream time. The first one ever is zero.
     pub fn stream_time(&self, monotonic: i64) -> Timestamp {
         Timestamp(monotonic.saturating_sub(self.0.get_or_init(|| Zero::at(monotonic)).monotonic))
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn all_sources_share_a_zero() {
-        let camera = Origin::default();
+        let camera = StreamClock::default();
         let microphone = camera.clone();
         assert_eq!((camera.wall(), camera.monotonic(Timestamp::ZERO)), (None, None));
         assert_eq!(camera.stream_time(5_000_000), Timestamp::ZERO);
@@ -72,9 +72,9 @@ mod tests {
 
     #[test]
     fn the_wall_clock_is_that_of_the_first_time() {
-        let origin = Origin::default();
-        origin.stream_time(monotonic() - 2_000_000);
-        let ago = WallTime::now().0 - origin.wall().unwrap().0;
+        let clock = StreamClock::default();
+        clock.stream_time(monotonic() - 2_000_000);
+        let ago = WallTime::now().0 - clock.wall().unwrap().0;
         assert!((2_000_000..3_000_000).contains(&ago), "{ago}");
     }
 }
