@@ -2,10 +2,10 @@
 
 use anyhow::Context as _;
 use h5live::cli::{self, Reply};
-use h5live::encode::{self, AudioCodec, Gop, Live, Options, Size, Stage, VideoCodec, parse_bitrate};
+use h5live::encode::{self, AudioCodec, EncodeStage, Gop, Live, Options, Size, VideoCodec, parse_bitrate};
 use h5live::format::Timing;
 use h5live::media::{Event, Header, NoSource, OverflowPolicy, Rate, SystemClock};
-use h5live::pipe::{Backlog, InputFormat, Reader, ReaderOptions, Writer, stdio};
+use h5live::pipe::{InputFormat, InputQueue, Reader, ReaderOptions, Writer, stdio};
 use h5live::source::mp4;
 use std::fs::File;
 use std::io::{self, Read};
@@ -204,10 +204,10 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     let reader = Reader::new(input, options);
     let live = Arc::new(Live::default());
     routes(&cx.control, &live);
-    let encoder = Encoder { stage: Stage::new(args.options(), Arc::clone(&live), sink(writer, &cx)), live, header: None, cx, name };
+    let encoder = Encoder { stage: EncodeStage::new(args.options(), Arc::clone(&live), sink(writer, &cx)), live, header: None, cx, name };
     match args.late.late {
         OverflowPolicy::Block => encoder.in_step(reader),
-        late => encoder.behind(reader, Backlog::new(late)),
+        late => encoder.behind(reader, InputQueue::new(late)),
     }
 }
 
@@ -217,7 +217,7 @@ fn open_input(path: Option<&Path>, stop: &cli::Stop) -> anyhow::Result<(String, 
         None => ("stdin".into(), stdio::Stdin::open(Some(stop))?),
         Some(path) => {
             let name = path.display().to_string();
-            // A FIFO that nobody writes to yet is waited for when it is read, not here.
+            // A FIFO without a writer is waited for when it is read, not here.
             let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path);
             let file = file.map_err(|error| no_source(error).context(name.clone()))?;
             (name, stdio::Stdin::over(file, Some(stop))?)
@@ -273,7 +273,7 @@ fn sink(mut writer: Writer<stdio::Stdout>, cx: &cli::Context) -> impl FnMut(Even
 }
 
 struct Encoder {
-    stage: Stage,
+    stage: EncodeStage,
     live: Arc<Live>,
     header: Option<Header>,
     cx: cli::Context,
@@ -287,10 +287,13 @@ impl Encoder {
         // Without room: the reading thread has one event in its hands until it is taken.
         let (ahead, events) = crossbeam_channel::bounded(0);
         let reading = std::thread::Builder::new().name("read".into()).spawn(move || {
-            let outcome = read(&mut reader, |event| Ok(ahead.send(event)?));
+            let outcome = read(&mut reader, |event| Ok(ahead.send(event).is_ok()));
             (outcome, reader.damage(), reader.bytes())
         })?;
-        if let Err(error) = self.pump(|| Ok(events.recv().ok()), |_| 0) {
+        let pumped = self.pump(|| Ok(events.recv().ok()), |_| 0);
+        // The reading thread may have an event in its hands that is not wanted any more.
+        drop(events);
+        if let Err(error) = pumped {
             _ = self.finish(0);
             return Err(error);
         }
@@ -302,14 +305,14 @@ impl Encoder {
     }
 
     /// Reads in a thread of its own: while a picture is encoded, newer ones take the place of older ones.
-    fn behind(mut self, mut reader: Reader, backlog: Backlog) -> anyhow::Result<()> {
-        let ours = backlog.clone();
+    fn behind(mut self, mut reader: Reader, queue: InputQueue<Event>) -> anyhow::Result<()> {
+        let ours = queue.clone();
         let reading = std::thread::Builder::new().name("read".into()).spawn(move || {
-            let outcome = read(&mut reader, |event| ours.send(event).context("the encoder does not keep up with its input"));
+            let outcome = read(&mut reader, |event| ours.send(event).map(|_| true).context("the encoder does not keep up with its input"));
             ours.close();
             (outcome, reader.damage(), reader.bytes())
         })?;
-        self.pump(|| Ok(backlog.take()), |_| backlog.dropped())?;
+        self.pump(|| Ok(queue.take()), |_| queue.dropped())?;
         let (outcome, damage, bytes) = reading.join().expect("the reading thread does not panic");
         // What came in before an error is whole and goes out all the same.
         let (cx, name) = (self.cx.clone(), self.name.clone());
@@ -331,9 +334,9 @@ impl Encoder {
                 Event::TimeZero(_) => {}
             }
             let stats = &self.cx.stats;
-            stats.dropped.add(dropped(&event).saturating_sub(stats.dropped.get()));
+            stats.dropped.set_total(dropped(&event));
             self.stage.push(event).map_err(|error| explain(error, &self.name))?;
-            stats.damaged.add(self.live.damaged().saturating_sub(stats.damaged.get()));
+            stats.damaged.set_total(self.live.damaged());
         }
         Ok(())
     }
@@ -349,10 +352,11 @@ fn judge(cx: &cli::Context, input: &str, bytes: u64) -> anyhow::Result<()> {
     if cx.stop.requested() { Ok(()) } else { cx.judge(input, bytes, None) }
 }
 
-fn read(reader: &mut Reader, mut take: impl FnMut(Event) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    while let Some(event) = reader.next()? {
-        take(event)?;
-    }
+/// Reads until the input ends or `take` wants no more.
+fn read(reader: &mut Reader, mut take: impl FnMut(Event) -> anyhow::Result<bool>) -> anyhow::Result<()> {
+    while let Some(event) = reader.next()?
+        && take(event)?
+    {}
     Ok(())
 }
 

@@ -4,8 +4,8 @@ use anyhow::Context as _;
 use h5live::cli;
 use h5live::format::Timing;
 use h5live::media::{Clock, Event, Header, KeyframeWatch, Kind, NO_KEYFRAME, NoSource, Packet, Rate, SystemClock, WallTime, ZeroWatch};
-use h5live::mux::{Chunk, Fragment, MuxOptions, Muxer, Outlet};
-use h5live::pipe::{Bursts, InputFormat, Reader, ReaderOptions, Said, stdio};
+use h5live::mux::{self, Chunk, Fragment, MuxOptions, Muxer};
+use h5live::pipe::{Bursts, InputFormat, OutputQueue, PieceWriter, Reader, ReaderOptions, Said, stdio};
 use h5live::source::mp4;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -123,12 +123,12 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     let clock = Arc::new(SystemClock::default());
     let mut reader = Reader::new(input, ReaderOptions { name: name.clone(), format: args.input_format, timing, clock: clock.clone() });
     let options = MuxOptions { fragment: args.fragment, prft: !args.no_clock };
-    let mut outlet = Outlet::new(output, args.late.late);
+    let mut out = OutputQueue::new(PieceWriter::new(output, out_name), args.late.late);
     if stored {
-        outlet = outlet.stored();
+        out = out.gathering(PieceWriter::<Output>::STORED);
     }
     let watch = Watch { name: name.clone(), clock: SystemClock::default(), bursts: Bursts::default(), main: 0 };
-    let mut stage = Stage {
+    let mut stage = MuxStage {
         name: name.clone(),
         options,
         muxer: None,
@@ -136,8 +136,7 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
         zero: None,
         stored,
         watch,
-        outlet,
-        out_name,
+        out,
         stats: cx.stats.clone(),
         said: Said::default(),
         keyframes: KeyframeWatch::default(),
@@ -170,7 +169,7 @@ fn open_input(path: Option<&Path>, stop: &cli::Stop) -> anyhow::Result<Input> {
         None => Ok(Input { name: "stdin".into(), input: stdio::Stdin::open(Some(stop))? }),
         Some(path) => {
             let name = path.display().to_string();
-            // A FIFO that nobody writes to yet is waited for when it is read, not here.
+            // A FIFO without a writer is waited for when it is read, not here.
             let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path);
             let file = file.map_err(|e| no_source(e).context(name.clone()))?;
             Ok(Input { name, input: stdio::Stdin::over(file, Some(stop))? })
@@ -277,7 +276,7 @@ impl Write for Target {
 }
 
 /// From events to chunks.
-struct Stage {
+struct MuxStage {
     /// Of the input.
     name: String,
     options: MuxOptions,
@@ -288,8 +287,7 @@ struct Stage {
     zero: Option<ZeroWatch>,
     stored: bool,
     watch: Watch,
-    outlet: Outlet<Output>,
-    out_name: String,
+    out: OutputQueue<mux::Output, PieceWriter<Output>>,
     stats: Arc<cli::Stats>,
     /// Of tracks that are left out here.
     said: Said,
@@ -317,7 +315,7 @@ impl Watch {
     }
 }
 
-impl Stage {
+impl MuxStage {
     /// Until the input ends or a stop is asked for.
     fn pump(&mut self, reader: &mut Reader, cx: &cli::Context) -> anyhow::Result<()> {
         while !cx.stop.requested()
@@ -333,7 +331,7 @@ impl Stage {
                 }
                 Event::TimeZero(zero) => self.told(zero),
             }
-            self.stats.damaged.add(reader.damage().saturating_sub(self.stats.damaged.get()));
+            self.stats.damaged.set_total(reader.damage());
         }
         Ok(())
     }
@@ -346,7 +344,7 @@ impl Stage {
         if let Some(event) = reader.next_read()? {
             return Ok(Some(event));
         }
-        self.outlet.flush().with_context(|| self.out_name.clone())?;
+        self.out.flush()?;
         self.watch.bursts.wait(self.watch.clock.now());
         Ok(reader.next()?)
     }
@@ -361,7 +359,10 @@ impl Stage {
         };
         let omitted = self.muxer.as_ref().map(|muxer| muxer.omitted().to_vec()).unwrap_or_default();
         self.said.omitted(&self.name, omitted);
-        init.map_or(Ok(()), |init| self.outlet.init(init)).with_context(|| self.out_name.clone())
+        if let Some(init) = init {
+            self.out.send(mux::Output::Init(init))?;
+        }
+        Ok(())
     }
 
     fn packet(&mut self, packet: Packet) -> anyhow::Result<()> {
@@ -396,7 +397,7 @@ impl Stage {
         chunks.into_iter().try_for_each(|chunk| self.send(chunk))
     }
 
-    /// Says once, and in /healthz as long as it is so, that nobody can start in the stream.
+    /// Says once, and in /healthz as long as it is so, that no player can start in the stream.
     fn watch_keyframes(&mut self, chunk: &Chunk) {
         if chunk.kind != Kind::Video || self.keyframes.found() {
             return;
@@ -418,10 +419,11 @@ impl Stage {
 
     fn send(&mut self, chunk: Chunk) -> anyhow::Result<()> {
         self.watch_keyframes(&chunk);
-        if self.outlet.send(&chunk).with_context(|| self.out_name.clone())? {
-            chunk.data.iter().for_each(|frame| self.stats.output.count(chunk.kind, frame.len()));
+        let (kind, frames, bytes) = (chunk.kind, chunk.frames.into(), chunk.data.iter().map(|frame| frame.len() as u64).sum());
+        if self.out.send(mux::Output::Chunk(chunk))? {
+            self.stats.output.count_frames(kind, frames, bytes);
         } else {
-            self.stats.dropped.add(chunk.frames.into());
+            self.stats.dropped.add(frames);
         }
         Ok(())
     }
@@ -431,6 +433,6 @@ impl Stage {
         if self.keyframes.lacks() && !self.said_no_keyframe {
             self.say_no_keyframe();
         }
-        self.outlet.finish().with_context(|| self.out_name)
+        Ok(self.out.finish()?)
     }
 }

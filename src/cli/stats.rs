@@ -2,7 +2,7 @@
 //!
 //! A part of the program asks for a handle once ([`Stats::counter`], [`Stats::gauge`]); counting is then one atomic
 //! addition. What every stage has is there already: [`Stats::input`], [`Stats::output`], [`Stats::dropped`],
-//! [`Stats::damaged`]. Rates are computed when somebody looks, never where frames flow.
+//! [`Stats::damaged`]. Rates are computed when they are asked for, never where frames flow.
 
 use super::meter::{Meter, Rates, Totals};
 use crate::media::Kind;
@@ -16,14 +16,22 @@ use std::time::{Duration, Instant};
 pub struct Counter(Arc<AtomicU64>);
 
 impl Counter {
+    /// Counts one.
     pub fn inc(&self) {
         self.add(1);
     }
 
+    /// Counts so many.
     pub fn add(&self, n: u64) {
         self.0.fetch_add(n, Ordering::Relaxed);
     }
 
+    /// Counts up to a total that is kept elsewhere. A counter does not go back.
+    pub fn set_total(&self, total: u64) {
+        self.0.fetch_max(total, Ordering::Relaxed);
+    }
+
+    /// The count so far.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -34,15 +42,18 @@ impl Counter {
 pub struct Gauge(Arc<AtomicU64>);
 
 impl Gauge {
+    /// Sets the number.
     pub fn set(&self, value: f64) {
         self.0.store(value.to_bits(), Ordering::Relaxed);
     }
 
+    /// Adds to the number; less than nothing takes away.
     pub fn add(&self, by: f64) {
         let added = |bits| Some((f64::from_bits(bits) + by).to_bits());
         _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, added);
     }
 
+    /// The number as it stands.
     pub fn get(&self) -> f64 {
         f64::from_bits(self.0.load(Ordering::Relaxed))
     }
@@ -84,12 +95,17 @@ pub struct Flow {
 impl Flow {
     /// Counts one frame of `bytes` bytes.
     pub fn count(&self, kind: Kind, bytes: usize) {
+        self.count_frames(kind, 1, bytes as u64);
+    }
+
+    /// Counts frames that take so many bytes together.
+    pub fn count_frames(&self, kind: Kind, count: u64, bytes: u64) {
         let (frames, total) = match kind {
             Kind::Video => &self.video,
             Kind::Audio => &self.audio,
         };
-        frames.inc();
-        total.add(bytes as u64);
+        frames.add(count);
+        total.add(bytes);
     }
 
     /// Frames so far, of both kinds.
@@ -211,12 +227,12 @@ impl Stats {
         }
     }
 
-    /// A histogram `PROGRAM_NAME` that somebody else keeps; `read` is asked whenever somebody looks.
+    /// A histogram `PROGRAM_NAME` that is kept elsewhere; `read` is called for each answer.
     pub fn histogram(&self, name: &str, help: &'static str, labels: &[(&str, &str)], read: impl Fn() -> Histogram + Send + Sync + 'static) {
         self.register(name, help, labels, Value::Histogram(Arc::new(read)));
     }
 
-    /// Another member of what /stats says; `make` is asked whenever somebody looks.
+    /// Another member of what /stats says; `make` is called for each answer.
     pub fn set_detail(&self, name: &'static str, make: impl Fn() -> serde_json::Value + Send + 'static) {
         lock(&self.details).push((name, Box::new(make)));
     }
@@ -260,7 +276,7 @@ impl Stats {
         }
     }
 
-    /// Takes note of the totals; to be called about once a second by whoever shows rates.
+    /// Takes note of the totals; the program calls it about once a second.
     pub(super) fn sample(&self) {
         let totals = self.main_flow().totals();
         lock(&self.meter).sample(Instant::now(), totals);

@@ -10,7 +10,7 @@ const LEAST_STEP: i64 = 5_000;
 /// Both clocks have to be read within this time: a process that was interrupted between the two would see a step where there is none.
 const AT_ONCE: Duration = Duration::from_millis(1);
 
-/// A source of time. Both times advance together, until somebody sets the wall clock, or the machine sleeps: see [`ZeroWatch`].
+/// A source of time. Both times advance together, until the wall clock is set, or the machine sleeps: see [`ZeroWatch`].
 pub trait Clock: Send + Sync {
     /// Monotonic time since an arbitrary origin.
     fn now(&self) -> Duration;
@@ -66,6 +66,7 @@ impl ZeroWatch {
         ZeroWatch { zero, ahead: ahead(clock) }
     }
 
+    /// The time zero that was last told.
     pub fn zero(&self) -> WallTime {
         self.zero
     }
@@ -90,7 +91,7 @@ fn ahead(clock: &dyn Clock) -> Option<i64> {
     at_once.then(|| wall.0.saturating_sub(i64::try_from(after.as_micros()).unwrap_or(i64::MAX)))
 }
 
-/// A clock for tests: time passes only when somebody sleeps or says so.
+/// A clock for tests: time passes only when a test sleeps or says so.
 #[derive(Debug, Default)]
 pub struct ManualClock {
     now: Mutex<Duration>,
@@ -99,6 +100,7 @@ pub struct ManualClock {
 }
 
 impl ManualClock {
+    /// Lets time pass.
     pub fn advance(&self, by: Duration) {
         *self.lock() += by;
     }

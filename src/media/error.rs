@@ -18,16 +18,19 @@ pub struct Malformed {
 }
 
 impl Malformed {
+    /// Without a position.
     pub fn new(format: &'static str, what: impl Into<String>) -> Self {
         Malformed { format, at: None, track: None, what: what.into() }
     }
 
+    /// Adds the position in the stream.
     #[must_use]
     pub fn at(mut self, byte: u64) -> Self {
         self.at = Some(byte);
         self
     }
 
+    /// Adds the track, by its number in the stream.
     #[must_use]
     pub fn track(mut self, number: u64) -> Self {
         self.track = Some(number);
@@ -54,7 +57,9 @@ impl std::error::Error for Malformed {}
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what}; {advice}")]
 pub struct Unsupported {
+    /// What cannot be done.
     pub what: String,
+    /// What to do in its place.
     pub advice: String,
 }
 
@@ -62,6 +67,7 @@ pub struct Unsupported {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it is a terminal; {advice}")]
 pub struct Terminal {
+    /// What to do in its place.
     pub advice: &'static str,
 }
 

@@ -2,6 +2,7 @@
 
 mod backwards;
 mod clock;
+mod droppable;
 mod error;
 mod omitted;
 mod overflow;
@@ -13,6 +14,7 @@ mod track;
 
 pub use backwards::{TimeWatch, step_back_line};
 pub use clock::{Clock, ManualClock, SystemClock, ZeroWatch};
+pub use droppable::{Admission, DropQueue, Droppable, Pieces, Waiting};
 pub use error::{Malformed, NoSource, Terminal, Unsupported};
 pub use omitted::{OmittedTrack, omitted_line};
 pub use overflow::{MAX_AUDIO_LAG, MAX_VIDEO_LAG, MAX_WAITING, OverflowPolicy};

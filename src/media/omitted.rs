@@ -1,4 +1,4 @@
-//! Tracks that are left out: a stream goes on without them, and somebody is told.
+//! Tracks that are left out: a stream goes on without them, and a warning names them.
 
 use super::Kind;
 use std::fmt;

@@ -29,6 +29,7 @@ pub struct Packet {
     pub pts: Timestamp,
     /// A decoder can start here (RFC 9559, section 10.2: the keyframe bit).
     pub key: bool,
+    /// The frame itself.
     pub data: Bytes,
     /// To be decoded and not shown (RFC 9559, section 10.2: the invisible bit): an edit cut it away, and a picture that is shown is
     /// predicted from it. Its time is just before that of the first picture shown after it.
@@ -51,6 +52,7 @@ impl Packet {
 pub enum Event {
     /// Always first; again when the tracks change (another size of raw video, a new writer on a FIFO).
     Header(Header),
+    /// A frame of one of the tracks.
     Packet(Packet),
     /// The wall clock was set: from here on, this is the wall-clock time of stream time zero. Stream time itself goes on as before.
     TimeZero(WallTime),

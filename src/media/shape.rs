@@ -53,6 +53,7 @@ impl Orientation {
         self.turns
     }
 
+    /// Pictures are shown as they are stored.
     pub fn is_upright(self) -> bool {
         self == Orientation::UPRIGHT
     }
@@ -133,6 +134,7 @@ impl Default for SampleAspect {
 }
 
 impl SampleAspect {
+    /// Pixels as wide as they are high.
     pub const SQUARE: SampleAspect = SampleAspect { num: 1, den: 1 };
 
     /// Neither side is larger: what H.264 and MP4 readers have room for.
@@ -157,14 +159,17 @@ impl SampleAspect {
         SampleAspect::new(num, den)
     }
 
+    /// The width of a pixel, in parts.
     pub fn num(self) -> u32 {
         self.num
     }
 
+    /// The height of a pixel, in the same parts.
     pub fn den(self) -> u32 {
         self.den
     }
 
+    /// Pixels are as wide as they are high.
     pub fn is_square(self) -> bool {
         self == SampleAspect::SQUARE
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// So long a stream may run before somebody is told that nobody can start in it: an encoder's keyframes are a second or two apart.
+/// So long a stream may run before a warning says that no viewer can start in it: an encoder's keyframes are a second or two apart.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What is said of a video stream without a keyframe, in every program and on the page.

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
+    /// Time zero of the stream.
     pub const ZERO: Timestamp = Timestamp(0);
 
     /// Microseconds since time zero.
@@ -25,6 +26,7 @@ impl Timestamp {
         Timestamp(((num + half) / scale).clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64)
     }
 
+    /// Later by so much, or the latest time there is.
     pub fn saturating_add(self, d: Duration) -> Self {
         Timestamp(self.0.saturating_add(i64::try_from(d.as_micros()).unwrap_or(i64::MAX)))
     }
@@ -55,6 +57,7 @@ impl Sub for Timestamp {
 pub struct WallTime(pub i64);
 
 impl WallTime {
+    /// By the clock of the system.
     pub fn now() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         WallTime(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
@@ -98,14 +101,17 @@ impl Rate {
         sane.then(|| Rate { num: num / divisor, den: den / divisor })
     }
 
+    /// So many frames,
     pub fn num(self) -> u32 {
         self.num
     }
 
+    /// in so many seconds.
     pub fn den(self) -> u32 {
         self.den
     }
 
+    /// Frames a second.
     pub fn fps(self) -> f64 {
         f64::from(self.num) / f64::from(self.den)
     }

@@ -14,6 +14,7 @@ pub const SOUND_RATES: std::ops::RangeInclusive<u32> = 100..=768_000;
 /// Description of one track.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Track {
+    /// How the packets are coded.
     pub codec: Codec,
     /// Codec configuration in the form that Matroska and MP4 share: avcC (H.264), hvcC (H.265), av1C, AudioSpecificConfig
     /// (AAC), OpusHead (Opus), METADATA_BLOCK_STREAMINFO with `fLaC` marker (FLAC); else empty.
@@ -24,19 +25,23 @@ pub struct Track {
     pub language: Option<String>,
     /// Name for people, where there is one.
     pub name: Option<String>,
+    /// What there is to know of the pictures, or of the samples.
     pub params: Params,
 }
 
 impl Track {
+    /// A track of video without configuration, language or name.
     pub fn video(codec: Codec, video: VideoParams) -> Track {
         let frame_duration = video.rate.map(Rate::frame_duration);
         Track { codec, config: Bytes::new(), frame_duration, language: None, name: None, params: Params::Video(video) }
     }
 
+    /// A track of audio without configuration, language or name.
     pub fn audio(codec: Codec, audio: AudioParams) -> Track {
         Track { codec, config: Bytes::new(), frame_duration: None, language: None, name: None, params: Params::Audio(audio) }
     }
 
+    /// Video or audio.
     pub fn kind(&self) -> Kind {
         match self.params {
             Params::Video(_) => Kind::Video,
@@ -44,6 +49,7 @@ impl Track {
         }
     }
 
+    /// The parameters, if it is video.
     pub fn as_video(&self) -> Option<&VideoParams> {
         match &self.params {
             Params::Video(v) => Some(v),
@@ -51,6 +57,7 @@ impl Track {
         }
     }
 
+    /// The parameters, if it is audio.
     pub fn as_audio(&self) -> Option<&AudioParams> {
         match &self.params {
             Params::Audio(a) => Some(a),
@@ -59,9 +66,12 @@ impl Track {
     }
 }
 
+/// What a track carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
+    /// Pictures.
     Video,
+    /// Samples of audio.
     Audio,
 }
 
@@ -74,18 +84,25 @@ impl fmt::Display for Kind {
     }
 }
 
+/// The parameters of a track, by its kind.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Params {
+    /// Of pictures.
     Video(VideoParams),
+    /// Of audio.
     Audio(AudioParams),
 }
 
 /// Width and height of the stored picture in pixels, 1 to 16384 each; `rate` is nominal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VideoParams {
+    /// Of the coded picture, in pixels.
     pub width: u32,
+    /// Of the coded picture, in pixels.
     pub height: u32,
+    /// The nominal frame rate, where it is known.
     pub rate: Option<Rate>,
+    /// What the numbers mean as colours.
     pub colour: Colour,
     /// How the stored picture is brought upright.
     pub orientation: Orientation,
@@ -110,8 +127,11 @@ impl VideoParams {
 /// ISO/IEC 23091-2 (H.273) code points; `None` where nothing is said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Colour {
+    /// ColourPrimaries.
     pub primaries: Option<u8>,
+    /// TransferCharacteristics.
     pub transfer: Option<u8>,
+    /// MatrixCoefficients.
     pub matrix: Option<u8>,
     /// `true`: 0..=255 ("PC"), `false`: 16..=235 ("TV").
     pub full_range: Option<bool>,
@@ -120,7 +140,9 @@ pub struct Colour {
 /// `rate` in Hz, within [`SOUND_RATES`]; `channels` 1 to 64, interleaved in the order of the WAVE format.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AudioParams {
+    /// Sample rate in Hz.
     pub rate: u32,
+    /// Number of channels.
     pub channels: u16,
     /// Samples of decoder start-up to discard (Opus pre-skip), as time.
     pub delay: Duration,
@@ -129,21 +151,34 @@ pub struct AudioParams {
 /// What is inside the packets. Form of the bytes: see [`super::Packet`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Codec {
+    /// Raw pictures.
     Raw(PixelFormat),
+    /// Independent JPEG images (MJPEG).
     Jpeg,
+    /// H.264 (AVC).
     H264,
+    /// H.265 (HEVC).
     H265,
+    /// AV1.
     Av1,
+    /// VP8.
     Vp8,
+    /// VP9.
     Vp9,
+    /// Raw audio.
     Pcm(SampleFormat),
+    /// AAC.
     Aac,
+    /// Opus.
     Opus,
+    /// FLAC.
     Flac,
+    /// MPEG audio layer III.
     Mp3,
 }
 
 impl Codec {
+    /// Video or audio.
     pub fn kind(self) -> Kind {
         match self {
             Codec::Raw(_) | Codec::Jpeg | Codec::H264 | Codec::H265 | Codec::Av1 | Codec::Vp8 | Codec::Vp9 => Kind::Video,
@@ -204,6 +239,7 @@ pub enum PixelFormat {
 }
 
 impl PixelFormat {
+    /// Every format.
     pub const ALL: [PixelFormat; 11] = [
         PixelFormat::I420,
         PixelFormat::Nv12,
@@ -266,14 +302,20 @@ impl std::str::FromStr for PixelFormat {
 /// Layout of PCM samples, little-endian, interleaved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SampleFormat {
+    /// Unsigned, 8 bits.
     U8,
+    /// Signed, 16 bits.
     S16,
+    /// Signed, 24 bits.
     S24,
+    /// Signed, 32 bits.
     S32,
+    /// Floating point, 32 bits.
     F32,
 }
 
 impl SampleFormat {
+    /// Bytes of a sample of one channel.
     pub fn bytes(self) -> usize {
         match self {
             SampleFormat::U8 => 1,

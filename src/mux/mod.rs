@@ -2,8 +2,8 @@
 //! (unless whole GOPs are asked for).
 
 mod muxer;
-mod outlet;
+mod output;
 mod timing;
 
 pub use muxer::{Chunk, Fragment, MuxOptions, Muxer};
-pub use outlet::{Outlet, TooSlow};
+pub use output::Output;

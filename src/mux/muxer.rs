@@ -48,8 +48,10 @@ impl fmt::Display for Fragment {
     }
 }
 
+/// How to mux.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MuxOptions {
+    /// How much goes into a chunk.
     pub fragment: Fragment,
     /// Tell the wall-clock time of capture before each video chunk (audio chunk where there is no video).
     pub prft: bool,
@@ -68,12 +70,15 @@ pub struct Chunk {
     pub head: Bytes,
     /// The frames, untouched.
     pub data: Vec<Bytes>,
+    /// Video or audio.
     pub kind: Kind,
     /// A decoder can start at its first frame.
     pub key: bool,
+    /// Number of frames in it.
     pub frames: u32,
     /// Decode time of its first frame, and the end of its last one.
     pub start: Timestamp,
+    /// The end of its last frame.
     pub end: Timestamp,
 }
 

@@ -9,16 +9,44 @@ use std::io;
 pub enum Error {
     /// The bytes could not be read or written. A closed next stage is [`io::ErrorKind::BrokenPipe`].
     #[error("{name}")]
-    Io { name: String, source: io::Error },
+    Io {
+        /// Of the input or output.
+        name: String,
+        /// Why.
+        source: io::Error,
+    },
     /// The bytes were read, but they are not what they say.
     #[error("{name}")]
-    Malformed { name: String, source: Malformed },
+    Malformed {
+        /// Of the input.
+        name: String,
+        /// What is wrong, and where.
+        source: Malformed,
+    },
     /// The bytes are in no format that is read here.
     #[error("{name}")]
-    Unsupported { name: String, source: Unsupported },
+    Unsupported {
+        /// Of the input.
+        name: String,
+        /// What it is, and what to do.
+        source: Unsupported,
+    },
+    /// The input or output is a terminal.
     #[error("{name}")]
-    Terminal { name: &'static str, source: Terminal },
+    Terminal {
+        /// Of the input or output.
+        name: &'static str,
+        /// What to do.
+        source: Terminal,
+    },
     /// With [`crate::media::OverflowPolicy::Exit`]: the next stage did not keep up.
-    #[error("{name}: the next program is too slow: {waiting} packets wait for it")]
-    TooSlow { name: String, waiting: usize },
+    #[error("{name}: the next program is too slow: {waiting} {unit} wait for it")]
+    TooSlow {
+        /// Of the output.
+        name: String,
+        /// How much waits for it.
+        waiting: usize,
+        /// What is counted.
+        unit: &'static str,
+    },
 }

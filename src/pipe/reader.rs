@@ -1,6 +1,6 @@
 //! Bytes in, events out: sniffs the format, then drives its demuxer.
 
-use super::feed::Feed;
+use super::input_buffer::InputBuffer;
 use super::sniff::{self, Sniffed};
 use super::zero::FromZero;
 use super::{Error, InputFormat};
@@ -28,7 +28,7 @@ pub struct ReaderOptions {
 
 /// Turns the bytes of any supported format into events.
 pub struct Reader {
-    feed: Feed,
+    feed: InputBuffer,
     options: ReaderOptions,
     state: State,
     damage: u64,
@@ -93,7 +93,7 @@ impl Reader {
     /// Reads nothing yet.
     pub fn new(input: impl Read + Send + 'static, options: ReaderOptions) -> Reader {
         Reader {
-            feed: Feed::new(Box::new(input)),
+            feed: InputBuffer::new(Box::new(input)),
             options,
             state: State::Sniffing,
             damage: 0,

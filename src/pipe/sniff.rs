@@ -37,6 +37,7 @@ pub enum InputFormat {
 }
 
 impl InputFormat {
+    /// Every format.
     pub const ALL: [InputFormat; 11] = [
         InputFormat::Matroska,
         InputFormat::Mp4,
@@ -91,6 +92,7 @@ impl FromStr for InputFormat {
 /// What the first bytes say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sniffed {
+    /// The input is in this format.
     Format(InputFormat),
     /// Not decided: look again when there are at least this many bytes.
     Need(usize),

@@ -14,12 +14,22 @@ const LARGE_READ: usize = 512 << 10;
 /// gets one, as seconds of it would fit.
 const LARGE_PIPE: usize = 1 << 20;
 
+/// After a look at the stop, so many reads may take what is there without another look: one system call in place of two. An input that
+/// has always something ready must not hide the stop.
+const READS_PER_POLL: u8 = 15;
+
 /// File descriptor 0.
 #[derive(Debug)]
 pub struct Stdin {
     file: File,
     stop: Option<OwnedFd>,
     pipe: PipeSize,
+    /// The last read filled its buffer.
+    filled: bool,
+    /// Reads since the last look at the stop.
+    unpolled: u8,
+    /// The input can be read without waiting, as far as is known.
+    reads_now: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +64,7 @@ impl Stdin {
     /// [`Error::Io`] if this process is out of file descriptors.
     pub fn over(file: impl Into<OwnedFd>, stop: Option<&dyn AsFd>) -> Result<Stdin, Error> {
         let stop = stop.map(|stop| duplicate(stop, "stdin")).transpose()?;
-        Ok(Stdin { file: file.into().into(), stop, pipe: PipeSize::AsFound })
+        Ok(Stdin { file: file.into().into(), stop, pipe: PipeSize::AsFound, filled: false, unpolled: 0, reads_now: true })
     }
 }
 
@@ -89,19 +99,67 @@ impl Read for Stdin {
             self.pipe = PipeSize::Large;
             let _ = rustix::pipe::fcntl_setpipe_size(&self.file, LARGE_PIPE);
         }
+        // More than was asked for is there, so there is nothing to wait for.
+        if self.filled && self.unpolled < READS_PER_POLL && self.reads_now {
+            match read_now(&self.file, buf) {
+                Ok(read) => {
+                    self.unpolled += 1;
+                    self.filled = read == buf.len();
+                    return Ok(read);
+                }
+                Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
+                // This kind of input cannot be asked so.
+                Err(_) => self.reads_now = false,
+            }
+        }
+        self.wait_and_read(buf)
+    }
+}
+
+impl Stdin {
+    fn wait_and_read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        // A stop stays: from now on each read looks for it first.
+        self.filled = false;
         loop {
-            let mut fds = vec![PollFd::new(&self.file, PollFlags::IN)];
-            fds.extend(self.stop.as_ref().map(|stop| PollFd::new(stop, PollFlags::IN)));
-            wait(&mut fds)?;
-            if fds.get(1).is_some_and(|stop| !stop.revents().is_empty()) {
+            if self.stopped_while_waiting()? {
                 return Ok(0);
             }
             match self.file.read(buf) {
                 Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-                read => return read,
+                Ok(read) => {
+                    self.filled = read == buf.len();
+                    self.unpolled = 0;
+                    return Ok(read);
+                }
+                Err(e) => return Err(e),
             }
         }
     }
+
+    fn stopped_while_waiting(&self) -> io::Result<bool> {
+        let input = PollFd::new(&self.file, PollFlags::IN);
+        let Some(stop) = &self.stop else {
+            wait(&mut [input])?;
+            return Ok(false);
+        };
+        let mut fds = [input, PollFd::new(stop, PollFlags::IN)];
+        wait(&mut fds)?;
+        Ok(!fds[1].revents().is_empty())
+    }
+}
+
+/// What can be read without waiting.
+#[cfg(target_os = "linux")]
+fn read_now(file: &File, buf: &mut [u8]) -> rustix::io::Result<usize> {
+    use rustix::io::{ReadWriteFlags, preadv2};
+    /// The place where the file stands; a pipe has no other.
+    const HERE: u64 = u64::MAX;
+    preadv2(file, &mut [io::IoSliceMut::new(buf)], HERE, ReadWriteFlags::NOWAIT)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn read_now(_: &File, _: &mut [u8]) -> rustix::io::Result<usize> {
+    Err(rustix::io::Errno::OPNOTSUPP)
 }
 
 /// File descriptor 1.
@@ -188,7 +246,14 @@ mod tests {
     }
 
     fn over(file: io::PipeReader, stop: Option<io::PipeReader>) -> Stdin {
-        Stdin { file: OwnedFd::from(file).into(), stop: stop.map(Into::into), pipe: PipeSize::AsFound }
+        Stdin {
+            file: OwnedFd::from(file).into(),
+            stop: stop.map(Into::into),
+            pipe: PipeSize::AsFound,
+            filled: false,
+            unpolled: 0,
+            reads_now: true,
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Events in, live Matroska out: one `writev` a frame.
 
-use super::Error;
+use super::{Error, Sink};
 use crate::format::mkv;
 use crate::media::{Event, Header, Packet};
 use std::io::{self, IoSlice, Write};
@@ -46,6 +46,7 @@ impl<W: Write> Writer<W> {
         self.written
     }
 
+    /// The output. All that was written is in it.
     pub fn into_inner(self) -> W {
         self.out
     }
@@ -81,6 +82,27 @@ impl<W: Write> Writer<W> {
             }
         }
         self.out.flush()
+    }
+}
+
+impl<W: Write + Send + 'static> Sink<Event> for Writer<W> {
+    /// A frame waits for no other.
+    const GATHERED: usize = 0;
+
+    fn write(&mut self, items: &[Event]) -> Result<(), Error> {
+        items.iter().try_for_each(|event| Writer::write(self, event))
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        self.out.flush().map_err(|source| Error::Io { name: self.name.clone(), source })
+    }
+
+    fn written(&self) -> u64 {
+        self.written
+    }
+
+    fn name(&self) -> &str {
+        &self.name
     }
 }
 

@@ -333,3 +333,13 @@ impl Iterator for Noise {
         Some(self.number() as u8)
     }
 }
+
+#[test]
+fn a_next_program_that_takes_nothing_ends_h5cap_where_it_is_told_to_exit() {
+    let mut running = Running::start(&mut h5("h5cap", &["test", "--size", "640x480", "--no-audio", "--late", "exit"]));
+    // Nothing is read from it, so what waits can never be written.
+    let stdout = running.stdout();
+    let done = running.finish(Duration::from_secs(20));
+    assert_eq!((done.code(), done.stderr.contains("stdout: the next program is too slow: ")), (1, true), "{}", done.stderr);
+    drop(stdout);
+}

@@ -99,7 +99,7 @@ pub struct Args {
     #[arg(long)]
     pub no_audio: bool,
 
-    /// Looper files and pictures endlessly
+    /// Repeat files and pictures endlessly
     #[arg(long = "loop")]
     pub repeat: bool,
 

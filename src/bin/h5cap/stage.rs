@@ -2,7 +2,7 @@
 
 use h5live::cli;
 use h5live::media::{Event, Header, Kind, OverflowPolicy, Timestamp};
-use h5live::pipe::{Outlet, stdio};
+use h5live::pipe::{OutputQueue, Writer, stdio};
 use h5live::source::pace::{Pace, Schedule};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ const QUIET: Duration = Duration::from_secs(5);
 
 /// Where the events go.
 pub struct Stage {
-    outlet: Outlet<stdio::Stdout>,
+    outlet: OutputQueue<Event, Writer<stdio::Stdout>>,
     pub stop: cli::Stop,
     stats: Arc<cli::Stats>,
     /// Kinds of the tracks of the last header.
@@ -26,7 +26,7 @@ pub struct Stage {
 impl Stage {
     /// `duration`: how much of the stream goes out.
     pub fn open(late: OverflowPolicy, duration: Option<Duration>, cx: &cli::Context) -> anyhow::Result<Stage> {
-        let outlet = Outlet::new(stdio::Stdout::open()?, late);
+        let outlet = OutputQueue::new(Writer::new(stdio::Stdout::open()?), late);
         let (stop, stats) = (cx.stop.clone(), Arc::clone(&cx.stats));
         Ok(Stage { outlet, stop, stats, kinds: Vec::new(), duration, first: None, over: false })
     }

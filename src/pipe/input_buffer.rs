@@ -23,7 +23,7 @@ const MIN_READ: usize = 4 << 10;
 /// So many large frames are remembered in case that their buffers come back.
 const MAX_LENT: usize = 4;
 
-pub struct Feed {
+pub struct InputBuffer {
     input: Box<dyn Read + Send>,
     /// Read and not yet taken.
     pub buf: BytesMut,
@@ -43,9 +43,17 @@ enum NextRead {
     Head,
 }
 
-impl Feed {
-    pub fn new(input: Box<dyn Read + Send>) -> Feed {
-        Feed { input, buf: BytesMut::new(), room: BytesMut::new(), lent: VecDeque::new(), next_read: NextRead::Chunk, eof: false, bytes: 0 }
+impl InputBuffer {
+    pub fn new(input: Box<dyn Read + Send>) -> InputBuffer {
+        InputBuffer {
+            input,
+            buf: BytesMut::new(),
+            room: BytesMut::new(),
+            lent: VecDeque::new(),
+            next_read: NextRead::Chunk,
+            eof: false,
+            bytes: 0,
+        }
     }
 
     /// Reads until `buf` holds `want` bytes, or the end of the input.
@@ -76,7 +84,7 @@ impl Feed {
         Ok(())
     }
 
-    /// Remembers a frame that is given out, to have its buffer back when nobody else has it.
+    /// Remembers a frame that is given out, to have its buffer back when it is dropped elsewhere.
     pub fn lend(&mut self, frame: &Bytes) {
         if frame.len() > LARGE {
             self.lent.truncate(MAX_LENT - 1);
@@ -120,7 +128,7 @@ impl Feed {
         Ok(())
     }
 
-    /// The buffer of an earlier frame of at least this size that nobody uses any more.
+    /// The buffer of an earlier frame of at least this size that is not in use any more.
     fn returned(&mut self, want: usize) -> Option<BytesMut> {
         for _ in 0..self.lent.len() {
             match self.lent.pop_back()?.try_into_mut() {
@@ -172,9 +180,9 @@ mod tests {
         }
     }
 
-    fn feed(end: u64, most: usize) -> (Feed, Arc<Mutex<Vec<usize>>>) {
+    fn feed(end: u64, most: usize) -> (InputBuffer, Arc<Mutex<Vec<usize>>>) {
         let asked = Arc::new(Mutex::new(Vec::new()));
-        (Feed::new(Box::new(Source { next: 0, end, most, asked: Arc::clone(&asked) })), asked)
+        (InputBuffer::new(Box::new(Source { next: 0, end, most, asked: Arc::clone(&asked) })), asked)
     }
 
     #[track_caller]
