@@ -201,7 +201,7 @@ pub struct AdtsHeader {
     pub header_len: usize,
     /// Bytes of the frame with its header.
     pub frame_len: usize,
-    /// Access units in the frame, 1 to 4; nobody writes more than 1.
+    /// Access units in the frame, 1 to 4; no known encoder writes more than 1.
     pub blocks: u8,
 }
 

@@ -8,18 +8,24 @@ const FORMAT: &str = "AV1";
 
 /// obu_type (section 6.2.2).
 pub mod obu_type {
+    /// Sequence header.
     pub const SEQUENCE_HEADER: u8 = 1;
+    /// Temporal delimiter: what begins a temporal unit in a stream.
     pub const TEMPORAL_DELIMITER: u8 = 2;
+    /// Frame header without its tiles.
     pub const FRAME_HEADER: u8 = 3;
+    /// Frame header and tiles.
     pub const FRAME: u8 = 6;
 }
 
 /// One open bitstream unit (section 5.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Obu<'a> {
+    /// obu_type.
     pub kind: u8,
     /// With its header.
     pub whole: &'a [u8],
+    /// Without header and size.
     pub payload: &'a [u8],
 }
 
@@ -65,18 +71,29 @@ fn leb128(data: &[u8]) -> Option<(usize, usize)> {
 /// What a sequence header says (sections 5.5, 6.4).
 #[derive(Clone, Debug, PartialEq)]
 pub struct SequenceHeader {
+    /// seq_profile.
     pub profile: u8,
+    /// seq_level_idx of the first operating point.
     pub level: u8,
+    /// seq_tier of the first operating point.
     pub high_tier: bool,
+    /// In pixels, at most.
     pub width: u32,
+    /// In pixels, at most.
     pub height: u32,
+    /// Of the timing information.
     pub rate: Option<Rate>,
+    /// Of the colour description.
     pub colour: Colour,
     /// 8, 10 or 12.
     pub bit_depth: u8,
+    /// mono_chrome.
     pub monochrome: bool,
+    /// subsampling_x.
     pub subsampling_x: bool,
+    /// subsampling_y.
     pub subsampling_y: bool,
+    /// chroma_sample_position.
     pub chroma_sample_position: u8,
 }
 
@@ -220,13 +237,18 @@ fn color_config(r: &mut BitReader, header: &mut SequenceHeader) -> Option<()> {
 /// AV1CodecConfigurationRecord (binding, section 2.3.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Av1C {
+    /// seq_profile.
     pub profile: u8,
+    /// seq_level_idx_0.
     pub level: u8,
+    /// seq_tier_0.
     pub high_tier: bool,
+    /// 8, 10 or 12.
     pub bit_depth: u8,
 }
 
 impl Av1C {
+    /// Reads the record.
     pub fn parse(config: &[u8]) -> Result<Av1C, Malformed> {
         let Some(&[marker, levels, flags, _]) = config.first_chunk::<4>() else {
             return Err(Malformed::new(FORMAT, "av1C is cut short"));

@@ -48,12 +48,14 @@ pub struct DecodeTimes {
 /// When a frame is decoded and when it is shown, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameTime {
+    /// The decode time.
     pub decode: i64,
     /// As it was given, but for a frame that was overtaken by a jump of the clock: that is shown where the new time line begins.
     pub presentation: i64,
 }
 
 impl DecodeTimes {
+    /// For streams of this reorder depth, whose frames are about so many microseconds apart.
     pub fn new(depth: u8, frame: i64) -> Self {
         DecodeTimes { depth: usize::from(depth).min(MAX_DEPTH), frame, waiting: BinaryHeap::new(), start: None, last: None, jump: None }
     }

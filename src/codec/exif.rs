@@ -27,7 +27,9 @@ const LONG: u16 = 4;
 /// What an image says of itself; `None` where it says nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shape {
+    /// How the picture is to be turned.
     pub orientation: Option<Orientation>,
+    /// The shape of its pixels.
     pub sample_aspect: Option<SampleAspect>,
 }
 

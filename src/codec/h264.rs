@@ -15,13 +15,21 @@ const FORMAT: &str = "H.264";
 
 /// nal_unit_type (table 7-1).
 pub mod unit_type {
+    /// Slice of a picture that is no IDR picture.
     pub const SLICE: u8 = 1;
+    /// Slice of an IDR picture.
     pub const IDR: u8 = 5;
+    /// Supplemental enhancement information.
     pub const SEI: u8 = 6;
+    /// Sequence parameter set.
     pub const SPS: u8 = 7;
+    /// Picture parameter set.
     pub const PPS: u8 = 8;
+    /// Access unit delimiter.
     pub const AUD: u8 = 9;
+    /// End of sequence.
     pub const END_OF_SEQUENCE: u8 = 10;
+    /// End of stream.
     pub const END_OF_STREAM: u8 = 11;
 }
 
@@ -41,17 +49,22 @@ pub struct SpsInfo {
     pub level: u8,
     /// Cropped size in pixels.
     pub width: u32,
+    /// In pixels, cropped.
     pub height: u32,
     /// From the timing information: two ticks a frame.
     pub rate: Option<Rate>,
+    /// Of the VUI.
     pub colour: Colour,
     /// By aspect_ratio_idc, where it is not "unspecified".
     pub sample_aspect: Option<SampleAspect>,
     /// How many pictures can come before one in decoding order and after it in output order: max_num_reorder_frames, or the
     /// bound that section E.2.1 infers where it is not said.
     pub reorder_depth: u8,
+    /// chroma_format_idc.
     pub chroma_format: u8,
+    /// Bits of a sample of luma.
     pub bit_depth_luma: u8,
+    /// Bits of a sample of chroma.
     pub bit_depth_chroma: u8,
 }
 
@@ -144,16 +157,22 @@ fn max_dpb_frames(sps: &SeqParameterSet, level: u8) -> u8 {
 /// AVCDecoderConfigurationRecord (ISO/IEC 14496-15, section 5.3.3.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AvcC {
+    /// AVCProfileIndication.
     pub profile: u8,
+    /// profile_compatibility.
     pub constraints: u8,
+    /// AVCLevelIndication.
     pub level: u8,
     /// Bytes of the length field before each NAL unit: 1, 2 or 4.
     pub length_size: u8,
+    /// Sequence parameter sets.
     pub sps: Vec<Bytes>,
+    /// Picture parameter sets.
     pub pps: Vec<Bytes>,
 }
 
 impl AvcC {
+    /// Reads the record.
     pub fn parse(config: &[u8]) -> Result<AvcC, Malformed> {
         let short = || Malformed::new(FORMAT, "avcC is cut short");
         let &[version, profile, constraints, level, lengths, sps_count, ref rest @ ..] = config else { return Err(short()) };

@@ -10,12 +10,19 @@ const FORMAT: &str = "H.265";
 
 /// nal_unit_type (table 7-1).
 pub mod unit_type {
+    /// Video parameter set.
     pub const VPS: u8 = 32;
+    /// Sequence parameter set.
     pub const SPS: u8 = 33;
+    /// Picture parameter set.
     pub const PPS: u8 = 34;
+    /// Access unit delimiter.
     pub const AUD: u8 = 35;
+    /// End of sequence.
     pub const END_OF_SEQUENCE: u8 = 36;
+    /// End of bitstream.
     pub const END_OF_STREAM: u8 = 37;
+    /// Supplemental enhancement information before the slices.
     pub const PREFIX_SEI: u8 = 39;
 }
 
@@ -31,17 +38,25 @@ pub struct SpsInfo {
     pub general: [u8; 12],
     /// Cropped size in pixels.
     pub width: u32,
+    /// In pixels, cropped.
     pub height: u32,
+    /// Of the VUI.
     pub rate: Option<Rate>,
+    /// Of the VUI.
     pub colour: Colour,
     /// By aspect_ratio_idc, where it is not "unspecified".
     pub sample_aspect: Option<SampleAspect>,
     /// sps_max_num_reorder_pics of the highest temporal sub-layer.
     pub reorder_depth: u8,
+    /// chroma_format_idc.
     pub chroma_format: u8,
+    /// Bits of a sample of luma.
     pub bit_depth_luma: u8,
+    /// Bits of a sample of chroma.
     pub bit_depth_chroma: u8,
+    /// Number of temporal sub-layers.
     pub temporal_layers: u8,
+    /// sps_temporal_id_nesting_flag.
     pub temporal_id_nested: bool,
 }
 
@@ -284,8 +299,11 @@ pub struct HvcC {
     pub general: [u8; 12],
     /// Bytes of the length field before each NAL unit: 1, 2 or 4.
     pub length_size: u8,
+    /// Video parameter sets.
     pub vps: Vec<Bytes>,
+    /// Sequence parameter sets.
     pub sps: Vec<Bytes>,
+    /// Picture parameter sets.
     pub pps: Vec<Bytes>,
 }
 
@@ -293,6 +311,7 @@ pub struct HvcC {
 const HVCC_HEAD: usize = 23;
 
 impl HvcC {
+    /// Reads the record.
     pub fn parse(config: &[u8]) -> Result<HvcC, Malformed> {
         let short = || Malformed::new(FORMAT, "hvcC is cut short");
         let (head, mut rest) = config.split_first_chunk::<HVCC_HEAD>().ok_or_else(short)?;

@@ -5,7 +5,9 @@ mod tables;
 mod whole;
 
 pub use several::images_in_file;
-pub use tables::{TABLES_LENGTH, with_tables};
+#[cfg(test)]
+pub use tables::TABLES_LENGTH;
+pub use tables::with_tables;
 pub use whole::whole_len;
 
 use crate::media::Malformed;
@@ -52,7 +54,7 @@ pub enum Fault {
     /// It ends too soon.
     #[error("JPEG: the image is cut short")]
     Cut,
-    /// It is of a kind that nobody shows (see [`JpegInfo::obstacle`]).
+    /// It is of a kind that browsers do not show (see [`JpegInfo::obstacle`]).
     #[error("JPEG: {0}")]
     Obstacle(&'static str),
 }
@@ -123,7 +125,7 @@ fn frame_header(marker: u8, body: &[u8]) -> Option<Result<JpegInfo, Malformed>> 
     Some(Ok(JpegInfo { width, height, sampling, progressive, obstacle: obstacle(marker, precision) }))
 }
 
-/// By the kind of frame (table B.1). Everybody decodes 8-bit DCT with Huffman coding.
+/// By the kind of frame (table B.1). All browsers decode 8-bit DCT with Huffman coding.
 fn obstacle(marker: u8, precision: u8) -> Option<&'static str> {
     match marker {
         0xc3 | 0xc7 | 0xcb | 0xcf => Some("lossless coding is not shown by browsers"),
@@ -282,7 +284,7 @@ mod tests {
         let without = &IMAGE[..IMAGE.len() - 2];
         for cut in [9, 20, 32, 37, without.len()] {
             let stream = [&IMAGE[..cut], IMAGE].concat();
-            // Within a segment nobody can see it.
+            // Within a segment it cannot be seen.
             let expected = if matches!(cut, 9 | 20 | 32) { None } else { Some(End::Missing(cut)) };
             let found = EndFinder::default().find(&stream).unwrap_or(None);
             assert!(found == expected || expected.is_none(), "{cut}: {found:?}");

@@ -3,21 +3,21 @@
 //! Functions take whole units (a NAL unit, a configuration record, a packet) and answer from the bytes alone. What is cut short
 //! or contradicts itself is a [`Malformed`](crate::media::Malformed), never a panic.
 
-pub mod aac;
+pub(crate) mod aac;
 pub mod av1;
 mod bits;
 mod decode;
 pub mod exif;
-pub mod flac;
+pub(crate) mod flac;
 pub mod h264;
 pub mod h265;
-pub mod jpeg;
-pub mod mp3;
+pub(crate) mod jpeg;
+pub(crate) mod mp3;
 pub mod nal;
 pub mod opus;
-pub mod order;
-pub mod sei;
-pub mod start;
+pub(crate) mod order;
+pub(crate) mod sei;
+pub(crate) mod start;
 
 pub use decode::{DecodeTimes, FrameTime, reorder_depth};
 

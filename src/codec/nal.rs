@@ -166,6 +166,7 @@ pub enum Role {
 
 /// What differs between the codecs.
 pub trait Syntax {
+    /// The name in errors.
     const FORMAT: &'static str;
     /// Role of a NAL unit by its very first bytes, where they tell what [`Syntax::role`] will say: a small frame is known to
     /// begin before its 64th byte.
@@ -178,6 +179,7 @@ pub trait Syntax {
     fn lacks_field(&self) -> bool {
         false
     }
+    /// A decoder can start at this access unit, which is in the canonical form.
     fn is_keyframe(au: &[u8]) -> bool;
 }
 
@@ -196,6 +198,7 @@ pub(super) fn four_byte_lengths(config: Bytes, at: usize) -> Bytes {
 /// One access unit in the canonical form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessUnit {
+    /// Its NAL units, each with its length before it in four bytes.
     pub data: Bytes,
     /// A decoder can start here.
     pub key: bool,
@@ -258,6 +261,7 @@ impl<S: Default> Default for Splitter<S> {
 }
 
 impl<S: Syntax> Splitter<S> {
+    /// Takes more of the stream.
     pub fn push(&mut self, data: &[u8]) {
         self.buf.extend_from_slice(data);
     }
@@ -269,6 +273,7 @@ impl<S: Syntax> Splitter<S> {
         self.advance(false)
     }
 
+    /// At the end of the stream: the last access unit.
     pub fn flush(&mut self) -> Result<Option<AccessUnit>, Malformed> {
         Ok(self.advance(true)?.or_else(|| self.take()))
     }

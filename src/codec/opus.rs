@@ -18,6 +18,7 @@ pub struct OpusHead {
     pub input_rate: u32,
     /// Q7.8 dB.
     pub gain: i16,
+    /// Channel Mapping Family.
     pub mapping_family: u8,
     /// Stream count, coupled count and channel mapping, where the family is not 0.
     pub mapping: Bytes,
@@ -29,6 +30,7 @@ impl OpusHead {
         OpusHead { channels, pre_skip, input_rate, gain: 0, mapping_family: 0, mapping: Bytes::new() }
     }
 
+    /// Reads an identification header.
     pub fn parse(head: &[u8]) -> Result<OpusHead, Malformed> {
         let bad = |what: &str| Malformed::new(FORMAT, format!("OpusHead {what}"));
         let rest = head.strip_prefix(MAGIC).ok_or_else(|| bad("without its magic number"))?;
@@ -53,6 +55,7 @@ impl OpusHead {
         })
     }
 
+    /// Writes the identification header.
     pub fn build(&self) -> Bytes {
         let mut out = BytesMut::with_capacity(19 + self.mapping.len());
         out.put_slice(MAGIC);

@@ -43,7 +43,7 @@ enum Counts {
 
 /// What an access unit says of its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
+struct PictureOrder {
     /// Nothing after it is shown before it or anything earlier.
     restart: bool,
     /// `None`: it does not say, and so comes after all before it.
@@ -73,7 +73,7 @@ impl DisplayOrder {
         self.at(place)
     }
 
-    fn at(&mut self, place: Place) -> u64 {
+    fn at(&mut self, place: PictureOrder) -> u64 {
         if place.restart || self.in_sequence == 0 {
             self.start = (self.next, place.count.unwrap_or(0));
             self.in_sequence = 0;
@@ -129,9 +129,9 @@ struct H264 {
 }
 
 impl H264 {
-    fn place(&mut self, au: &[u8]) -> Place {
+    fn place(&mut self, au: &[u8]) -> PictureOrder {
         // The first field, where the picture is one.
-        let mut first: Option<(Place, Field)> = None;
+        let mut first: Option<(PictureOrder, Field)> = None;
         for unit in nal::units(au) {
             match h264::type_of(unit) {
                 h264::unit_type::SPS => {
@@ -151,12 +151,12 @@ impl H264 {
                     }
                     let (count, field) = self.slice(&unit[..unit.len().min(HEAD)], first.as_ref().map(|(_, field)| field));
                     match (&mut first, field) {
-                        (None, FieldPic::Frame) => return Place { restart, count },
-                        (None, FieldPic::Field(field)) => first = Some((Place { restart, count }, field)),
+                        (None, FieldPic::Frame) => return PictureOrder { restart, count },
+                        (None, FieldPic::Field(field)) => first = Some((PictureOrder { restart, count }, field)),
                         // A frame is shown when the earlier of its fields is.
                         (Some((place, have)), FieldPic::Field(field)) if *have != field => {
                             let earlier = place.count.zip(count).map(|(a, b)| a.min(b));
-                            return Place { count: earlier.or(place.count), ..*place };
+                            return PictureOrder { count: earlier.or(place.count), ..*place };
                         }
                         _ => {}
                     }
@@ -164,7 +164,7 @@ impl H264 {
                 _ => {}
             }
         }
-        first.map_or(Place { restart: false, count: None }, |(place, _)| place)
+        first.map_or(PictureOrder { restart: false, count: None }, |(place, _)| place)
     }
 
     /// The count of a picture by its first slice, and which field it is; no count for types 1 and 2: type 2 has no reordering, type 1
@@ -209,7 +209,7 @@ struct H265 {
 }
 
 impl H265 {
-    fn place(&mut self, au: &[u8]) -> Place {
+    fn place(&mut self, au: &[u8]) -> PictureOrder {
         for unit in nal::units(au) {
             match h265::type_of(unit) {
                 h265::unit_type::SPS => {
@@ -222,7 +222,7 @@ impl H265 {
                 _ => {}
             }
         }
-        Place { restart: false, count: None }
+        PictureOrder { restart: false, count: None }
     }
 
     /// Section 7.3.2.3.1.
@@ -237,7 +237,7 @@ impl H265 {
         Some(())
     }
 
-    fn slice(&mut self, kind: u8, unit: &[u8]) -> Place {
+    fn slice(&mut self, kind: u8, unit: &[u8]) -> PictureOrder {
         const IDR: std::ops::RangeInclusive<u8> = 19..=20;
         const BLA: std::ops::RangeInclusive<u8> = 16..=18;
         let restart = IDR.contains(&kind) || BLA.contains(&kind);
@@ -245,14 +245,14 @@ impl H265 {
             self.counter = Counter::default();
         }
         let count = if IDR.contains(&kind) { Some(0) } else { self.count(kind, unit) };
-        // Leading pictures and those of lower layers that nobody refers to are not counted from.
+        // Leading pictures and those of lower layers that no other picture refers to are not counted from.
         let leading = matches!(kind, 6..=9);
         let unreferenced = kind < 16 && kind.is_multiple_of(2);
         let base_layer = unit.get(1).is_some_and(|b| b & 7 == 1);
         if let Some(count) = count.filter(|_| base_layer && !leading && !unreferenced) {
             self.counter.previous = count;
         }
-        Place { restart, count }
+        PictureOrder { restart, count }
     }
 
     /// slice_pic_order_cnt_lsb (section 7.3.6.1), made whole.
@@ -294,7 +294,7 @@ mod tests {
     /// Numbers by made-up counts.
     fn numbers(step: i64, places: &[(bool, Option<i64>)]) -> Vec<u64> {
         let mut order = DisplayOrder::new(Counts::H265(H265::default()), step);
-        places.iter().map(|&(restart, count)| order.at(Place { restart, count })).collect()
+        places.iter().map(|&(restart, count)| order.at(PictureOrder { restart, count })).collect()
     }
 
     #[test]

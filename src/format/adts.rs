@@ -1,166 +1,70 @@
 //! AAC with ADTS headers (ISO/IEC 14496-3, section 1.A.2.2): each frame says its length, so that it is out with its last byte.
 
-use super::Step;
-use super::simple::{Progress, SimpleDemuxer};
-use super::tags::{self, Tag};
-use super::timing::{SampleTimes, Timing};
-use crate::codec::aac::{self, AdtsHeader, AudioSpecificConfig, ProgramConfig};
-use crate::media::{Event, Header, Malformed, Packet, Timestamp};
-use bytes::{Bytes, BytesMut};
+use super::frames::{Begin, FrameDemuxer, FrameSyntax};
+use crate::codec::aac::{self, AdtsHeader, ProgramConfig};
+use crate::media::Malformed;
 
-const FORMAT: &str = "ADTS";
+/// [`super::Demuxer`] of ADTS. A frame of another configuration is a new [`Header`](crate::media::Header).
+pub type Demuxer = FrameDemuxer<AdtsHeader>;
 
-/// How far the next frame is looked for: several seconds of audio.
-const MAX_GARBAGE: u64 = 1 << 20;
+impl FrameSyntax for AdtsHeader {
+    const FORMAT: &'static str = "ADTS";
+    const LEN: usize = AdtsHeader::LEN;
+    const SYNC: (u8, u8) = (0xf6, 0xf0);
 
-/// [`super::Demuxer`] of ADTS. A frame of another configuration is a new [`Header`].
-pub struct Demuxer {
-    at: u64,
-    timing: Timing,
-    state: State,
-    stream: Option<Stream>,
-    damage: u64,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// At a frame.
-    Frame,
-    /// Somewhere after damage at this position.
-    Lost { since: u64 },
-}
-
-struct Stream {
-    config: AudioSpecificConfig,
-    times: SampleTimes,
-}
-
-impl Demuxer {
-    pub fn new(timing: Timing) -> Demuxer {
-        Demuxer { at: 0, timing, state: State::Frame, stream: None, damage: 0 }
+    /// More than one block in a frame is allowed, and no known encoder writes it.
+    fn parse(data: &[u8]) -> Option<AdtsHeader> {
+        AdtsHeader::parse(data).filter(|header| header.blocks == 1)
     }
 
-    fn frame(&mut self, buf: &mut BytesMut, now: Timestamp) -> Result<Progress, Malformed> {
-        if buf.len() < AdtsHeader::LEN {
-            return Ok(Progress::Need(AdtsHeader::LEN));
+    fn frame_len(&self) -> usize {
+        self.frame_len
+    }
+
+    fn header_len(&self) -> usize {
+        self.header_len
+    }
+
+    fn rate(&self) -> u32 {
+        self.config.rate
+    }
+
+    fn samples(&self) -> u32 {
+        self.config.frame_length
+    }
+
+    fn is_same_track(&self, other: &AdtsHeader) -> bool {
+        self.config == other.config
+    }
+
+    fn is_followed_by(&self, next: &[u8]) -> bool {
+        AdtsHeader::parse(next).is_some_and(|next| next.config == self.config)
+    }
+
+    /// With channel configuration 0, the program config element of the frame goes into the track's configuration.
+    fn begin(&self, frame: &[u8], _first: bool) -> Result<Begin, Malformed> {
+        if self.config.channels > 0 {
+            return aac::track(self.config.build()).map(Begin::Track);
         }
-        match tags::tag(buf) {
-            Tag::Length(n) => return Ok(self.pass(buf, n)),
-            Tag::Need(n) if n > buf.len() => return Ok(Progress::Need(n)),
-            Tag::Need(_) | Tag::No => {}
+        if frame.len() < self.frame_len {
+            return Ok(Begin::NeedFrame);
         }
-        // More than one block in a frame is allowed and written by nobody.
-        let Some(header) = AdtsHeader::parse(buf).filter(|header| header.blocks == 1) else {
-            self.damage += 1;
-            self.state = State::Lost { since: self.at };
-            return Ok(Progress::Go);
-        };
-        let begins = self.stream.as_ref().is_none_or(|stream| stream.config != header.config);
-        let described = header.config.channels == 0;
-        if begins && !described {
-            return self.start(header.config, header.config.build()).map(Progress::Give).map_err(|e| e.at(self.at));
+        match ProgramConfig::of_block(&frame[self.header_len..]) {
+            Some(program) => aac::track(self.config.build_with(&program)).map(Begin::Track),
+            // A later frame has the element again.
+            None => Ok(Begin::Unknown),
         }
-        if buf.len() < header.frame_len {
-            return Ok(Progress::Need(header.frame_len));
-        }
-        if begins {
-            return self.described(buf, header);
-        }
-        let data = self.take(buf, header.frame_len).slice(header.header_len..);
-        let Some(stream) = &mut self.stream else { return Ok(Progress::Go) };
-        let pts = stream.times.time(stream.config.frame_length, now);
-        Ok(Progress::Give(Event::Packet(Packet { track: 0, pts, key: true, data, hidden: false })))
-    }
-
-    /// At the first frame of channel configuration 0: its program config element goes into the track's configuration.
-    fn described(&mut self, buf: &mut BytesMut, header: AdtsHeader) -> Result<Progress, Malformed> {
-        match ProgramConfig::of_block(&buf[header.header_len..header.frame_len]) {
-            Some(program) => self.start(header.config, header.config.build_with(&program)).map(Progress::Give).map_err(|e| e.at(self.at)),
-            None => {
-                // Nobody can tell what its channels are. A later frame has the element again.
-                self.damage += 1;
-                self.take(buf, header.frame_len);
-                Ok(Progress::Go)
-            }
-        }
-    }
-
-    fn start(&mut self, config: AudioSpecificConfig, bytes: Bytes) -> Result<Event, Malformed> {
-        let track = aac::track(bytes)?;
-        let times = match self.stream.take() {
-            // The same clock goes on where only the channels changed.
-            Some(old) if old.config.rate == config.rate => old.times,
-            _ => SampleTimes::new(self.timing, config.rate),
-        };
-        self.stream = Some(Stream { config, times });
-        Ok(Event::Header(Header { tracks: [track].into(), time_zero: None }))
-    }
-
-    /// Looks for a frame that is followed by another of the same configuration.
-    fn lost(&mut self, buf: &mut BytesMut, since: u64, eof: bool) -> Result<Progress, Malformed> {
-        loop {
-            let candidate = buf.windows(2).position(|w| w[0] == 0xff && w[1] & 0xf6 == 0xf0);
-            let passed = candidate.unwrap_or(buf.len().saturating_sub(1));
-            self.take(buf, passed);
-            if self.at - since > MAX_GARBAGE {
-                return Err(Malformed::new(FORMAT, format!("no frame in {} MiB", MAX_GARBAGE >> 20)).at(since));
-            }
-            if candidate.is_none() || buf.len() < AdtsHeader::LEN {
-                return Ok(Progress::Need(AdtsHeader::LEN.max(buf.len() + 1)));
-            }
-            if let Some(header) = AdtsHeader::parse(buf).filter(|header| header.blocks == 1) {
-                let needed = header.frame_len + AdtsHeader::LEN;
-                if buf.len() < needed && !eof {
-                    return Ok(Progress::Need(needed));
-                }
-                let follower = buf.get(header.frame_len..).and_then(AdtsHeader::parse);
-                if follower.is_some_and(|f| f.config == header.config) || buf.len() == header.frame_len {
-                    self.state = State::Frame;
-                    return Ok(Progress::Go);
-                }
-            }
-            self.take(buf, 1);
-        }
-    }
-
-    /// Passes over `n` bytes.
-    fn pass(&mut self, buf: &mut BytesMut, n: u64) -> Progress {
-        let here = n.min(buf.len() as u64);
-        self.take(buf, here as usize);
-        self.at += n - here;
-        if here < n { Progress::Skip(n - here) } else { Progress::Go }
-    }
-
-    fn take(&mut self, buf: &mut BytesMut, n: usize) -> Bytes {
-        self.at += n as u64;
-        buf.split_to(n).freeze()
-    }
-}
-
-impl SimpleDemuxer for Demuxer {
-    fn advance(&mut self, buf: &mut BytesMut, eof: bool, now: Timestamp) -> Result<Progress, Malformed> {
-        match self.state {
-            State::Frame => self.frame(buf, now),
-            State::Lost { since } => self.lost(buf, since, eof),
-        }
-    }
-
-    fn end(&mut self, buf: &mut BytesMut) -> Result<Step, Malformed> {
-        self.damage += u64::from(!buf.is_empty() && self.state == State::Frame);
-        self.take(buf, buf.len());
-        let nothing = || Malformed::new(FORMAT, "no whole frame").at(self.at);
-        self.stream.is_some().then_some(Step::End).ok_or_else(nothing)
-    }
-
-    fn damage(&self) -> u64 {
-        self.damage
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::aac::AudioSpecificConfig;
+    use crate::format::Timing;
+    use crate::format::frames::MAX_GARBAGE;
     use crate::format::testing::events_at_every_split;
+    use crate::media::Event;
 
     fn frame(channels: u16, data: &[u8]) -> Vec<u8> {
         let header = AdtsHeader::build(&AudioSpecificConfig::lc(48_000, channels), data.len()).unwrap();

@@ -11,7 +11,7 @@ use crate::codec::{h264, h265, sei};
 use crate::media::{Event, Header, Malformed, Packet, Params, Rate, Timestamp, Track};
 use bytes::{Bytes, BytesMut};
 
-/// So much is read before the first parameter sets: many seconds of video, which nobody can decode.
+/// So much is read before the first parameter sets: many seconds of video, which cannot be decoded.
 const MAX_BEFORE_START: u64 = 64 << 20;
 
 /// [`super::Demuxer`] of a byte stream.
@@ -35,10 +35,12 @@ enum AccessUnits {
 }
 
 impl Demuxer {
+    /// For a stream of H.264.
     pub fn h264(timing: Timing) -> Demuxer {
         Demuxer::new(AccessUnits::H264(h264::AccessUnits::default()), DisplayOrder::h264(), timing)
     }
 
+    /// For a stream of H.265.
     pub fn h265(timing: Timing) -> Demuxer {
         Demuxer::new(AccessUnits::H265(h265::AccessUnits::default()), DisplayOrder::h265(), timing)
     }
@@ -47,7 +49,7 @@ impl Demuxer {
         Demuxer { units, order, timing, times: None, waiting: None, began: None, at: 0 }
     }
 
-    /// `None`: an access unit that nobody can decode, as no parameter sets came before it.
+    /// `None`: an access unit that cannot be decoded, as no parameter sets came before it.
     fn access_unit(&mut self, au: AccessUnit, began: Timestamp) -> Option<Event> {
         let track = if self.times.is_none() { Some(self.units.track(&au.data)?) } else { None };
         let number = self.order.number(&au.data);

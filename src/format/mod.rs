@@ -5,14 +5,15 @@
 pub mod adts;
 pub mod annexb;
 pub mod bmff;
-pub mod ebml;
+pub(crate) mod ebml;
+mod frames;
 pub mod mjpeg;
 pub mod mkv;
 pub mod mp3;
 pub mod nut;
 mod pcm;
 mod simple;
-pub mod tags;
+pub(crate) mod tags;
 #[doc(hidden)]
 pub mod testing;
 mod timing;
@@ -37,6 +38,7 @@ use bytes::BytesMut;
 ///   is dropped and counted in [`Demuxer::damage`], as when a writer was killed.
 /// - `now` is the arrival time of the newest byte in stream time; only a demuxer told to time by arrival looks at it.
 pub trait Demuxer: Send {
+    /// The next step. See the contract above.
     fn next(&mut self, buf: &mut BytesMut, eof: bool, now: Timestamp) -> Result<Step, Malformed>;
 
     /// How many elements were damaged and skipped so far.
@@ -56,8 +58,12 @@ pub const MAX_PICTURE: usize = 256 << 20;
 /// What a [`Demuxer`] says.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
+    /// This came next.
     Event(Event),
+    /// So many bytes are needed in the buffer.
     Need(usize),
+    /// So many bytes are of no interest.
     Skip(u64),
+    /// The input has ended, and all of it was given out.
     End,
 }

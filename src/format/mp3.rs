@@ -1,43 +1,21 @@
 //! MPEG audio layer III without a container, as files and internet radio have it: each frame says its length.
 
-use super::Step;
-use super::simple::{Progress, SimpleDemuxer};
-use super::tags::{self, Tag};
-use super::timing::{SampleTimes, Timing};
+use super::frames::{Begin, FrameDemuxer, FrameSyntax};
 use crate::codec::mp3::FrameHeader;
-use crate::media::{AudioParams, Codec, Event, Header, Malformed, Packet, Timestamp, Track};
-use bytes::{Bytes, BytesMut};
+use crate::media::{AudioParams, Codec, Malformed, Track};
 use std::time::Duration;
 
-const FORMAT: &str = "MP3";
+/// [`super::Demuxer`] of MP3. A frame of another rate or count of channels is a new [`Header`](crate::media::Header).
+pub type Demuxer = FrameDemuxer<LayerThree>;
 
 /// Bytes that [`FrameHeader::parse`] needs.
 pub const HEADER: usize = 4;
 
-/// How far the next frame is looked for: several seconds of audio.
-const MAX_GARBAGE: u64 = 1 << 20;
-
-/// [`super::Demuxer`] of MP3. A frame of another rate or count of channels is a new [`Header`].
-pub struct Demuxer {
-    at: u64,
-    timing: Timing,
-    state: State,
-    stream: Option<Stream>,
-    damage: u64,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// At a frame.
-    Frame,
-    /// Somewhere after damage at this position.
-    Lost { since: u64 },
-}
-
-struct Stream {
-    rate: u32,
-    channels: u16,
-    times: SampleTimes,
+/// The header of a frame of layer III that says its length.
+#[derive(Clone, Copy, Debug)]
+pub struct LayerThree {
+    header: FrameHeader,
+    frame_len: usize,
 }
 
 /// A frame of layer III that says its length.
@@ -46,91 +24,51 @@ pub fn frame(data: &[u8]) -> Option<(FrameHeader, usize)> {
     Some((header, header.frame_len.filter(|len| *len > HEADER)?))
 }
 
-impl Demuxer {
-    pub fn new(timing: Timing) -> Demuxer {
-        Demuxer { at: 0, timing, state: State::Frame, stream: None, damage: 0 }
+impl FrameSyntax for LayerThree {
+    const FORMAT: &'static str = "MP3";
+    const LEN: usize = HEADER;
+    const SYNC: (u8, u8) = (0xe6, 0xe2);
+
+    fn parse(data: &[u8]) -> Option<LayerThree> {
+        frame(data).map(|(header, frame_len)| LayerThree { header, frame_len })
     }
 
-    fn frame(&mut self, buf: &mut BytesMut, now: Timestamp) -> Result<Progress, Malformed> {
-        if buf.len() < HEADER {
-            return Ok(Progress::Need(HEADER));
-        }
-        match tags::tag(buf) {
-            Tag::Length(n) => return Ok(self.pass(buf, n)),
-            Tag::Need(n) if n > buf.len() => return Ok(Progress::Need(n)),
-            Tag::Need(_) | Tag::No => {}
-        }
-        let Some((header, len)) = frame(buf) else {
-            self.damage += 1;
-            self.state = State::Lost { since: self.at };
-            return Ok(Progress::Go);
-        };
-        if buf.len() < len {
-            return Ok(Progress::Need(len));
-        }
-        if self.stream.is_none() && is_index(&buf[..len]) {
-            self.take(buf, len);
-            return Ok(Progress::Go);
-        }
-        if self.stream.as_ref().is_none_or(|stream| (stream.rate, stream.channels) != (header.rate, header.channels)) {
-            return Ok(Progress::Give(self.start(&header)));
-        }
-        let data = self.take(buf, len);
-        let Some(stream) = &mut self.stream else { return Ok(Progress::Go) };
-        let pts = stream.times.time(header.samples, now);
-        Ok(Progress::Give(Event::Packet(Packet { track: 0, pts, key: true, data, hidden: false })))
+    fn frame_len(&self) -> usize {
+        self.frame_len
     }
 
-    fn start(&mut self, header: &FrameHeader) -> Event {
-        let FrameHeader { rate, channels, .. } = *header;
+    /// A packet of MP3 has its header.
+    fn header_len(&self) -> usize {
+        0
+    }
+
+    fn rate(&self) -> u32 {
+        self.header.rate
+    }
+
+    fn samples(&self) -> u32 {
+        self.header.samples
+    }
+
+    fn is_same_track(&self, other: &LayerThree) -> bool {
+        (self.header.rate, self.header.channels) == (other.header.rate, other.header.channels)
+    }
+
+    fn is_followed_by(&self, next: &[u8]) -> bool {
+        frame(next).is_some_and(|(next, _)| next.rate == self.header.rate)
+    }
+
+    fn begin(&self, frame: &[u8], first: bool) -> Result<Begin, Malformed> {
+        if frame.len() < self.frame_len {
+            return Ok(Begin::NeedFrame);
+        }
+        if first && is_index(frame) {
+            return Ok(Begin::NoAudio);
+        }
+        let FrameHeader { rate, channels, samples, .. } = self.header;
         let mut track = Track::audio(Codec::Mp3, AudioParams { rate, channels, delay: Duration::ZERO });
-        track.frame_duration = Some(Duration::from_nanos(u64::from(header.samples) * 1_000_000_000 / u64::from(rate)));
-        let times = match self.stream.take() {
-            // The same clock goes on where only the channels changed.
-            Some(old) if old.rate == rate => old.times,
-            _ => SampleTimes::new(self.timing, rate),
-        };
-        self.stream = Some(Stream { rate, channels, times });
-        Event::Header(Header { tracks: [track].into(), time_zero: None })
-    }
-
-    /// Looks for a frame that is followed by another of the same rate.
-    fn lost(&mut self, buf: &mut BytesMut, since: u64, eof: bool) -> Result<Progress, Malformed> {
-        loop {
-            let candidate = buf.windows(2).position(|w| w[0] == 0xff && w[1] & 0xe6 == 0xe2);
-            let passed = candidate.unwrap_or(buf.len().saturating_sub(1));
-            self.take(buf, passed);
-            if self.at - since > MAX_GARBAGE {
-                return Err(Malformed::new(FORMAT, format!("no frame in {} MiB", MAX_GARBAGE >> 20)).at(since));
-            }
-            if candidate.is_none() || buf.len() < HEADER {
-                return Ok(Progress::Need(HEADER.max(buf.len() + 1)));
-            }
-            if let Some((header, len)) = frame(buf) {
-                if buf.len() < len + HEADER && !eof {
-                    return Ok(Progress::Need(len + HEADER));
-                }
-                let follower = buf.get(len..).and_then(frame);
-                if follower.is_some_and(|(next, _)| next.rate == header.rate) || buf.len() == len {
-                    self.state = State::Frame;
-                    return Ok(Progress::Go);
-                }
-            }
-            self.take(buf, 1);
-        }
-    }
-
-    /// Passes over `n` bytes.
-    fn pass(&mut self, buf: &mut BytesMut, n: u64) -> Progress {
-        let here = n.min(buf.len() as u64);
-        self.take(buf, here as usize);
-        self.at += n - here;
-        if here < n { Progress::Skip(n - here) } else { Progress::Go }
-    }
-
-    fn take(&mut self, buf: &mut BytesMut, n: usize) -> Bytes {
-        self.at += n as u64;
-        buf.split_to(n).freeze()
+        track.frame_duration = Some(Duration::from_nanos(u64::from(samples) * 1_000_000_000 / u64::from(rate)));
+        Ok(Begin::Track(track))
     }
 }
 
@@ -140,30 +78,13 @@ fn is_index(frame: &[u8]) -> bool {
     start.windows(4).any(|w| matches!(w, b"Xing" | b"Info" | b"VBRI"))
 }
 
-impl SimpleDemuxer for Demuxer {
-    fn advance(&mut self, buf: &mut BytesMut, eof: bool, now: Timestamp) -> Result<Progress, Malformed> {
-        match self.state {
-            State::Frame => self.frame(buf, now),
-            State::Lost { since } => self.lost(buf, since, eof),
-        }
-    }
-
-    fn end(&mut self, buf: &mut BytesMut) -> Result<Step, Malformed> {
-        self.damage += u64::from(!buf.is_empty() && self.state == State::Frame);
-        self.take(buf, buf.len());
-        let nothing = || Malformed::new(FORMAT, "no whole frame").at(self.at);
-        self.stream.is_some().then_some(Step::End).ok_or_else(nothing)
-    }
-
-    fn damage(&self) -> u64 {
-        self.damage
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::Timing;
+    use crate::format::frames::MAX_GARBAGE;
     use crate::format::testing::events_at_every_split;
+    use crate::media::Event;
 
     /// 32 kbit/s at 24 kHz, mono: 96 bytes.
     fn sound(fill: u8) -> Vec<u8> {

@@ -32,7 +32,7 @@ impl FrameTimes {
         FrameTimes { timing, rate, last: None }
     }
 
-    /// The nominal rate for the track's description; `None` if frames come when they come, and nobody said how often.
+    /// The nominal rate for the track's description; `None` if frames come when they come, and it is not said how often.
     pub fn nominal(timing: Timing, stream: Option<Rate>) -> Option<Rate> {
         match timing {
             Timing::Arrival => stream,

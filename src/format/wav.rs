@@ -48,6 +48,7 @@ struct Stream {
 }
 
 impl Demuxer {
+    /// At the start of a stream.
     pub fn new(timing: Timing) -> Demuxer {
         Demuxer { at: 0, timing, state: State::Riff, stream: None, long_size: None, damage: 0 }
     }

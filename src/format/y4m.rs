@@ -38,6 +38,7 @@ struct Pictures {
 }
 
 impl Demuxer {
+    /// At the start of a stream.
     pub fn new(timing: Timing) -> Demuxer {
         Demuxer { at: 0, timing, state: State::Start, damage: 0 }
     }

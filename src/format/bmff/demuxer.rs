@@ -1,9 +1,9 @@
 //! MP4 to events: fragmented, or with the movie header first (a pipe cannot seek).
 
 use super::boxes::{self, Head, MAX_FRAGMENT, MAX_HEADER_BOX, Peek, boxes, malformed};
+use super::locations::{self, SampleLocation, SampleLocations};
 use super::moof;
 use super::movie::{Form, Movie, MovieTrack};
-use super::places::{self, Place, Places};
 use super::splitter::decode_time;
 use crate::codec::{av1, h264, h265, jpeg};
 use crate::format::Step;
@@ -23,9 +23,9 @@ pub struct Demuxer {
     /// The header, until the first media data: a `prft` before it tells the wall clock.
     header: Option<Header>,
     /// Samples of the media data to come, that the movie header names, by track.
-    tables: Vec<Places>,
-    /// The same of the last fragment, by place.
-    places: VecDeque<Place>,
+    tables: Vec<SampleLocations>,
+    /// The same of the last fragment, by location.
+    locations: VecDeque<SampleLocation>,
     /// Where the media data ends that the front of `buf` is in; not after it: outside of any.
     data_end: u64,
     next_times: Vec<(u32, u64)>,
@@ -52,17 +52,17 @@ impl Demuxer {
         loop {
             let taken = if self.at < self.data_end { self.media_data(buf)? } else { self.next_box(buf)? };
             match taken {
-                Taken::Passed => {}
-                Taken::Step(step) => return Ok(step),
-                Taken::Need(n) if !eof => return Ok(Step::Need(n)),
-                Taken::Need(_) => {
+                BoxOutcome::Passed => {}
+                BoxOutcome::Step(step) => return Ok(step),
+                BoxOutcome::Need(n) if !eof => return Ok(Step::Need(n)),
+                BoxOutcome::Need(_) => {
                     if let Some(header) = self.header.take() {
                         return Ok(Step::Event(Event::Header(header)));
                     }
-                    self.damage += u64::from(!buf.is_empty() || self.next_place().is_some());
+                    self.damage += u64::from(!buf.is_empty() || self.next_location().is_some());
                     self.at += buf.len() as u64;
                     buf.clear();
-                    self.places.clear();
+                    self.locations.clear();
                     self.tables.clear();
                     return Ok(Step::End);
                 }
@@ -70,9 +70,9 @@ impl Demuxer {
         }
     }
 
-    fn next_box(&mut self, buf: &mut BytesMut) -> Result<Taken, Malformed> {
+    fn next_box(&mut self, buf: &mut BytesMut) -> Result<BoxOutcome, Malformed> {
         let head = match boxes::peek(buf)? {
-            Peek::Need(n) => return Ok(Taken::Need(n)),
+            Peek::Need(n) => return Ok(BoxOutcome::Need(n)),
             Peek::Box(head) => head,
         };
         match &head.kind {
@@ -81,12 +81,12 @@ impl Demuxer {
                     return Err(malformed(format!("box {} is larger than {MAX_HEADER_BOX} bytes", boxes::name(head.kind))));
                 };
                 if (buf.len() as u64) < size {
-                    return Ok(Taken::Need(size as usize));
+                    return Ok(BoxOutcome::Need(size as usize));
                 }
                 let at = self.at;
                 let whole = self.consume(buf, size as usize);
                 self.header_box(&whole, head, at).map_err(|e| e.at(at))?;
-                Ok(Taken::Passed)
+                Ok(BoxOutcome::Passed)
             }
             b"mdat" => self.begin_media_data(buf, head),
             _ => Ok(self.skip(buf, head.size.unwrap_or(u64::MAX))),
@@ -112,13 +112,13 @@ impl Demuxer {
         self.tables.clear();
         let mut usable: Vec<MovieTrack> = Vec::new();
         for track in std::mem::take(&mut movie.tracks) {
-            match Places::new(&track, usable.len()) {
+            match SampleLocations::new(&track, usable.len()) {
                 // An edit list that shows nothing of a track makes it none.
-                Ok(Some(places)) if places.front().is_none() && !movie.fragmented => {
+                Ok(Some(locations)) if locations.front().is_none() && !movie.fragmented => {
                     self.omitted.push(track.omitted("nothing of it is shown"))
                 }
-                Ok(places) => {
-                    self.tables.extend(places);
+                Ok(locations) => {
+                    self.tables.extend(locations);
                     usable.push(track);
                 }
                 Err(_) => self.omitted.push(track.omitted("its samples stand in no order")),
@@ -145,83 +145,86 @@ impl Demuxer {
 
     fn fragment(&mut self, body: &[u8], at: u64) -> Result<(), Malformed> {
         let movie = self.movie.as_ref().ok_or_else(|| malformed("a fragment comes before the movie header"))?;
-        let mut places = Vec::new();
+        let mut locations = Vec::new();
         for mut fragment in moof::parse(body, at, |id| movie.track(id).map(|t| t.defaults))? {
             decode_time(&mut self.next_times, &mut fragment);
             let index = movie.tracks.iter().position(|t| t.id == fragment.track_id).expect("parsed for known tracks only");
-            let placed = places::of_fragment(&movie.tracks[index], index, &fragment, at, &mut places);
+            let placed = locations::of_fragment(&movie.tracks[index], index, &fragment, at, &mut locations);
             placed.ok_or_else(|| malformed("sample offset out of range"))?;
         }
-        places.sort_by_key(|p| p.offset);
-        self.damage += self.places.len() as u64;
-        self.places = places.into();
+        locations.sort_by_key(|p| p.offset);
+        self.damage += self.locations.len() as u64;
+        self.locations = locations.into();
         Ok(())
     }
 
-    fn begin_media_data(&mut self, buf: &mut BytesMut, head: Head) -> Result<Taken, Malformed> {
+    fn begin_media_data(&mut self, buf: &mut BytesMut, head: Head) -> Result<BoxOutcome, Malformed> {
         let Some(movie) = &self.movie else {
             let advice = "ffmpeg -i FILE -c copy -f nut -flush_packets 1 - | …";
             return Err(malformed(format!("the movie header stands behind the media data, which a pipe cannot read; {advice}")));
         };
-        if movie.fragmented && !self.places.is_empty() && head.size.is_none_or(|s| s > MAX_FRAGMENT) {
+        if movie.fragmented && !self.locations.is_empty() && head.size.is_none_or(|s| s > MAX_FRAGMENT) {
             return Err(malformed(format!("fragment is larger than {MAX_FRAGMENT} bytes")));
         }
         self.data_end = head.size.map_or(u64::MAX, |size| self.at.saturating_add(size));
         drop(self.consume(buf, head.len));
-        Ok(self.header.take().map_or(Taken::Passed, |header| Taken::Step(Step::Event(Event::Header(header)))))
+        Ok(self.header.take().map_or(BoxOutcome::Passed, |header| BoxOutcome::Step(Step::Event(Event::Header(header)))))
     }
 
     /// The next sample in the file.
-    fn next_place(&self) -> Option<Place> {
-        self.tables.iter().filter_map(Places::front).chain(self.places.front().copied()).min_by_key(|place| place.offset)
+    fn next_location(&self) -> Option<SampleLocation> {
+        self.tables.iter().filter_map(SampleLocations::front).chain(self.locations.front().copied()).min_by_key(|location| location.offset)
     }
 
     /// It was dealt with.
-    fn pass_place(&mut self, place: Place) {
-        match self.tables.iter_mut().find(|places| places.front() == Some(place)) {
-            Some(places) => places.advance(),
-            None => drop(self.places.pop_front()),
+    fn pass_location(&mut self, location: SampleLocation) {
+        match self.tables.iter_mut().find(|locations| locations.front() == Some(location)) {
+            Some(locations) => locations.advance(),
+            None => drop(self.locations.pop_front()),
         }
     }
 
     /// Inside an `mdat`: its samples follow one by one; what no sample names is passed over.
-    fn media_data(&mut self, buf: &mut BytesMut) -> Result<Taken, Malformed> {
-        let next = self.next_place().filter(|p| p.offset < self.data_end);
-        let Some(place) = next else { return Ok(self.skip(buf, self.data_end - self.at)) };
-        if place.offset > self.at {
-            return Ok(self.skip(buf, place.offset - self.at));
+    fn media_data(&mut self, buf: &mut BytesMut) -> Result<BoxOutcome, Malformed> {
+        let next = self.next_location().filter(|p| p.offset < self.data_end);
+        let Some(location) = next else { return Ok(self.skip(buf, self.data_end - self.at)) };
+        if location.offset > self.at {
+            return Ok(self.skip(buf, location.offset - self.at));
         }
-        let end = place.offset.saturating_add(u64::from(place.size));
-        if place.offset < self.at || end > self.data_end || u64::from(place.size) > MAX_FRAGMENT {
+        let end = location.offset.saturating_add(u64::from(location.size));
+        if location.offset < self.at || end > self.data_end || u64::from(location.size) > MAX_FRAGMENT {
             // It is not where it could be: the other tracks are none the worse for it.
             self.damage += 1;
-            self.pass_place(place);
-            return Ok(Taken::Passed);
+            self.pass_location(location);
+            return Ok(BoxOutcome::Passed);
         }
         if let Some(movie) = &mut self.movie
-            && let Some(track) = movie.tracks.get_mut(place.track)
-            && track.entry != place.entry
+            && let Some(track) = movie.tracks.get_mut(location.track)
+            && track.entry != location.entry
         {
-            if track.change(place.entry) {
-                return Ok(Taken::Step(Step::Event(Event::Header(header(movie)))));
+            if track.change(location.entry) {
+                return Ok(BoxOutcome::Step(Step::Event(Event::Header(header(movie)))));
             }
             // The sample entry is not understood, which was said.
-            self.pass_place(place);
-            return Ok(Taken::Passed);
+            self.pass_location(location);
+            return Ok(BoxOutcome::Passed);
         }
-        let size = place.size as usize;
+        let size = location.size as usize;
         if buf.len() < size {
-            return Ok(Taken::Need(size));
+            return Ok(BoxOutcome::Need(size));
         }
-        self.pass_place(place);
+        self.pass_location(location);
         let at = self.at;
         let data = self.consume(buf, size);
-        Ok(self.packet(place, data).map_err(|e| e.at(at).track(place.track as u64 + 1))?.map_or(Taken::Passed, Taken::event))
+        Ok(self
+            .packet(location, data)
+            .map_err(|e| e.at(at).track(location.track as u64 + 1))?
+            .map_or(BoxOutcome::Passed, BoxOutcome::event))
     }
 
     /// The packet in its canonical form; an empty one (a gap) is no packet, nor is a hidden one that nothing is predicted from.
-    fn packet(&self, place: Place, data: Bytes) -> Result<Option<Packet>, Malformed> {
-        let Some(track) = self.movie.as_ref().and_then(|m| m.tracks.get(place.track)) else { return Ok(None) };
+    fn packet(&self, location: SampleLocation, data: Bytes) -> Result<Option<Packet>, Malformed> {
+        let Some(track) = self.movie.as_ref().and_then(|m| m.tracks.get(location.track)) else { return Ok(None) };
         let data = match (track.track.codec, track.form()) {
             (Codec::H264, Form::Lengths(size)) => h264::normalize(data, size)?,
             (Codec::H265, Form::Lengths(size)) => h265::normalize(data, size)?,
@@ -230,17 +233,17 @@ impl Demuxer {
             (Codec::Jpeg, _) => jpeg::with_tables(&data).unwrap_or(data),
             _ => data,
         };
-        let useless = data.is_empty() || place.hidden && places::is_disposable(track.track.codec, &data);
-        let key = place.sync || track.track.kind() == Kind::Audio;
-        Ok((!useless).then_some(Packet { track: place.track, pts: place.pts, key, data, hidden: place.hidden }))
+        let useless = data.is_empty() || location.hidden && locations::is_disposable(track.track.codec, &data);
+        let key = location.sync || track.track.kind() == Kind::Audio;
+        Ok((!useless).then_some(Packet { track: location.track, pts: location.pts, key, data, hidden: location.hidden }))
     }
 
-    fn skip(&mut self, buf: &mut BytesMut, size: u64) -> Taken {
+    fn skip(&mut self, buf: &mut BytesMut, size: u64) -> BoxOutcome {
         let here = size.min(buf.len() as u64);
         drop(self.consume(buf, here as usize));
         let rest = size - here;
         self.at = self.at.saturating_add(rest);
-        if rest == 0 { Taken::Passed } else { Taken::Step(Step::Skip(rest)) }
+        if rest == 0 { BoxOutcome::Passed } else { BoxOutcome::Step(Step::Skip(rest)) }
     }
 
     fn consume(&mut self, buf: &mut BytesMut, n: usize) -> Bytes {
@@ -249,15 +252,15 @@ impl Demuxer {
     }
 }
 
-enum Taken {
+enum BoxOutcome {
     Need(usize),
     Step(Step),
     Passed,
 }
 
-impl Taken {
-    fn event(packet: Packet) -> Taken {
-        Taken::Step(Step::Event(Event::Packet(packet)))
+impl BoxOutcome {
+    fn event(packet: Packet) -> BoxOutcome {
+        BoxOutcome::Step(Step::Event(Event::Packet(packet)))
     }
 }
 

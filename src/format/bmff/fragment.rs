@@ -8,10 +8,13 @@ use bytes::{BufMut, Bytes, BytesMut};
 pub struct Fragment<'a> {
     /// Counts fragments from 1 (`mfhd`).
     pub sequence: u32,
+    /// track_ID.
     pub track_id: u32,
     /// Decode time of the first sample, in ticks of the track (`tfdt`).
     pub decode_time: u64,
+    /// The frames, in decoding order.
     pub samples: &'a [Sample],
+    /// The wall-clock time of the first frame, written before the fragment.
     pub producer_time: Option<ProducerTime>,
 }
 
@@ -20,15 +23,18 @@ pub struct Fragment<'a> {
 pub struct Sample {
     /// In bytes.
     pub size: u32,
+    /// How long it is shown.
     pub duration: u32,
     /// Presentation time less decode time.
     pub composition_offset: i32,
+    /// A decoder can start at it.
     pub key: bool,
 }
 
 /// When a frame was captured (`prft`, section 8.16.5: the time of input to the encoder).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProducerTime {
+    /// The wall-clock time.
     pub wall: WallTime,
     /// The frame's presentation time on the media time line, in ticks.
     pub media_time: u64,

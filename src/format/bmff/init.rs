@@ -23,6 +23,7 @@ pub struct Timeline {
 }
 
 impl Timeline {
+    /// The timeline of a track.
     pub fn of(track: &Track) -> Timeline {
         match codec::sample_rate(track) {
             Some(rate) => {

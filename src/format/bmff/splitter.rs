@@ -33,6 +33,7 @@ pub struct Splitter {
 pub enum Split {
     /// First, and again when the writer starts anew.
     Init(Init),
+    /// A chunk of frames.
     Chunk(Chunk),
     /// Call again when `buf` holds this many bytes, or at the end of the input.
     Need(usize),
@@ -45,24 +46,29 @@ pub enum Split {
 /// An initialization segment: `ftyp` and `moov`.
 #[derive(Clone, Debug)]
 pub struct Init {
+    /// ftyp and moov.
     pub bytes: Bytes,
+    /// The tracks that can be described.
     pub tracks: Vec<InitTrack>,
     /// Tracks that viewers do not get.
     pub omitted: Vec<OmittedTrack>,
 }
 
+/// A track of an initialization segment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InitTrack {
     /// track_ID.
     pub id: u32,
     /// Ticks a second.
     pub timescale: u32,
+    /// What the track carries.
     pub track: Track,
 }
 
 /// Boxes up to and with one `mdat`: `prft`, `emsg`, `moof`, `mdat`.
 #[derive(Clone, Debug)]
 pub struct Chunk {
+    /// All its boxes.
     pub bytes: Bytes,
     /// track_ID; `None` where the chunk has several tracks.
     pub track: Option<u32>,
@@ -70,6 +76,7 @@ pub struct Chunk {
     pub key: bool,
     /// Decode time of the first frame on the presentation time line (edit list taken off, shift added).
     pub start: Timestamp,
+    /// Of all its frames together.
     pub duration: Duration,
     /// Frames of the video track where there is one, else of the first track.
     pub frames: u32,
@@ -94,9 +101,9 @@ impl Splitter {
             let need = match boxes::peek(&buf[self.gathered..])? {
                 Peek::Need(n) => n,
                 Peek::Box(head) => match self.take(buf, head)? {
-                    Taken::Need(n) => n,
-                    Taken::Split(split) => return Ok(split),
-                    Taken::Passed => continue,
+                    BoxOutcome::Need(n) => n,
+                    BoxOutcome::Split(split) => return Ok(split),
+                    BoxOutcome::Passed => continue,
                 },
             };
             return Ok(if eof { Split::End } else { Split::Need(self.gathered + need) });
@@ -104,7 +111,7 @@ impl Splitter {
     }
 
     /// Deals with the box at `gathered`.
-    fn take(&mut self, buf: &mut BytesMut, head: Head) -> Result<Taken, Malformed> {
+    fn take(&mut self, buf: &mut BytesMut, head: Head) -> Result<BoxOutcome, Malformed> {
         let have = (buf.len() - self.gathered) as u64;
         let bounded = |limit: u64| match head.size {
             Some(size) if size <= limit => Ok(size as usize),
@@ -115,14 +122,14 @@ impl Splitter {
                 self.forget(buf);
                 let size = bounded(MAX_HEADER_BOX)?;
                 if (have as usize) < size {
-                    return Ok(Taken::Need(size));
+                    return Ok(BoxOutcome::Need(size));
                 }
                 let whole = self.consume(buf, size).freeze();
                 if &head.kind == b"ftyp" {
                     self.ftyp = whole;
-                    return Ok(Taken::Passed);
+                    return Ok(BoxOutcome::Passed);
                 }
-                self.init(&whole, head.len).map_err(|e| e.at(self.at - size as u64)).map(|init| Taken::Split(Split::Init(init)))
+                self.init(&whole, head.len).map_err(|e| e.at(self.at - size as u64)).map(|init| BoxOutcome::Split(Split::Init(init)))
             }
             b"moof" | b"prft" | b"emsg" => {
                 if self.has_moof {
@@ -134,22 +141,22 @@ impl Splitter {
                     return Err(malformed(format!("{MAX_HEADER_BOX} bytes of boxes without media data")));
                 }
                 if (have as usize) < size {
-                    return Ok(Taken::Need(size));
+                    return Ok(BoxOutcome::Need(size));
                 }
                 self.gathered += size;
                 self.has_moof = &head.kind == b"moof";
-                Ok(Taken::Passed)
+                Ok(BoxOutcome::Passed)
             }
             b"mdat" if self.has_moof => {
                 let size = bounded(MAX_FRAGMENT)?;
                 if (have as usize) < size {
-                    return Ok(Taken::Need(size));
+                    return Ok(BoxOutcome::Need(size));
                 }
                 let at = self.at;
                 let bytes = self.consume(buf, self.gathered + size);
                 (self.gathered, self.has_moof) = (0, false);
                 let chunk = self.chunk(bytes, at).map_err(|e| e.at(at))?;
-                Ok(chunk.map_or(Taken::Passed, |chunk| Taken::Split(Split::Chunk(chunk))))
+                Ok(chunk.map_or(BoxOutcome::Passed, |chunk| BoxOutcome::Split(Split::Chunk(chunk))))
             }
             // styp, sidx, free, mfra, …, and media data that no fragment describes.
             _ => {
@@ -159,7 +166,7 @@ impl Splitter {
                 drop(self.consume(buf, here as usize));
                 let rest = size - here;
                 self.at = self.at.saturating_add(rest);
-                Ok(if rest == 0 { Taken::Passed } else { Taken::Split(Split::Skip(rest)) })
+                Ok(if rest == 0 { BoxOutcome::Passed } else { BoxOutcome::Split(Split::Skip(rest)) })
             }
         }
     }
@@ -242,7 +249,7 @@ impl Splitter {
     }
 }
 
-enum Taken {
+enum BoxOutcome {
     /// This many bytes, counted from the box.
     Need(usize),
     Split(Split),

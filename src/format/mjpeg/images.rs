@@ -28,7 +28,7 @@ pub struct Images {
     /// May be a thumbnail: what comes next tells.
     held: Option<Image>,
     pub damage: u64,
-    /// An image that nobody shows was named.
+    /// An image that cannot be shown was named.
     warned: bool,
 }
 

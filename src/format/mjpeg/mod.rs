@@ -13,7 +13,7 @@ use crate::codec::jpeg::{self, End, EndFinder};
 use crate::media::{Malformed, Timestamp};
 use bytes::{Bytes, BytesMut};
 use images::Images;
-use parts::{Line, Parts};
+use parts::{HeadLine, Parts};
 
 const FORMAT: &str = "JPEG";
 
@@ -113,9 +113,9 @@ impl Demuxer {
         let (mut rubbish, mut is_text) = (false, false);
         if length > 0 {
             match parts.line(&buf[..length]) {
-                Line::Delimiter(wanting) => (self.images.damage, is_text) = (self.images.damage + u64::from(wanting), true),
-                Line::Text => is_text = !buf[..length].trim_ascii().is_empty(),
-                Line::Rubbish => rubbish = buf[..length].iter().any(|b| !matches!(b, 0 | b'\r' | b'\n')),
+                HeadLine::Delimiter(wanting) => (self.images.damage, is_text) = (self.images.damage + u64::from(wanting), true),
+                HeadLine::Text => is_text = !buf[..length].trim_ascii().is_empty(),
+                HeadLine::Rubbish => rubbish = buf[..length].iter().any(|b| !matches!(b, 0 | b'\r' | b'\n')),
             }
         }
         let begins = is_image && parts.is_open();

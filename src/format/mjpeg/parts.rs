@@ -40,7 +40,7 @@ enum Part {
 
 /// What a line was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Line {
+pub enum HeadLine {
     /// Of this format, or text of whatever kind.
     Text,
     /// A new part begins; `true`: the one before had no image though it should have.
@@ -62,14 +62,14 @@ impl Parts {
     }
 
     /// A line of text, with or without its end.
-    pub fn line(&mut self, line: &[u8]) -> Line {
+    pub fn line(&mut self, line: &[u8]) -> HeadLine {
         let text = line.trim_ascii();
         if !text.iter().all(|b| matches!(b, b' '..=b'~' | b'\t' | 0x80..)) {
-            return Line::Rubbish;
+            return HeadLine::Rubbish;
         }
         if !self.delimiter.is_empty() && text.strip_suffix(b"--") == Some(&self.delimiter) {
             self.part = Part::Closed;
-            return Line::Text;
+            return HeadLine::Text;
         }
         if text == self.delimiter && !text.is_empty() || text.len() > 2 && text.starts_with(b"--") {
             return self.begin(text);
@@ -77,15 +77,15 @@ impl Parts {
         if let Some((name, value)) = header(text) {
             self.header(name, value);
         }
-        Line::Text
+        HeadLine::Text
     }
 
-    fn begin(&mut self, delimiter: &[u8]) -> Line {
+    fn begin(&mut self, delimiter: &[u8]) -> HeadLine {
         if self.delimiter != delimiter {
             self.delimiter = delimiter.to_vec();
         }
         self.length = None;
-        Line::Delimiter(std::mem::replace(&mut self.part, Part::Open) == Part::Open)
+        HeadLine::Delimiter(std::mem::replace(&mut self.part, Part::Open) == Part::Open)
     }
 
     fn header(&mut self, name: &[u8], value: &[u8]) {

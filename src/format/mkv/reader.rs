@@ -18,7 +18,7 @@ use std::time::Duration;
 /// stays below this.
 const MAX_MASTER: u64 = 16 << 20;
 
-/// Longer elements that nobody wants are damage: attachments are fonts and pictures,
+/// Longer elements that are not read are damage: attachments are fonts and pictures,
 const MAX_SKIPPED: u64 = 1 << 30;
 /// and those that are not known here, or stand in a Cluster, are small.
 const MAX_SKIPPED_UNKNOWN: u64 = 1 << 20;
@@ -273,7 +273,7 @@ impl Demuxer {
     /// At the bytes of a frame.
     fn frame(&mut self, buf: &mut BytesMut, end: Option<u64>, block: Block, len: usize) -> Progress {
         if buf.len() < len && self.segment.entry(block.track).is_none() {
-            // Nobody wants it: it is not gathered.
+            // It is not read, so it is not gathered.
             self.state = State::Cluster { end };
             self.frames(self.at, block, Bytes::new());
             return self.pass(buf, len as u64);

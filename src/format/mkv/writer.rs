@@ -9,7 +9,7 @@
 //! When the wall clock was set, Tags with another TIME_ZERO_UTC stand between two Clusters (`time_zero`); what does not know them passes
 //! over them.
 //!
-//! A reader knows where a frame ends as soon as it begins, so nobody waits for the next one. Every writer of such a stream
+//! A reader knows where a frame ends as soon as it begins, and does not wait for the next one. Every writer of such a stream
 //! that must be read at once needs what is here: DefaultDuration, without which ffmpeg looks at half a second of video to
 //! guess the frame rate; and a Void, without which its format probe waits for 2 KB of low-rate audio.
 

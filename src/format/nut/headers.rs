@@ -107,7 +107,7 @@ impl TimeBase {
     /// A time in this base, of `ticks` in another, rounded down.
     pub fn of(self, ticks: u64, other: TimeBase) -> i64 {
         let (num, den) = (u128::from(other.num) * u128::from(self.den), u128::from(other.den) * u128::from(self.num));
-        // A tick of at least 2^-31 s and a time of 64 bits can be more than there is room for; nobody means it.
+        // A tick of at least 2^-31 s and a time of 64 bits can be more than there is room for; no stream has it.
         let value = u128::from(ticks).checked_mul(num).map_or(u128::MAX, |value| value / den);
         i64::try_from(value).unwrap_or(i64::MAX)
     }
@@ -144,7 +144,7 @@ fn frame_codes(f: &mut Fields<'_>) -> Option<Vec<FrameCode>> {
             codes.push(FrameCode { size_lsb: size.checked_add(written)?, ..run });
             written += 1;
         }
-        // A run of none would go on for ever.
+        // A run of none would have no end.
         if count == 0 && f.at > 1 << 16 {
             return None;
         }

@@ -8,7 +8,7 @@ use crate::media::{Codec, Kind, Timestamp};
 
 /// Where a packet stands in the file, and when it is shown.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Place {
+pub(super) struct SampleLocation {
     /// In bytes from the start of the file.
     pub offset: u64,
     pub size: u32,
@@ -26,37 +26,37 @@ const MAX_UNORDERED: u32 = 1 << 18;
 /// So far ahead is looked for what is predicted from a picture.
 const MAX_GROUP: usize = 100_000;
 
-/// The places of one track that its tables name.
-pub(super) struct Places {
-    line: Line,
-    next: Option<Place>,
-    /// In place of the line: those of a track whose chunks stand in no order, the last one first.
-    sorted: Vec<Place>,
+/// The locations of one track that its tables name.
+pub(super) struct SampleLocations {
+    line: TrackQueue,
+    next: Option<SampleLocation>,
+    /// In location of the line: those of a track whose chunks stand in no order, the last one first.
+    sorted: Vec<SampleLocation>,
 }
 
 /// More samples than can be sorted, which stand in no order.
 pub(super) struct Unordered;
 
-impl Places {
+impl SampleLocations {
     /// Of track number `index`; `None` if its tables name none.
-    pub fn new(track: &MovieTrack, index: usize) -> Result<Option<Places>, Unordered> {
+    pub fn new(track: &MovieTrack, index: usize) -> Result<Option<SampleLocations>, Unordered> {
         let Some(table) = track.table.clone() else { return Ok(None) };
         let (in_order, left) = (table.is_in_order(), table.left());
-        let line = Line { cut: Cut::new(track, index), table, needed: 0 };
-        let mut places = Places { line, next: None, sorted: Vec::new() };
+        let line = TrackQueue { cut: Cut::new(track, index), table, needed: 0 };
+        let mut locations = SampleLocations { line, next: None, sorted: Vec::new() };
         if !in_order {
             if left > MAX_UNORDERED {
                 return Err(Unordered);
             }
-            places.sorted = places.line.by_ref().collect();
-            places.sorted.sort_by_key(|place| std::cmp::Reverse(place.offset));
+            locations.sorted = locations.line.by_ref().collect();
+            locations.sorted.sort_by_key(|location| std::cmp::Reverse(location.offset));
         }
-        places.advance();
-        Ok(Some(places))
+        locations.advance();
+        Ok(Some(locations))
     }
 
     /// The next one in the file.
-    pub fn front(&self) -> Option<Place> {
+    pub fn front(&self) -> Option<SampleLocation> {
         self.next
     }
 
@@ -66,30 +66,30 @@ impl Places {
 }
 
 /// Walks a table.
-struct Line {
+struct TrackQueue {
     cut: Cut,
     table: Table,
     /// Samples with lower numbers are decoded, whether they are shown or not.
     needed: u32,
 }
 
-impl Iterator for Line {
-    type Item = Place;
+impl Iterator for TrackQueue {
+    type Item = SampleLocation;
 
-    fn next(&mut self) -> Option<Place> {
+    fn next(&mut self) -> Option<SampleLocation> {
         loop {
             let sample = self.table.next()?;
             if self.cut.predicts && (sample.sync || sample.number == 0) {
                 self.needed = self.needed_until(&sample);
             }
-            if let Some(place) = self.cut.place(&sample, sample.number < self.needed) {
-                return Some(place);
+            if let Some(location) = self.cut.location(&sample, sample.number < self.needed) {
+                return Some(location);
             }
         }
     }
 }
 
-impl Line {
+impl TrackQueue {
     /// One more than the number of the last sample that is shown before the next sync sample.
     fn needed_until(&self, sync: &Sample) -> u32 {
         if self.cut.edits.is_none() {
@@ -125,10 +125,10 @@ impl Cut {
     }
 
     /// `None`: it is cut away.
-    fn place(&self, sample: &Sample, needed: bool) -> Option<Place> {
+    fn location(&self, sample: &Sample, needed: bool) -> Option<SampleLocation> {
         let at = |pts, hidden| {
             let Sample { offset, size, sync, entry, .. } = *sample;
-            Some(Place { offset, size, track: self.track, entry, pts, sync, hidden })
+            Some(SampleLocation { offset, size, track: self.track, entry, pts, sync, hidden })
         };
         if let Some(frame) =
             self.frame.filter(|frame| sample.duration > 0 && u64::from(sample.size) == u64::from(*frame) * sample.duration as u64)
@@ -136,7 +136,7 @@ impl Cut {
             let (from, count, pts) = self.edits.part(sample.time, sample.duration)?;
             // Both are within the sample, whose bytes are 32 bits.
             let (skip, size) = (from as u64 * u64::from(frame), count as u64 * u64::from(frame));
-            return Some(Place { offset: sample.offset + skip, size: size as u32, ..at(pts, false)? });
+            return Some(SampleLocation { offset: sample.offset + skip, size: size as u32, ..at(pts, false)? });
         }
         // Sound before the first in-point is for decoders to start up, however much of its packet lies behind it.
         if let Some(start) = self.edits.first_start().filter(|start| self.lead_in > 0 && sample.time < *start) {
@@ -150,17 +150,23 @@ impl Cut {
     }
 }
 
-/// The places of a fragment, which begins at byte `at`, are added to `places`. `None`: out of range.
-pub(super) fn of_fragment(track: &MovieTrack, index: usize, fragment: &TrackFragment, at: u64, places: &mut Vec<Place>) -> Option<()> {
+/// The locations of a fragment, which begins at byte `at`, are added to `locations`. `None`: out of range.
+pub(super) fn of_fragment(
+    track: &MovieTrack,
+    index: usize,
+    fragment: &TrackFragment,
+    at: u64,
+    locations: &mut Vec<SampleLocation>,
+) -> Option<()> {
     let cut = Cut::new(track, index);
     let start = track.edits.first_start();
     let gather = if let Form::Pcm { frame, .. } = track.form() { Some(frame) } else { None };
     let mut dts = fragment.decode_time.and_then(|time| i64::try_from(time).ok()).unwrap_or(i64::MAX);
     let mut run: Option<Sample> = None;
-    let flush = |run: &mut Option<Sample>, places: &mut Vec<Place>| {
+    let flush = |run: &mut Option<Sample>, locations: &mut Vec<SampleLocation>| {
         // What is predicted from a picture is not known yet: before the in-point, all may be needed.
         let needed = |sample: &Sample| cut.predicts && start.is_some_and(|start| sample.time < start);
-        places.extend(run.take().and_then(|sample| cut.place(&sample, needed(&sample))));
+        locations.extend(run.take().and_then(|sample| cut.location(&sample, needed(&sample))));
     };
     for sample in &fragment.samples {
         let offset = at.checked_add_signed(sample.offset)?;
@@ -185,12 +191,12 @@ pub(super) fn of_fragment(track: &MovieTrack, index: usize, fragment: &TrackFrag
                 run.duration += next.duration;
             }
             _ => {
-                flush(&mut run, places);
+                flush(&mut run, locations);
                 run = Some(next);
             }
         }
     }
-    flush(&mut run, places);
+    flush(&mut run, locations);
     Some(())
 }
 
