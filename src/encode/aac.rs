@@ -1,5 +1,5 @@
 //! AAC-LC by VisualOn's encoder, libvo-aacenc (Apache-2.0), which is loaded when it is asked for: it is a library of 100 kB
-//! that nobody needs who is content with Opus, so that building takes no more for it. The only unsafe code of the AAC encoder.
+//! that programs with Opus do without, so building takes no more for it. The only unsafe code of the AAC encoder.
 //!
 //! The interface is that of its headers voAAC.h, voAudio.h, voMem.h and voType.h, version 0.1.3: one frame of 1024 samples in,
 //! one raw access unit out.

@@ -1,4 +1,4 @@
-//! One H.264 stream: encoder, rate control and key pictures brought together.
+//! One H.264 stream: encoder, rate control and keyframes brought together.
 
 use super::Error;
 use super::openh264::{Coded, Config, Encoder, MAX_SIDES, MAX_THREADS, MIN_SIDE};
@@ -7,7 +7,7 @@ use super::picture::Planes;
 use super::rate::{FINEST, RateControl};
 use crate::codec::h264::AvcC;
 use crate::media::{Rate, Timestamp, Unsupported, VideoParams};
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
 /// One thread codes so many pixels a second with half of a core to spare; 30 pictures of 3840x2160 a second get four threads.
 const PIXELS_PER_THREAD: f64 = 80e6;
@@ -114,7 +114,7 @@ impl H264 {
             (self.key, self.since_key) = (Some(pts), 0);
         }
         self.since_key += 1;
-        Ok((length_prefixed(&coded), coded.key))
+        Ok((coded.data, coded.key))
     }
 
     /// Seconds since the last picture; what is usual for the first one and where time makes no sense.
@@ -139,16 +139,7 @@ fn division(threads: u16, height: u32) -> (u16, u16) {
 }
 
 fn bits(coded: &Coded) -> u64 {
-    coded.nals.iter().map(|nal| 8 * (nal.len() as u64 + 4)).sum()
-}
-
-fn length_prefixed(coded: &Coded) -> Bytes {
-    let mut out = BytesMut::with_capacity(coded.nals.iter().map(|nal| nal.len() + 4).sum());
-    for nal in coded.nals.iter().filter(|nal| !nal.is_empty()) {
-        out.put_u32(nal.len() as u32);
-        out.put_slice(nal);
-    }
-    out.freeze()
+    8 * coded.data.len() as u64
 }
 
 #[cfg(test)]

@@ -23,8 +23,10 @@ const MAX_SCANS: usize = 64;
 /// Why an image gave no picture.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
+    /// The image is damaged.
     #[error(transparent)]
     Malformed(#[from] Malformed),
+    /// The image is of a kind that is not decoded.
     #[error(transparent)]
     Unsupported(#[from] Unsupported),
 }

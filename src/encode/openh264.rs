@@ -5,6 +5,7 @@
 
 use super::picture::Planes;
 use crate::media::SampleAspect;
+use bytes::{BufMut, Bytes, BytesMut};
 use openh264_sys2 as sys;
 use openh264_sys2::source::APILoader;
 use std::ffi::{c_int, c_void};
@@ -34,7 +35,7 @@ pub struct Config {
     pub rate: f32,
     /// Threads that code slices, [`MAX_THREADS`] at most.
     pub threads: u16,
-    /// Slices of a picture. More than there are threads: who is done with an easy one takes the next, and nobody waits for long.
+    /// Slices of a picture. More than there are threads: a thread that is done with an easy one takes the next, and none waits for long.
     pub slices: u16,
     /// Colour description of the VUI (H.264, Annex E): primaries, transfer, matrix; limited range.
     pub colour: [u8; 3],
@@ -42,11 +43,11 @@ pub struct Config {
     pub sample_aspect: SampleAspect,
 }
 
-/// One access unit, as NAL units without start codes.
-#[derive(Debug, Default)]
+/// One access unit: NAL units, each with its length before it in four bytes.
+#[derive(Debug)]
 pub struct Coded {
     pub key: bool,
-    pub nals: Vec<Vec<u8>>,
+    pub data: Bytes,
 }
 
 /// An encoder with one reference picture and no delay: one picture in, one access unit out.
@@ -88,7 +89,7 @@ impl Encoder {
         check("InitializeExt", unsafe { initialise(self.raw, &raw const self.params) })
     }
 
-    /// SPS and PPS, as they stand before every key picture.
+    /// SPS and PPS, as they stand before every keyframe.
     ///
     /// # Errors
     /// If OpenH264 has none.
@@ -96,10 +97,10 @@ impl Encoder {
         let call = required("EncodeParameterSets", self.calls.EncodeParameterSets)?;
         // SAFETY: the object is initialised, `info` is a valid place for the description of its buffers.
         check("EncodeParameterSets", unsafe { call(self.raw, &raw mut *self.info) })?;
-        Ok(self.coded().nals)
+        Ok(self.nals().map(<[u8]>::to_vec).collect())
     }
 
-    /// Codes one picture of the configured size with quantiser `qp` (0 to 51), as a key picture if asked.
+    /// Codes one picture of the configured size with quantiser `qp` (0 to 51), as a keyframe if asked.
     ///
     /// # Errors
     /// If OpenH264 fails.
@@ -146,14 +147,24 @@ impl Encoder {
         check("SetOption", unsafe { set(self.raw, option, value) })
     }
 
-    /// Copies what `info` describes.
+    /// Copies what `info` describes, once.
     fn coded(&self) -> Coded {
+        let mut data = BytesMut::with_capacity(self.nals().map(|nal| 4 + nal.len()).sum());
+        for nal in self.nals().filter(|nal| !nal.is_empty()) {
+            data.put_u32(nal.len() as u32);
+            data.put_slice(nal);
+        }
+        Coded { key: self.info.eFrameType == sys::videoFrameTypeIDR, data: data.freeze() }
+    }
+
+    /// The NAL units that `info` describes, without start codes.
+    fn nals(&self) -> impl Iterator<Item = &[u8]> {
         let layers = &self.info.sLayerInfo[..(self.info.iLayerNum.max(0) as usize).min(self.info.sLayerInfo.len())];
-        let mut nals = Vec::new();
-        for layer in layers {
+        layers.iter().flat_map(|layer| {
             let mut at = 0;
-            for n in 0..layer.iNalCount.max(0) as usize {
-                // SAFETY: after a successful call the layer has `iNalCount` lengths, and its buffer their sum in bytes.
+            (0..layer.iNalCount.max(0) as usize).map(move |n| {
+                // SAFETY: after a successful call the layer has `iNalCount` lengths, and its buffer their sum in bytes. Both stay
+                // until the next call, which takes `&mut self`.
                 let nal = unsafe {
                     let len = (*layer.pNalLengthInByte.add(n)).max(0) as usize;
                     let nal = std::slice::from_raw_parts(layer.pBsBuf.add(at), len);
@@ -161,10 +172,9 @@ impl Encoder {
                     nal
                 };
                 let start = nal.iter().position(|byte| *byte != 0).map_or(nal.len(), |one| one + 1);
-                nals.push(nal[start..].to_vec());
-            }
-        }
-        Coded { key: self.info.eFrameType == sys::videoFrameTypeIDR, nals }
+                &nal[start..]
+            })
+        })
     }
 }
 

@@ -12,9 +12,13 @@ pub enum VideoCodec {
     /// Raw and JPEG become H.264, other coded video stays as it is.
     #[default]
     Auto,
+    /// H.264, from raw video or MJPEG.
     H264,
+    /// Independent JPEG images.
     Mjpeg,
+    /// Unchanged.
     Copy,
+    /// No video.
     None,
 }
 
@@ -24,22 +28,30 @@ pub enum AudioCodec {
     /// PCM becomes Opus, coded stays as it is.
     #[default]
     Auto,
+    /// Opus, packets of 20 ms.
     Opus,
+    /// AAC-LC.
     Aac,
+    /// Unchanged.
     Copy,
+    /// No audio.
     None,
 }
 
 /// The settings of all encoders of a stage.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
+    /// What video becomes.
     pub video: VideoCodec,
+    /// What audio becomes.
     pub audio: AudioCodec,
     /// Bits a second of video; `None`: by size and rate.
     pub bitrate: Option<u32>,
     /// Bits a second of sound; `None`: by channels.
     pub audio_bitrate: Option<u32>,
+    /// How far apart keyframes are.
     pub gop: Gop,
+    /// The size of pictures; as they are by default.
     pub size: Option<Size>,
     /// At most so many pictures a second.
     pub rate: Option<Rate>,
@@ -49,10 +61,12 @@ pub struct Options {
     pub threads: Option<u16>,
 }
 
-/// How far apart key pictures are, at most.
+/// How far apart keyframes are, at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gop {
+    /// So many frames.
     Frames(u32),
+    /// So long.
     Time(Duration),
 }
 

@@ -35,14 +35,21 @@ impl Sampling {
 /// A borrowed picture: Y, U, V planes of 8 bits.
 #[derive(Clone, Copy, Debug)]
 pub struct Planes<'a> {
+    /// Where there are samples of chroma.
     pub sampling: Sampling,
+    /// In pixels.
     pub width: usize,
+    /// In pixels.
     pub height: usize,
     /// Bytes from one row to the next, of luma and of chroma.
     pub y_stride: usize,
+    /// Bytes from one row of chroma to the next.
     pub c_stride: usize,
+    /// Luma.
     pub y: &'a [u8],
+    /// Blue-difference chroma.
     pub u: &'a [u8],
+    /// Red-difference chroma.
     pub v: &'a [u8],
 }
 
@@ -101,14 +108,17 @@ impl Picture {
         self.data.resize(sampling.size(width, height), 0);
     }
 
+    /// Where there are samples of chroma.
     pub fn sampling(&self) -> Sampling {
         self.sampling
     }
 
+    /// In pixels.
     pub fn width(&self) -> usize {
         self.width
     }
 
+    /// In pixels.
     pub fn height(&self) -> usize {
         self.height
     }
@@ -123,6 +133,7 @@ impl Picture {
         copy_rows(planes.v, planes.c_stride, v, cw);
     }
 
+    /// Its planes, borrowed.
     pub fn planes(&self) -> Planes<'_> {
         Planes::packed(self.sampling, self.width, self.height, &self.data).expect("reshape made the data as long as the planes")
     }

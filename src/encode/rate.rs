@@ -6,9 +6,9 @@
 
 /// Over this time the bitrate is kept, in seconds: a receiver that buffers as much never runs dry.
 const WINDOW: f64 = 1.0;
-/// Key pictures are coded this much finer: all that follow are predicted from them.
+/// Keyframes are coded this much finer: all that follow are predicted from them.
 const KEY_GAIN: f64 = 2.0;
-/// A key picture may take this many seconds' worth of bits.
+/// A keyframe may take this many seconds' worth of bits.
 const KEY_SHARE: f64 = 0.5;
 /// P pictures change the quantiser by no more than this, down and up.
 const STEP: (f64, f64) = (-0.5, 1.0);
@@ -28,7 +28,7 @@ pub struct RateControl {
     qp: f64,
     /// Bits above (positive) or below what the bitrate allows, so far.
     debt: f64,
-    /// Bits that a picture would take at quantiser 0: of key pictures, of the others.
+    /// Bits that a picture would take at quantiser 0: of keyframes, of the others.
     key_weight: Option<f64>,
     weight: Option<f64>,
 }
@@ -84,14 +84,14 @@ impl RateControl {
         self.debt += bits as f64;
     }
 
-    /// After the first key picture took `bits` at `qp`: the quantiser to code it again with, where the first guess was far off.
+    /// After the first keyframe took `bits` at `qp`: the quantiser to code it again with, where the first guess was far off.
     pub fn again(&self, qp: u8, bits: u64) -> Option<u8> {
         let limit = self.bitrate * KEY_SHARE;
         let too_much = (bits as f64 / limit).log2() * HALVING;
         (too_much > 1.0).then(|| self.clamp(f64::from(qp) + too_much).ceil() as u8).filter(|better| *better > qp)
     }
 
-    /// The quantiser at which a key picture and the others up to the next one, and the debt, fit into the bitrate.
+    /// The quantiser at which a keyframe and the others up to the next one, and the debt, fit into the bitrate.
     fn wanted(&self, key_weight: f64, weight: f64, duration: f64, gop: f64) -> f64 {
         let span = gop.max(WINDOW);
         let (keys, others) = (span / gop, span / duration - span / gop);

@@ -3,31 +3,31 @@
 use super::Error;
 use super::audio::{self, AudioEncoder};
 use super::options::{Live, Options};
-use super::ordered::{Ordered, SinkError};
-use super::video::{self, Pushed, Thinner, VideoEncoder};
+use super::reorder::{ReorderBuffer, SinkError};
+use super::video::{self, FrameDropper, PushOutcome, VideoEncoder};
 use crate::media::{Event, Header, Kind, Malformed, OmittedTrack, Packet, Rate, Timestamp, Track, Unsupported, WallTime, omitted_line};
 use bytes::Bytes;
 use std::sync::Arc;
 
 /// Turns events into events.
-pub struct Stage {
+pub struct EncodeStage {
     options: Options,
     live: Arc<Live>,
-    lanes: Vec<Lane>,
+    lanes: Vec<TrackLane>,
     /// The tracks of the output, and time zero.
     tracks: Vec<Track>,
     time_zero: Option<WallTime>,
-    out: Ordered,
+    out: ReorderBuffer,
     /// Tracks that were said to be left out.
     omitted: Vec<OmittedTrack>,
 }
 
 /// One track of the input.
-struct Lane {
+struct TrackLane {
     input: Track,
     /// Number of the output's track.
     output: usize,
-    thinner: Option<Thinner>,
+    dropper: Option<FrameDropper>,
     work: Work,
 }
 
@@ -38,16 +38,16 @@ enum Work {
     Audio(Box<AudioEncoder>),
 }
 
-impl Stage {
+impl EncodeStage {
     /// Events go to `sink`, possibly from other threads, one at a time and in order.
-    pub fn new(options: Options, live: Arc<Live>, sink: impl FnMut(Event) -> Result<(), SinkError> + Send + 'static) -> Stage {
-        Stage {
+    pub fn new(options: Options, live: Arc<Live>, sink: impl FnMut(Event) -> Result<(), SinkError> + Send + 'static) -> EncodeStage {
+        EncodeStage {
             options,
             live,
             lanes: Vec::new(),
             tracks: Vec::new(),
             time_zero: None,
-            out: Ordered::new(Box::new(sink)),
+            out: ReorderBuffer::new(Box::new(sink)),
             omitted: Vec::new(),
         }
     }
@@ -71,7 +71,7 @@ impl Stage {
     /// Writes what the encoders still hold.
     ///
     /// # Errors
-    /// As [`Stage::push`].
+    /// As [`EncodeStage::push`].
     pub fn finish(mut self) -> Result<(), Error> {
         let mut lanes = std::mem::take(&mut self.lanes);
         for lane in &mut lanes {
@@ -96,7 +96,7 @@ impl Stage {
                     // An encoder that is not installed is no fault of the track.
                     Err(Error::Unsupported(error)) if !matches!(audio::plan(input, self.options.audio), Ok(audio::Plan::Encode(..))) => {
                         refused.push((index, error));
-                        Lane { input: input.clone(), output: 0, thinner: None, work: Work::Leave }
+                        TrackLane { input: input.clone(), output: 0, dropper: None, work: Work::Leave }
                     }
                     lane => lane?,
                 },
@@ -139,7 +139,7 @@ impl Stage {
         self.out.send(Event::Header(Header { tracks: self.tracks.clone().into(), time_zero: self.time_zero }))
     }
 
-    fn lane(&self, input: &Track, output: usize) -> Result<Lane, Error> {
+    fn lane(&self, input: &Track, output: usize) -> Result<TrackLane, Error> {
         let work = match input.kind() {
             Kind::Video => match video::plan(input, &self.options)? {
                 video::Plan::Leave => Work::Leave,
@@ -156,15 +156,15 @@ impl Stage {
         let droppable = input.kind() == Kind::Video && input.codec.intra_only();
         let nominal = input.as_video().and_then(|video| video.rate);
         let faster = |rate: &Rate| nominal.is_none_or(|nominal| nominal.fps() > rate.fps());
-        let thinner = self.options.rate.filter(|rate| droppable && faster(rate)).map(Thinner::new);
-        Ok(Lane { input: input.clone(), output, thinner, work })
+        let dropper = self.options.rate.filter(|rate| droppable && faster(rate)).map(FrameDropper::new);
+        Ok(TrackLane { input: input.clone(), output, dropper, work })
     }
 
     fn packet(&mut self, packet: Packet) -> Result<(), Error> {
         let Some(lane) = self.lanes.get_mut(packet.track) else {
             return Err(Malformed::new("stream", "a packet of a track that was not announced").track(packet.track as u64).into());
         };
-        if lane.thinner.as_mut().is_some_and(|thinner| !thinner.keeps(packet.pts)) {
+        if lane.dropper.as_mut().is_some_and(|dropper| !dropper.keeps(packet.pts)) {
             self.live.count_thinned();
             return Ok(());
         }
@@ -180,7 +180,7 @@ impl Stage {
             }
             Work::Video(encoder) => {
                 let want_key = self.live.take_keyframe();
-                let Pushed::Changed(track) = encoder.push(&packet, want_key, &self.out)? else { return Ok(()) };
+                let PushOutcome::Changed(track) = encoder.push(&packet, want_key, &self.out)? else { return Ok(()) };
                 if std::mem::replace(&mut self.tracks[lane.output], track.clone()) != track {
                     self.announce()?;
                 }
@@ -191,14 +191,14 @@ impl Stage {
     }
 
     fn packet_again(&mut self, packet: &Packet) -> Result<(), Error> {
-        if let Some(Lane { work: Work::Video(encoder), .. }) = self.lanes.get_mut(packet.track) {
+        if let Some(TrackLane { work: Work::Video(encoder), .. }) = self.lanes.get_mut(packet.track) {
             encoder.push(packet, true, &self.out)?;
         }
         Ok(())
     }
 }
 
-impl Lane {
+impl TrackLane {
     /// The track of the output.
     fn track(&self) -> Option<Track> {
         match &self.work {
@@ -209,7 +209,7 @@ impl Lane {
         }
     }
 
-    fn finish(&mut self, out: &Ordered) -> Result<(), Error> {
+    fn finish(&mut self, out: &ReorderBuffer) -> Result<(), Error> {
         let mut coded = Vec::new();
         if let Work::Audio(encoder) = &mut self.work {
             encoder.finish(&mut coded)?;
@@ -218,6 +218,6 @@ impl Lane {
     }
 }
 
-fn send_sound(out: &Ordered, track: usize, coded: Vec<(Timestamp, Bytes)>) -> Result<(), Error> {
+fn send_sound(out: &ReorderBuffer, track: usize, coded: Vec<(Timestamp, Bytes)>) -> Result<(), Error> {
     coded.into_iter().try_for_each(|(pts, data)| out.send(Event::Packet(Packet { track, pts, key: true, data, hidden: false })))
 }

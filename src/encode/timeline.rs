@@ -5,7 +5,7 @@ use crate::media::Timestamp;
 
 /// More than this off, in microseconds, is a hole or an overlap and no jitter; capture devices wake up every 10 to 40 ms.
 const JUMP: i64 = 80_000;
-/// A longer hole or overlap is a new beginning: nobody waits for minutes of silence.
+/// A longer hole or overlap is a new beginning: minutes of silence are not written.
 const RESTART: i64 = 10_000_000;
 /// Deviations are averaged over this many seconds.
 const SMOOTHING: f64 = 1.0;

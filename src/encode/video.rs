@@ -2,8 +2,8 @@
 
 use super::h264::H264;
 use super::options::{Live, Options, VideoCodec};
-use super::ordered::{Ordered, Place};
-use super::prepare::{Prepare, Target};
+use super::preprocess::{Preprocess, Target};
+use super::reorder::{ReorderBuffer, Slot};
 use super::{Error, colour, jpeg};
 use crate::codec;
 use crate::media::{Codec, Event, Orientation, Packet, Params, Rate, Timestamp, Track, VideoParams};
@@ -40,14 +40,14 @@ pub fn plan(input: &Track, options: &Options) -> Result<Plan, Error> {
 
 /// Thins pictures to a rate: none is repeated, and the times of those that stay are untouched.
 #[derive(Clone, Debug)]
-pub struct Thinner {
+pub struct FrameDropper {
     period: i64,
     due: Option<Timestamp>,
 }
 
-impl Thinner {
-    pub fn new(rate: Rate) -> Thinner {
-        Thinner { period: (1e6 / rate.fps()) as i64, due: None }
+impl FrameDropper {
+    pub fn new(rate: Rate) -> FrameDropper {
+        FrameDropper { period: (1e6 / rate.fps()) as i64, due: None }
     }
 
     /// Whether the picture at `pts` stays. Times jitter: one that is up to a quarter of a period early is in time.
@@ -69,7 +69,7 @@ impl Thinner {
 
 /// What [`VideoEncoder::push`] did.
 #[derive(Debug, PartialEq)]
-pub enum Pushed {
+pub enum PushOutcome {
     /// The packet was taken.
     Done,
     /// The pictures have another size now: announce this track, then push the packet again.
@@ -89,7 +89,7 @@ pub struct VideoEncoder {
 }
 
 enum Kind {
-    H264 { prepare: Box<Prepare>, encoder: Box<H264> },
+    H264 { preprocess: Box<Preprocess>, encoder: Box<H264> },
     Mjpeg(Mjpeg),
 }
 
@@ -114,7 +114,7 @@ impl VideoEncoder {
     ///
     /// # Errors
     /// If the encoder fails, or an earlier event could not be written.
-    pub fn push(&mut self, packet: &Packet, want_key: bool, out: &Ordered) -> Result<Pushed, Error> {
+    pub fn push(&mut self, packet: &Packet, want_key: bool, out: &ReorderBuffer) -> Result<PushOutcome, Error> {
         if self.input.codec == Codec::Jpeg
             && let Ok(image) = codec::jpeg::parse(&packet.data)
             && let orientation = self.orientation_of(&packet.data)
@@ -125,13 +125,13 @@ impl VideoEncoder {
         }
         let output = self.output;
         match &mut self.kind {
-            Kind::Mjpeg(mjpeg) => mjpeg.push(Job { packet: packet.clone(), output, place: out.place()? }, &self.live)?,
-            Kind::H264 { prepare, encoder } => {
+            Kind::Mjpeg(mjpeg) => mjpeg.push(Job { packet: packet.clone(), output, slot: out.slot()? }, &self.live)?,
+            Kind::H264 { preprocess, encoder } => {
                 if let Some(bitrate) = self.live.bitrate().filter(|bitrate| Some(*bitrate) != self.bitrate) {
                     encoder.set_bitrate(bitrate);
                     self.bitrate = Some(bitrate);
                 }
-                match prepare.run(&packet.data) {
+                match preprocess.run(&packet.data) {
                     Ok(picture) => {
                         let (data, key) = encoder.encode(&picture, packet.pts, want_key)?;
                         out.send(Event::Packet(Packet { track: output, pts: packet.pts, key, data, hidden: false }))?;
@@ -140,7 +140,7 @@ impl VideoEncoder {
                 }
             }
         }
-        Ok(Pushed::Done)
+        Ok(PushOutcome::Done)
     }
 
     /// A JPEG image says itself which way up it is, where its track says nothing.
@@ -151,13 +151,13 @@ impl VideoEncoder {
         }
     }
 
-    /// Starts again for pictures of another size. Where `--size` fixes the output's size, nobody need know.
-    fn resize(&mut self, width: u32, height: u32) -> Result<Pushed, Error> {
+    /// Starts again for pictures of another size. Where `--size` fixes the output's size, its track stays as it is.
+    fn resize(&mut self, width: u32, height: u32) -> Result<PushOutcome, Error> {
         (self.params.width, self.params.height) = (width, height);
         let plan = if matches!(self.kind, Kind::H264 { .. }) { Plan::H264 } else { Plan::Mjpeg };
         let (kind, track) = make(&self.input, &self.params, plan, &self.options, &self.live)?;
         (self.kind, self.track) = (kind, track);
-        Ok(Pushed::Changed(self.track.clone()))
+        Ok(PushOutcome::Changed(self.track.clone()))
     }
 }
 
@@ -184,8 +184,8 @@ fn make(input: &Track, params: &VideoParams, plan: Plan, options: &Options, live
     let options = Options { bitrate: live.bitrate().or(options.bitrate), ..options.clone() };
     let encoder = H264::new(video, &options)?;
     track.config = encoder.config().clone();
-    let prepare = Prepare::new(input.codec, params, target)?;
-    Ok((Kind::H264 { prepare: Box::new(prepare), encoder: Box::new(encoder) }, track))
+    let preprocess = Preprocess::new(input.codec, params, target)?;
+    Ok((Kind::H264 { preprocess: Box::new(preprocess), encoder: Box::new(encoder) }, track))
 }
 
 fn damaged(error: &Error, pts: Timestamp, live: &Live) {
@@ -203,22 +203,22 @@ enum Mjpeg {
 struct Job {
     packet: Packet,
     output: usize,
-    place: Place,
+    slot: Slot,
 }
 
 struct Worker {
-    prepare: Prepare,
+    preprocess: Preprocess,
     encoder: jpeg::Encoder,
 }
 
-/// Of JPEG: nobody sees a difference above, on moving pictures.
+/// Of JPEG: above it no difference is seen on moving pictures.
 const USUAL_QUALITY: u8 = 80;
 
 impl Mjpeg {
     fn new(codec: Codec, params: &VideoParams, target: Target, options: &Options, live: &Arc<Live>) -> Result<Mjpeg, Error> {
         let quality = options.quality.unwrap_or(USUAL_QUALITY);
         let worker = || -> Result<Worker, Error> {
-            Ok(Worker { prepare: Prepare::new(codec, params, target)?, encoder: jpeg::Encoder::new(quality)? })
+            Ok(Worker { preprocess: Preprocess::new(codec, params, target)?, encoder: jpeg::Encoder::new(quality)? })
         };
         let count = options.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()), usize::from);
         if count <= 1 {
@@ -260,10 +260,10 @@ fn work(mut worker: Worker, jobs: &Receiver<Job>, live: &Live) {
 
 impl Worker {
     fn run(&mut self, job: Job, live: &Live) {
-        let Job { packet, output, place } = job;
-        let image = self.prepare.run(&packet.data).and_then(|picture| Ok(self.encoder.encode(&picture)?));
+        let Job { packet, output, slot } = job;
+        let image = self.preprocess.run(&packet.data).and_then(|picture| Ok(self.encoder.encode(&picture)?));
         match image {
-            Ok(image) => place.fill(Event::Packet(Packet { track: output, pts: packet.pts, key: true, data: image.into(), hidden: false })),
+            Ok(image) => slot.fill(Event::Packet(Packet { track: output, pts: packet.pts, key: true, data: image.into(), hidden: false })),
             Err(error) => damaged(&error, packet.pts, live),
         }
     }
@@ -275,8 +275,8 @@ mod tests {
     use crate::media::PixelFormat;
 
     fn kept(rate: Rate, times: impl Iterator<Item = i64>) -> Vec<i64> {
-        let mut thinner = Thinner::new(rate);
-        times.filter(|pts| thinner.keeps(Timestamp(*pts))).collect()
+        let mut dropper = FrameDropper::new(rate);
+        times.filter(|pts| dropper.keeps(Timestamp(*pts))).collect()
     }
 
     #[test]

@@ -6,11 +6,19 @@ use super::super::picture::Planes;
 /// Why a picture gave no image.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// JPEG has no pictures of this size.
     #[error("JPEG has no pictures of {width}x{height}")]
-    Size { width: usize, height: usize },
+    Size {
+        /// In pixels.
+        width: usize,
+        /// In pixels.
+        height: usize,
+    },
+    /// libjpeg-turbo refused.
     #[cfg(feature = "turbojpeg")]
     #[error(transparent)]
     Turbo(#[from] turbojpeg::Error),
+    /// jpeg-encoder refused.
     #[cfg(not(feature = "turbojpeg"))]
     #[error(transparent)]
     Plain(#[from] jpeg_encoder::EncodingError),
@@ -220,6 +228,7 @@ mod tests {
     }
 
     /// The same picture with rows that lie further apart; between them is what must not be seen.
+    #[cfg(feature = "turbojpeg")]
     fn spread<'a>(picture: &Picture, room: &'a mut Vec<u8>) -> Planes<'a> {
         let planes = picture.planes();
         let (columns, rows) = planes.chroma();

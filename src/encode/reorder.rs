@@ -1,6 +1,6 @@
 //! Events out in the order in which they came in, however long each takes to make and whichever thread makes it.
 //!
-//! Nobody waits and no thread is needed: who fills the place that is next writes it and all that are ready behind it.
+//! No thread waits, and none is needed of its own: the one that fills the next slot writes it, and all that are ready behind it.
 
 use super::Error;
 use crate::media::Event;
@@ -14,7 +14,7 @@ pub type SinkError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The queue's end. Clones share it.
 #[derive(Clone)]
-pub struct Ordered {
+pub struct ReorderBuffer {
     state: Arc<Mutex<State>>,
 }
 
@@ -30,48 +30,48 @@ struct State {
     ready: BTreeMap<u64, Option<Event>>,
 }
 
-impl Ordered {
-    pub fn new(sink: Sink) -> Ordered {
+impl ReorderBuffer {
+    pub fn new(sink: Sink) -> ReorderBuffer {
         let state = State { sink, failed: None, over: false, given: 0, next: 0, ready: BTreeMap::new() };
-        Ordered { state: Arc::new(Mutex::new(state)) }
+        ReorderBuffer { state: Arc::new(Mutex::new(state)) }
     }
 
     /// Takes the next place in the order, to be filled by any thread.
     ///
     /// # Errors
     /// The failure of an earlier write, once.
-    pub fn place(&self) -> Result<Place, Error> {
+    pub fn slot(&self) -> Result<Slot, Error> {
         let mut state = lock(&self.state);
         if let Some(failed) = state.failed.take() {
             return Err(Error::Output(failed));
         }
         state.given += 1;
-        Ok(Place { number: state.given - 1, to: Some(Arc::clone(&self.state)) })
+        Ok(Slot { number: state.given - 1, to: Some(Arc::clone(&self.state)) })
     }
 
     /// Writes an event in its turn: now, if all before it are.
     ///
     /// # Errors
-    /// As [`Ordered::place`].
+    /// As [`ReorderBuffer::place`].
     pub fn send(&self, event: Event) -> Result<(), Error> {
-        self.place()?.fill(event);
+        self.slot()?.fill(event);
         self.check()
     }
 
     /// # Errors
-    /// As [`Ordered::place`].
+    /// As [`ReorderBuffer::place`].
     pub fn check(&self) -> Result<(), Error> {
         lock(&self.state).failed.take().map_or(Ok(()), |failed| Err(Error::Output(failed)))
     }
 }
 
 /// One place in the order. Dropped without an event, it is passed over.
-pub struct Place {
+pub struct Slot {
     number: u64,
     to: Option<Arc<Mutex<State>>>,
 }
 
-impl Place {
+impl Slot {
     pub fn fill(mut self, event: Event) {
         if let Some(state) = self.to.take() {
             lock(&state).put(self.number, Some(event));
@@ -79,7 +79,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         if let Some(state) = self.to.take() {
             lock(&state).put(self.number, None);
@@ -115,7 +115,7 @@ mod tests {
         Event::Packet(Packet { track: 0, pts: Timestamp(n), key: true, data: Bytes::new(), hidden: false })
     }
 
-    fn collect() -> (Ordered, Arc<Mutex<Vec<i64>>>) {
+    fn collect() -> (ReorderBuffer, Arc<Mutex<Vec<i64>>>) {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let into = Arc::clone(&seen);
         let sink = move |event| {
@@ -124,29 +124,29 @@ mod tests {
             }
             Ok(())
         };
-        (Ordered::new(Box::new(sink)), seen)
+        (ReorderBuffer::new(Box::new(sink)), seen)
     }
 
     #[test]
     fn what_is_next_goes_at_once_and_what_is_early_waits() {
-        let (ordered, seen) = collect();
+        let (reorder, seen) = collect();
         let seen = || seen.lock().unwrap().clone();
-        let (first, second, third) = (ordered.place().unwrap(), ordered.place().unwrap(), ordered.place().unwrap());
+        let (first, second, third) = (reorder.slot().unwrap(), reorder.slot().unwrap(), reorder.slot().unwrap());
         third.fill(event(2));
         assert_eq!(seen(), [0; 0]);
         first.fill(event(0));
         assert_eq!(seen(), [0]);
-        ordered.send(event(3)).unwrap();
+        reorder.send(event(3)).unwrap();
         drop(second);
         assert_eq!(seen(), [0, 2, 3]);
     }
 
     #[test]
     fn threads_keep_the_order() {
-        let (ordered, seen) = collect();
+        let (reorder, seen) = collect();
         let threads: Vec<_> = (0..200)
             .map(|n| {
-                let place = ordered.place().unwrap();
+                let place = reorder.slot().unwrap();
                 std::thread::spawn(move || {
                     std::thread::sleep(std::time::Duration::from_micros((n * 7919 % 13) as u64 * 50));
                     place.fill(event(n));
@@ -160,12 +160,12 @@ mod tests {
     #[test]
     fn a_failure_is_told_once_and_ends_the_writing() {
         let mut writes = 0;
-        let ordered = Ordered::new(Box::new(move |_| {
+        let reorder = ReorderBuffer::new(Box::new(move |_| {
             writes += 1;
             assert_eq!(writes, 1);
             Err("closed".into())
         }));
-        assert!(matches!(ordered.send(event(0)), Err(Error::Output(_))));
-        ordered.send(event(1)).unwrap();
+        assert!(matches!(reorder.send(event(0)), Err(Error::Output(_))));
+        reorder.send(event(1)).unwrap();
     }
 }

@@ -51,7 +51,7 @@ fn scaled(params: &VideoParams, size: Option<super::Size>) -> (u32, u32, SampleA
 }
 
 /// The way from one track's packets to pictures of a [`Target`]; its memory is used again for each.
-pub struct Prepare {
+pub struct Preprocess {
     codec: Codec,
     width: usize,
     height: usize,
@@ -66,22 +66,22 @@ pub struct Prepare {
 }
 
 /// Where the picture is after a step.
-enum Place {
+enum Location {
     Packet,
     Source,
     Scaled,
     Turned,
 }
 
-impl Prepare {
+impl Preprocess {
     /// For raw video or JPEG.
     ///
     /// # Errors
     /// If the JPEG decoder has no memory.
-    pub fn new(codec: Codec, params: &VideoParams, target: Target) -> Result<Prepare, Error> {
+    pub fn new(codec: Codec, params: &VideoParams, target: Target) -> Result<Preprocess, Error> {
         let decoder = (codec == Codec::Jpeg).then(jpeg::Decoder::default);
         let recolour = if is_rgb(codec) { None } else { Recolour::new(Space::of(codec, params), target.space) };
-        Ok(Prepare {
+        Ok(Preprocess {
             codec,
             width: params.width as usize,
             height: params.height as usize,
@@ -107,30 +107,30 @@ impl Prepare {
             let (width, height) = self.lying();
             self.scaled.reshape(planes.sampling, width, height);
             let planes = match place {
-                Place::Packet => self.packed(data)?,
+                Location::Packet => self.packed(data)?,
                 _ => self.source.planes(),
             };
             self.scaler.scale(&planes, &mut self.scaled);
-            place = Place::Scaled;
+            place = Location::Scaled;
         }
         if !self.orientation.is_upright() {
             let planes = match place {
-                Place::Packet => self.packed(data)?,
-                Place::Scaled => self.scaled.planes(),
+                Location::Packet => self.packed(data)?,
+                Location::Scaled => self.scaled.planes(),
                 _ => self.source.planes(),
             };
             turn(&planes, self.orientation, &mut self.turned);
-            place = Place::Turned;
+            place = Location::Turned;
         }
         if let Some(recolour) = self.recolour {
-            if matches!(place, Place::Packet) {
+            if matches!(place, Location::Packet) {
                 let planes = packed(self.target.sampling, self.width, self.height, data)?;
                 self.source.copy_from(&planes);
-                place = Place::Source;
+                place = Location::Source;
             }
             recolour.apply(match place {
-                Place::Turned => &mut self.turned,
-                Place::Scaled => &mut self.scaled,
+                Location::Turned => &mut self.turned,
+                Location::Scaled => &mut self.scaled,
                 _ => &mut self.source,
             });
         }
@@ -140,12 +140,12 @@ impl Prepare {
     }
 
     /// To planes of the target's sampling, of the size and in the space of the input.
-    fn unpack(&mut self, data: &[u8]) -> Result<Place, Error> {
+    fn unpack(&mut self, data: &[u8]) -> Result<Location, Error> {
         let sampling = self.target.sampling;
         match (self.codec, &mut self.decoder) {
             (Codec::Raw(format), _) if convert::is_planar(format) && convert::sampling(format) == sampling => {
                 self.packed(data)?;
-                return Ok(Place::Packet);
+                return Ok(Location::Packet);
             }
             (Codec::Raw(format), _) if sampling == Sampling::S422 => {
                 convert::to_i422(format, self.width, self.height, data, &mut self.source)?;
@@ -157,15 +157,15 @@ impl Prepare {
             }
             _ => return Err(super::cannot_decode(self.codec, super::DECODE_VIDEO)),
         }
-        Ok(Place::Source)
+        Ok(Location::Source)
     }
 
-    fn at<'a>(&'a self, place: &Place, data: &'a [u8]) -> Result<Planes<'a>, Error> {
+    fn at<'a>(&'a self, place: &Location, data: &'a [u8]) -> Result<Planes<'a>, Error> {
         match place {
-            Place::Packet => self.packed(data),
-            Place::Source => Ok(self.source.planes()),
-            Place::Scaled => Ok(self.scaled.planes()),
-            Place::Turned => Ok(self.turned.planes()),
+            Location::Packet => self.packed(data),
+            Location::Source => Ok(self.source.planes()),
+            Location::Scaled => Ok(self.scaled.planes()),
+            Location::Turned => Ok(self.turned.planes()),
         }
     }
 
