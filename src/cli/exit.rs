@@ -16,10 +16,15 @@ use crate::media::{Malformed, NoSource, Terminal, Unsupported};
 use std::io;
 use std::process::ExitCode;
 
+/// A normal end.
 pub const OK: u8 = 0;
+/// Any other failure.
 pub const FAILURE: u8 = 1;
+/// The arguments make no sense.
 pub const USAGE: u8 = 2;
+/// No such device or source.
 pub const NO_SOURCE: u8 = 3;
+/// The input is in no format that is read, or has nothing to show.
 pub const NOT_UNDERSTOOD: u8 = 4;
 
 /// The table of the manual's EXIT STATUS.
@@ -55,7 +60,9 @@ pub struct Outcome<'a> {
     pub frames: u64,
     /// Frames that went on.
     pub shown: u64,
+    /// Elements that were damaged and left out.
     pub damaged: u64,
+    /// Frames that the next program was too slow for.
     pub dropped: u64,
     /// What the program knows of the reason.
     pub why: Option<&'a str>,

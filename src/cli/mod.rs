@@ -86,8 +86,11 @@ pub struct Common {
 /// What a program's `run` gets besides its arguments.
 #[derive(Clone)]
 pub struct Context {
+    /// The numbers that /metrics, /stats and the status line show.
     pub stats: Arc<Stats>,
+    /// Whether the program is to end.
     pub stop: Stop,
+    /// The control endpoint.
     pub control: Control,
 }
 

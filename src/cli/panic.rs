@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 
 thread_local! {
-    /// What runs in this thread may panic: somebody sees to it.
+    /// What runs in this thread may panic: its caller sees to it.
     static SEEN_TO: Cell<bool> = const { Cell::new(false) };
 }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// Programs in the middle of a pipe let the last one take the terminal first, for this many periods.
-const PATIENCE: u32 = 2;
+const HEAD_START: u32 = 2;
 
 /// Longest line that a terminal of 80 columns keeps in one row.
 const WIDTH: usize = 79;
@@ -27,7 +27,7 @@ pub(super) struct Ticker {
 impl Ticker {
     pub(super) fn start(stats: Arc<Stats>, quiet: bool) -> Ticker {
         let (end, ended) = channel();
-        let line = Line::new(!quiet && log::is_terminal() && !console::is_dumb());
+        let line = StatusLine::new(!quiet && log::is_terminal() && !console::is_dumb());
         let thread = std::thread::Builder::new().name("status".into()).spawn(move || {
             let mut line = line;
             while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(PERIOD) {
@@ -51,7 +51,7 @@ impl Drop for Ticker {
 }
 
 /// Whose turn it is on the terminal.
-enum Line {
+enum StatusLine {
     /// No terminal, or not wanted.
     Never,
     /// Another program has the terminal, or may take it during the next periods.
@@ -60,25 +60,25 @@ enum Line {
     Ours { _terminal: File },
 }
 
-impl Line {
-    fn new(wanted: bool) -> Line {
+impl StatusLine {
+    fn new(wanted: bool) -> StatusLine {
         // Opened anew: a lock on an inherited descriptor would be shared with the other programs.
         match wanted.then(|| OpenOptions::new().read(true).open("/dev/stderr")) {
-            Some(Ok(terminal)) => Line::Waiting { terminal, periods: if writes_to_pipe() { PATIENCE } else { 0 } },
-            _ => Line::Never,
+            Some(Ok(terminal)) => StatusLine::Waiting { terminal, periods: if writes_to_pipe() { HEAD_START } else { 0 } },
+            _ => StatusLine::Never,
         }
     }
 
     fn show(&mut self, stats: &Stats) {
-        *self = match std::mem::replace(self, Line::Never) {
-            Line::Waiting { terminal, periods: 0 } => match terminal.try_lock() {
-                Ok(()) => Line::Ours { _terminal: terminal },
-                Err(_) => Line::Waiting { terminal, periods: 0 },
+        *self = match std::mem::replace(self, StatusLine::Never) {
+            StatusLine::Waiting { terminal, periods: 0 } => match terminal.try_lock() {
+                Ok(()) => StatusLine::Ours { _terminal: terminal },
+                Err(_) => StatusLine::Waiting { terminal, periods: 0 },
             },
-            Line::Waiting { terminal, periods } => Line::Waiting { terminal, periods: periods - 1 },
+            StatusLine::Waiting { terminal, periods } => StatusLine::Waiting { terminal, periods: periods - 1 },
             other => other,
         };
-        if let Line::Ours { .. } = self {
+        if let StatusLine::Ours { .. } = self {
             let line = format!("{}: {}", stats.program(), stats.status());
             console::status(&line.chars().take(WIDTH).collect::<String>());
         }

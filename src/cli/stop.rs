@@ -18,7 +18,7 @@ pub struct Stop(Arc<Inner>);
 struct Inner {
     requested: Mutex<bool>,
     changed: Condvar,
-    /// Holds one byte from the request on; nobody reads it, so the descriptor stays readable for all who poll it.
+    /// Holds one byte from the request on; it is not read, so the descriptor stays readable for all who poll it.
     readable: PipeReader,
     writer: PipeWriter,
 }
@@ -74,7 +74,7 @@ impl Stop {
         *self.0.requested.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A descriptor to poll beside others: readable from the request on, and for ever. Not to be read from.
+    /// A descriptor to poll beside others: readable from the request on, without end. Not to be read from.
     pub fn fd(&self) -> RawFd {
         self.0.readable.as_raw_fd()
     }

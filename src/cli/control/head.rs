@@ -1,6 +1,6 @@
 //! One request as it comes over the wire: its head parsed and bounded, its body of at most [`MAX_BODY`] bytes. Pure.
 
-use super::{MAX_BODY, Reply, judge};
+use super::{MAX_BODY, Reply, check};
 
 /// Longest head of a request, in bytes.
 pub(super) const MAX_HEAD: usize = 8 << 10;
@@ -30,7 +30,7 @@ pub(super) fn next(bytes: &mut Vec<u8>, names: &[String]) -> Result<Option<Ask>,
         Ok(_) | Err(httparse::Error::TooManyHeaders) => return Err(Reply::text(431, format!("a head is at most {MAX_HEAD} bytes"))),
         Err(error) => return Err(Reply::text(400, error.to_string())),
     };
-    let (ask, length) = judged(&parsed, names)?;
+    let (ask, length) = checked(&parsed, names)?;
     if bytes.len() < head + length {
         return Ok(None);
     }
@@ -40,12 +40,12 @@ pub(super) fn next(bytes: &mut Vec<u8>, names: &[String]) -> Result<Option<Ask>,
 }
 
 /// The request without its body, and the body's length.
-fn judged(request: &httparse::Request<'_, '_>, names: &[String]) -> Result<(Ask, usize), Reply> {
+fn checked(request: &httparse::Request<'_, '_>, names: &[String]) -> Result<(Ask, usize), Reply> {
     let all = |name: &str| request.headers.iter().filter(|h| h.name.eq_ignore_ascii_case(name)).map(|h| h.value).collect::<Vec<&[u8]>>();
     let (method, target) = (request.method.unwrap_or_default(), request.path.unwrap_or_default());
     let old = request.version != Some(1);
     let reads = matches!(method, "GET" | "HEAD");
-    if let Some(reply) = judge::refusal(&all("Host"), &all("Origin"), reads, old, names) {
+    if let Some(reply) = check::refusal(&all("Host"), &all("Origin"), reads, old, names) {
         return Err(reply);
     }
     if !target.starts_with('/') {

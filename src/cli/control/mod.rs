@@ -4,13 +4,13 @@
 //! port should never be public. It still answers when the data path or one of its own handlers hangs, and when descriptors have run out
 //! for a while.
 //!
-//! [`door`] accepts and bounds; [`head`] takes requests apart; [`judge`] says who may ask; [`lanes`] hands over to tiny_http, which
+//! [`acceptor`] accepts and bounds; [`head`] takes requests apart; [`check`] says who may ask; [`pool`] hands over to tiny_http, which
 //! runs the handlers.
 
-mod door;
+mod acceptor;
+mod check;
 mod head;
-mod judge;
-mod lanes;
+mod pool;
 
 use super::Stats;
 use anyhow::Context as _;
@@ -65,8 +65,11 @@ impl fmt::Display for Address {
 /// A short answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
+    /// Status code.
     pub status: u16,
+    /// MIME type of the body.
     pub content_type: &'static str,
+    /// What is answered.
     pub body: String,
 }
 
@@ -120,7 +123,7 @@ impl Control {
         let bound = listener.local_addr()?;
         self.add_common_routes(stats);
         self.allow_hosts(own_names().into_iter().chain([address.host.clone()]));
-        door::open(listener, self.clone())?;
+        acceptor::open(listener, self.clone())?;
         Ok(bound)
     }
 

@@ -35,6 +35,7 @@ pub struct Manual {
 }
 
 /// What `--generate` prints.
+#[allow(missing_docs, reason = "each is what its name says, and a line here would be shown in --help")]
 #[derive(clap::ValueEnum, Clone, Copy, Debug)]
 pub enum Generate {
     Man,

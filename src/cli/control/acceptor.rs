@@ -1,10 +1,10 @@
-//! The door of the control endpoint: accepts connections, few at a time, and gives each a thread, a deadline and its answers.
+//! The listener of the control endpoint: accepts connections, few at a time, and gives each a thread, a deadline and its answers.
 //!
 //! A connection too many takes the place of the one that has waited longest. Nothing that a client does, and no lack of descriptors or
 //! threads, ends it.
 
 use super::head::{self, Ask};
-use super::lanes::{Lanes, Outcome, PATIENCE};
+use super::pool::{ConnectionPools, HANDLER_TIMEOUT, Outcome};
 use super::{Control, Reply, lock};
 use crate::cli::panic;
 use std::collections::VecDeque;
@@ -32,27 +32,27 @@ const LINGER: Duration = Duration::from_millis(500);
 /// and so many bytes.
 const LINGER_BYTES: usize = 256 << 10;
 
-struct Door {
+struct Acceptor {
     control: Control,
-    lanes: Lanes,
-    seats: Mutex<VecDeque<Arc<TcpStream>>>,
+    pools: ConnectionPools,
+    connections: Mutex<VecDeque<Arc<TcpStream>>>,
     threads: AtomicUsize,
 }
 
 /// Serves a listener in a thread of its own.
 pub(super) fn open(listener: TcpListener, control: Control) -> io::Result<()> {
-    let lanes = Lanes::open(control.clone())?;
-    let door = Arc::new(Door { control, lanes, seats: Mutex::default(), threads: AtomicUsize::new(0) });
+    let pools = ConnectionPools::open(control.clone())?;
+    let acceptor = Arc::new(Acceptor { control, pools, connections: Mutex::default(), threads: AtomicUsize::new(0) });
     std::thread::Builder::new().name("control".into()).spawn(move || {
-        while panic::contained(|| door.accept_all(&listener)).is_err() {
+        while panic::contained(|| acceptor.accept_all(&listener)).is_err() {
             tracing::error!("control endpoint: its thread died; it starts again");
         }
     })?;
     Ok(())
 }
 
-impl Door {
-    fn accept_all(self: &Arc<Door>, listener: &TcpListener) {
+impl Acceptor {
+    fn accept_all(self: &Arc<Acceptor>, listener: &TcpListener) {
         let mut told = false;
         loop {
             match listener.accept() {
@@ -71,26 +71,26 @@ impl Door {
         }
     }
 
-    fn admit(self: &Arc<Door>, stream: TcpStream) {
+    fn admit(self: &Arc<Acceptor>, stream: TcpStream) {
         if self.threads.load(Ordering::Relaxed) >= MAX_THREADS {
             return;
         }
         let stream = Arc::new(stream);
-        let mut seats = lock(&self.seats);
-        while seats.len() >= MAX_CONNECTIONS
-            && let Some(oldest) = seats.pop_front()
+        let mut connections = lock(&self.connections);
+        while connections.len() >= MAX_CONNECTIONS
+            && let Some(oldest) = connections.pop_front()
         {
             _ = oldest.shutdown(Shutdown::Both);
         }
-        seats.push_back(Arc::clone(&stream));
-        drop(seats);
+        connections.push_back(Arc::clone(&stream));
+        drop(connections);
         self.threads.fetch_add(1, Ordering::Relaxed);
-        let (door, ours) = (Arc::clone(self), Arc::clone(&stream));
+        let (acceptor, ours) = (Arc::clone(self), Arc::clone(&stream));
         let thread = std::thread::Builder::new().name("control".into()).spawn(move || {
-            if panic::contained(|| door.serve(&ours)).is_err() {
+            if panic::contained(|| acceptor.serve(&ours)).is_err() {
                 tracing::error!("control endpoint: a connection's thread died");
             }
-            door.leave(&ours);
+            acceptor.leave(&ours);
         });
         if let Err(error) = thread {
             tracing::warn!("control endpoint: {error}");
@@ -99,16 +99,16 @@ impl Door {
     }
 
     fn leave(&self, stream: &Arc<TcpStream>) {
-        lock(&self.seats).retain(|seat| !Arc::ptr_eq(seat, stream));
+        lock(&self.connections).retain(|connection| !Arc::ptr_eq(connection, stream));
         self.threads.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Behind all others: the next to give up its seat is one that has waited longer.
+    /// Moves a connection behind all others: the next one to be closed is one that has waited longer.
     fn freshen(&self, stream: &Arc<TcpStream>) {
-        let mut seats = lock(&self.seats);
-        if let Some(at) = seats.iter().position(|seat| Arc::ptr_eq(seat, stream)) {
-            seats.remove(at);
-            seats.push_back(Arc::clone(stream));
+        let mut connections = lock(&self.connections);
+        if let Some(at) = connections.iter().position(|connection| Arc::ptr_eq(connection, stream)) {
+            connections.remove(at);
+            connections.push_back(Arc::clone(stream));
         }
     }
 
@@ -155,7 +155,7 @@ impl Door {
 
     /// Says whether the connection stays.
     fn answer(&self, mut stream: &TcpStream, ask: &Ask) -> io::Result<bool> {
-        let outcome = self.lanes.ask(ask).unwrap_or_else(|error| {
+        let outcome = self.pools.ask(ask).unwrap_or_else(|error| {
             tracing::warn!("control endpoint: {error}");
             Outcome::Busy
         });
@@ -173,7 +173,7 @@ impl Door {
             }
             Outcome::Busy => refuse(stream, &Reply::text(503, "busy with other requests; ask again later")),
             Outcome::Hangs(late) => {
-                let done = refuse(stream, &Reply::text(504, format!("nothing was answered within {} s", PATIENCE.as_secs())));
+                let done = refuse(stream, &Reply::text(504, format!("nothing was answered within {} s", HANDLER_TIMEOUT.as_secs())));
                 late.wait();
                 done
             }

@@ -18,7 +18,7 @@ pub(super) fn refusal(hosts: &[&[u8]], origins: &[&[u8]], reads: bool, old: bool
         [] => return Some(Reply::text(400, "no Host header")),
         _ => return Some(Reply::text(400, "more than one Host header")),
     }
-    // Browsers send it: a web page that somebody looks at must not change what runs on this machine.
+    // Browsers send it: a web page in a browser must not change what runs on this machine.
     (!origins.is_empty() && !reads).then(|| Reply::text(403, "not from a web page"))
 }
 

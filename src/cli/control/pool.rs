@@ -3,9 +3,9 @@
 //! tiny_http 0.12 parses, queues and answers well what is well formed and little. From strangers it cannot be guarded: it has no limit
 //! on connections, threads, lines, pipelined requests or idle time; a body that was not read is allocated at its declared length; and its
 //! accept loop ends for good, or panics, when descriptors run out. So it gets neither the port nor the strangers' bytes. It accepts a few
-//! connections over a private socket when the program starts, and never again; over these *lanes* goes one judged request at a time.
+//! connections over a private socket when the program starts, and never again; over each of these goes one checked request at a time.
 //!
-//! Each kind of request has lanes of its own: a handler that hangs holds up no other kind.
+//! Each kind of request has a pool of connections: a handler that hangs holds up no other kind.
 
 use super::{Control, Reply, head::Ask};
 use crate::cli::panic;
@@ -18,25 +18,25 @@ use std::time::Duration;
 use tiny_http::{Request, Server};
 
 /// A handler that takes longer is said to hang.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const HANDLER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A handler of the program's own may hang; so many may at the same time before others are refused.
 const OWN: usize = 2;
 
-/// Lanes by kind of request: /healthz, the other numbers, the program's own.
-pub(super) struct Lanes {
+/// One pool for each kind of request: /healthz, the other numbers, the program's own.
+pub(super) struct ConnectionPools {
     control: Control,
-    kinds: [Kind; 3],
+    pools: [Pool; 3],
 }
 
-struct Kind {
+struct Pool {
     free: Mutex<Vec<Option<UnixStream>>>,
     returned: Condvar,
 }
 
-/// A lane that is in use; it goes back when this is dropped, if all of the last answer was read.
-struct Taken<'a> {
-    kind: &'a Kind,
+/// A connection that is in use; it goes back when this is dropped, if all of the last answer was read.
+struct PooledConnection<'a> {
+    pool: &'a Pool,
     /// `None`: broken, to be opened anew by who takes it next.
     stream: Option<UnixStream>,
 }
@@ -45,38 +45,38 @@ struct Taken<'a> {
 pub(super) enum Outcome<'a> {
     /// The whole answer, head and body.
     Answer(Vec<u8>),
-    /// Nothing was answered within [`PATIENCE`]; the rest has still to be waited for.
-    Hangs(Late<'a>),
-    /// All lanes of its kind are taken by others that hang.
+    /// Nothing was answered within [`HANDLER_TIMEOUT`]; the rest has still to be waited for.
+    Hangs(PendingAnswer<'a>),
+    /// All connections of its pool are taken by others that hang.
     Busy,
 }
 
 /// The wait for a handler that hangs.
-pub(super) struct Late<'a> {
-    lane: Taken<'a>,
+pub(super) struct PendingAnswer<'a> {
+    connection: PooledConnection<'a>,
     read: Vec<u8>,
 }
 
-impl Lanes {
+impl ConnectionPools {
     /// Opens them all.
-    pub(super) fn open(control: Control) -> io::Result<Lanes> {
+    pub(super) fn open(control: Control) -> io::Result<ConnectionPools> {
         let mut streams = open(&control, 2 + OWN)?.into_iter().map(Some);
-        let kinds = [1, 1, OWN].map(|n| Kind { free: Mutex::new(streams.by_ref().take(n).collect()), returned: Condvar::new() });
-        Ok(Lanes { control, kinds })
+        let pools = [1, 1, OWN].map(|n| Pool { free: Mutex::new(streams.by_ref().take(n).collect()), returned: Condvar::new() });
+        Ok(ConnectionPools { control, pools })
     }
 
     pub(super) fn ask(&self, ask: &Ask) -> io::Result<Outcome<'_>> {
-        let kind = match ask.path.as_str() {
+        let pool = match ask.path.as_str() {
             "/healthz" => 0,
             "/metrics" | "/stats" => 1,
             _ => 2,
         };
-        let Some(mut lane) = self.kinds[kind].take() else { return Ok(Outcome::Busy) };
-        let mut stream = match lane.stream.take() {
+        let Some(mut connection) = self.pools[pool].take() else { return Ok(Outcome::Busy) };
+        let mut stream = match connection.stream.take() {
             Some(stream) => stream,
             None => open(&self.control, 1)?.remove(0),
         };
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(HANDLER_TIMEOUT))?;
         let Ask { method, path, body, .. } = ask;
         let method = if method == "HEAD" { "GET" } else { method };
         let head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
@@ -84,36 +84,36 @@ impl Lanes {
         let mut read = Vec::new();
         match answer(&mut stream, &mut read) {
             Ok(()) => {
-                lane.stream = Some(stream);
+                connection.stream = Some(stream);
                 Ok(Outcome::Answer(read))
             }
             Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                lane.stream = Some(stream);
-                Ok(Outcome::Hangs(Late { lane, read }))
+                connection.stream = Some(stream);
+                Ok(Outcome::Hangs(PendingAnswer { connection, read }))
             }
             Err(e) => Err(e),
         }
     }
 }
 
-impl Late<'_> {
+impl PendingAnswer<'_> {
     /// Returns when the handler has come back.
     pub(super) fn wait(mut self) {
-        let Some(mut stream) = self.lane.stream.take() else { return };
+        let Some(mut stream) = self.connection.stream.take() else { return };
         if stream.set_read_timeout(None).and_then(|()| answer(&mut stream, &mut self.read)).is_ok() {
-            self.lane.stream = Some(stream);
+            self.connection.stream = Some(stream);
         }
     }
 }
 
-impl Kind {
-    fn take(&self) -> Option<Taken<'_>> {
+impl Pool {
+    fn take(&self) -> Option<PooledConnection<'_>> {
         let (mut free, waited) =
-            self.returned.wait_timeout_while(self.lock(), PATIENCE, |free| free.is_empty()).unwrap_or_else(PoisonError::into_inner);
+            self.returned.wait_timeout_while(self.lock(), HANDLER_TIMEOUT, |free| free.is_empty()).unwrap_or_else(PoisonError::into_inner);
         if waited.timed_out() && free.is_empty() {
             return None;
         }
-        free.pop().map(|stream| Taken { kind: self, stream })
+        free.pop().map(|stream| PooledConnection { pool: self, stream })
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Option<UnixStream>>> {
@@ -121,10 +121,10 @@ impl Kind {
     }
 }
 
-impl Drop for Taken<'_> {
+impl Drop for PooledConnection<'_> {
     fn drop(&mut self) {
-        self.kind.lock().push(self.stream.take());
-        self.kind.returned.notify_one();
+        self.pool.lock().push(self.stream.take());
+        self.pool.returned.notify_one();
     }
 }
 
@@ -155,29 +155,29 @@ fn is_whole(read: &[u8]) -> io::Result<bool> {
 
 /// Connections to a server of tiny_http's that will accept no more.
 fn open(control: &Control, n: usize) -> io::Result<Vec<UnixStream>> {
-    // tiny_http panics where it finds no descriptor; each lane takes three of them, so look first.
+    // tiny_http panics where it finds no descriptor; each connection takes three of them, so look first.
     let spare = (0..2 + 2 * n).map(|_| UnixStream::pair()).collect::<io::Result<Vec<_>>>()?;
     drop(spare);
     let (listener, _folder) = private_listener()?;
-    let door = listener.try_clone()?;
+    let acceptor = listener.try_clone()?;
     let server = Arc::new(Server::from_listener(listener, None).map_err(|e| io::Error::other(e.to_string()))?);
     for _ in 0..n {
         let (server, control) = (Arc::clone(&server), control.clone());
         std::thread::Builder::new().name("control".into()).spawn(move || work(&server, &control))?;
     }
-    let lanes = (0..n).map(|_| lane(&door)).collect::<io::Result<Vec<_>>>()?;
+    let pools = (0..n).map(|_| connection(&acceptor)).collect::<io::Result<Vec<_>>>()?;
     // All of them have been accepted: from now on there is no way in.
-    _ = socket2::SockRef::from(&door).shutdown(std::net::Shutdown::Both);
-    Ok(lanes)
+    _ = socket2::SockRef::from(&acceptor).shutdown(std::net::Shutdown::Both);
+    Ok(pools)
 }
 
 /// A connection that works: one request has been answered.
-fn lane(door: &UnixListener) -> io::Result<UnixStream> {
-    let mut lane = UnixStream::connect_addr(&door.local_addr()?)?;
-    lane.set_read_timeout(Some(PATIENCE))?;
-    lane.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
-    answer(&mut lane, &mut Vec::new())?;
-    Ok(lane)
+fn connection(acceptor: &UnixListener) -> io::Result<UnixStream> {
+    let mut connection = UnixStream::connect_addr(&acceptor.local_addr()?)?;
+    connection.set_read_timeout(Some(HANDLER_TIMEOUT))?;
+    connection.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+    answer(&mut connection, &mut Vec::new())?;
+    Ok(connection)
 }
 
 /// A folder that is gone when this is dropped, with the socket in it.
