@@ -117,6 +117,20 @@ fn the_list_of_dependencies_is_complete() {
     assert_eq!(listed, dependencies(&manifest));
 }
 
+/// scripts/test builds the library with each feature alone.
+#[test]
+fn every_feature_is_built_alone() {
+    let manifest = fs::read_to_string(repository("Cargo.toml")).unwrap();
+    let section = manifest.split("\n[features]\n").nth(1).unwrap().split("\n[").next().unwrap();
+    let features: Vec<_> = section.lines().filter(|l| !l.starts_with('#')).filter_map(|l| Some(l.split_once(" = ")?.0)).collect();
+    let script = fs::read_to_string(repository("scripts/test")).unwrap();
+    let line = script.lines().find_map(|l| l.trim().strip_prefix("for features in '' ")?.strip_suffix("; do")).unwrap();
+    let (built, mut all) = (line.split(' ').collect::<Vec<_>>(), features.clone());
+    all.retain(|name| *name != "default");
+    all.sort_unstable();
+    assert_eq!(built, all);
+}
+
 /// The names under every `[…dependencies]` heading.
 fn dependencies(manifest: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();

@@ -144,9 +144,10 @@ impl Device {
         let Ok(descriptors) = alsa::poll::Descriptors::get(&self.pcm) else {
             return std::thread::sleep(wait.min(Duration::from_millis(5)));
         };
-        // SAFETY: the descriptors are the device's own, which is open as long as it is borrowed.
         let borrow = |p: &libc::pollfd| {
-            PollFd::from_borrowed_fd(unsafe { BorrowedFd::borrow_raw(p.fd) }, PollFlags::from_bits_retain(p.events as u16))
+            // SAFETY: the descriptors are the device's own, which is open as long as it is borrowed.
+            let fd = unsafe { BorrowedFd::borrow_raw(p.fd) };
+            PollFd::from_borrowed_fd(fd, PollFlags::from_bits_retain(p.events as u16))
         };
         let mut fds: Vec<PollFd<'_>> = descriptors.iter().map(borrow).collect();
         // A signal, or a device that is gone: the next read tells.

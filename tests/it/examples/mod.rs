@@ -4,6 +4,8 @@
 //! An example passes if it does what it is there for: what it serves can be fetched and has frames in it, what it writes is
 //! a media file, and nothing fails before it is stopped.
 
+/// The examples in Rust.
+mod library;
 /// None of the pipelines holds a frame back.
 mod live;
 

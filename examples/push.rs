@@ -1,0 +1,67 @@
+//! A server inside a program of your own, and a stream pushed into it: fragmented MP4, such as `h5mux` writes, in its own time.
+//!
+//! ```text
+//! cargo run --example push -- show.mp4 127.0.0.1:8080
+//! ```
+
+use bytes::BytesMut;
+use h5live::format::bmff::{Split, Splitter};
+use h5live::media::Timestamp;
+use h5live::serve::{Events, Options, Patience, Policy, Publisher, Server};
+use std::error::Error;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [file, address] = &args[..] else { return Err("usage: push FILE [HOST:]PORT".into()) };
+    let server = bind(address)?;
+    println!("{}", server.addresses().join("\n"));
+    run(server, file.as_ref())
+}
+
+/// A server with one stream, `live`.
+pub fn bind(address: &str) -> Result<Server, Box<dyn Error>> {
+    let options = Options {
+        listen: vec![address.parse()?],
+        ring: 32 << 20,
+        patience: Patience { lag: Duration::from_secs(2), stall: Duration::from_secs(10) },
+        max_viewers: 100,
+        threads: 1,
+        policy: Policy::default(),
+        events: Events::default(),
+    };
+    Ok(Server::bind(&options, &["live".to_owned()])?)
+}
+
+/// Serves the file until it ends.
+pub fn run(server: Server, file: &Path) -> Result<(), Box<dyn Error>> {
+    let (publisher, stopper) = (server.publisher(0), server.stopper());
+    let bytes = std::fs::read(file)?;
+    let pushing = thread::spawn(move || {
+        let outcome = push(&bytes, publisher).map_err(|error| error.to_string());
+        stopper.stop();
+        outcome
+    });
+    server.run()?;
+    Ok(pushing.join().map_err(|_| "the pushing thread panicked")??)
+}
+
+/// Publishes each chunk when its time has come.
+fn push(bytes: &[u8], mut publisher: Publisher) -> Result<(), Box<dyn Error>> {
+    let (mut splitter, mut buf) = (Splitter::default(), BytesMut::from(bytes));
+    let mut began: Option<(Instant, Timestamp)> = None;
+    loop {
+        // All of the input is in `buf`, so nothing is needed or skipped.
+        match splitter.next(&mut buf, true)? {
+            Split::Init(init) => publisher.init(init)?,
+            Split::Chunk(chunk) => {
+                let (at, first) = *began.get_or_insert((Instant::now(), chunk.start));
+                thread::sleep((at + chunk.start.since(first)).saturating_duration_since(Instant::now()));
+                publisher.chunk(&chunk)?;
+            }
+            Split::Need(_) | Split::Skip(_) | Split::End => return Ok(()),
+        }
+    }
+}
