@@ -14,6 +14,9 @@ pub enum Error {
     Malformed { name: String, source: Malformed },
     #[error("{name}")]
     Unsupported { name: String, source: Unsupported },
+    /// An error that is complete without a name of a source.
+    #[error("{0}")]
+    Other(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Error {

@@ -69,17 +69,18 @@ impl Pace {
         self.anchor.map_or(Duration::ZERO, |anchor| self.clock.now().saturating_sub(on_clock(anchor, due)))
     }
 
-    /// Returns when `due` has come; starts with the first call, if [`Pace::start`] was not called.
-    pub fn wait(&mut self, due: Timestamp) {
+    /// Waits until `due` has come; `false` if the clock ended the wait before. Starts with the first call, if [`Pace::start`] was not called.
+    pub fn wait(&mut self, due: Timestamp) -> bool {
         if self.anchor.is_none() {
             self.start(due);
         } else if self.behind(due) > self.slack || due.since(self.last) > self.longest {
             self.news = Some(self.start(due));
         }
         self.last = due;
-        if let Some(anchor) = self.anchor {
-            self.clock.sleep_until(on_clock(anchor, due));
-        }
+        let Some(anchor) = self.anchor else { return true };
+        let until = on_clock(anchor, due);
+        self.clock.sleep_until(until);
+        self.clock.now() >= until
     }
 }
 

@@ -1,7 +1,6 @@
 //! The arguments, and the manual.
 
-use crate::camera::CameraArgs;
-use crate::microphone::AudioArgs;
+use crate::devices::{AudioArgs, CameraArgs};
 use h5live::cli;
 use h5live::media::{OverflowPolicy, PixelFormat, Rate};
 use h5live::pipe::InputFormat;

@@ -7,7 +7,10 @@ mod canvas;
 mod font;
 mod picture;
 mod sound;
+mod source;
 pub mod stamp;
+
+pub use source::KIND;
 
 use crate::media::{AudioParams, Codec, Event, Header, Packet, PixelFormat, Rate, SampleFormat, Timestamp, Track, VideoParams, WallTime};
 use picture::{Moment, Picture};

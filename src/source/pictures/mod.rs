@@ -7,9 +7,11 @@
 
 mod follow;
 mod load;
+mod source;
 
 pub use follow::Follow;
 pub use load::is_picture;
+pub use source::KIND;
 
 use super::Error;
 use crate::media::{Codec, Colour, Event, Header, Packet, Rate, Timestamp, Track, VideoParams, WallTime};

@@ -1,6 +1,7 @@
 //! Brightness, exposure, focus, mains frequency: listing and setting, also while the camera runs.
 
 use super::device::{Call, Device, call, text, zeroed};
+use crate::source::ControlError;
 use std::io;
 use v4l::v4l_sys as sys;
 
@@ -43,19 +44,6 @@ pub enum Kind {
     Menu,
     Button,
     Bitmask,
-}
-
-/// Why a control was not set.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error("no control {0:?}")]
-    Unknown(String),
-    #[error("{id}: {value:?} is not one of {choices}")]
-    Value { id: String, value: String, choices: String },
-    #[error("{id}: {why}")]
-    Io { id: String, why: io::Error },
-    #[error("the camera is away")]
-    Away,
 }
 
 impl Device {
@@ -146,16 +134,16 @@ impl Device {
     }
 
     /// Sets the control `id` to a number, `true`/`false`, or the text of a menu entry.
-    pub fn set_control(&self, id: &str, value: &str) -> Result<(), Error> {
+    pub fn set_control(&self, id: &str, value: &str) -> Result<(), ControlError> {
         let controls = self.controls();
-        let control = controls.iter().find(|c| c.id == id || c.name == id).ok_or_else(|| Error::Unknown(id.to_owned()))?;
+        let control = controls.iter().find(|c| c.id == id || c.name == id).ok_or_else(|| ControlError::Unknown(id.to_owned()))?;
         let number = control.number(value)?;
-        self.set(control.code, control.wide, number).map_err(|why| Error::Io { id: id.to_owned(), why })
+        self.set(control.code, control.wide, number).map_err(|why| ControlError::Io { id: id.to_owned(), why })
     }
 }
 
 impl Control {
-    fn number(&self, value: &str) -> Result<i64, Error> {
+    fn number(&self, value: &str) -> Result<i64, ControlError> {
         let entry = self.menu.iter().find(|(_, text)| text.eq_ignore_ascii_case(value)).map(|(number, _)| *number);
         let truth = match value {
             "true" | "on" => Some(1),
@@ -165,7 +153,7 @@ impl Control {
         let number = entry.or_else(|| value.parse().ok()).or(truth.filter(|_| self.kind == Kind::Boolean));
         let listed = |n: &i64| self.kind != Kind::Menu || self.menu.iter().any(|(entry, _)| entry == n);
         let in_range = |n: &i64| self.kind == Kind::Button || (self.minimum..=self.maximum).contains(n);
-        number.filter(|n| in_range(n) && listed(n)).ok_or_else(|| Error::Value {
+        number.filter(|n| in_range(n) && listed(n)).ok_or_else(|| ControlError::Value {
             id: self.id.clone(),
             value: value.to_owned(),
             choices: self.choices(),

@@ -23,11 +23,12 @@ pub use controls::Control;
 pub use find::Selector;
 pub use modes::ModeRequest;
 
-use super::Error;
+pub use super::OnLoss;
 use super::clock::{StreamClock, monotonic};
 use super::retry::Retry;
 use super::uevent::{self, Uevents};
 use super::wait;
+use super::{ControlError, Error};
 use crate::media::{Codec, Event, Header, Packet, PixelFormat, Timestamp, Track};
 use bytes::Bytes;
 use device::{Device, errno};
@@ -64,18 +65,6 @@ impl Options {
             clock: StreamClock::default(),
         }
     }
-}
-
-/// What to do while the camera is away.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnLoss {
-    /// Say nothing downstream, and go on when it is back.
-    #[default]
-    Wait,
-    /// Fail.
-    Exit,
-    /// Black pictures at the camera's rate; raw formats only, coded ones wait.
-    Black,
 }
 
 /// What happened so far.
@@ -134,9 +123,9 @@ impl Camera {
         let mut camera = Camera { options, name, identity, state, trouble, track, last, ready, counts, controls, uevents };
         camera.connect()?;
         for (id, value) in camera.options.controls.clone() {
-            let set = camera.controls.set(&id, &value);
+            let set = super::Controls::set(&camera.controls, &id, &value);
             set.map_err(|e| match e {
-                controls::Error::Io { id, why } => Error::io(format!("{}: {id}", camera.name), why),
+                ControlError::Io { id, why } => Error::io(format!("{}: {id}", camera.name), why),
                 e => Error::unsupported(&camera.name, e.to_string(), "see `h5cap --list`"),
             })?;
         }
@@ -354,21 +343,23 @@ struct Shared {
     wanted: Vec<(String, String)>,
 }
 
-impl Controls {
-    pub fn list(&self) -> Result<Vec<Control>, controls::Error> {
-        self.device().map(|device| device.controls())
+impl super::Controls for Controls {
+    fn list(&self) -> Result<serde_json::Value, ControlError> {
+        self.device().map(|device| serde_json::json!(device.controls()))
     }
 
-    pub fn set(&self, id: &str, value: &str) -> Result<(), controls::Error> {
+    fn set(&self, id: &str, value: &str) -> Result<(), ControlError> {
         self.device()?.set_control(id, value)?;
         let wanted = &mut self.lock().wanted;
         wanted.retain(|(known, _)| known != id);
         wanted.push((id.to_owned(), value.to_owned()));
         Ok(())
     }
+}
 
-    fn device(&self) -> Result<Arc<Device>, controls::Error> {
-        self.lock().device.clone().ok_or(controls::Error::Away)
+impl Controls {
+    fn device(&self) -> Result<Arc<Device>, ControlError> {
+        self.lock().device.clone().ok_or(ControlError::Away)
     }
 
     fn attach(&self, device: Arc<Device>) {

@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn with_wishes() {
+    fn with_requests() {
         let asked = |format: Option<&str>, size, fps: Option<u32>| ModeRequest {
             format: format.map(|f| f.parse().unwrap()),
             size,

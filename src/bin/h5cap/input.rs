@@ -1,0 +1,100 @@
+//! Streams of bytes for the sources: opened, and read by the pipe's reader.
+
+use crate::args::Args;
+use anyhow::Context as _;
+use h5live::cli;
+use h5live::format::Timing;
+use h5live::media::{Clock, Event, NoSource};
+use h5live::pipe::{InputFormat, Reader, ReaderOptions, stdio};
+use h5live::source::mp4;
+use h5live::source::stream::{BoxError, EventReader, Input, OpenInput};
+use std::fs::OpenOptions;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::Arc;
+
+/// Opens streams as the arguments say.
+pub fn opener(args: &Args, clock: &Arc<dyn Clock>, stop: &cli::Stop) -> OpenInput {
+    let timing = match args.rate {
+        Some(rate) => Timing::Rate(rate),
+        None if args.live => Timing::Arrival,
+        None => Timing::Stream,
+    };
+    let how = How { format: args.input_format, timing, clock: Arc::clone(clock), stop: stop.clone() };
+    Arc::new(move |input| {
+        let reader = how.open(input)?;
+        Ok(Box::new(InputReader { input: input.clone(), how: how.clone(), reader }))
+    })
+}
+
+/// How inputs are read.
+#[derive(Clone)]
+struct How {
+    format: Option<InputFormat>,
+    timing: Timing,
+    clock: Arc<dyn Clock>,
+    stop: cli::Stop,
+}
+
+impl How {
+    fn open(&self, input: &Input) -> Result<Reader, BoxError> {
+        let How { format, timing, ref clock, ref stop } = *self;
+        let options = ReaderOptions { name: input.name(), format, timing, clock: Arc::clone(clock) };
+        let bytes = open(input, stop).map_err(anyhow::Error::reallocate_into_boxed_dyn_error_without_backtrace)?;
+        Ok(Reader::new(bytes, options))
+    }
+}
+
+/// An input that can be read again.
+struct InputReader {
+    input: Input,
+    how: How,
+    reader: Reader,
+}
+
+impl EventReader for InputReader {
+    fn next(&mut self) -> Result<Option<Event>, BoxError> {
+        Ok(self.reader.next()?)
+    }
+
+    fn restart(&mut self) -> Result<(), BoxError> {
+        self.reader = self.how.open(&self.input)?.knowing(self.reader.said());
+        Ok(())
+    }
+
+    fn bytes(&self) -> u64 {
+        self.reader.bytes()
+    }
+
+    fn damage(&self) -> u64 {
+        self.reader.damage()
+    }
+}
+
+/// A requested stop reads as the end.
+fn open(input: &Input, stop: &cli::Stop) -> anyhow::Result<Box<dyn Read + Send>> {
+    let same = || cli::usage(format!("{}: is the output too: write to another file", input.name()));
+    let Input::File(path) = input else {
+        let stdin = stdio::Stdin::open(Some(stop))?;
+        return match stdio::is_stored(&stdin) {
+            true if stdio::is_same_file(&stdin, io::stdout()) => Err(same()),
+            true => mp4::index_first(stdin.into_file()).with_context(|| input.name()),
+            false => Ok(Box::new(stdin)),
+        };
+    };
+    // A FIFO without a writer is waited for when it is read, not here.
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+    let file = file.map_err(missing).with_context(|| input.name())?;
+    if stdio::is_same_file(&file, io::stdout()) {
+        return Err(same());
+    }
+    if input.is_regular() {
+        return mp4::index_first(file).with_context(|| input.name());
+    }
+    Ok(Box::new(stdio::Stdin::over(file, Some(stop)).with_context(|| input.name())?))
+}
+
+/// A file that is not there has an exit code of its own.
+fn missing(error: io::Error) -> anyhow::Error {
+    if error.kind() == io::ErrorKind::NotFound { NoSource(error.to_string()).into() } else { error.into() }
+}

@@ -1,0 +1,79 @@
+//! What a program asks of a source, in one type for all kinds. A kind reads what it accepts ([`super::Kind::accepts`]).
+
+use super::stream::OpenInput;
+#[cfg(all(target_os = "linux", feature = "v4l2"))]
+use super::v4l2::modes::FormatRequest;
+use crate::media::{Clock, OverflowPolicy, PixelFormat, Rate};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What is asked of a source.
+#[derive(Clone)]
+pub struct Options {
+    /// A stop ends its sleeps.
+    pub clock: Arc<dyn Clock>,
+    /// Makes events of a stream of bytes.
+    pub open_input: OpenInput,
+    /// How much of the stream is wanted.
+    pub duration: Option<Duration>,
+    /// Width and height in pixels.
+    pub size: Option<(u32, u32)>,
+    pub rate: Option<Rate>,
+    pub pixel_format: Option<PixelFormat>,
+    /// The test picture comes with sound.
+    pub audio: bool,
+    /// From the start again after the end, for ever.
+    pub again: bool,
+    /// Watch a directory or a file for new pictures.
+    pub follow: bool,
+    /// Play in real time; `None`: as the kind of source does.
+    pub pace: Option<bool>,
+    /// What the program does when the next one is too slow.
+    pub late: OverflowPolicy,
+    /// The format of a camera.
+    #[cfg(all(target_os = "linux", feature = "v4l2"))]
+    pub format: Option<FormatRequest>,
+    /// Controls to set, by name and value, in this order.
+    pub controls: Vec<(String, String)>,
+    /// A device that gives nothing for this long hangs.
+    pub stall: Duration,
+    pub on_loss: OnLoss,
+    /// The microphone beside a camera.
+    pub microphone: Option<String>,
+}
+
+impl Options {
+    pub fn new(clock: Arc<dyn Clock>, open_input: OpenInput) -> Options {
+        Options {
+            clock,
+            open_input,
+            duration: None,
+            size: None,
+            rate: None,
+            pixel_format: None,
+            audio: true,
+            again: false,
+            follow: false,
+            pace: None,
+            late: OverflowPolicy::Block,
+            #[cfg(all(target_os = "linux", feature = "v4l2"))]
+            format: None,
+            controls: Vec::new(),
+            stall: Duration::from_secs(3),
+            on_loss: OnLoss::Wait,
+            microphone: None,
+        }
+    }
+}
+
+/// What to do while a device is away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnLoss {
+    /// Say nothing downstream, and go on when it is back.
+    #[default]
+    Wait,
+    /// Fail.
+    Exit,
+    /// Black pictures at the camera's rate; raw formats only, coded ones wait.
+    Black,
+}
