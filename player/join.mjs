@@ -1,20 +1,20 @@
-// The player as one file: the parts in `src`, joined as h5serve joins them (src/serve/player/mod.rs of the repository).
+// The player as one file: the parts in `src`, joined as h5serve joins them (src/serve/http/assets.rs of the repository).
 import fs from 'node:fs';
 import path from 'node:path';
 
 const folder = path.join(import.meta.dirname, 'src');
-const server = path.join(import.meta.dirname, '../src/serve/player/mod.rs');
+const server = path.join(import.meta.dirname, '../src/serve/http/assets.rs');
 
 /** One of the player's files. */
 export const read = name => fs.readFileSync(path.join(folder, name), 'utf8');
 
-/** The Content-Security-Policy of the pages, which mod.rs has. */
+/** The Content-Security-Policy of the pages, which assets.rs has. */
 export function policy() {
   const [, text] = /CONTENT_SECURITY_POLICY: &str = "([^"]*)"/.exec(fs.readFileSync(server, 'utf8'));
   return text.replace(/\\\n\s*/g, '');
 }
 
-/** The parts of `h5live.js` in their order, which mod.rs knows. */
+/** The parts of `h5live.js` in their order, which assets.rs knows. */
 export function parts() {
   const table = /const PARTS:[^;]*;[^=]*=\s*\[([^;]*)\];/.exec(fs.readFileSync(server, 'utf8'))[1];
   return [...table.matchAll(/file!\("([^"]+)"\)/g)].map(match => match[1]);

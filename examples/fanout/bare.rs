@@ -3,7 +3,7 @@
 
 use bytes::BytesMut;
 use h5live::format::bmff::{Split, Splitter};
-use h5live::serve::ws;
+use h5live::serve::ws::frames;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;
@@ -30,7 +30,7 @@ pub fn run(port: u16) -> io::Result<()> {
     loop {
         match splitter.next(&mut buf, false).expect("what `fanout source` writes") {
             Split::Chunk(chunk) => {
-                let frame = ws::binary("", &chunk.bytes).0;
+                let frame = frames::binary("", &chunk.bytes).0;
                 viewers.extend(new.try_iter());
                 viewers.retain_mut(|viewer| match viewer.put(&frame) {
                     Ok(whole) => {

@@ -1,15 +1,16 @@
 //! The hub: one loop per shard that owns all its viewers. A pass first takes in what was published, then gives every viewer
 //! that can take something all that it lacks.
 
-use super::door::Ticket;
-use super::feed::{Change, Feed};
-use super::publish::{INBOX, Publication};
-use super::ring::Keep;
-use super::seat::Seat;
-use super::socket::Socket;
-use super::stream::Stream;
-use super::viewer::{Fate, Patience, Viewer};
-use super::ws::code;
+use super::limits::Patience;
+use super::live::replica::{Change, Feed};
+use super::live::ring::Keep;
+use super::live::stream::Stream;
+use super::live::update::{INBOX, Publication};
+use super::net::permit::Ticket;
+use super::net::socket::Socket;
+use super::stats::viewers::Seat;
+use super::ws::frames::code;
+use super::ws::session::{Fate, Viewer};
 use crossbeam_channel::Receiver;
 use slab::Slab;
 use std::cell::RefCell;

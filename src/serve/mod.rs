@@ -10,43 +10,38 @@
 //! (shared, stored once) in a bounded ring. A viewer is a place in that ring and a socket: nothing is copied or queued for it,
 //! so a slow one costs nobody anything. Memory is ring bytes plus a small constant per viewer.
 //!
+//! | room | what it is for |
+//! |---|---|
+//! | `server`, `shard`, `hub` | start and stop; one thread with its runtime; the loop over its viewers |
+//! | `state`, `limits` | what all shards share; how much of everything there may be |
+//! | `live/` | what there is to send: stream, publisher, ring, cursor, init segment |
+//! | `net/` | where connections come in, how many there may be, how a socket is tuned |
+//! | `http/` | from a request to a response: Host and Origin, routes, bodies, the player's files |
+//! | `ws/` | the frames of the WebSocket, the messages in them, a viewer's session |
+//! | `stats/` | who is watching, what happens to them, what their players report |
+//!
 //! It parses no media beyond what [`crate::format::bmff`] hands it, encodes nothing, and records nothing.
 
-mod body;
-mod cursor;
-mod door;
-mod event;
-mod feed;
+mod http;
 mod hub;
-mod listen;
-pub mod message;
-pub mod movie;
-pub mod player;
-mod policy;
-mod publish;
-mod report;
-mod request;
-mod ring;
-mod routes;
-mod seat;
+mod limits;
+mod live;
+mod net;
 mod server;
 mod shard;
-mod site;
-mod socket;
-mod start;
-mod stream;
+mod state;
+mod stats;
 #[doc(hidden)]
 pub mod testing;
-mod viewer;
 pub mod ws;
 
-pub use event::{EventLog, Events};
-pub use listen::{Listen, ListenError};
-pub use policy::Policy;
-pub use publish::{Closed, Publisher};
-pub use report::Tally;
-pub use seat::{PlayerSummary, ViewerSummary};
+pub use http::origin::Policy;
+pub use limits::Patience;
+pub use live::publisher::{Closed, Publisher};
+pub use live::start::Trouble;
+pub use live::stream::{Numbers, State, Stream};
+pub use net::listener::{Listen, ListenError};
 pub use server::{Error, Options, Server, Stopper};
-pub use start::Trouble;
-pub use stream::{Numbers, State, Stream};
-pub use viewer::Patience;
+pub use stats::events::{EventLog, Events};
+pub use stats::histogram::Tally;
+pub use stats::viewers::{PlayerSummary, ViewerSummary};

@@ -1,17 +1,17 @@
 //! The server: listens, spreads connections over its shards, and stops.
 
-use super::door::{self, Door};
-use super::event::Events;
+use super::http::origin::Policy;
 use super::hub::Hub;
-use super::listen::{Listen, Listener};
-use super::policy::Policy;
-use super::publish::Publisher;
-use super::ring::Keep;
-use super::seat::{Seats, ViewerSummary};
+use super::limits::{self, Patience};
+use super::live::publisher::Publisher;
+use super::live::ring::Keep;
+use super::live::stream::Stream;
+use super::net::acceptor::Door;
+use super::net::listener::{Listen, Listener};
 use super::shard::{Order, Shard};
-use super::site::Site;
-use super::stream::Stream;
-use super::viewer::Patience;
+use super::state::Site;
+use super::stats::events::Events;
+use super::stats::viewers::{Seats, ViewerSummary};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,7 +83,7 @@ impl Server {
     /// An address that cannot be had; no threads, or too few file descriptors.
     pub fn bind(options: &Options, names: &[String]) -> Result<Server, Error> {
         // Looked at first: it can be said better here than where the first one is missing.
-        door::room(names.len(), FILES + FILES_OF_A_SHARD * options.threads + options.listen.len())?;
+        limits::room(names.len(), FILES + FILES_OF_A_SHARD * options.threads + options.listen.len())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let bind =
             |listen: &Listen| runtime.block_on(Listener::bind(listen)).map_err(|source| Error::Listen { listen: listen.clone(), source });
@@ -100,7 +100,7 @@ impl Server {
             Shard::start(number, site.clone(), patience.stall, move |wake| Hub::new(&streams, keep, patience, wake))
         };
         let shards = (0..options.threads.max(1)).map(start).collect::<io::Result<_>>()?;
-        let connections = options.max_viewers.saturating_add(OTHERS).min(door::room(names.len(), 0)?);
+        let connections = options.max_viewers.saturating_add(OTHERS).min(limits::room(names.len(), 0)?);
         Ok(Server { runtime, listeners, shards, site, stop: Arc::default(), connections, stall: patience.stall, ring: options.ring })
     }
 
@@ -160,8 +160,8 @@ impl Server {
 
 #[cfg(test)]
 mod tests {
-    use super::super::publish::{News, Publication};
     use super::*;
+    use crate::serve::live::update::{News, Publication};
 
     fn options() -> Options {
         Options {

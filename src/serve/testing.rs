@@ -1,16 +1,16 @@
 //! For fuzz targets: one connection in memory, served as any other.
 
-use super::event::Events;
+use super::http::connection;
+use super::http::origin::Policy;
 use super::hub::Hub;
-use super::policy::Policy;
-use super::publish::News;
-use super::ring::{Chunk, Keep};
-use super::seat::Seats;
-use super::shard;
-use super::site::Site;
-use super::socket::Peer;
-use super::stream::{self, Stream};
-use super::viewer::Patience;
+use super::limits::Patience;
+use super::live::ring::{Chunk, Keep};
+use super::live::stream::{self, Stream};
+use super::live::update::News;
+use super::net::socket::Peer;
+use super::state::Site;
+use super::stats::events::Events;
+use super::stats::viewers::Seats;
 use crate::media::SampleAspect;
 use std::cell::RefCell;
 use std::io;
@@ -47,7 +47,8 @@ pub fn serve(requests: &[u8], piece: usize) -> Served {
     // The sender only has to be there.
     let (_stopping, stop) = watch::channel(false);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("needs nothing of the system");
-    let (line, early, accepted) = runtime.block_on(shard::http(&site, &Rc::new(RefCell::new(hub)), stop, line, Peer::Local, Rc::default()));
+    let (line, early, accepted) =
+        runtime.block_on(connection::http(&site, &Rc::new(RefCell::new(hub)), stop, line, Peer::Local, Rc::default()));
     let websocket = accepted.map(|_| [&early, line.requests].concat());
     Served { answers: line.answers, websocket }
 }

@@ -1,10 +1,10 @@
 //! A shard's view of a stream: its ring, its newest init segment, and the bodies that wait for more.
 
-use super::movie::Movie;
-use super::publish::News;
+use super::init_segment::Movie;
 use super::ring::{Keep, Ring};
-use super::socket::Link;
 use super::stream::Stream;
+use super::update::News;
+use crate::serve::net::link::Link;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::Waker;

@@ -3,10 +3,10 @@
 //! A connection that there is no place for is answered and closed, and so is one that there is no file descriptor for: for that one is
 //! kept in reserve. A full house is no reason to leave anybody waiting without a word.
 
-use super::listen::Listener;
-use super::shard::Order;
+use super::listener::Listener;
+use super::permit::Ticket;
 use super::socket::Accepted;
-use rustix::process::{Resource, getrlimit};
+use crate::serve::shard::Order;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -20,29 +20,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 const BREATH: Duration = Duration::from_millis(100);
 /// So often at most it is said that connections are refused.
 const BETWEEN_WARNINGS: Duration = Duration::from_secs(30);
-/// Descriptors that connections leave to the rest of the program, and to each stream: its input is opened again and again.
-const OTHER_FILES: u64 = 16;
-const FILES_OF_A_STREAM: u64 = 6;
 
 const OUT_OF_FILES: &str = "too many open files";
 const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Type: text/plain\r\nContent-Length: 26\r\nConnection: close\r\n\r\nall connections are taken\n";
 
-/// How many connections the limit on open files leaves room for, as things are now, if `more` files are about to be opened.
-///
-/// # Errors
-/// Not for a single one.
-pub(super) fn room(streams: usize, more: usize) -> io::Result<usize> {
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    // Where that cannot be seen, nothing else is open.
-    let open = std::fs::read_dir("/dev/fd").map_or(0, |files| files.count() as u64);
-    let others = open + more as u64 + OTHER_FILES + FILES_OF_A_STREAM * streams as u64;
-    match limit.saturating_sub(others) {
-        0 => Err(io::Error::other(format!("only {limit} open files are allowed, and more than {others} are needed: see ulimit -n"))),
-        room => Ok(usize::try_from(room).unwrap_or(usize::MAX)),
-    }
-}
-
-pub(super) struct Door {
+pub(crate) struct Door {
     permits: Arc<Semaphore>,
     stall: Duration,
     desks: Vec<Desk>,
@@ -91,8 +73,7 @@ impl Door {
             // The peer has gone again.
             return tracing::debug!("connection: {error}");
         }
-        desk.load.fetch_add(1, Relaxed);
-        let ticket = Ticket { _permit: permit, load: desk.load.clone() };
+        let ticket = Ticket::new(permit, desk.load.clone());
         // A shard that cannot be told has ended, and the server with it.
         _ = desk.orders.send(Order::Serve(socket, ticket));
     }
@@ -134,16 +115,4 @@ impl Refused {
 
 fn is_out_of_files(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
-}
-
-/// A connection's place in the limits, given back when it is dropped.
-pub struct Ticket {
-    _permit: OwnedSemaphorePermit,
-    load: Arc<AtomicUsize>,
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        self.load.fetch_sub(1, Relaxed);
-    }
 }

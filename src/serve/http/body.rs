@@ -1,11 +1,11 @@
 //! Response bodies: whole ones, and the two that never end, fragmented MP4 and multipart JPEG. An endless body is a cursor,
 //! like a WebSocket viewer; hyper asks it for more when the connection takes more.
 
-use super::cursor::Cursor;
-use super::hub::Hub;
-use super::movie::{Choice, Movie};
-use super::seat::Seat;
-use super::socket::Link;
+use crate::serve::hub::Hub;
+use crate::serve::live::cursor::Cursor;
+use crate::serve::live::init_segment::{Choice, Movie};
+use crate::serve::net::link::Link;
+use crate::serve::stats::viewers::Seat;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use std::cell::RefCell;

@@ -1,8 +1,8 @@
 //! What all shards share: the streams, the rules, the places for viewers.
 
-use super::policy::Policy;
-use super::seat::Seats;
-use super::stream::Stream;
+use super::http::origin::Policy;
+use super::live::stream::Stream;
+use super::stats::viewers::Seats;
 use std::sync::Arc;
 
 pub struct Site {

@@ -1,9 +1,9 @@
 //! What a viewer may choose from an init segment: which tracks it can play, and what to call them. Pure.
 
-use super::ws;
 use crate::codec;
 use crate::format::bmff::Init;
 use crate::media::{Codec, Kind, VideoParams};
+use crate::serve::ws::frames;
 use bytes::Bytes;
 
 /// An init segment (ftyp + moov) and its tracks.
@@ -121,7 +121,7 @@ impl Movie {
 
     /// [`Movie::init_of`] as a WebSocket message.
     pub fn init_message(&self, tracks: Mask) -> Bytes {
-        ws::binary("", &self.init_of(tracks)).0
+        frames::binary("", &self.init_of(tracks)).0
     }
 
     /// A player of `self` can play on with `next`: same tracks, same codecs.

@@ -1,10 +1,10 @@
 //! Places for viewers, counted: per stream, and all together up to a limit; and what is known of each who has one.
 
-use super::event::{Event, Events, Side, What};
-use super::report::Report;
-use super::socket::Peer;
-use super::stream::{Numbers, Stream};
+use super::events::{Event, Events, Side, What};
+use super::reports::Report;
 use crate::media::WallTime;
+use crate::serve::live::stream::{Numbers, Stream};
+use crate::serve::net::socket::Peer;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering::Relaxed};

@@ -1,14 +1,15 @@
 //! One WebSocket viewer: a socket, a cursor, and the little that is said besides the stream.
 
-use super::cursor::Cursor;
-use super::feed::Feed;
-use super::message::{self, Command};
-use super::movie::{ALL, Choice, Movie};
-use super::ring::Chunk;
-use super::seat::Seat;
-use super::socket::Socket;
-use super::start::Trouble;
-use super::ws::{self, Decoder, Message, code};
+use super::frames::{self, Decoder, Message, code};
+use super::messages::{self, Command};
+use crate::serve::limits::Patience;
+use crate::serve::live::cursor::Cursor;
+use crate::serve::live::init_segment::{ALL, Choice, Movie};
+use crate::serve::live::replica::Feed;
+use crate::serve::live::ring::Chunk;
+use crate::serve::live::start::Trouble;
+use crate::serve::net::socket::Socket;
+use crate::serve::stats::viewers::Seat;
 use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
 use std::io::{ErrorKind, IoSlice};
@@ -28,15 +29,6 @@ const GOODBYE: Duration = Duration::from_secs(5);
 const QUIET: Duration = Duration::from_secs(25);
 /// Who wants nothing, however much he says, is not waited for longer.
 const UNDECIDED: Duration = Duration::from_secs(30);
-
-/// The limits for late viewers.
-#[derive(Clone, Copy, Debug)]
-pub struct Patience {
-    /// Further behind than this, it jumps to a newer keyframe.
-    pub lag: Duration,
-    /// Having taken nothing for so long, it is closed.
-    pub stall: Duration,
-}
 
 pub struct Viewer {
     socket: Socket,
@@ -182,7 +174,7 @@ impl Viewer {
             }
         }
         if let Some(payload) = ping.filter(|_| self.is_open()) {
-            self.out.push_back(ws::pong(&payload));
+            self.out.push_back(frames::pong(&payload));
         }
         if matches!(self.phase, Phase::Closing { heard: true, .. }) { &[] } else { bytes }
     }
@@ -191,15 +183,15 @@ impl Viewer {
         match Command::parse(text) {
             Some(Command::Mse(codecs)) => self.wish = Wish::Movie(codecs),
             Some(Command::Mjpeg) => self.wish = Wish::Jpeg,
-            Some(Command::Ping(t)) => self.say(&message::pong(t)),
+            Some(Command::Ping(t)) => self.say(&messages::pong(t)),
             Some(Command::Report(report)) => self.seat.reported(&report, now),
-            Some(Command::Other(what)) => self.say(&message::error(&format!("{what}: not supported"))),
-            None => self.say(&message::error("not a JSON object with type and value")),
+            Some(Command::Other(what)) => self.say(&messages::error(&format!("{what}: not supported"))),
+            None => self.say(&messages::error("not a JSON object with type and value")),
         }
     }
 
     fn say(&mut self, text: &str) {
-        self.out.push_back(ws::text(text));
+        self.out.push_back(frames::text(text));
     }
 
     fn is_open(&self) -> bool {
@@ -217,7 +209,7 @@ impl Viewer {
             Phase::Open => {
                 self.wish = Wish::Nothing;
                 self.out.truncate(usize::from(self.begun));
-                self.out.push_back(ws::close(code, reason));
+                self.out.push_back(frames::close(code, reason));
                 self.seat.closing(code);
                 Phase::Closing { since: now, heard }
             }
@@ -258,7 +250,7 @@ impl Viewer {
         match (&mut self.wish, feed) {
             (Wish::Nothing, _) => {}
             (_, None) => {
-                self.say(&message::error("mse: there is no such stream"));
+                self.say(&messages::error("mse: there is no such stream"));
                 self.wish = Wish::Nothing;
             }
             (Wish::Movie(_) | Wish::Jpeg, Some(feed)) => self.grant(feed, now, patience),
@@ -267,7 +259,7 @@ impl Viewer {
         let (Wish::Playing(play), Some(feed)) = (&mut self.wish, feed) else { return };
         if let Some(lost) = play.keep_up(feed, now, patience, || held(&self.out, &self.socket)) {
             self.seat.jumped(lost);
-            self.out.push_back(ws::text(&message::dropped(lost)));
+            self.out.push_back(frames::text(&messages::dropped(lost)));
         }
         if let Some(init) = play.next_init(feed) {
             self.out.push_back(init);
@@ -287,19 +279,19 @@ impl Viewer {
         };
         let (answer, wish) = match (&self.wish, &newest.movie) {
             (Wish::Movie(codecs), Some(movie)) => match movie.choose(codecs, newest.tracks == ALL) {
-                Some(choice) => (message::mse(&choice.content_type()), Play::movie(feed, &choice, now, patience)),
-                None => (message::error(&format!("mse: codecs not matched: {}", movie.codecs().join(","))), Wish::Nothing),
+                Some(choice) => (messages::mse(&choice.content_type()), Play::movie(feed, &choice, now, patience)),
+                None => (messages::error(&format!("mse: codecs not matched: {}", movie.codecs().join(","))), Wish::Nothing),
             },
-            (Wish::Movie(_), None) => (message::error("mse: codecs not matched: jpeg"), Wish::Nothing),
-            (_, Some(_)) => (message::error("mjpeg: the stream is not MJPEG"), Wish::Nothing),
-            (_, None) => (message::mjpeg(), Wish::Playing(Play { cursor: Cursor::newest(&feed.ring, now), init: None })),
+            (Wish::Movie(_), None) => (messages::error("mse: codecs not matched: jpeg"), Wish::Nothing),
+            (_, Some(_)) => (messages::error("mjpeg: the stream is not MJPEG"), Wish::Nothing),
+            (_, None) => (messages::mjpeg(), Wish::Playing(Play { cursor: Cursor::newest(&feed.ring, now), init: None })),
         };
         self.wish = wish;
         self.say(&answer);
         if self.plays() {
             self.trouble = feed.stream.trouble();
             self.seat.gets(if feed.movie.is_some() { "mse" } else { "mjpeg" });
-            self.say(&message::stream(&feed.stream.summary(now)));
+            self.say(&messages::stream(&feed.stream.summary(now)));
         }
     }
 
@@ -373,7 +365,7 @@ impl Viewer {
             return;
         };
         self.trouble = feed.stream.trouble();
-        self.say(&message::stream(&feed.stream.summary(now)));
+        self.say(&messages::stream(&feed.stream.summary(now)));
     }
 
     /// Now and then: who takes nothing is closed, who says nothing is let go, and a quiet line is kept open.
@@ -392,7 +384,7 @@ impl Viewer {
         } else if now - self.wanted > UNDECIDED {
             self.close(code::POLICY, "nothing was asked for", now);
         } else if self.stuck.is_none() && now - self.active > QUIET {
-            self.out.push_back(ws::ping());
+            self.out.push_back(frames::ping());
         }
         self.pump(feed, now, patience)
     }
@@ -467,10 +459,10 @@ impl Play {
 
 #[cfg(test)]
 mod tests {
-    use super::super::event::Events;
-    use super::super::seat::Seats;
-    use super::super::socket::Peer;
     use super::*;
+    use crate::serve::net::socket::Peer;
+    use crate::serve::stats::events::Events;
+    use crate::serve::stats::viewers::Seats;
 
     /// A viewer and the other end of its connection.
     fn viewer(now: Instant) -> (Viewer, tokio::net::UnixStream) {

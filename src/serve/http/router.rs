@@ -1,20 +1,21 @@
 //! From a request to a response. Everything is answered at once, from memory.
 
+use super::api::Listing;
+use super::assets::{self, Asset};
 use super::body::{self, Reply};
-use super::hub::Hub;
-use super::movie::ALL;
-use super::player::{self, Asset};
-use super::policy::Origin;
+use super::origin::Origin;
 use super::request::{self, Given};
-use super::seat::Seat;
-use super::site::Site;
-use super::socket::{Link, Peer};
-use super::stream::{Content, Stream};
-use super::ws;
+use crate::serve::hub::Hub;
+use crate::serve::live::init_segment::ALL;
+use crate::serve::live::stream::{Content, Stream};
+use crate::serve::net::link::Link;
+use crate::serve::net::socket::Peer;
+use crate::serve::state::Site;
+use crate::serve::stats::viewers::Seat;
+use crate::serve::ws::frames;
 use bytes::Bytes;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Version};
-use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -86,7 +87,7 @@ impl<B> Router<'_, B> {
             return self.websocket(origin);
         }
         known(match path {
-            "/" => self.file(player::page()),
+            "/" => self.file(assets::page()),
             "/api/streams" => self.list(),
             _ => self.named(path.strip_prefix('/').unwrap_or(path)),
         })
@@ -94,7 +95,7 @@ impl<B> Router<'_, B> {
 
     fn exists(&self, path: &str) -> bool {
         let name = path.strip_prefix('/').unwrap_or(path);
-        matches!(path, "/" | "*" | "/api/ws" | "/api/streams") || player::asset(name).is_some() || self.stream(name).is_some()
+        matches!(path, "/" | "*" | "/api/ws" | "/api/streams") || assets::asset(name).is_some() || self.stream(name).is_some()
     }
 
     /// The stream and the form asked for: `NAME`, `NAME.mp4`, `NAME.mjpg`, `NAME.jpg`.
@@ -105,12 +106,12 @@ impl<B> Router<'_, B> {
     }
 
     fn named(&self, name: &str) -> Answer {
-        if let Some(asset) = player::asset(name) {
+        if let Some(asset) = assets::asset(name) {
             return self.file(asset);
         }
         let Some((index, form)) = self.stream(name) else { return self.missing(name) };
         match (form, self.site.streams[index].content()) {
-            ("", _) => self.file(player::page()),
+            ("", _) => self.file(assets::page()),
             (_, None) => text(StatusCode::SERVICE_UNAVAILABLE, "the stream has not begun yet"),
             ("mp4", Some(Content::Movie(_))) => self.movie(index),
             ("mjpg", Some(Content::Jpeg(_))) => self.multipart(index),
@@ -128,11 +129,11 @@ impl<B> Router<'_, B> {
         if !for_people || name.contains('/') {
             return not_found();
         }
-        let page = player::page();
+        let page = assets::page();
         let mut response =
             respond(StatusCode::NOT_FOUND, Reply::whole(page.body.clone()), HeaderValue::from_static(page.content_type), NO_STORE);
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(player::CONTENT_SECURITY_POLICY));
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(assets::CONTENT_SECURITY_POLICY));
         headers.append(header::VARY, HeaderValue::from_static("Accept"));
         response
     }
@@ -205,7 +206,7 @@ impl<B> Router<'_, B> {
         let headers = response.headers_mut();
         headers.insert(header::ETAG, etag);
         if asset.content_type.starts_with("text/html") {
-            headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(player::CONTENT_SECURITY_POLICY));
+            headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(assets::CONTENT_SECURITY_POLICY));
         } else {
             // The player is for everybody's page; only the streams are not.
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
@@ -224,7 +225,7 @@ impl<B> Router<'_, B> {
         if self.given(header::SEC_WEBSOCKET_VERSION).text() != Some("13") {
             return refuse(upgrade_required());
         }
-        let accept = self.given(header::SEC_WEBSOCKET_KEY).text().and_then(ws::accept_key);
+        let accept = self.given(header::SEC_WEBSOCKET_KEY).text().and_then(frames::accept_key);
         let (Some(accept), true) = (accept, has(header::CONNECTION, "upgrade")) else {
             return refuse(text(StatusCode::BAD_REQUEST, "not a WebSocket handshake"));
         };
@@ -284,15 +285,6 @@ impl<B> Router<'_, B> {
     fn query(&self, name: &str) -> Result<Option<Cow<'_, str>>, Refusal> {
         let query = self.request.uri().query().unwrap_or_default();
         request::parameter(query, name).map_err(|_| Refusal(StatusCode::BAD_REQUEST, "the query is not understood: write % as %25"))
-    }
-}
-
-/// All streams by name, in the order of the command line.
-struct Listing<'a>(&'a [Arc<Stream>], Instant);
-
-impl Serialize for Listing<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|s| (&s.name, s.summary(self.1))))
     }
 }
 

@@ -1,43 +1,17 @@
 //! The way in: one publisher per stream, owned by the thread that reads the input.
 
-use super::message;
-use super::movie::Movie;
+use super::init_segment::Movie;
 use super::ring::Chunk;
 use super::start::{Start, Trouble};
 use super::stream::{self, Content, State, Stream};
+use super::update::{News, Outlet, Publication};
 use crate::codec::exif;
 use crate::format::bmff;
 use crate::media::{Orientation, SampleAspect, VideoParams, WallTime};
+use crate::serve::ws::messages;
 use bytes::Bytes;
-use crossbeam_channel::Sender;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::Notify;
-
-/// So many chunks may wait for a shard; then the input waits, and its own writer sees it.
-pub(super) const INBOX: usize = 256;
-
-/// What a publisher tells every shard.
-#[derive(Clone, Debug)]
-pub struct Publication {
-    pub stream: usize,
-    pub news: News,
-}
-
-#[derive(Clone, Debug)]
-pub enum News {
-    Movie(Arc<Movie>),
-    Chunk(Arc<Chunk>),
-    /// No more chunks will come.
-    End,
-}
-
-/// A shard, as seen by publishers: its inbox, and its bell.
-#[derive(Clone, Debug)]
-pub struct Outlet {
-    pub inbox: Sender<Publication>,
-    pub wake: Arc<Notify>,
-}
 
 /// The server has stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -66,7 +40,7 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    pub(super) fn new(index: usize, stream: Arc<Stream>, shards: Vec<Outlet>, ring: usize) -> Publisher {
+    pub(crate) fn new(index: usize, stream: Arc<Stream>, shards: Vec<Outlet>, ring: usize) -> Publisher {
         let (orientation, sample_aspect, told) = (Orientation::UPRIGHT, SampleAspect::SQUARE, None);
         let (movie, start) = (None, Start::new(ring));
         Publisher { index, stream, shards, movie, orientation, sample_aspect, told, seq: 0, frames: 0, ring, start, started: false }
@@ -116,7 +90,7 @@ impl Publisher {
             self.stream.set_content(stream::jpeg_content(&picture, self.sample_aspect));
             self.told = Some(self.seq);
         }
-        let text = captured.map(message::captured).unwrap_or_default();
+        let text = captured.map(messages::captured).unwrap_or_default();
         self.publish(&text, &picture, 1, |c| c)
     }
 
@@ -125,7 +99,7 @@ impl Publisher {
         self.frames += frames;
         self.stream.count(frames, payload.len(), now);
         let chunk = complete(Chunk { frames: self.frames, ..Chunk::announced(text, payload, self.seq, now) });
-        let main = chunk.tracks & chunk.movie.as_ref().map_or(super::movie::ALL, |movie| movie.main()) != 0;
+        let main = chunk.tracks & chunk.movie.as_ref().map_or(super::init_segment::ALL, |movie| movie.main()) != 0;
         self.start.chunk(main, chunk.key, chunk.frame.len(), now);
         self.started |= self.start.found();
         self.stream.set_trouble(self.start.trouble(now));

@@ -1,6 +1,6 @@
 //! A viewer's place in a ring, and the rule for those who fall behind. Pure: times are arguments.
 
-use super::movie::{ALL, Choice, Mask};
+use super::init_segment::{ALL, Choice, Mask};
 use super::ring::{Chunk, Ring};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -141,9 +141,9 @@ impl Cursor {
 
 #[cfg(test)]
 mod tests {
-    use super::super::movie::Movie;
-    use super::super::ring::Keep;
     use super::*;
+    use crate::serve::live::init_segment::Movie;
+    use crate::serve::live::ring::Keep;
 
     const LIMIT: Duration = Duration::from_secs(2);
     const FRAME: Duration = Duration::from_millis(100);

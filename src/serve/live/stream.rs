@@ -1,10 +1,10 @@
 //! What everybody may know about a stream: its name, what it carries, its numbers. Shared by all threads.
 
-use super::movie::Movie;
-use super::report::Tally;
+use super::init_segment::Movie;
 use super::start::Trouble;
 use crate::codec::{exif, jpeg};
 use crate::media::{SampleAspect, VideoParams};
+use crate::serve::stats::histogram::Tally;
 use serde::Serialize;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -136,19 +136,19 @@ impl Stream {
         Trouble::of_code(self.trouble.load(Relaxed))
     }
 
-    pub(super) fn set_trouble(&self, trouble: Option<Trouble>) {
+    pub(crate) fn set_trouble(&self, trouble: Option<Trouble>) {
         self.trouble.store(Trouble::code(trouble), Relaxed);
     }
 
-    pub(super) fn set_content(&self, content: Content) {
+    pub(crate) fn set_content(&self, content: Content) {
         self.info().content = Some(content);
     }
 
-    pub(super) fn set_state(&self, state: State) {
+    pub(crate) fn set_state(&self, state: State) {
         self.info().state = state;
     }
 
-    pub(super) fn count(&self, frames: u64, bytes: usize, now: Instant) {
+    pub(crate) fn count(&self, frames: u64, bytes: usize, now: Instant) {
         self.numbers.frames.fetch_add(frames, Relaxed);
         self.numbers.bytes_in.fetch_add(bytes as u64, Relaxed);
         let mut info = self.info();

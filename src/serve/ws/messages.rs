@@ -1,7 +1,7 @@
 //! The text messages on `/api/ws`, the protocol of go2rtc's MSE mode: JSON objects with `type` and `value`. Pure.
 
-use super::report::Report;
 use crate::media::WallTime;
+use crate::serve::stats::reports::Report;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 

@@ -49,7 +49,7 @@ impl std::fmt::Display for Listen {
 }
 
 /// A socket that is listened on.
-pub(super) enum Listener {
+pub(crate) enum Listener {
     Tcp(TcpListener),
     /// The file goes before its socket does: until then nobody else's file can have the same identity.
     Unix(SocketFile, UnixListener),
@@ -112,7 +112,7 @@ async fn bind_unix(path: &Path) -> io::Result<Listener> {
 
 /// The name of a Unix socket in the file system; taken away when this is dropped, unless it is something else's by then.
 #[derive(Debug)]
-pub(super) struct SocketFile {
+pub(crate) struct SocketFile {
     path: PathBuf,
     identity: Identity,
 }

@@ -1,7 +1,7 @@
 //! A stream's newest chunks, each stored once for all viewers. Pure: times are arguments.
 
-use super::movie::{Mask, Movie};
-use super::ws;
+use super::init_segment::{Mask, Movie};
+use crate::serve::ws::frames;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -36,8 +36,8 @@ impl Chunk {
 
     /// A chunk with a text message before it.
     pub fn announced(text: &str, payload: &[u8], seq: u64, arrived: Instant) -> Chunk {
-        let (frame, payload_at) = ws::binary(text, payload);
-        Chunk { seq, frame, payload_at, tracks: super::movie::ALL, key: true, frames: seq + 1, arrived, movie: None }
+        let (frame, payload_at) = frames::binary(text, payload);
+        Chunk { seq, frame, payload_at, tracks: super::init_segment::ALL, key: true, frames: seq + 1, arrived, movie: None }
     }
 
     pub fn payload(&self) -> Bytes {
@@ -74,7 +74,7 @@ impl Ring {
     pub fn push(&mut self, chunk: Arc<Chunk>) {
         self.end = chunk.seq + 1;
         self.bytes += chunk.frame.len();
-        if chunk.key && chunk.tracks & chunk.movie.as_ref().map_or(super::movie::ALL, |m| m.main()) != 0 {
+        if chunk.key && chunk.tracks & chunk.movie.as_ref().map_or(super::init_segment::ALL, |m| m.main()) != 0 {
             self.newest_key = chunk.seq;
         }
         self.lane(chunk.tracks).push(&chunk);
@@ -228,8 +228,8 @@ impl Lent {
 
 #[cfg(test)]
 mod tests {
-    use super::super::movie::Movie;
     use super::*;
+    use crate::serve::live::init_segment::Movie;
 
     fn chunk(seq: u64, key: bool, at: Instant, len: usize) -> Arc<Chunk> {
         Arc::new(Chunk { key, movie: Some(Movie::for_tests()), ..Chunk::new(&vec![seq as u8; len], seq, at) })
@@ -266,7 +266,7 @@ mod tests {
         let t = Instant::now();
         let mut ring = Ring::new(Keep { bytes: 20_000, age: Duration::MAX });
         for seq in 0..300u64 {
-            let tracks = [1, 2, 1, super::super::movie::ALL, 4][(seq * seq % 5) as usize];
+            let tracks = [1, 2, 1, crate::serve::live::init_segment::ALL, 4][(seq * seq % 5) as usize];
             let size = (seq * 7919 % 300) as usize;
             ring.push(Arc::new(Chunk { tracks, key: seq % 7 == 0, movie: Some(Movie::for_tests()), ..Chunk::new(&vec![0; size], seq, t) }));
             for (tracks, held, back) in [(1, 0, 0), (1, 1, 0), (2, 700, 3), (3, 5000, 1), (7, 100_000, 0), (4, 250, 9)] {

@@ -2,18 +2,15 @@
 
 use serde::{Serialize, Serializer};
 use socket2::{SockRef, TcpKeepalive};
-use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 #[cfg(target_os = "linux")]
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
-use std::rc::Rc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 /// A stalled viewer then pins 0.66 MB of kernel memory and not 4 MB.
 const SEND_BUFFER: usize = 256 * 1024;
@@ -21,10 +18,6 @@ const SEND_BUFFER: usize = 256 * 1024;
 const NOT_SENT: u32 = 32 * 1024;
 /// A peer that has vanished without a word is noticed in this time, also on a stream that stands still.
 const KEEPALIVE: Duration = Duration::from_secs(30);
-
-/// A client that has ended its side is asked after these times without anything else to send.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LAST_PAUSE: Duration = Duration::from_secs(16);
 
 /// The other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,125 +176,30 @@ impl Socket {
     }
 }
 
-/// What a connection and the endless body on it tell each other.
-#[derive(Debug, Default)]
-pub struct Link {
-    /// The connection was given up because nothing was taken of it.
-    pub gave_up: Cell<bool>,
-    /// The body has nothing to send at the moment.
-    pub idle: Cell<bool>,
-    /// The body is to send something: only that can tell whether the client is still there.
-    pub ask: Cell<bool>,
-    /// The chunk that the body has given out last.
-    pub holds: Cell<Option<u64>>,
-    /// That chunk is wanted back.
-    cut_off: Cell<bool>,
-    /// Of the connection, while it waits for the client to take something.
-    waiting: RefCell<Option<Waker>>,
-}
-
-impl Link {
-    /// Ends the connection if it waits for its client to take a chunk before this one; says whether it does.
-    pub fn call_back(&self, before: u64) -> bool {
-        let late = self.holds.get().is_some_and(|chunk| chunk < before);
-        if late && let Some(waker) = self.waiting.take() {
-            self.cut_off.set(true);
-            waker.wake();
-            return true;
-        }
-        false
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        either!(self.get_mut(), s => Pin::new(s).poll_read(cx, buf))
     }
 }
 
-/// A socket for hyper, which has neither of these itself: a write that gets nothing through for `stall` fails; and while an endless body
-/// has nothing to send, it is noticed that the client goes.
-///
-/// A client may end its side of the connection and read on (RFC 9112, section 9.6), and what comes from one that has closed its socket looks
-/// the same. So from then on it is asked now and then, by something that changes nothing: where nobody is, the answer is a reset.
-#[derive(Debug)]
-pub struct Patient {
-    socket: Socket,
-    stall: Duration,
-    link: Rc<Link>,
-    stuck: Option<Pin<Box<Sleep>>>,
-    /// Its end has been seen, or something before which it cannot be seen.
-    deaf: bool,
-    asking: Option<Pin<Box<Sleep>>>,
-    pause: Duration,
-}
-
-impl Patient {
-    pub fn new(socket: Socket, stall: Duration, link: Rc<Link>) -> Patient {
-        Patient { socket, stall, link, stuck: None, deaf: false, asking: None, pause: Duration::ZERO }
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        either!(self.get_mut(), s => Pin::new(s).poll_write(cx, buf))
     }
 
-    pub fn into_socket(self) -> Socket {
-        self.socket
-    }
-
-    fn watch<T>(&mut self, written: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
-        if written.is_ready() {
-            (self.stuck, _) = (None, self.link.waiting.take());
-            return written;
-        }
-        let stall = self.stall;
-        let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + stall)));
-        if !self.link.cut_off.get() {
-            *self.link.waiting.borrow_mut() = Some(cx.waker().clone());
-            ready!(stuck.as_mut().poll(cx));
-        }
-        self.link.gave_up.set(true);
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-    }
-
-    /// Looks for the client while nothing else would notice that it goes.
-    fn look(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if !self.link.idle.get() {
-            return Ok(());
-        }
-        if !self.deaf {
-            let Poll::Ready(unread) = self.socket.poll_unread(cx) else { return Ok(()) };
-            unread?;
-            self.deaf = true;
-        }
-        let pause = self.pause;
-        if self.asking.get_or_insert_with(|| Box::pin(sleep(pause))).as_mut().poll(cx).is_ready() {
-            self.asking = None;
-            self.pause = (pause * 2).clamp(FIRST_PAUSE, LAST_PAUSE);
-            self.link.ask.set(true);
-            cx.waker().wake_by_ref();
-        }
-        Ok(())
-    }
-}
-
-impl AsyncRead for Patient {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        either!(&mut self.socket, s => Pin::new(s).poll_read(cx, buf))
-    }
-}
-
-impl AsyncWrite for Patient {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let written = either!(&mut self.socket, s => Pin::new(s).poll_write(cx, buf));
-        self.watch(written, cx)
-    }
-
-    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        let written = either!(&mut self.socket, s => Pin::new(s).poll_write_vectored(cx, bufs));
-        self.watch(written, cx)
+    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        either!(self.get_mut(), s => Pin::new(s).poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
         true
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(either!(&mut self.socket, s => Pin::new(s).poll_flush(cx)))?;
-        Poll::Ready(self.look(cx))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(self.get_mut(), s => Pin::new(s).poll_flush(cx))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(&mut self.socket, s => Pin::new(s).poll_shutdown(cx))
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(self.get_mut(), s => Pin::new(s).poll_shutdown(cx))
     }
 }

@@ -29,11 +29,11 @@ impl Trouble {
     }
 
     /// As a number; 0 is none.
-    pub(super) fn code(trouble: Option<Trouble>) -> u8 {
+    pub(crate) fn code(trouble: Option<Trouble>) -> u8 {
         trouble.map_or(0, |trouble| trouble as u8 + 1)
     }
 
-    pub(super) fn of_code(code: u8) -> Option<Trouble> {
+    pub(crate) fn of_code(code: u8) -> Option<Trouble> {
         Trouble::ALL.get(usize::from(code).checked_sub(1)?).copied()
     }
 }

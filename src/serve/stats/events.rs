@@ -1,9 +1,9 @@
 //! What happens to viewers, for whoever keeps a log. It is told as it happens and waited for by nobody: when the log does not keep up,
 //! events are lost, and counted.
 
-use super::socket::Peer;
-use super::stream::Stream;
 use crate::media::WallTime;
+use crate::serve::live::stream::Stream;
+use crate::serve::net::socket::Peer;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use serde::{Serialize, Serializer};
 use std::sync::Arc;
@@ -98,7 +98,7 @@ impl Events {
     }
 
     /// The event is made only if somebody wants to know.
-    pub(super) fn tell(&self, event: impl FnOnce() -> Event) {
+    pub(crate) fn tell(&self, event: impl FnOnce() -> Event) {
         if let Some((sender, lost)) = &self.0
             && let Err(TrySendError::Full(_)) = sender.try_send(Some(event()))
         {

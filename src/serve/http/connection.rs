@@ -1,0 +1,86 @@
+//! One connection's HTTP, by hyper: limits and timeouts, a stop, and the end of a connection.
+
+use super::router::{Accepted, Router};
+use crate::serve::hub::Hub;
+use crate::serve::net::link::Link;
+use crate::serve::net::socket::{Peer, Socket};
+use crate::serve::state::Site;
+use bytes::Bytes;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::cell::{Cell, RefCell};
+use std::future::ready;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+
+/// The longest request head, in bytes, and no more buffered of a response than this: see [`super::body`].
+const HEAD: usize = 16 * 1024;
+const MAX_HEADERS: usize = 64;
+/// Time for a request head, and for the next one on a connection kept alive.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// What a client may still send after its last answer, so that the answer is not lost to a reset.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 256 * 1024;
+
+/// HTTP until the end, or until a WebSocket handshake is done; gives back the connection, what was read from it too early, and the
+/// WebSocket's place.
+pub async fn http<I: AsyncRead + AsyncWrite + Unpin>(
+    site: &Arc<Site>,
+    hub: &Rc<RefCell<Hub>>,
+    mut stop: watch::Receiver<bool>,
+    io: I,
+    peer: Peer,
+    link: Rc<Link>,
+) -> (I, Bytes, Option<Accepted>) {
+    let accepted = Cell::new(None::<Accepted>);
+    let service = hyper::service::service_fn(|request| {
+        let (response, upgrade) = Router { site, hub, request: &request, peer, link: &link }.answer();
+        accepted.set(upgrade);
+        ready(Ok::<_, std::convert::Infallible>(response))
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD).max_headers(MAX_HEADERS).half_close(true);
+    let mut serving = http.serve_connection(TokioIo::new(io), service);
+    {
+        let mut stopped = pin!(stop.wait_for(|stop| *stop));
+        let mut told = false;
+        let served = std::future::poll_fn(|cx| {
+            if !told && stopped.as_mut().poll(cx).is_ready() {
+                told = true;
+                std::pin::Pin::new(&mut serving).graceful_shutdown();
+            }
+            serving.poll_without_shutdown(cx)
+        });
+        if let Err(error) = served.await {
+            tracing::debug!("connection: {error}");
+        }
+    }
+    let parts = serving.into_parts();
+    (parts.io.into_inner(), parts.read_buf, accepted.take())
+}
+
+/// Ends our side and waits a little for the other: closing a socket that still has unread input resets the connection, and the
+/// last answer, such as a 431, may never be seen.
+pub async fn linger(socket: &Socket) {
+    socket.shutdown_write();
+    let drained = async {
+        let mut scratch = [0; 4096];
+        let mut left = LINGER_BYTES;
+        while left > 0 {
+            if std::future::poll_fn(|cx| socket.poll_read_ready(cx)).await.is_err() {
+                return;
+            }
+            match socket.try_read(&mut scratch) {
+                Ok(0) => return,
+                Ok(n) => left = left.saturating_sub(n),
+                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(_) => return,
+            }
+        }
+    };
+    _ = tokio::time::timeout(LINGER, drained).await;
+}

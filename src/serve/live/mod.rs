@@ -1,0 +1,10 @@
+//! What there is to send: a stream, its newest chunks, and a viewer's position in them. No sockets, no HTTP.
+
+pub mod cursor;
+pub mod init_segment;
+pub mod publisher;
+pub mod replica;
+pub mod ring;
+pub mod start;
+pub mod stream;
+pub mod update;

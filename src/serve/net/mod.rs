@@ -1,0 +1,8 @@
+//! Connections: where they come in, how many there may be, and how a socket is tuned. No HTTP, no media.
+
+pub mod acceptor;
+pub mod link;
+pub mod listener;
+pub mod permit;
+pub mod socket;
+pub mod write_timeout;

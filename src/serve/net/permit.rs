@@ -1,0 +1,25 @@
+//! A connection's place in the limits.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use tokio::sync::OwnedSemaphorePermit;
+
+/// A connection's place in the limits, given back when it is dropped.
+pub struct Ticket {
+    _permit: OwnedSemaphorePermit,
+    load: Arc<AtomicUsize>,
+}
+
+impl Ticket {
+    /// Counts the connection in the load of its shard.
+    pub fn new(permit: OwnedSemaphorePermit, load: Arc<AtomicUsize>) -> Ticket {
+        load.fetch_add(1, Relaxed);
+        Ticket { _permit: permit, load }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.load.fetch_sub(1, Relaxed);
+    }
+}

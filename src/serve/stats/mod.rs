@@ -1,0 +1,6 @@
+//! What is known of viewers: who is there, what happens to them, what their players report.
+
+pub mod events;
+pub mod histogram;
+pub mod reports;
+pub mod viewers;
