@@ -7,7 +7,7 @@
 use bytes::BytesMut;
 use h5live::format::bmff::{Split, Splitter};
 use h5live::media::Timestamp;
-use h5live::serve::{Events, Options, Patience, Policy, Publisher, Server};
+use h5live::serve::{Events, Options, Policy, Publisher, Server, ViewerLimits};
 use std::error::Error;
 use std::path::Path;
 use std::thread;
@@ -26,7 +26,7 @@ pub fn bind(address: &str) -> Result<Server, Box<dyn Error>> {
     let options = Options {
         listen: vec![address.parse()?],
         ring: 32 << 20,
-        patience: Patience { lag: Duration::from_secs(2), stall: Duration::from_secs(10) },
+        limits: ViewerLimits { lag: Duration::from_secs(2), stall: Duration::from_secs(10) },
         max_viewers: 100,
         threads: 1,
         policy: Policy::default(),

@@ -1,19 +1,20 @@
 //! The hub: one loop per shard that owns all its viewers. A pass first takes in what was published, then gives every viewer
 //! that can take something all that it lacks.
 
-use super::limits::Patience;
-use super::live::replica::{Change, Feed};
-use super::live::ring::Keep;
+use super::limits::ViewerLimits;
+use super::live::replica::{Change, StreamReplica};
+use super::live::ring::Retention;
 use super::live::stream::Stream;
-use super::live::update::{INBOX, Publication};
-use super::net::permit::Ticket;
+use super::live::update::{INBOX, ShardMessage};
+use super::net::permit::ConnectionPermit;
 use super::net::socket::Socket;
-use super::stats::viewers::Seat;
+use super::stats::viewers::ViewerHandle;
 use super::ws::frames::code;
-use super::ws::session::{Fate, Viewer};
+use super::ws::session::Viewer;
 use crossbeam_channel::Receiver;
 use slab::Slab;
 use std::cell::RefCell;
+use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,19 +32,19 @@ const MEASURE: Duration = Duration::from_secs(1);
 const SCRATCH: usize = 512;
 
 pub struct Hub {
-    feeds: Vec<Feed>,
-    viewers: Slab<Place>,
+    feeds: Vec<StreamReplica>,
+    viewers: Slab<Slot>,
     ready: Arc<Ready>,
-    patience: Patience,
+    limits: ViewerLimits,
     scratch: Box<[u8]>,
     stopping: bool,
 }
 
-struct Place {
+struct Slot {
     viewer: Viewer,
-    _ticket: Ticket,
+    _permit: ConnectionPermit,
     feed: Option<usize>,
-    bell: Arc<Bell>,
+    waker: Arc<ViewerWaker>,
 }
 
 /// The viewers whose sockets have become readable or writable.
@@ -53,19 +54,19 @@ struct Ready {
 }
 
 /// One viewer's waker: puts it on the list, once.
-struct Bell {
+struct ViewerWaker {
     key: usize,
-    rung: AtomicBool,
+    queued: AtomicBool,
     ready: Arc<Ready>,
 }
 
-impl Wake for Bell {
+impl Wake for ViewerWaker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if !self.rung.swap(true, Relaxed) {
+        if !self.queued.swap(true, Relaxed) {
             self.ready.keys.lock().unwrap_or_else(PoisonError::into_inner).push(self.key);
             self.ready.wake.notify_one();
         }
@@ -73,41 +74,41 @@ impl Wake for Bell {
 }
 
 impl Hub {
-    pub fn new(streams: &[Arc<Stream>], keep: Keep, patience: Patience, wake: Arc<Notify>) -> Hub {
+    pub fn new(streams: &[Arc<Stream>], retention: Retention, limits: ViewerLimits, wake: Arc<Notify>) -> Hub {
         Hub {
-            feeds: streams.iter().map(|s| Feed::new(s.clone(), keep)).collect(),
+            feeds: streams.iter().map(|s| StreamReplica::new(s.clone(), retention)).collect(),
             viewers: Slab::new(),
             ready: Arc::new(Ready { keys: Mutex::default(), wake }),
-            patience,
+            limits,
             scratch: vec![0; SCRATCH].into(),
             stopping: false,
         }
     }
 
     /// A viewer whose WebSocket handshake is done; `early`: what it has said since.
-    pub fn join(&mut self, socket: Socket, early: &[u8], feed: Option<usize>, seat: Seat, ticket: Ticket) {
+    pub fn join(&mut self, socket: Socket, early: &[u8], feed: Option<usize>, handle: ViewerHandle, permit: ConnectionPermit) {
         let now = Instant::now();
         let entry = self.viewers.vacant_entry();
-        let bell = Arc::new(Bell { key: entry.key(), rung: AtomicBool::new(false), ready: self.ready.clone() });
-        let mut viewer = Viewer::new(socket, Waker::from(bell.clone()), seat, now);
-        viewer.hear_first(early, now);
+        let waker = Arc::new(ViewerWaker { key: entry.key(), queued: AtomicBool::new(false), ready: self.ready.clone() });
+        let mut viewer = Viewer::new(socket, Waker::from(waker.clone()), handle, now);
+        viewer.on_bytes(early, now);
         if self.stopping {
             viewer.close(code::GOING_AWAY, "the server is stopping", now);
         }
-        bell.wake_by_ref();
-        entry.insert(Place { viewer, _ticket: ticket, feed, bell });
+        waker.wake_by_ref();
+        entry.insert(Slot { viewer, _permit: permit, feed, waker });
     }
 
-    pub fn feed(&self, index: usize) -> &Feed {
+    pub fn feed(&self, index: usize) -> &StreamReplica {
         &self.feeds[index]
     }
 
-    pub fn feed_mut(&mut self, index: usize) -> &mut Feed {
+    pub fn feed_mut(&mut self, index: usize) -> &mut StreamReplica {
         &mut self.feeds[index]
     }
 
-    pub fn patience(&self) -> Patience {
-        self.patience
+    pub fn limits(&self) -> ViewerLimits {
+        self.limits
     }
 
     pub fn stopping(&self) -> bool {
@@ -122,17 +123,17 @@ impl Hub {
     pub fn stop(&mut self) {
         self.stopping = true;
         let now = Instant::now();
-        for (_, place) in &mut self.viewers {
-            place.viewer.close(code::GOING_AWAY, "the server is stopping", now);
-            place.bell.wake_by_ref();
+        for (_, slot) in &mut self.viewers {
+            slot.viewer.close(code::GOING_AWAY, "the server is stopping", now);
+            slot.waker.wake_by_ref();
         }
-        self.feeds.iter_mut().for_each(Feed::wake);
+        self.feeds.iter_mut().for_each(StreamReplica::wake);
     }
 
-    fn take(&mut self, publication: Publication) {
-        let Publication { stream, news } = publication;
+    fn take(&mut self, message: ShardMessage) {
+        let ShardMessage { stream, update } = message;
         let called_back = self.feeds[stream].ring.called_back();
-        let change = self.feeds[stream].take(news);
+        let change = self.feeds[stream].take(update);
         if self.feeds[stream].ring.called_back() != called_back {
             self.call_back(stream);
         }
@@ -140,9 +141,9 @@ impl Hub {
             return;
         }
         let now = Instant::now();
-        for (_, place) in &mut self.viewers {
-            if place.feed == Some(stream) && place.viewer.plays() {
-                place.viewer.close(code::RESTART, "the stream has other tracks now", now);
+        for (_, slot) in &mut self.viewers {
+            if slot.feed == Some(stream) && slot.viewer.plays() {
+                slot.viewer.close(code::RESTART, "the stream has other tracks now", now);
             }
         }
     }
@@ -150,32 +151,32 @@ impl Hub {
     /// Lets go of those who hold what the ring wants back: they have been in the middle of it for too long.
     fn call_back(&mut self, stream: usize) {
         let before = self.feeds[stream].call_back();
-        let late = |(key, place): (usize, &Place)| (place.feed == Some(stream) && place.viewer.holds_before(before)).then_some(key);
+        let late = |(key, slot): (usize, &Slot)| (slot.feed == Some(stream) && slot.viewer.holds_before(before)).then_some(key);
         let late: Vec<usize> = self.viewers.iter().filter_map(late).collect();
         late.into_iter().for_each(|key| self.viewers.remove(key).viewer.cut_off());
     }
 
     /// One viewer's turn.
-    fn turn(&mut self, key: usize, act: impl FnOnce(&mut Viewer, Option<&Feed>, Patience, &mut [u8]) -> Fate) {
-        let Some(place) = self.viewers.get_mut(key) else { return };
-        let feed = place.feed.map(|f| &self.feeds[f]);
-        if act(&mut place.viewer, feed, self.patience, &mut self.scratch) == Fate::Goes {
+    fn turn(&mut self, key: usize, act: impl FnOnce(&mut Viewer, Option<&StreamReplica>, ViewerLimits, &mut [u8]) -> ControlFlow<()>) {
+        let Some(slot) = self.viewers.get_mut(key) else { return };
+        let feed = slot.feed.map(|f| &self.feeds[f]);
+        if act(&mut slot.viewer, feed, self.limits, &mut self.scratch) == ControlFlow::Break(()) {
             self.viewers.remove(key).viewer.leave();
         }
     }
 
     fn serve_ready(&mut self, key: usize) {
-        if let Some(place) = self.viewers.get(key) {
-            place.bell.rung.store(false, Relaxed);
+        if let Some(slot) = self.viewers.get(key) {
+            slot.waker.queued.store(false, Relaxed);
         }
-        self.turn(key, |viewer, feed, patience, scratch| viewer.ready(feed, Instant::now(), patience, scratch));
+        self.turn(key, |viewer, feed, limits, scratch| viewer.ready(feed, Instant::now(), limits, scratch));
     }
 
     fn serve_fresh(&mut self, keys: std::ops::Range<usize>, fresh: &[bool]) {
         let now = Instant::now();
         for key in keys {
             if self.viewers.get(key).is_some_and(|p| p.feed.is_some_and(|f| fresh[f])) {
-                self.turn(key, |viewer, feed, patience, _| viewer.pump(feed, now, patience));
+                self.turn(key, |viewer, feed, limits, _| viewer.pump(feed, now, limits));
             }
         }
     }
@@ -183,16 +184,16 @@ impl Hub {
     fn tick(&mut self, keys: std::ops::Range<usize>) {
         let now = Instant::now();
         for key in keys {
-            self.turn(key, |viewer, feed, patience, _| viewer.tick(feed, now, patience));
+            self.turn(key, |viewer, feed, limits, _| viewer.tick(feed, now, limits));
         }
     }
 
     /// Takes note of the viewer furthest behind, per stream.
     fn measure_lag(&self) {
         let mut lags = vec![Duration::ZERO; self.feeds.len()];
-        for (_, place) in &self.viewers {
-            if let Some(index) = place.feed {
-                lags[index] = lags[index].max(place.viewer.behind(&self.feeds[index]));
+        for (_, slot) in &self.viewers {
+            if let Some(index) = slot.feed {
+                lags[index] = lags[index].max(slot.viewer.behind(&self.feeds[index]));
             }
         }
         for (feed, lag) in self.feeds.iter().zip(lags) {
@@ -210,7 +211,7 @@ impl Hub {
 }
 
 /// The loop. Ends with the runtime that it runs on.
-pub async fn run(hub: Rc<RefCell<Hub>>, inbox: Receiver<Publication>, wake: Arc<Notify>) {
+pub async fn run(hub: Rc<RefCell<Hub>>, inbox: Receiver<ShardMessage>, wake: Arc<Notify>) {
     let [mut ticks, mut measures] = [TICK, MEASURE].map(tokio::time::interval);
     for interval in [&mut ticks, &mut measures] {
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -224,8 +225,8 @@ pub async fn run(hub: Rc<RefCell<Hub>>, inbox: Receiver<Publication>, wake: Arc<
     }
 }
 
-async fn pass(hub: &RefCell<Hub>, inbox: &Receiver<Publication>) {
-    inbox.try_iter().take(INBOX).for_each(|publication| hub.borrow_mut().take(publication));
+async fn pass(hub: &RefCell<Hub>, inbox: &Receiver<ShardMessage>) {
+    inbox.try_iter().take(INBOX).for_each(|message| hub.borrow_mut().take(message));
     if !inbox.is_empty() {
         // An input faster than we are: once round, so that nobody waits for its end.
         hub.borrow().ready.wake.notify_one();

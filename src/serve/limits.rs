@@ -10,7 +10,7 @@ const FILES_OF_A_STREAM: u64 = 6;
 
 /// The limits for late viewers.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct ViewerLimits {
     /// Further behind than this, it jumps to a newer keyframe.
     pub lag: Duration,
     /// Having taken nothing for so long, it is closed.

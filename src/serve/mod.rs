@@ -1,9 +1,9 @@
 //! The server: a library's HTTP in front, one loop of cursors over a shared ring behind.
 //!
 //! ```text
-//!   input thread -> Publisher --(bounded channel, one per shard)--> Feed: Ring of chunks
+//!   input thread -> Publisher --(bounded channel, one per shard)--> StreamReplica: Ring of chunks
 //!                                                                     ^      ^
-//!   accept -> Door -> Shard: hyper -> Router --101--> Hub: Viewers (cursors)  endless bodies (cursors)
+//!   accept -> Acceptor -> Shard: hyper -> Router --101--> Hub: Viewers (cursors)  endless bodies (cursors)
 //! ```
 //!
 //! A stream is published once, by one [`Publisher`]. Every shard, a thread with its own runtime, keeps the stream's newest chunks
@@ -36,12 +36,12 @@ pub mod testing;
 pub mod ws;
 
 pub use http::origin::Policy;
-pub use limits::Patience;
+pub use limits::ViewerLimits;
 pub use live::publisher::{Closed, Publisher};
 pub use live::start::Trouble;
 pub use live::stream::{Numbers, State, Stream};
 pub use net::listener::{Listen, ListenError};
 pub use server::{Error, Options, Server, Stopper};
 pub use stats::events::{EventLog, Events};
-pub use stats::histogram::Tally;
+pub use stats::histogram::Histogram;
 pub use stats::viewers::{PlayerSummary, ViewerSummary};

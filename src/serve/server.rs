@@ -2,16 +2,16 @@
 
 use super::http::origin::Policy;
 use super::hub::Hub;
-use super::limits::{self, Patience};
+use super::limits::{self, ViewerLimits};
 use super::live::publisher::Publisher;
-use super::live::ring::Keep;
+use super::live::ring::Retention;
 use super::live::stream::Stream;
-use super::net::acceptor::Door;
+use super::net::acceptor::Acceptor;
 use super::net::listener::{Listen, Listener};
-use super::shard::{Order, Shard};
-use super::state::Site;
+use super::shard::{Shard, ShardCommand};
+use super::state::ServerState;
 use super::stats::events::Events;
-use super::stats::viewers::{Seats, ViewerSummary};
+use super::stats::viewers::{ViewerRegistry, ViewerSummary};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +32,7 @@ pub struct Options {
     pub listen: Vec<Listen>,
     /// Bytes of each stream kept in memory.
     pub ring: usize,
-    pub patience: Patience,
+    pub limits: ViewerLimits,
     /// Viewers at a time, of all streams.
     pub max_viewers: usize,
     /// Threads that serve viewers; at least 1.
@@ -68,7 +68,7 @@ pub struct Server {
     runtime: tokio::runtime::Runtime,
     listeners: Vec<Listener>,
     shards: Vec<Shard>,
-    site: Arc<Site>,
+    state: Arc<ServerState>,
     stop: Arc<Notify>,
     connections: usize,
     stall: Duration,
@@ -88,36 +88,36 @@ impl Server {
         let bind =
             |listen: &Listen| runtime.block_on(Listener::bind(listen)).map_err(|source| Error::Listen { listen: listen.clone(), source });
         let listeners = options.listen.iter().map(bind).collect::<Result<_, _>>()?;
-        let site = Arc::new(Site {
+        let state = Arc::new(ServerState {
             streams: names.iter().map(|name| Arc::new(Stream::new(name.clone()))).collect(),
             policy: options.policy.clone(),
-            seats: Arc::new(Seats::new(options.max_viewers, options.events.clone())),
+            viewers: Arc::new(ViewerRegistry::new(options.max_viewers, options.events.clone())),
         });
-        let patience = options.patience;
-        let keep = Keep { bytes: options.ring, age: patience.lag + SPARE };
+        let limits = options.limits;
+        let retention = Retention { bytes: options.ring, age: limits.lag + SPARE };
         let start = |number| {
-            let streams = site.streams.clone();
-            Shard::start(number, site.clone(), patience.stall, move |wake| Hub::new(&streams, keep, patience, wake))
+            let streams = state.streams.clone();
+            Shard::start(number, state.clone(), limits.stall, move |wake| Hub::new(&streams, retention, limits, wake))
         };
         let shards = (0..options.threads.max(1)).map(start).collect::<io::Result<_>>()?;
         let connections = options.max_viewers.saturating_add(OTHERS).min(limits::room(names.len(), 0)?);
-        Ok(Server { runtime, listeners, shards, site, stop: Arc::default(), connections, stall: patience.stall, ring: options.ring })
+        Ok(Server { runtime, listeners, shards, state, stop: Arc::default(), connections, stall: limits.stall, ring: options.ring })
     }
 
     /// The way into the stream `names[index]`; one per stream.
     pub fn publisher(&self, index: usize) -> Publisher {
-        let outlets = self.shards.iter().map(|s| s.outlet.clone()).collect();
-        Publisher::new(index, self.site.streams[index].clone(), outlets, self.ring)
+        let senders = self.shards.iter().map(|s| s.sender.clone()).collect();
+        Publisher::new(index, self.state.streams[index].clone(), senders, self.ring)
     }
 
     pub fn streams(&self) -> &[Arc<Stream>] {
-        &self.site.streams
+        &self.state.streams
     }
 
     /// Tells who is watching, at most so many: those who came first.
     pub fn viewers(&self) -> impl Fn(usize) -> Vec<ViewerSummary> + Send + use<> {
-        let seats = self.site.seats.clone();
-        move |most| seats.viewers(most)
+        let viewers = self.state.viewers.clone();
+        move |most| viewers.viewers(most)
     }
 
     pub fn stopper(&self) -> Stopper {
@@ -135,21 +135,21 @@ impl Server {
     /// A part of the server has died. Nothing goes on without it.
     pub fn run(self) -> Result<(), Error> {
         let Server { runtime, listeners, shards, stop, connections, stall, .. } = self;
-        let door = Arc::new(Door::new(connections, stall, shards.iter().map(|s| s.orders.clone())));
+        let acceptor = Arc::new(Acceptor::new(connections, stall, shards.iter().map(|s| s.commands.clone())));
         let shard_ends = shards.iter().map(|s| s.ended.clone()).collect::<Vec<_>>();
         let mut outcome = runtime.block_on(async {
-            let mut doors: JoinSet<()> = listeners.into_iter().map(|listener| door.clone().admit(listener)).collect();
+            let mut acceptors: JoinSet<()> = listeners.into_iter().map(|listener| acceptor.clone().admit(listener)).collect();
             let mut watches: JoinSet<()> = shard_ends.into_iter().map(|ended| async move { ended.notified().await }).collect();
             tokio::select! {
                 () = stop.notified() => Ok(()),
-                _ = doors.join_next() => Err(Error::Died("what lets connections in")),
+                _ = acceptors.join_next() => Err(Error::Died("what lets connections in")),
                 _ = watches.join_next() => Err(Error::Died("a thread that serves viewers")),
             }
         });
         drop(runtime);
         for shard in shards {
             // A shard that cannot be told has ended already.
-            _ = shard.orders.send(Order::Stop);
+            _ = shard.commands.send(ShardCommand::Stop);
             if shard.thread.join().is_err() {
                 outcome = outcome.and(Err(Error::Died("a thread that serves viewers")));
             }
@@ -161,13 +161,13 @@ impl Server {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::serve::live::update::{News, Publication};
+    use crate::serve::live::update::{ShardMessage, StreamUpdate};
 
     fn options() -> Options {
         Options {
             listen: vec!["127.0.0.1:0".parse().unwrap()],
             ring: 1 << 20,
-            patience: Patience { lag: Duration::from_secs(1), stall: Duration::from_secs(1) },
+            limits: ViewerLimits { lag: Duration::from_secs(1), stall: Duration::from_secs(1) },
             max_viewers: 10,
             threads: 2,
             policy: Policy::default(),
@@ -186,13 +186,13 @@ mod tests {
     #[test]
     fn a_shard_that_dies_ends_the_server() {
         let hub = |server: &mut Server| {
-            let outlet = &server.shards[0].outlet;
-            outlet.inbox.send(Publication { stream: 99, news: News::End }).unwrap();
-            outlet.wake.notify_one();
+            let sender = &server.shards[0].sender;
+            sender.inbox.send(ShardMessage { stream: 99, update: StreamUpdate::End }).unwrap();
+            sender.wake.notify_one();
         };
         let thread = |server: &mut Server| {
-            let site = server.site.clone();
-            server.shards.push(Shard::start(2, site, Duration::from_secs(1), |_| panic!("as the test wants it")).unwrap());
+            let state = server.state.clone();
+            server.shards.push(Shard::start(2, state, Duration::from_secs(1), |_| panic!("as the test wants it")).unwrap());
         };
         for die in [&hub as &dyn Fn(&mut Server), &thread] {
             let mut server = Server::bind(&options(), &["a".into()]).unwrap();

@@ -3,12 +3,12 @@
 use super::http::connection;
 use super::http::router::Accepted;
 use super::hub::{self, Hub};
-use super::live::update::{INBOX, Outlet, Publication};
+use super::live::update::{INBOX, ShardMessage, ShardSender};
 use super::net::link::Link;
-use super::net::permit::Ticket;
+use super::net::permit::ConnectionPermit;
 use super::net::socket::{self, Socket};
-use super::net::write_timeout::Patient;
-use super::state::Site;
+use super::net::write_timeout::WriteTimeout;
+use super::state::ServerState;
 use crossbeam_channel::Receiver;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -21,15 +21,15 @@ use tokio::task::LocalSet;
 const STOP_LIMIT: Duration = Duration::from_secs(2);
 
 /// What a shard is told.
-pub enum Order {
-    Serve(socket::Accepted, Ticket),
+pub enum ShardCommand {
+    Serve(socket::Accepted, ConnectionPermit),
     Stop,
 }
 
 /// A running shard.
 pub struct Shard {
-    pub outlet: Outlet,
-    pub orders: mpsc::UnboundedSender<Order>,
+    pub sender: ShardSender,
+    pub commands: mpsc::UnboundedSender<ShardCommand>,
     pub thread: std::thread::JoinHandle<()>,
     /// Notified when the thread ends, however it does.
     pub ended: Arc<Notify>,
@@ -44,8 +44,8 @@ impl Drop for Knell {
     }
 }
 
-struct Inside {
-    site: Arc<Site>,
+struct ShardContext {
+    state: Arc<ServerState>,
     hub: Rc<RefCell<Hub>>,
     stall: Duration,
     stop: watch::Receiver<bool>,
@@ -59,55 +59,55 @@ impl Shard {
     /// No thread, or no file descriptors for its runtime.
     pub fn start(
         number: usize,
-        site: Arc<Site>,
+        state: Arc<ServerState>,
         stall: Duration,
         make: impl FnOnce(Arc<Notify>) -> Hub + Send + 'static,
     ) -> std::io::Result<Shard> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (inbox, published) = crossbeam_channel::bounded(INBOX);
-        let (orders, ordered) = mpsc::unbounded_channel();
+        let (commands, ordered) = mpsc::unbounded_channel();
         let wake = Arc::new(Notify::new());
-        let outlet = Outlet { inbox, wake: wake.clone() };
+        let sender = ShardSender { inbox, wake: wake.clone() };
         let ended = Arc::new(Notify::new());
         let knell = Knell(ended.clone());
         let thread = std::thread::Builder::new().name(format!("shard {number}")).spawn(move || {
             let _knell = knell;
             let hub = Rc::new(RefCell::new(make(wake.clone())));
             let local = LocalSet::new();
-            local.block_on(&runtime, run(site, hub, stall, ordered, published, wake));
+            local.block_on(&runtime, run(state, hub, stall, ordered, published, wake));
         })?;
-        Ok(Shard { outlet, orders, thread, ended })
+        Ok(Shard { sender, commands, thread, ended })
     }
 }
 
 async fn run(
-    site: Arc<Site>,
+    state: Arc<ServerState>,
     hub: Rc<RefCell<Hub>>,
     stall: Duration,
-    mut orders: mpsc::UnboundedReceiver<Order>,
-    published: Receiver<Publication>,
+    mut commands: mpsc::UnboundedReceiver<ShardCommand>,
+    published: Receiver<ShardMessage>,
     wake: Arc<Notify>,
 ) {
     // Viewers' sockets are polled with their own wakers; tokio's budget for one task would only send them round again.
     let mut hub_loop = tokio::task::spawn_local(tokio::task::unconstrained(hub::run(hub.clone(), published, wake)));
     let (stopping, stop) = watch::channel(false);
-    let inside = Rc::new(Inside { site, hub, stall, stop, open: Cell::new(0) });
+    let context = Rc::new(ShardContext { state, hub, stall, stop, open: Cell::new(0) });
     loop {
-        let order = tokio::select! {
-            order = orders.recv() => order,
+        let command = tokio::select! {
+            command = commands.recv() => command,
             // It never ends by itself, and without it no viewer gets anything.
             _ = &mut hub_loop => return,
         };
-        let Some(Order::Serve(socket, ticket)) = order else { break };
+        let Some(ShardCommand::Serve(socket, permit)) = command else { break };
         match socket.into_socket() {
-            Ok(socket) => drop(tokio::task::spawn_local(connection(inside.clone(), socket, ticket))),
+            Ok(socket) => drop(tokio::task::spawn_local(connection(context.clone(), socket, permit))),
             Err(error) => tracing::warn!("connection: {error}"),
         }
     }
-    inside.hub.borrow_mut().stop();
+    context.hub.borrow_mut().stop();
     stopping.send_replace(true);
     let all_gone = async {
-        while inside.open.get() > 0 || !inside.hub.borrow().is_empty() {
+        while context.open.get() > 0 || !context.hub.borrow().is_empty() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
@@ -116,26 +116,26 @@ async fn run(
 }
 
 /// One connection, from its first request until it is closed or belongs to the hub.
-async fn connection(inside: Rc<Inside>, socket: Socket, ticket: Ticket) {
-    let _open = Open::one(inside.clone());
+async fn connection(context: Rc<ShardContext>, socket: Socket, permit: ConnectionPermit) {
+    let _open = Open::one(context.clone());
     let Some(peer) = socket.peer() else { return };
     let link = Rc::<Link>::default();
-    let io = Patient::new(socket, inside.stall, link.clone());
-    let (io, early, accepted) = connection::http(&inside.site, &inside.hub, inside.stop.clone(), io, peer, link).await;
+    let io = WriteTimeout::new(socket, context.stall, link.clone());
+    let (io, early, accepted) = connection::http(&context.state, &context.hub, context.stop.clone(), io, peer, link).await;
     let socket = io.into_socket();
     match accepted {
-        Some(Accepted { feed, seat }) => inside.hub.borrow_mut().join(socket, &early, feed, seat, ticket),
+        Some(Accepted { feed, handle }) => context.hub.borrow_mut().join(socket, &early, feed, handle, permit),
         None => connection::linger(&socket).await,
     }
 }
 
 /// Counts a connection as long as it is open, also if serving it fails in a way that nobody thought of.
-struct Open(Rc<Inside>);
+struct Open(Rc<ShardContext>);
 
 impl Open {
-    fn one(inside: Rc<Inside>) -> Open {
-        inside.open.set(inside.open.get() + 1);
-        Open(inside)
+    fn one(context: Rc<ShardContext>) -> Open {
+        context.open.set(context.open.get() + 1);
+        Open(context)
     }
 }
 

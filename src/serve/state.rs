@@ -2,16 +2,16 @@
 
 use super::http::origin::Policy;
 use super::live::stream::Stream;
-use super::stats::viewers::Seats;
+use super::stats::viewers::ViewerRegistry;
 use std::sync::Arc;
 
-pub struct Site {
+pub struct ServerState {
     pub streams: Vec<Arc<Stream>>,
     pub policy: Policy,
-    pub seats: Arc<Seats>,
+    pub viewers: Arc<ViewerRegistry>,
 }
 
-impl Site {
+impl ServerState {
     pub fn find(&self, name: &str) -> Option<usize> {
         self.streams.iter().position(|s| s.name == name)
     }

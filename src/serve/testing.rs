@@ -3,14 +3,14 @@
 use super::http::connection;
 use super::http::origin::Policy;
 use super::hub::Hub;
-use super::limits::Patience;
-use super::live::ring::{Chunk, Keep};
+use super::limits::ViewerLimits;
+use super::live::ring::{Chunk, Retention};
 use super::live::stream::{self, Stream};
-use super::live::update::News;
+use super::live::update::StreamUpdate;
 use super::net::socket::Peer;
-use super::state::Site;
+use super::state::ServerState;
 use super::stats::events::Events;
-use super::stats::viewers::Seats;
+use super::stats::viewers::ViewerRegistry;
 use crate::media::SampleAspect;
 use std::cell::RefCell;
 use std::io;
@@ -35,26 +35,30 @@ pub struct Served {
 /// begun, and `still`, a JPEG picture that has ended.
 pub fn serve(requests: &[u8], piece: usize) -> Served {
     let streams = ["film", "still"].map(|name| Arc::new(Stream::new(name.into())));
-    let patience = Patience { lag: Duration::from_secs(2), stall: Duration::from_secs(10) };
-    let mut hub = Hub::new(&streams, Keep { bytes: 1 << 20, age: patience.lag }, patience, Arc::default());
+    let limits = ViewerLimits { lag: Duration::from_secs(2), stall: Duration::from_secs(10) };
+    let mut hub = Hub::new(&streams, Retention { bytes: 1 << 20, age: limits.lag }, limits, Arc::default());
     let picture = b"\xff\xd8\xff\xd9";
     streams[1].set_content(stream::jpeg_content(picture, SampleAspect::SQUARE));
-    for news in [News::Chunk(Arc::new(Chunk::new(picture, 0, Instant::now()))), News::End] {
-        hub.feed_mut(1).take(news);
+    for update in [StreamUpdate::Chunk(Arc::new(Chunk::new(picture, 0, Instant::now()))), StreamUpdate::End] {
+        hub.feed_mut(1).take(update);
     }
-    let site = Arc::new(Site { streams: streams.into(), policy: Policy::default(), seats: Arc::new(Seats::new(10, Events::default())) });
-    let line = Line { requests, piece, pause: true, answers: Vec::new() };
+    let state = Arc::new(ServerState {
+        streams: streams.into(),
+        policy: Policy::default(),
+        viewers: Arc::new(ViewerRegistry::new(10, Events::default())),
+    });
+    let connection = Connection { requests, piece, pause: true, answers: Vec::new() };
     // The sender only has to be there.
     let (_stopping, stop) = watch::channel(false);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("needs nothing of the system");
-    let (line, early, accepted) =
-        runtime.block_on(connection::http(&site, &Rc::new(RefCell::new(hub)), stop, line, Peer::Local, Rc::default()));
-    let websocket = accepted.map(|_| [&early, line.requests].concat());
-    Served { answers: line.answers, websocket }
+    let (connection, early, accepted) =
+        runtime.block_on(connection::http(&state, &Rc::new(RefCell::new(hub)), stop, connection, Peer::Local, Rc::default()));
+    let websocket = accepted.map(|_| [&early, connection.requests].concat());
+    Served { answers: connection.answers, websocket }
 }
 
 /// The server's end of a connection.
-struct Line<'a> {
+struct Connection<'a> {
     requests: &'a [u8],
     piece: usize,
     /// The next piece has not come yet.
@@ -62,7 +66,7 @@ struct Line<'a> {
     answers: Vec<u8>,
 }
 
-impl AsyncRead for Line<'_> {
+impl AsyncRead for Connection<'_> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.pause = !self.pause;
         if !self.pause {
@@ -76,7 +80,7 @@ impl AsyncRead for Line<'_> {
     }
 }
 
-impl AsyncWrite for Line<'_> {
+impl AsyncWrite for Connection<'_> {
     fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.answers.extend_from_slice(buf);
         Poll::Ready(Ok(buf.len()))

@@ -21,45 +21,45 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Where the lines go.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum EventSink {
     /// A file descriptor that is open already.
     Descriptor(u32),
     /// Appended to, and made if need be.
     File(PathBuf),
 }
 
-impl FromStr for Place {
+impl FromStr for EventSink {
     type Err = String;
 
-    fn from_str(s: &str) -> Result<Place, String> {
+    fn from_str(s: &str) -> Result<EventSink, String> {
         match s.parse() {
             _ if s.is_empty() => Err("expected the number of an open file descriptor, or a file".into()),
             Ok(0) => Err("0 is stdin".into()),
-            Ok(number) => Ok(Place::Descriptor(number)),
-            Err(_) => Ok(Place::File(s.into())),
+            Ok(number) => Ok(EventSink::Descriptor(number)),
+            Err(_) => Ok(EventSink::File(s.into())),
         }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for EventSink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::Descriptor(number) => number.fmt(f),
-            Place::File(path) => path.display().fmt(f),
+            EventSink::Descriptor(number) => number.fmt(f),
+            EventSink::File(path) => path.display().fmt(f),
         }
     }
 }
 
-impl Place {
+impl EventSink {
     /// Does not wait for anybody: a FIFO that nobody reads yet keeps the lines until somebody does, as many as fit into it.
     fn open(&self) -> anyhow::Result<File> {
         let file = match self {
             // These may be sockets too, which cannot be opened once more.
-            Place::Descriptor(1) => io::stdout().as_fd().try_clone_to_owned().map(File::from),
-            Place::Descriptor(2) => io::stderr().as_fd().try_clone_to_owned().map(File::from),
-            Place::Descriptor(number) => append_to(Path::new(&format!("/dev/fd/{number}")), false),
-            Place::File(path) if is_fifo(path) => OpenOptions::new().read(true).write(true).open(path),
-            Place::File(path) => append_to(path, true),
+            EventSink::Descriptor(1) => io::stdout().as_fd().try_clone_to_owned().map(File::from),
+            EventSink::Descriptor(2) => io::stderr().as_fd().try_clone_to_owned().map(File::from),
+            EventSink::Descriptor(number) => append_to(Path::new(&format!("/dev/fd/{number}")), false),
+            EventSink::File(path) if is_fifo(path) => OpenOptions::new().read(true).write(true).open(path),
+            EventSink::File(path) => append_to(path, true),
         };
         file.with_context(|| format!("--events {self}"))
     }
@@ -87,11 +87,11 @@ pub struct Writing {
 ///
 /// # Errors
 /// The place cannot be opened for writing.
-pub fn start(place: &Place, inputs: &[Input]) -> anyhow::Result<Writing> {
+pub fn start(place: &EventSink, inputs: &[Input]) -> anyhow::Result<Writing> {
     let file = place.open()?;
-    let is_input = |input: &&Input| match &input.place {
-        input::Place::Stdin => stdio::is_same_file(&file, io::stdin()),
-        input::Place::Path(path) => {
+    let is_input = |input: &&Input| match &input.location {
+        input::InputLocation::Stdin => stdio::is_same_file(&file, io::stdin()),
+        input::InputLocation::Path(path) => {
             std::fs::metadata(path).is_ok_and(|m| m.is_file()) && File::open(path).is_ok_and(|input| stdio::is_same_file(&file, input))
         }
     };
@@ -132,11 +132,11 @@ mod tests {
 
     #[test]
     fn places() {
-        assert_eq!("3".parse(), Ok(Place::Descriptor(3)));
-        assert_eq!("./3".parse(), Ok(Place::File("./3".into())));
-        assert_eq!("log.jsonl".parse(), Ok(Place::File("log.jsonl".into())));
+        assert_eq!("3".parse(), Ok(EventSink::Descriptor(3)));
+        assert_eq!("./3".parse(), Ok(EventSink::File("./3".into())));
+        assert_eq!("log.jsonl".parse(), Ok(EventSink::File("log.jsonl".into())));
         for wrong in ["", "0"] {
-            assert!(wrong.parse::<Place>().is_err(), "{wrong}");
+            assert!(wrong.parse::<EventSink>().is_err(), "{wrong}");
         }
     }
 }

@@ -1,14 +1,13 @@
 //! One input and its thread: opens it, reads it to its end, and opens it again if so told; publishes what it carries.
 
-use crate::line::{Line, Watched};
-use crate::program::Program;
+use crate::ingest::Ingest;
+use crate::reading::Reading;
 use crate::watch::Watch;
+use crate::writer_input::{Watched, WriterInput};
 use anyhow::Context as _;
 use clap::ValueEnum;
 use h5live::cli;
-use h5live::format::Timing;
-use h5live::media::{NoSource, Rate};
-use h5live::pipe::InputFormat;
+use h5live::media::NoSource;
 use h5live::pipe::stdio::Stdin;
 use h5live::serve::{Closed, Publisher};
 use h5live::source::mp4;
@@ -30,11 +29,11 @@ const FALSE_STARTS: u32 = 8;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
     pub name: String,
-    pub place: Place,
+    pub location: InputLocation,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum InputLocation {
     Stdin,
     Path(PathBuf),
 }
@@ -51,32 +50,6 @@ pub enum OnEof {
     Reopen,
 }
 
-/// How to read.
-#[derive(clap::Args, Clone, Debug)]
-pub struct Reading {
-    /// Format of the inputs, in place of detection
-    #[arg(long, value_name = "FORMAT")]
-    pub input_format: Option<InputFormat>,
-
-    /// Frame rate of inputs without timestamps, such as raw H.264
-    #[arg(long, value_name = "FPS")]
-    rate: Option<Rate>,
-
-    /// Time inputs without timestamps by their arrival
-    #[arg(long, conflicts_with = "rate")]
-    live: bool,
-}
-
-impl Reading {
-    pub fn timing(&self) -> Timing {
-        match self.rate {
-            Some(rate) => Timing::Rate(rate),
-            None if self.live => Timing::Arrival,
-            None => Timing::Stream,
-        }
-    }
-}
-
 impl Input {
     /// `NAME=INPUT`, or `INPUT` named after its file; stdin is then named `stdin_name`.
     pub fn parse(text: &str, stdin_name: &str) -> Input {
@@ -85,35 +58,35 @@ impl Input {
             None => (None, text),
         };
         if place == "-" {
-            return Input { name: name.unwrap_or_else(|| stdin_name.into()), place: Place::Stdin };
+            return Input { name: name.unwrap_or_else(|| stdin_name.into()), location: InputLocation::Stdin };
         }
         let stem = || Path::new(place).file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Input { name: name.unwrap_or_else(stem), place: Place::Path(place.into()) }
+        Input { name: name.unwrap_or_else(stem), location: InputLocation::Path(place.into()) }
     }
 
     fn shown(&self) -> String {
-        match &self.place {
-            Place::Stdin => "stdin".into(),
-            Place::Path(path) => path.display().to_string(),
+        match &self.location {
+            InputLocation::Stdin => "stdin".into(),
+            InputLocation::Path(path) => path.display().to_string(),
         }
     }
 
     fn path(&self) -> &Path {
-        match &self.place {
-            Place::Stdin => Path::new("/dev/stdin"),
-            Place::Path(path) => path,
+        match &self.location {
+            InputLocation::Stdin => Path::new("/dev/stdin"),
+            InputLocation::Path(path) => path,
         }
     }
 
     /// `again`: not for the first time.
     fn open(&self, again: bool) -> anyhow::Result<File> {
-        let path = match &self.place {
-            Place::Path(path) => path,
-            Place::Stdin if again => self.path(),
-            Place::Stdin if io::stdin().is_terminal() => {
+        let path = match &self.location {
+            InputLocation::Path(path) => path,
+            InputLocation::Stdin if again => self.path(),
+            InputLocation::Stdin if io::stdin().is_terminal() => {
                 return Err(cli::usage("stdin is a terminal: pipe a stream into it, or name an input"));
             }
-            Place::Stdin => return Ok(io::stdin().as_fd().try_clone_to_owned().context("stdin")?.into()),
+            InputLocation::Stdin => return Ok(io::stdin().as_fd().try_clone_to_owned().context("stdin")?.into()),
         };
         // A FIFO opened like this does not wait for its writer: poll does.
         let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty());
@@ -135,43 +108,43 @@ enum End {
 
 /// Serves one input until it ends, as `on_eof` says, or until the stop. Runs in a thread of its own.
 pub fn serve(input: &Input, publisher: Publisher, reading: &Reading, on_eof: OnEof, cx: &cli::Context) -> anyhow::Result<()> {
-    let mut program = Program::new(publisher, cx);
+    let mut ingest = Ingest::new(publisher, cx);
     // A FIFO has a reader at all times: the next writer may be there before it is opened again, and would die of a broken pipe.
     let mut held = None;
     let mut said = LastSaid::default();
     for again in [false, true].into_iter().chain(std::iter::repeat(true)) {
-        let before = program.end();
+        let before = ingest.end();
         let opened = input.open(again);
         drop(held.take());
         let watch = Watch::new(input.path(), opened.as_ref().ok());
         let outcome = opened.and_then(|file| {
             held = file.try_clone().ok();
-            read(input, file, &mut program, reading, on_eof, cx)
+            read(input, file, &mut ingest, reading, on_eof, cx)
         });
         if cx.stop.requested() || outcome.as_ref().is_err_and(|e| e.is::<Closed>()) {
-            program.abandon();
+            ingest.abandon();
             return Ok(());
         }
         match (on_eof, outcome) {
             (OnEof::Exit | OnEof::Wait, Ok(End::Replaced)) => {}
-            (OnEof::Exit, outcome) => return outcome.and_then(|_| program.judge()),
+            (OnEof::Exit, outcome) => return outcome.and_then(|_| ingest.judge()),
             // What cannot be opened or understood at the start is a mistake, and not a writer that went away.
-            (_, Err(error)) if !again && program.end().is_none() => return Err(error),
+            (_, Err(error)) if !again && ingest.end().is_none() => return Err(error),
             (OnEof::Wait, outcome) => {
                 drop(held);
-                program.away();
-                if let Err(error) = outcome.and_then(|_| program.judge()) {
+                ingest.away();
+                if let Err(error) = outcome.and_then(|_| ingest.judge()) {
                     tracing::warn!("{error:#}");
                 }
                 cx.stop.wait();
-                program.abandon();
+                ingest.abandon();
                 return Ok(());
             }
             (OnEof::Reopen, outcome) => {
-                program.away();
+                ingest.away();
                 let failed = outcome.is_err();
                 said.warn(outcome.err());
-                if failed || program.end() == before {
+                if failed || ingest.end() == before {
                     pause(held.as_ref(), failed, &watch, cx)?;
                 }
                 if failed {
@@ -218,22 +191,22 @@ fn kind(file: &File) -> io::Result<FileType> {
 }
 
 /// Plays one writer's output. What is not understood of a FIFO, such as a stream that began before this program, is passed over.
-fn read(input: &Input, file: File, program: &mut Program, reading: &Reading, on_eof: OnEof, cx: &cli::Context) -> anyhow::Result<End> {
+fn read(input: &Input, file: File, ingest: &mut Ingest, reading: &Reading, on_eof: OnEof, cx: &cli::Context) -> anyhow::Result<End> {
     let kind = kind(&file)?;
     // A file has all its frames at once: it is played in its own time.
     let paced = kind == FileType::RegularFile;
     let patient = on_eof == OnEof::Reopen && kind == FileType::Fifo;
     let mut line = open_line(input, file, kind, on_eof, cx)?;
-    let end = |line: &Line| if line.replaced() { End::Replaced } else { End::Over };
+    let end = |line: &WriterInput| if line.replaced() { End::Replaced } else { End::Over };
     let mut failures = 0;
     while failures < FALSE_STARTS {
-        let before = program.end();
-        let outcome = program.play(input.shown(), line.clone(), reading, paced);
-        let went_on = program.end() != before;
-        let may_go_on = patient && (input.place != Place::Stdin || program.end().is_some());
+        let before = ingest.end();
+        let outcome = ingest.play(input.shown(), line.clone(), reading, paced);
+        let went_on = ingest.end() != before;
+        let may_go_on = patient && (input.location != InputLocation::Stdin || ingest.end().is_some());
         match outcome {
             Err(error) if may_go_on && cli::exit::code(&error) == cli::exit::NOT_UNDERSTOOD => {
-                program.away();
+                ingest.away();
                 if failures == 0 || went_on {
                     tracing::warn!("{error:#}; passing over it up to the next beginning of a stream");
                 }
@@ -249,17 +222,17 @@ fn read(input: &Input, file: File, program: &mut Program, reading: &Reading, on_
     Ok(end(&line))
 }
 
-fn open_line(input: &Input, file: File, kind: FileType, on_eof: OnEof, cx: &cli::Context) -> anyhow::Result<Line> {
+fn open_line(input: &Input, file: File, kind: FileType, on_eof: OnEof, cx: &cli::Context) -> anyhow::Result<WriterInput> {
     if kind == FileType::RegularFile {
         let file: Box<dyn Read + Send> = mp4::index_first(file).with_context(|| input.shown())?;
-        return Ok(Line::new(file, None));
+        return Ok(WriterInput::new(file, None));
     }
-    let watched = match (&input.place, kind) {
-        (Place::Path(path), FileType::Fifo) => {
+    let watched = match (&input.location, kind) {
+        (InputLocation::Path(path), FileType::Fifo) => {
             let watch = Watch::new(path, Some(&file));
             Some(Watched { file: file.try_clone()?, watch, stop: cx.stop.clone(), until_begun: on_eof != OnEof::Reopen })
         }
         _ => None,
     };
-    Ok(Line::new(Stdin::over(file, Some(&cx.stop))?, watched))
+    Ok(WriterInput::new(Stdin::over(file, Some(&cx.stop))?, watched))
 }

@@ -1,18 +1,19 @@
 //! `h5serve`: streams in, viewers out. Arguments -> inputs -> publishers | the server.
 
-mod cutter;
 mod events;
+mod ingest;
 mod input;
-mod line;
-mod program;
+mod reading;
 mod report;
+mod splicer;
 mod watch;
+mod writer_input;
 
 use anyhow::Context as _;
 use h5live::cli;
 use h5live::pipe::stdio::Stdin;
-use h5live::serve::{Listen, Options, Patience, Policy, Server, Stopper, Stream};
-use input::{Input, OnEof, Place};
+use h5live::serve::{Listen, Options, Policy, Server, Stopper, Stream, ViewerLimits};
+use input::{Input, InputLocation, OnEof};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -120,7 +121,7 @@ struct Args {
     on_eof: OnEof,
 
     #[command(flatten)]
-    reading: input::Reading,
+    reading: reading::Reading,
 
     /// A viewer further behind than this skips to the newest keyframe
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
@@ -154,7 +155,7 @@ struct Args {
     ///
     /// A FIFO without a reader keeps the lines that fit into it.
     #[arg(long, value_name = "FD|FILE")]
-    events: Option<events::Place>,
+    events: Option<events::EventSink>,
 
     #[command(flatten)]
     common: cli::Common,
@@ -175,7 +176,7 @@ fn main() -> ExitCode {
 
 fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     let inputs = args.inputs()?;
-    if inputs.iter().any(|input| input.place == Place::Stdin) {
+    if inputs.iter().any(|input| input.location == InputLocation::Stdin) {
         Stdin::refuse_terminal()?;
     }
     allow_many_files();
@@ -264,7 +265,7 @@ impl Args {
     fn inputs(&self) -> anyhow::Result<Vec<Input>> {
         let mut inputs = Vec::new();
         if self.inputs.is_empty() {
-            inputs.push(Input { name: self.name.clone(), place: Place::Stdin });
+            inputs.push(Input { name: self.name.clone(), location: InputLocation::Stdin });
         }
         for given in &self.inputs {
             inputs.push(Input::parse(given, &self.name));
@@ -280,7 +281,7 @@ impl Args {
             if inputs[..i].iter().any(|other| other.name == input.name) {
                 return Err(cli::usage(format!("two streams named {:?}: use NAME=INPUT", input.name)));
             }
-            if input.place == Place::Stdin && inputs[..i].iter().any(|other| other.place == Place::Stdin) {
+            if input.location == InputLocation::Stdin && inputs[..i].iter().any(|other| other.location == InputLocation::Stdin) {
                 return Err(cli::usage("stdin can be only one stream".to_string()));
             }
         }
@@ -291,7 +292,7 @@ impl Args {
         Options {
             listen: self.listen.clone(),
             ring: self.ring as usize * 1024 * 1024,
-            patience: Patience { lag: self.lag, stall: self.stall },
+            limits: ViewerLimits { lag: self.lag, stall: self.stall },
             max_viewers: self.max_viewers as usize,
             threads: usize::from(self.threads),
             events: events.map(events::Writing::events).unwrap_or_default(),

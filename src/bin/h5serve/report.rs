@@ -1,7 +1,7 @@
 //! The server's numbers, for the status line and the control endpoint.
 
-use h5live::cli::{self, Counter, Gauge, Histogram, Reply};
-use h5live::serve::{Server, State, Stream, Tally, Trouble};
+use h5live::cli::{self, Counter, Gauge, Reply};
+use h5live::serve::{Histogram, Server, State, Stream, Trouble};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -79,9 +79,9 @@ impl Row {
     fn new(stream: &Arc<Stream>, cx: &cli::Context) -> Row {
         let label = [("stream", stream.name.as_str())];
         let counter = |name, help| cx.stats.counter(name, help, &label);
-        let histogram = |name, help, tally: fn(&Stream) -> &Tally| {
+        let histogram = |name, help, of: fn(&Stream) -> &Histogram| {
             let stream = stream.clone();
-            cx.stats.histogram(name, help, &label, move || histogram(tally(&stream)));
+            cx.stats.histogram(name, help, &label, move || histogram(of(&stream)));
         };
         histogram("player_latency_seconds", "From capture to screen, as players report it now and then.", |s| &s.numbers.latency);
         histogram("player_stall_seconds", "How long pictures stood still, as players report.", |s| &s.numbers.stalls);
@@ -123,6 +123,6 @@ impl Row {
     }
 }
 
-fn histogram(tally: &Tally) -> Histogram {
-    Histogram { bounds: &Tally::BOUNDS, counts: tally.counts(), sum: tally.sum().as_secs_f64() }
+fn histogram(histogram: &Histogram) -> cli::Histogram {
+    cli::Histogram { bounds: &Histogram::BOUNDS, counts: histogram.counts(), sum: histogram.sum().as_secs_f64() }
 }

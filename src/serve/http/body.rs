@@ -3,9 +3,9 @@
 
 use crate::serve::hub::Hub;
 use crate::serve::live::cursor::Cursor;
-use crate::serve::live::init_segment::{Choice, Movie};
+use crate::serve::live::init_segment::{InitSegment, TrackSelection};
 use crate::serve::net::link::Link;
-use crate::serve::stats::viewers::Seat;
+use crate::serve::stats::viewers::ViewerHandle;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use std::cell::RefCell;
@@ -26,7 +26,7 @@ pub enum Reply {
 pub struct Endless {
     hub: Rc<RefCell<Hub>>,
     feed: usize,
-    seat: Seat,
+    handle: ViewerHandle,
     cursor: Cursor,
     form: Form,
     link: Rc<Link>,
@@ -34,12 +34,12 @@ pub struct Endless {
 
 enum Form {
     /// The init segment it has.
-    Movie {
-        init: Option<Arc<Movie>>,
+    Fmp4 {
+        init: Option<Arc<InitSegment>>,
     },
     Multipart {
         early: bool,
-        place: Part,
+        state: Part,
     },
 }
 
@@ -70,24 +70,24 @@ impl Reply {
     }
 
     /// Fragmented MP4 from the newest keyframe on.
-    pub fn movie(hub: &Rc<RefCell<Hub>>, feed: usize, choice: &Choice, seat: Seat, link: &Rc<Link>) -> Reply {
+    pub fn fmp4(hub: &Rc<RefCell<Hub>>, feed: usize, selection: &TrackSelection, handle: ViewerHandle, link: &Rc<Link>) -> Reply {
         hub.borrow_mut().feed_mut(feed).add_body(link);
-        let cursor = Cursor::start(&hub.borrow().feed(feed).ring, choice, Instant::now(), hub.borrow().patience().lag);
-        Reply::Endless(Box::new(Endless { hub: hub.clone(), feed, seat, cursor, form: Form::Movie { init: None }, link: link.clone() }))
+        let cursor = Cursor::start(&hub.borrow().feed(feed).ring, selection, Instant::now(), hub.borrow().limits().lag);
+        Reply::Endless(Box::new(Endless { hub: hub.clone(), feed, handle, cursor, form: Form::Fmp4 { init: None }, link: link.clone() }))
     }
 
     /// JPEG pictures, the newest whenever there is room for one. `early`: the head of each part is sent right after the picture
     /// before it, since browsers show a picture only when the next part begins; its length is then not known.
-    pub fn multipart(hub: &Rc<RefCell<Hub>>, feed: usize, early: bool, seat: Seat, link: &Rc<Link>) -> Reply {
+    pub fn multipart(hub: &Rc<RefCell<Hub>>, feed: usize, early: bool, handle: ViewerHandle, link: &Rc<Link>) -> Reply {
         hub.borrow_mut().feed_mut(feed).add_body(link);
         let cursor = Cursor::newest(&hub.borrow().feed(feed).ring, Instant::now());
-        let place = if early { Part::Boundary } else { Part::Head };
+        let state = if early { Part::Boundary } else { Part::Head };
         Reply::Endless(Box::new(Endless {
             hub: hub.clone(),
             feed,
-            seat,
+            handle,
             cursor,
-            form: Form::Multipart { early, place },
+            form: Form::Multipart { early, state },
             link: link.clone(),
         }))
     }
@@ -120,37 +120,37 @@ impl Body for Reply {
 impl Endless {
     fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let mut next = self.next_piece();
-        if matches!(next, Next::Wait) && self.link.ask.take() {
+        if matches!(next, BodyStep::Wait) && self.link.ask.take() {
             next = self.nothing_new();
         }
-        self.link.idle.set(matches!(next, Next::Wait));
-        if matches!(next, Next::Wait | Next::Over) {
+        self.link.idle.set(matches!(next, BodyStep::Wait));
+        if matches!(next, BodyStep::Wait | BodyStep::Over) {
             self.link.holds.set(None);
         }
         match next {
-            Next::Data(data) => {
-                self.seat.sent(data.len());
+            BodyStep::Data(data) => {
+                self.handle.sent(data.len());
                 Poll::Ready(Some(data))
             }
-            Next::Over => Poll::Ready(None),
-            Next::Wait => {
+            BodyStep::Over => Poll::Ready(None),
+            BodyStep::Wait => {
                 self.hub.borrow_mut().feed_mut(self.feed).wait(cx.waker());
                 Poll::Pending
             }
         }
     }
 
-    fn next_piece(&mut self) -> Next {
+    fn next_piece(&mut self) -> BodyStep {
         match self.form {
-            Form::Movie { .. } => self.next_movie(),
+            Form::Fmp4 { .. } => self.next_fragment(),
             Form::Multipart { .. } => self.next_part(),
         }
     }
 
     /// Something to send that changes nothing at the other end: if there is one, it takes it.
-    fn nothing_new(&mut self) -> Next {
+    fn nothing_new(&mut self) -> BodyStep {
         match self.form {
-            Form::Movie { .. } => Next::Data(Bytes::from_static(NOTHING)),
+            Form::Fmp4 { .. } => BodyStep::Data(Bytes::from_static(NOTHING)),
             Form::Multipart { .. } => {
                 self.cursor.repeat(&self.hub.borrow().feed(self.feed).ring);
                 self.next_part()
@@ -158,36 +158,36 @@ impl Endless {
         }
     }
 
-    fn next_movie(&mut self) -> Next {
+    fn next_fragment(&mut self) -> BodyStep {
         let hub = self.hub.borrow();
-        let (feed, Form::Movie { init }) = (hub.feed(self.feed), &mut self.form) else { return Next::Over };
+        let (feed, Form::Fmp4 { init }) = (hub.feed(self.feed), &mut self.form) else { return BodyStep::Over };
         if hub.stopping() {
-            return Next::Over;
+            return BodyStep::Over;
         }
-        if let Some(lost) = self.cursor.catch_up(&feed.ring, Instant::now(), hub.patience().lag, || 0) {
-            self.seat.jumped(lost);
+        if let Some(lost) = self.cursor.catch_up(&feed.ring, Instant::now(), hub.limits().lag, || 0) {
+            self.handle.jumped(lost);
         }
-        let Some(chunk) = self.cursor.pending(&feed.ring).next() else { return Next::when_idle(feed.ended) };
-        let Some(movie) = &chunk.movie else { return Next::Over };
+        let Some(chunk) = self.cursor.pending(&feed.ring).next() else { return BodyStep::when_idle(feed.ended) };
+        let Some(movie) = &chunk.movie else { return BodyStep::Over };
         match init {
             Some(have) if Arc::ptr_eq(have, movie) => {
                 self.cursor.sent(chunk);
                 self.link.holds.set(Some(chunk.seq));
-                Next::Data(chunk.payload())
+                BodyStep::Data(chunk.payload())
             }
-            Some(have) if !have.continues_in(movie) => Next::Over,
+            Some(have) if !have.continues_in(movie) => BodyStep::Over,
             _ => {
                 *init = Some(movie.clone());
-                Next::Data(movie.init_of(self.cursor.tracks()))
+                BodyStep::Data(movie.init_of(self.cursor.tracks()))
             }
         }
     }
 
-    fn next_part(&mut self) -> Next {
+    fn next_part(&mut self) -> BodyStep {
         let hub = self.hub.borrow();
-        let (feed, Form::Multipart { early, place }) = (hub.feed(self.feed), &mut self.form) else { return Next::Over };
-        let (data, next) = match place {
-            Part::Over => return Next::Over,
+        let (feed, Form::Multipart { early, state }) = (hub.feed(self.feed), &mut self.form) else { return BodyStep::Over };
+        let (data, next) = match state {
+            Part::Over => return BodyStep::Over,
             Part::Boundary => (Bytes::from_static(NEXT_HEAD), Part::Head),
             Part::Picture(picture) => (std::mem::take(picture), Part::Tail),
             Part::Tail if *early => (Bytes::from_static(NEXT_HEAD_AFTER), Part::Head),
@@ -202,25 +202,25 @@ impl Endless {
                         if *early {
                             (picture, Part::Tail)
                         } else {
-                            (part_head(matches!(place, Part::Tail), picture.len()), Part::Picture(picture))
+                            (part_head(matches!(state, Part::Tail), picture.len()), Part::Picture(picture))
                         }
                     }
-                    None if !feed.ended && !hub.stopping() => return Next::Wait,
+                    None if !feed.ended && !hub.stopping() => return BodyStep::Wait,
                     _ => (Bytes::from_static(LAST), Part::Over),
                 }
             }
         };
-        *place = next;
-        Next::Data(data)
+        *state = next;
+        BodyStep::Data(data)
     }
 }
 
 impl Drop for Endless {
     fn drop(&mut self) {
-        if self.link.gave_up.get()
+        if self.link.timed_out.get()
             && let Ok(hub) = self.hub.try_borrow()
         {
-            self.seat.stalled(hub.patience().stall);
+            self.handle.stalled(hub.limits().stall);
         }
     }
 }
@@ -230,14 +230,14 @@ fn part_head(follows: bool, length: usize) -> Bytes {
     format!("{newline}--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {length}\r\n\r\n").into()
 }
 
-enum Next {
+enum BodyStep {
     Data(Bytes),
     Wait,
     Over,
 }
 
-impl Next {
-    fn when_idle(ended: bool) -> Next {
-        if ended { Next::Over } else { Next::Wait }
+impl BodyStep {
+    fn when_idle(ended: bool) -> BodyStep {
+        if ended { BodyStep::Over } else { BodyStep::Wait }
     }
 }

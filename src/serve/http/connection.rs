@@ -4,7 +4,7 @@ use super::router::{Accepted, Router};
 use crate::serve::hub::Hub;
 use crate::serve::net::link::Link;
 use crate::serve::net::socket::{Peer, Socket};
-use crate::serve::state::Site;
+use crate::serve::state::ServerState;
 use bytes::Bytes;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -29,7 +29,7 @@ const LINGER_BYTES: usize = 256 * 1024;
 /// HTTP until the end, or until a WebSocket handshake is done; gives back the connection, what was read from it too early, and the
 /// WebSocket's place.
 pub async fn http<I: AsyncRead + AsyncWrite + Unpin>(
-    site: &Arc<Site>,
+    state: &Arc<ServerState>,
     hub: &Rc<RefCell<Hub>>,
     mut stop: watch::Receiver<bool>,
     io: I,
@@ -38,7 +38,7 @@ pub async fn http<I: AsyncRead + AsyncWrite + Unpin>(
 ) -> (I, Bytes, Option<Accepted>) {
     let accepted = Cell::new(None::<Accepted>);
     let service = hyper::service::service_fn(|request| {
-        let (response, upgrade) = Router { site, hub, request: &request, peer, link: &link }.answer();
+        let (response, upgrade) = Router { state, hub, request: &request, peer, link: &link }.answer();
         accepted.set(upgrade);
         ready(Ok::<_, std::convert::Infallible>(response))
     });

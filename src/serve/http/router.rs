@@ -10,8 +10,8 @@ use crate::serve::live::init_segment::ALL;
 use crate::serve::live::stream::{Content, Stream};
 use crate::serve::net::link::Link;
 use crate::serve::net::socket::Peer;
-use crate::serve::state::Site;
-use crate::serve::stats::viewers::Seat;
+use crate::serve::state::ServerState;
+use crate::serve::stats::viewers::ViewerHandle;
 use crate::serve::ws::frames;
 use bytes::Bytes;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -26,12 +26,12 @@ use std::time::Instant;
 pub struct Accepted {
     /// `None`: the stream asked for is not there; the viewer is told so in its own protocol.
     pub feed: Option<usize>,
-    pub seat: Seat,
+    pub handle: ViewerHandle,
 }
 
 /// One request on its way.
 pub struct Router<'a, B> {
-    pub site: &'a Arc<Site>,
+    pub state: &'a Arc<ServerState>,
     pub hub: &'a Rc<RefCell<Hub>>,
     pub request: &'a Request<B>,
     pub peer: Peer,
@@ -51,7 +51,7 @@ impl<B> Router<'_, B> {
             Ok(host) => host,
             Err(refusal) => return (refusal.into(), None),
         };
-        let origin = self.site.policy.judge(self.given(header::ORIGIN), &host);
+        let origin = self.state.policy.judge(self.given(header::ORIGIN), &host);
         let (mut response, accepted) = self.route(&origin);
         self.add_common_headers(&mut response, &origin);
         (response, accepted)
@@ -68,7 +68,7 @@ impl<B> Router<'_, B> {
             (None, Given::Absent) => return Err(Refusal(StatusCode::BAD_REQUEST, "no Host header")),
         };
         // Over a Unix socket a Host means nothing.
-        if self.peer == Peer::Local || self.site.policy.knows_host(&host) {
+        if self.peer == Peer::Local || self.state.policy.knows_host(&host) {
             return Ok(host);
         }
         Err(Refusal(StatusCode::MISDIRECTED_REQUEST, "this name is not known here; start h5serve with --host NAME to allow it"))
@@ -102,7 +102,7 @@ impl<B> Router<'_, B> {
     fn stream<'n>(&self, name: &'n str) -> Option<(usize, &'n str)> {
         let (name, form) = name.rsplit_once('.').unwrap_or((name, ""));
         let known = matches!(form, "" | "mp4" | "mjpg" | "jpg");
-        self.site.find(name).filter(|_| known).map(|index| (index, form))
+        self.state.find(name).filter(|_| known).map(|index| (index, form))
     }
 
     fn named(&self, name: &str) -> Answer {
@@ -110,13 +110,13 @@ impl<B> Router<'_, B> {
             return self.file(asset);
         }
         let Some((index, form)) = self.stream(name) else { return self.missing(name) };
-        match (form, self.site.streams[index].content()) {
+        match (form, self.state.streams[index].content()) {
             ("", _) => self.file(assets::page()),
             (_, None) => text(StatusCode::SERVICE_UNAVAILABLE, "the stream has not begun yet"),
-            ("mp4", Some(Content::Movie(_))) => self.movie(index),
+            ("mp4", Some(Content::Fmp4(_))) => self.fmp4(index),
             ("mjpg", Some(Content::Jpeg(_))) => self.multipart(index),
             ("jpg", Some(Content::Jpeg(_))) => self.picture(index),
-            (_, Some(Content::Movie(_))) => text(StatusCode::NOT_FOUND, "the stream is not MJPEG; see NAME.mp4"),
+            (_, Some(Content::Fmp4(_))) => text(StatusCode::NOT_FOUND, "the stream is not MJPEG; see NAME.mp4"),
             (_, Some(Content::Jpeg(_))) => text(StatusCode::NOT_FOUND, "the stream is MJPEG; see NAME.mjpg and NAME.jpg"),
         }
     }
@@ -139,7 +139,7 @@ impl<B> Router<'_, B> {
     }
 
     /// Endless fMP4; `?codecs=avc1,mp4a` chooses tracks as on the WebSocket.
-    fn movie(&self, index: usize) -> Answer {
+    fn fmp4(&self, index: usize) -> Answer {
         let newest = self.hub.borrow().feed(index).ring.newest().cloned();
         let Some((newest, movie)) = newest.and_then(|n| n.movie.clone().map(|m| (n, m))) else {
             return text(StatusCode::SERVICE_UNAVAILABLE, "the stream has not begun yet");
@@ -148,15 +148,15 @@ impl<B> Router<'_, B> {
             Ok(codecs) => codecs.unwrap_or_default(),
             Err(refusal) => return refusal.into(),
         };
-        let Some(choice) = movie.choose(&codecs, newest.tracks == ALL) else {
+        let Some(selection) = movie.choose(&codecs, newest.tracks == ALL) else {
             return text(StatusCode::NOT_FOUND, "the stream has no such tracks");
         };
         // Who asks again later gets a picture; an answer without an end would show nothing, and not say why.
-        let starts = self.hub.borrow().feed(index).ring.newest_key(choice.lead).is_some();
-        if let Some(trouble) = self.site.streams[index].trouble().filter(|_| !starts) {
+        let starts = self.hub.borrow().feed(index).ring.newest_key(selection.sync_track).is_some();
+        if let Some(trouble) = self.state.streams[index].trouble().filter(|_| !starts) {
             return text(StatusCode::SERVICE_UNAVAILABLE, trouble.text());
         }
-        self.endless(index, "mp4", &choice.content_type(), |seat| Reply::movie(self.hub, index, &choice, seat, self.link))
+        self.endless(index, "mp4", &selection.content_type(), |handle| Reply::fmp4(self.hub, index, &selection, handle, self.link))
     }
 
     fn multipart(&self, index: usize) -> Answer {
@@ -164,16 +164,16 @@ impl<B> Router<'_, B> {
         let agent = self.request.headers().get(header::USER_AGENT).map_or(&b""[..], HeaderValue::as_bytes);
         let early = agent.windows(8).any(|part| part == b"Mozilla/");
         let content_type = format!("multipart/x-mixed-replace; boundary={}", body::BOUNDARY);
-        self.endless(index, "multipart", &content_type, |seat| Reply::multipart(self.hub, index, early, seat, self.link))
+        self.endless(index, "multipart", &content_type, |handle| Reply::multipart(self.hub, index, early, handle, self.link))
     }
 
-    fn endless(&self, index: usize, transport: &'static str, content_type: &str, body: impl FnOnce(Seat) -> Reply) -> Answer {
+    fn endless(&self, index: usize, transport: &'static str, content_type: &str, body: impl FnOnce(ViewerHandle) -> Reply) -> Answer {
         let content_type = HeaderValue::from_str(content_type).unwrap_or(HeaderValue::from_static("video/mp4"));
         if self.request.method() == Method::HEAD {
             return respond(StatusCode::OK, Reply::empty(), content_type, NO_STORE);
         }
-        match self.seat(Some(&self.site.streams[index]), transport) {
-            Ok(seat) => respond(StatusCode::OK, body(seat), content_type, NO_STORE),
+        match self.handle(Some(&self.state.streams[index]), transport) {
+            Ok(handle) => respond(StatusCode::OK, body(handle), content_type, NO_STORE),
             Err(refusal) => refusal.into(),
         }
     }
@@ -187,7 +187,7 @@ impl<B> Router<'_, B> {
 
     fn list(&self) -> Answer {
         let now = Instant::now();
-        let json = serde_json::to_vec(&Listing(&self.site.streams, now)).unwrap_or_default();
+        let json = serde_json::to_vec(&Listing(&self.state.streams, now)).unwrap_or_default();
         respond(StatusCode::OK, Reply::whole(json), HeaderValue::from_static("application/json"), NO_STORE)
     }
 
@@ -232,22 +232,22 @@ impl<B> Router<'_, B> {
         if *origin == Origin::Foreign {
             return refuse(text(StatusCode::FORBIDDEN, "not from this origin; start h5serve with --cors ORIGIN to allow it"));
         }
-        let feed = match (self.query("src"), &self.site.streams[..]) {
+        let feed = match (self.query("src"), &self.state.streams[..]) {
             (Err(refusal), _) => return refuse(refusal.into()),
-            (Ok(Some(name)), _) => self.site.find(&name),
+            (Ok(Some(name)), _) => self.state.find(&name),
             (Ok(None), [_]) => Some(0),
             (Ok(None), _) => return refuse(text(StatusCode::BAD_REQUEST, "which stream? /api/ws?src=NAME")),
         };
-        let seat = match self.seat(feed.map(|f| &self.site.streams[f]), "websocket") {
-            Ok(seat) => seat,
+        let handle = match self.handle(feed.map(|f| &self.state.streams[f]), "websocket") {
+            Ok(handle) => handle,
             Err(refusal) => return refuse(refusal.into()),
         };
-        (switching(&accept), Some(Accepted { feed, seat }))
+        (switching(&accept), Some(Accepted { feed, handle }))
     }
 
-    fn seat(&self, stream: Option<&Arc<Stream>>, transport: &'static str) -> Result<Seat, Refusal> {
+    fn handle(&self, stream: Option<&Arc<Stream>>, transport: &'static str) -> Result<ViewerHandle, Refusal> {
         let full = Refusal(StatusCode::SERVICE_UNAVAILABLE, "all places are taken");
-        self.site.seats.take(stream.cloned(), transport, self.peer).ok_or(full)
+        self.state.viewers.take(stream.cloned(), transport, self.peer).ok_or(full)
     }
 
     fn options(&self, origin: &Origin) -> Answer {
@@ -268,7 +268,7 @@ impl<B> Router<'_, B> {
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.append(header::VARY, HeaderValue::from_static("Origin"));
         set_default(headers, header::REFERRER_POLICY, "no-referrer");
-        let embed = if self.site.policy.may_embed(origin, self.given(header::REFERER)) { "cross-origin" } else { "same-origin" };
+        let embed = if self.state.policy.may_embed(origin, self.given(header::REFERER)) { "cross-origin" } else { "same-origin" };
         set_default(headers, CROSS_ORIGIN_RESOURCE_POLICY, embed);
         if let Origin::Welcome(origin) = origin
             && let Ok(origin) = HeaderValue::from_str(origin)

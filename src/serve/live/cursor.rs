@@ -1,6 +1,6 @@
 //! A viewer's place in a ring, and the rule for those who fall behind. Pure: times are arguments.
 
-use super::init_segment::{ALL, Choice, Mask};
+use super::init_segment::{ALL, Mask, TrackSelection};
 use super::ring::{Chunk, Ring};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 pub struct Cursor {
     next: u64,
     tracks: Mask,
-    lead: Mask,
-    place: Place,
+    sync_track: Mask,
+    state: CursorState,
     /// Main-track frames of the stream that are behind it, sent or skipped.
     passed: u64,
     /// Until then it may be further behind than the limit: it started at a keyframe older than that.
@@ -19,7 +19,7 @@ pub struct Cursor {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum CursorState {
     /// Between chunks that it gets one after the other.
     Following,
     /// Skipping to the next keyframe that comes; `count`: what it skips is a loss.
@@ -28,11 +28,17 @@ enum Place {
 
 impl Cursor {
     /// At the newest keyframe, or before the next one that comes.
-    pub fn start(ring: &Ring, choice: &Choice, now: Instant, limit: Duration) -> Cursor {
-        let Choice { tracks, lead, .. } = *choice;
-        let mut cursor =
-            Cursor { next: ring.end(), tracks, lead, place: Place::AwaitingKey { count: false }, passed: 0, grace: now + limit };
-        if let Some(key) = ring.newest_key(lead) {
+    pub fn start(ring: &Ring, selection: &TrackSelection, now: Instant, limit: Duration) -> Cursor {
+        let TrackSelection { tracks, sync_track, .. } = *selection;
+        let mut cursor = Cursor {
+            next: ring.end(),
+            tracks,
+            sync_track,
+            state: CursorState::AwaitingKey { count: false },
+            passed: 0,
+            grace: now + limit,
+        };
+        if let Some(key) = ring.newest_key(sync_track) {
             cursor.go(key);
         }
         cursor
@@ -41,11 +47,11 @@ impl Cursor {
     /// For pictures that stand alone: always the newest.
     pub fn newest(ring: &Ring, now: Instant) -> Cursor {
         let next = ring.newest().map_or(ring.end(), |c| c.seq);
-        Cursor { next, tracks: ALL, lead: ALL, place: Place::Following, passed: 0, grace: now }
+        Cursor { next, tracks: ALL, sync_track: ALL, state: CursorState::Following, passed: 0, grace: now }
     }
 
     fn go(&mut self, key: &Chunk) {
-        *self = Cursor { next: key.seq, place: Place::Following, passed: key.frames.saturating_sub(1), ..*self };
+        *self = Cursor { next: key.seq, state: CursorState::Following, passed: key.frames.saturating_sub(1), ..*self };
     }
 
     pub fn tracks(&self) -> Mask {
@@ -75,7 +81,7 @@ impl Cursor {
     /// `held` tells how many bytes are on their way to it; it is asked only of a viewer that does not keep up.
     pub fn catch_up(&mut self, ring: &Ring, now: Instant, limit: Duration, held: impl FnOnce() -> usize) -> Option<u64> {
         let mut spare = limit;
-        if self.place == Place::Following {
+        if self.state == CursorState::Following {
             self.pass_over(ring);
             let late = match self.behind_next(ring) {
                 None => true,
@@ -89,11 +95,11 @@ impl Cursor {
             if !late {
                 return None;
             }
-            self.place = Place::AwaitingKey { count: true };
+            self.state = CursorState::AwaitingKey { count: true };
         }
         let newest = ring.newest()?;
         let fresh = |c: &&Arc<Chunk>| c.seq >= self.next && newest.arrived.saturating_duration_since(c.arrived) <= spare;
-        let (Some(key), Place::AwaitingKey { count }) = (ring.newest_key(self.lead).filter(fresh), self.place) else {
+        let (Some(key), CursorState::AwaitingKey { count }) = (ring.newest_key(self.sync_track).filter(fresh), self.state) else {
             self.next = self.next.max(ring.end());
             return None;
         };
@@ -123,13 +129,13 @@ impl Cursor {
     /// The chunks it gets from here on, as far as they are there. None while it waits for a keyframe.
     pub fn pending<'r>(&self, ring: &'r Ring) -> impl Iterator<Item = &'r Arc<Chunk>> + use<'r> {
         let (tracks, next) = (self.tracks, self.next);
-        let following = self.place == Place::Following && ring.get(next).is_some();
+        let following = self.state == CursorState::Following && ring.get(next).is_some();
         ring.from(if following { next } else { ring.end() }).filter(move |c| c.tracks & tracks != 0)
     }
 
     /// Nothing comes next: all that there is has been sent.
     pub fn is_level(&self, ring: &Ring) -> bool {
-        self.place == Place::Following && self.next == ring.end()
+        self.state == CursorState::Following && self.next == ring.end()
     }
 
     /// `chunk` is on its way.
@@ -142,15 +148,15 @@ impl Cursor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::serve::live::init_segment::Movie;
-    use crate::serve::live::ring::Keep;
+    use crate::serve::live::init_segment::InitSegment;
+    use crate::serve::live::ring::Retention;
 
     const LIMIT: Duration = Duration::from_secs(2);
     const FRAME: Duration = Duration::from_millis(100);
 
     /// Ten frames a second, a keyframe every `gop`.
     fn ring(frames: std::ops::Range<u64>, gop: u64, t: Instant) -> Ring {
-        let mut ring = Ring::new(Keep { bytes: usize::MAX, age: LIMIT });
+        let mut ring = Ring::new(Retention { bytes: usize::MAX, age: LIMIT });
         for seq in frames {
             push(&mut ring, seq, gop, t);
         }
@@ -162,12 +168,12 @@ mod tests {
     }
 
     fn push_of(ring: &mut Ring, tracks: Mask, seq: u64, gop: u64, at: Instant) {
-        let (key, movie) = (seq.is_multiple_of(gop), Some(Movie::for_tests()));
+        let (key, movie) = (seq.is_multiple_of(gop), Some(InitSegment::for_tests()));
         ring.push(Arc::new(Chunk { tracks, key, movie, ..Chunk::new(b"x", seq, at) }));
     }
 
-    fn choice() -> Choice {
-        Choice { tracks: 1, lead: 1, codecs: String::new() }
+    fn selection() -> TrackSelection {
+        TrackSelection { tracks: 1, sync_track: 1, codecs: String::new() }
     }
 
     fn drain(cursor: &mut Cursor, ring: &Ring) -> Vec<u64> {
@@ -180,7 +186,7 @@ mod tests {
     fn starts_at_the_newest_keyframe() {
         let t = Instant::now();
         let ring = ring(0..25, 10, t);
-        let mut cursor = Cursor::start(&ring, &choice(), t, LIMIT);
+        let mut cursor = Cursor::start(&ring, &selection(), t, LIMIT);
         assert_eq!(drain(&mut cursor, &ring), [20, 21, 22, 23, 24]);
         assert_eq!(cursor.behind(&ring, 0), Some(Duration::ZERO));
     }
@@ -188,9 +194,9 @@ mod tests {
     #[test]
     fn what_is_on_its_way_counts() {
         let t = Instant::now();
-        let mut ring = Ring::new(Keep { bytes: usize::MAX, age: 2 * LIMIT });
+        let mut ring = Ring::new(Retention { bytes: usize::MAX, age: 2 * LIMIT });
         (0..30).for_each(|seq| push(&mut ring, seq, 10, t));
-        let mut cursor = Cursor::start(&ring, &choice(), t, LIMIT);
+        let mut cursor = Cursor::start(&ring, &selection(), t, LIMIT);
         drain(&mut cursor, &ring);
         let size = ring.newest().unwrap().frame.len();
         assert_eq!(cursor.behind(&ring, 0), Some(Duration::ZERO));
@@ -211,7 +217,7 @@ mod tests {
     fn waits_for_the_first_keyframe_without_a_loss() {
         let t = Instant::now();
         let mut ring = ring(0..0, 10, t);
-        let mut cursor = Cursor::start(&ring, &choice(), t, LIMIT);
+        let mut cursor = Cursor::start(&ring, &selection(), t, LIMIT);
         assert_eq!(cursor.catch_up(&ring, t, LIMIT, || 0), None);
         push(&mut ring, 7, 10, t);
         assert_eq!((cursor.catch_up(&ring, t, LIMIT, || 0), drain(&mut cursor, &ring)), (None, vec![]));
@@ -224,7 +230,7 @@ mod tests {
     fn a_late_one_jumps_to_the_newest_keyframe_and_is_told() {
         let t = Instant::now();
         let mut ring = ring(0..5, 10, t);
-        let mut cursor = Cursor::start(&ring, &choice(), t, LIMIT);
+        let mut cursor = Cursor::start(&ring, &selection(), t, LIMIT);
         assert_eq!(drain(&mut cursor, &ring), [0, 1, 2, 3, 4]);
         for seq in 5..26 {
             push(&mut ring, seq, 10, t);
@@ -239,7 +245,7 @@ mod tests {
     fn without_a_fresh_keyframe_it_waits_for_the_next() {
         let t = Instant::now();
         let mut ring = ring(0..1, 50, t);
-        let mut cursor = Cursor::start(&ring, &choice(), t, LIMIT);
+        let mut cursor = Cursor::start(&ring, &selection(), t, LIMIT);
         assert_eq!(drain(&mut cursor, &ring), [0]);
         for seq in 1..50 {
             push(&mut ring, seq, 50, t);
@@ -258,7 +264,7 @@ mod tests {
         let t = Instant::now();
         let mut ring = ring(0..60, 100, t);
         let now = t + FRAME * 60;
-        let mut cursor = Cursor::start(&ring, &choice(), now, LIMIT);
+        let mut cursor = Cursor::start(&ring, &selection(), now, LIMIT);
         push(&mut ring, 60, 100, t);
         assert_eq!((cursor.catch_up(&ring, now, LIMIT, || 0), cursor.pending(&ring).count()), (None, 61));
         let late = now + LIMIT;
@@ -269,7 +275,7 @@ mod tests {
     fn one_that_left_the_ring_jumps() {
         let t = Instant::now();
         let mut ring = ring(0..1, 10, t);
-        let mut cursor = Cursor::start(&ring, &choice(), t, LIMIT);
+        let mut cursor = Cursor::start(&ring, &selection(), t, LIMIT);
         for seq in 1..95 {
             push(&mut ring, seq, 10, t);
         }
@@ -282,7 +288,7 @@ mod tests {
     fn a_track_that_pauses_is_no_lag() {
         let t = Instant::now();
         let mut ring = ring(0..1, 10, t);
-        let mut cursor = Cursor::start(&ring, &choice(), t, LIMIT);
+        let mut cursor = Cursor::start(&ring, &selection(), t, LIMIT);
         assert_eq!(drain(&mut cursor, &ring), [0]);
         for seq in 1..50 {
             push_of(&mut ring, 2, seq, 1, t + FRAME * seq as u32);
@@ -295,13 +301,13 @@ mod tests {
     #[test]
     fn other_tracks_are_passed_over() {
         let t = Instant::now();
-        let mut ring = Ring::new(Keep { bytes: usize::MAX, age: LIMIT });
+        let mut ring = Ring::new(Retention { bytes: usize::MAX, age: LIMIT });
         for seq in 0..6u64 {
             push_of(&mut ring, 1 << (seq % 2), seq, 1, t);
         }
-        let mut cursor = Cursor::start(&ring, &choice(), t, LIMIT);
+        let mut cursor = Cursor::start(&ring, &selection(), t, LIMIT);
         assert_eq!(drain(&mut cursor, &ring), [4]);
-        let mut both = Cursor::start(&ring, &Choice { tracks: 3, ..choice() }, t, LIMIT);
+        let mut both = Cursor::start(&ring, &TrackSelection { tracks: 3, ..selection() }, t, LIMIT);
         assert_eq!(drain(&mut both, &ring), [4, 5]);
     }
 }

@@ -8,13 +8,13 @@ use bytes::Bytes;
 
 /// An init segment (ftyp + moov) and its tracks.
 #[derive(Debug)]
-pub struct Movie {
+pub struct InitSegment {
     init: Init,
-    lanes: Vec<Lane>,
+    entries: Vec<TrackEntry>,
 }
 
 #[derive(Debug)]
-struct Lane {
+struct TrackEntry {
     id: u32,
     codec: Codec,
     /// RFC 6381; `None` for what browsers have no name for.
@@ -28,32 +28,32 @@ pub const ALL: Mask = Mask::MAX;
 
 /// What one viewer gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Choice {
+pub struct TrackSelection {
     pub tracks: Mask,
     /// The track whose keyframes it starts at.
-    pub lead: Mask,
+    pub sync_track: Mask,
     /// RFC 6381 names, as in `avc1.42C01F,opus`.
     pub codecs: String,
 }
 
-impl Choice {
+impl TrackSelection {
     pub fn content_type(&self) -> String {
         format!("video/mp4; codecs=\"{}\"", self.codecs)
     }
 }
 
-impl Movie {
-    pub fn new(init: Init) -> Movie {
-        let lane = |t: &crate::format::bmff::InitTrack| Lane { id: t.id, codec: t.track.codec, name: codec::mime(&t.track) };
-        let lanes = init.tracks.iter().take(crate::media::MAX_TRACKS).map(lane).collect();
-        Movie { init, lanes }
+impl InitSegment {
+    pub fn new(init: Init) -> InitSegment {
+        let entry = |t: &crate::format::bmff::InitTrack| TrackEntry { id: t.id, codec: t.track.codec, name: codec::mime(&t.track) };
+        let entries = init.tracks.iter().take(crate::media::MAX_TRACKS).map(entry).collect();
+        InitSegment { init, entries }
     }
 
     /// Of one track that everything is about.
     #[cfg(test)]
-    pub fn for_tests() -> std::sync::Arc<Movie> {
-        let lanes = vec![Lane { id: 1, codec: Codec::H264, name: None }];
-        std::sync::Arc::new(Movie { init: Init { bytes: Bytes::new(), tracks: vec![], omitted: Default::default() }, lanes })
+    pub fn for_tests() -> std::sync::Arc<InitSegment> {
+        let entries = vec![TrackEntry { id: 1, codec: Codec::H264, name: None }];
+        std::sync::Arc::new(InitSegment { init: Init { bytes: Bytes::new(), tracks: vec![], omitted: Default::default() }, entries })
     }
 
     pub fn init(&self) -> &Init {
@@ -62,12 +62,12 @@ impl Movie {
 
     /// Names of all tracks, for people and for `/api/streams`.
     pub fn codecs(&self) -> Vec<String> {
-        self.lanes.iter().map(|l| l.name.clone().unwrap_or_else(|| l.codec.to_string())).collect()
+        self.entries.iter().map(|l| l.name.clone().unwrap_or_else(|| l.codec.to_string())).collect()
     }
 
     /// Name of the first audio track.
     pub fn sound(&self) -> Option<String> {
-        let sound = self.lanes.iter().find(|l| l.codec.kind() == Kind::Audio)?;
+        let sound = self.entries.iter().find(|l| l.codec.kind() == Kind::Audio)?;
         Some(sound.name.clone().unwrap_or_else(|| sound.codec.to_string()))
     }
 
@@ -80,7 +80,7 @@ impl Movie {
     pub fn mask(&self, id: Option<u32>) -> Mask {
         match id {
             None => ALL,
-            Some(id) => self.lanes.iter().position(|l| l.id == id).map_or(0, |i| 1 << i),
+            Some(id) => self.entries.iter().position(|l| l.id == id).map_or(0, |i| 1 << i),
         }
     }
 
@@ -89,28 +89,28 @@ impl Movie {
         self.first(|l| l.codec.kind() == Kind::Video).or_else(|| self.first(|_| true)).unwrap_or(ALL)
     }
 
-    fn first(&self, wanted: impl Fn(&Lane) -> bool) -> Option<Mask> {
-        self.lanes.iter().position(wanted).map(|i| 1 << i)
+    fn first(&self, wanted: impl Fn(&TrackEntry) -> bool) -> Option<Mask> {
+        self.entries.iter().position(wanted).map(|i| 1 << i)
     }
 
     /// The first video and the first audio track that `wanted`, a comma-separated list of RFC 6381 names, covers. Empty: any.
     /// With `whole`, chunks hold several tracks and cannot be taken apart: all or nothing.
-    pub fn choose(&self, wanted: &str, whole: bool) -> Option<Choice> {
+    pub fn choose(&self, wanted: &str, whole: bool) -> Option<TrackSelection> {
         let families: Vec<Codec> = wanted.split(',').filter_map(family).collect();
-        let plays = |l: &Lane| l.name.is_some() && (wanted.trim().is_empty() || families.contains(&l.codec));
-        let of = |kind| self.first(|l: &Lane| l.codec.kind() == kind && plays(l));
+        let plays = |l: &TrackEntry| l.name.is_some() && (wanted.trim().is_empty() || families.contains(&l.codec));
+        let of = |kind| self.first(|l: &TrackEntry| l.codec.kind() == kind && plays(l));
         let (video, audio) = (of(Kind::Video), of(Kind::Audio));
-        let lead = video.or(audio)?;
-        if whole && !self.lanes.iter().all(plays) {
+        let sync_track = video.or(audio)?;
+        if whole && !self.entries.iter().all(plays) {
             return None;
         }
         let tracks = if whole { ALL } else { video.unwrap_or(0) | audio.unwrap_or(0) };
         let names = self.each(tracks).filter_map(|l| l.name.as_deref()).collect::<Vec<_>>();
-        Some(Choice { tracks, lead, codecs: names.join(",") })
+        Some(TrackSelection { tracks, sync_track, codecs: names.join(",") })
     }
 
-    fn each(&self, tracks: Mask) -> impl Iterator<Item = &Lane> {
-        self.lanes.iter().enumerate().filter(move |(i, _)| tracks & 1 << i != 0).map(|(_, l)| l)
+    fn each(&self, tracks: Mask) -> impl Iterator<Item = &TrackEntry> {
+        self.entries.iter().enumerate().filter(move |(i, _)| tracks & 1 << i != 0).map(|(_, l)| l)
     }
 
     /// ftyp + moov with these tracks only.
@@ -119,14 +119,14 @@ impl Movie {
         if ids.len() == self.init.tracks.len() { self.init.bytes.clone() } else { self.init.select(&ids) }
     }
 
-    /// [`Movie::init_of`] as a WebSocket message.
+    /// [`InitSegment::init_of`] as a WebSocket message.
     pub fn init_message(&self, tracks: Mask) -> Bytes {
         frames::binary("", &self.init_of(tracks)).0
     }
 
     /// A player of `self` can play on with `next`: same tracks, same codecs.
-    pub fn continues_in(&self, next: &Movie) -> bool {
-        let key = |m: &Movie| m.lanes.iter().map(|l| (l.id, l.codec)).collect::<Vec<_>>();
+    pub fn continues_in(&self, next: &InitSegment) -> bool {
+        let key = |m: &InitSegment| m.entries.iter().map(|l| (l.id, l.codec)).collect::<Vec<_>>();
         key(self) == key(next)
     }
 }

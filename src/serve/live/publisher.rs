@@ -1,10 +1,10 @@
 //! The way in: one publisher per stream, owned by the thread that reads the input.
 
-use super::init_segment::Movie;
+use super::init_segment::InitSegment;
 use super::ring::Chunk;
 use super::start::{Start, Trouble};
 use super::stream::{self, Content, State, Stream};
-use super::update::{News, Outlet, Publication};
+use super::update::{ShardMessage, ShardSender, StreamUpdate};
 use crate::codec::exif;
 use crate::format::bmff;
 use crate::media::{Orientation, SampleAspect, VideoParams, WallTime};
@@ -22,8 +22,8 @@ pub struct Closed;
 pub struct Publisher {
     index: usize,
     stream: Arc<Stream>,
-    shards: Vec<Outlet>,
-    movie: Option<Arc<Movie>>,
+    shards: Vec<ShardSender>,
+    movie: Option<Arc<InitSegment>>,
     /// What the track of JPEG pictures says of them all.
     orientation: Orientation,
     sample_aspect: SampleAspect,
@@ -40,7 +40,7 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    pub(crate) fn new(index: usize, stream: Arc<Stream>, shards: Vec<Outlet>, ring: usize) -> Publisher {
+    pub(crate) fn new(index: usize, stream: Arc<Stream>, shards: Vec<ShardSender>, ring: usize) -> Publisher {
         let (orientation, sample_aspect, told) = (Orientation::UPRIGHT, SampleAspect::SQUARE, None);
         let (movie, start) = (None, Start::new(ring));
         Publisher { index, stream, shards, movie, orientation, sample_aspect, told, seq: 0, frames: 0, ring, start, started: false }
@@ -55,10 +55,10 @@ impl Publisher {
     /// # Errors
     /// Only when the server has stopped; likewise below.
     pub fn init(&mut self, init: bmff::Init) -> Result<(), Closed> {
-        let movie = Arc::new(Movie::new(init));
+        let movie = Arc::new(InitSegment::new(init));
         self.movie = Some(movie.clone());
-        self.stream.set_content(Content::Movie(movie.clone()));
-        self.tell(News::Movie(movie))
+        self.stream.set_content(Content::Fmp4(movie.clone()));
+        self.tell(StreamUpdate::Init(movie))
     }
 
     /// A chunk that belongs to the newest init segment; one of a track that is not declared there is left out.
@@ -75,7 +75,7 @@ impl Publisher {
     /// How the JPEG pictures that follow are shown.
     pub fn pictures(&mut self, video: &VideoParams) {
         (self.orientation, self.sample_aspect) = (video.orientation, video.sample_aspect);
-        // Told anew with the next picture.
+        // PlayerStats anew with the next picture.
         self.told = None;
     }
 
@@ -104,7 +104,7 @@ impl Publisher {
         self.started |= self.start.found();
         self.stream.set_trouble(self.start.trouble(now));
         self.seq += 1;
-        self.tell(News::Chunk(Arc::new(chunk)))
+        self.tell(StreamUpdate::Chunk(Arc::new(chunk)))
     }
 
     /// Something that a viewer can begin with was published.
@@ -129,9 +129,9 @@ impl Publisher {
         self.shards.clear();
     }
 
-    fn tell(&self, news: News) -> Result<(), Closed> {
+    fn tell(&self, update: StreamUpdate) -> Result<(), Closed> {
         for shard in &self.shards {
-            shard.inbox.send(Publication { stream: self.index, news: news.clone() }).map_err(|_| Closed)?;
+            shard.inbox.send(ShardMessage { stream: self.index, update: update.clone() }).map_err(|_| Closed)?;
             shard.wake.notify_one();
         }
         Ok(())
@@ -141,6 +141,6 @@ impl Publisher {
 impl Drop for Publisher {
     fn drop(&mut self) {
         self.stream.set_state(State::Ended);
-        _ = self.tell(News::End);
+        _ = self.tell(StreamUpdate::End);
     }
 }

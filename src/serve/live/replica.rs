@@ -1,21 +1,21 @@
 //! A shard's view of a stream: its ring, its newest init segment, and the bodies that wait for more.
 
-use super::init_segment::Movie;
-use super::ring::{Keep, Ring};
+use super::init_segment::InitSegment;
+use super::ring::{Retention, Ring};
 use super::stream::Stream;
-use super::update::News;
+use super::update::StreamUpdate;
 use crate::serve::net::link::Link;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::Waker;
 
-pub struct Feed {
+pub struct StreamReplica {
     pub stream: Arc<Stream>,
     pub ring: Ring,
     /// `None` before the first init segment, and for JPEG.
-    pub movie: Option<Arc<Movie>>,
+    pub movie: Option<Arc<InitSegment>>,
     pub ended: bool,
-    /// News since the last pass over the viewers.
+    /// StreamUpdate since the last pass over the viewers.
     pub fresh: bool,
     waiting: Vec<Waker>,
     /// Connections with endless bodies of this stream.
@@ -30,24 +30,24 @@ pub enum Change {
     Restarted,
 }
 
-impl Feed {
-    pub fn new(stream: Arc<Stream>, keep: Keep) -> Feed {
-        Feed { stream, ring: Ring::new(keep), movie: None, ended: false, fresh: false, waiting: vec![], bodies: vec![] }
+impl StreamReplica {
+    pub fn new(stream: Arc<Stream>, retention: Retention) -> StreamReplica {
+        StreamReplica { stream, ring: Ring::new(retention), movie: None, ended: false, fresh: false, waiting: vec![], bodies: vec![] }
     }
 
-    pub fn take(&mut self, news: News) -> Change {
+    pub fn take(&mut self, update: StreamUpdate) -> Change {
         self.fresh = true;
         self.waiting.drain(..).for_each(Waker::wake);
-        match news {
-            News::End => self.ended = true,
-            News::Chunk(chunk) if self.movie.is_some() && chunk.movie.is_none() => {
+        match update {
+            StreamUpdate::End => self.ended = true,
+            StreamUpdate::Chunk(chunk) if self.movie.is_some() && chunk.movie.is_none() => {
                 self.movie = None;
                 self.ring.clear();
                 self.ring.push(chunk);
                 return Change::Restarted;
             }
-            News::Chunk(chunk) => self.ring.push(chunk),
-            News::Movie(movie) => {
+            StreamUpdate::Chunk(chunk) => self.ring.push(chunk),
+            StreamUpdate::Init(movie) => {
                 let restarted = match &self.movie {
                     Some(old) => !old.continues_in(&movie),
                     None => self.is_jpeg(),

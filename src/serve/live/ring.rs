@@ -1,6 +1,6 @@
 //! A stream's newest chunks, each stored once for all viewers. Pure: times are arguments.
 
-use super::init_segment::{Mask, Movie};
+use super::init_segment::{InitSegment, Mask};
 use crate::serve::ws::frames;
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -26,7 +26,7 @@ pub struct Chunk {
     /// When it came in.
     pub arrived: Instant,
     /// The init segment it belongs to; `None` for JPEG.
-    pub movie: Option<Arc<Movie>>,
+    pub movie: Option<Arc<InitSegment>>,
 }
 
 impl Chunk {
@@ -47,7 +47,7 @@ impl Chunk {
 
 /// How much a ring keeps.
 #[derive(Clone, Copy, Debug)]
-pub struct Keep {
+pub struct Retention {
     /// At most so many bytes, though always the newest chunk; what viewers are in the middle of counts.
     pub bytes: usize,
     /// What is older than this goes, except what follows the newest keyframe. Of JPEG pictures only the newest stays.
@@ -58,17 +58,17 @@ pub struct Keep {
 pub struct Ring {
     chunks: VecDeque<Arc<Chunk>>,
     bytes: usize,
-    lanes: Vec<Lane>,
+    indexes: Vec<TrackIndex>,
     lent: Lent,
     /// Number of the next chunk to come.
     end: u64,
     newest_key: u64,
-    keep: Keep,
+    retention: Retention,
 }
 
 impl Ring {
-    pub fn new(keep: Keep) -> Ring {
-        Ring { chunks: VecDeque::new(), bytes: 0, lanes: vec![], lent: Lent::default(), end: 0, newest_key: 0, keep }
+    pub fn new(retention: Retention) -> Ring {
+        Ring { chunks: VecDeque::new(), bytes: 0, indexes: vec![], lent: Lent::default(), end: 0, newest_key: 0, retention }
     }
 
     pub fn push(&mut self, chunk: Arc<Chunk>) {
@@ -77,33 +77,33 @@ impl Ring {
         if chunk.key && chunk.tracks & chunk.movie.as_ref().map_or(super::init_segment::ALL, |m| m.main()) != 0 {
             self.newest_key = chunk.seq;
         }
-        self.lane(chunk.tracks).push(&chunk);
-        let oldest = chunk.arrived.checked_sub(self.keep.age);
+        self.index(chunk.tracks).push(&chunk);
+        let oldest = chunk.arrived.checked_sub(self.retention.age);
         self.chunks.push_back(chunk);
         self.lent.settle();
         while self.chunks.len() > 1 && self.front_is_over(oldest) {
             self.pop_front();
         }
-        self.lent.call_back(self.keep.bytes / 2);
+        self.lent.call_back(self.retention.bytes / 2);
     }
 
-    fn lane(&mut self, tracks: Mask) -> &mut Lane {
-        let at = self.lanes.iter().position(|lane| lane.tracks == tracks).unwrap_or_else(|| {
-            self.lanes.push(Lane { tracks, begins: VecDeque::new(), total: 0, key: None });
-            self.lanes.len() - 1
+    fn index(&mut self, tracks: Mask) -> &mut TrackIndex {
+        let at = self.indexes.iter().position(|index| index.tracks == tracks).unwrap_or_else(|| {
+            self.indexes.push(TrackIndex { tracks, begins: VecDeque::new(), total: 0, key: None });
+            self.indexes.len() - 1
         });
-        &mut self.lanes[at]
+        &mut self.indexes[at]
     }
 
     fn front_is_over(&self, oldest: Option<Instant>) -> bool {
         let stale = |c: &Arc<Chunk>| c.movie.is_none() || (c.seq < self.newest_key && oldest.is_some_and(|t| c.arrived < t));
-        self.bytes + self.lent.bytes > self.keep.bytes || self.chunks.front().is_some_and(stale)
+        self.bytes + self.lent.bytes > self.retention.bytes || self.chunks.front().is_some_and(stale)
     }
 
     fn pop_front(&mut self) {
         let Some(chunk) = self.chunks.pop_front() else { return };
         self.bytes -= chunk.frame.len();
-        self.lane(chunk.tracks).begins.pop_front();
+        self.index(chunk.tracks).begins.pop_front();
         self.lent.add(chunk);
     }
 
@@ -112,7 +112,7 @@ impl Ring {
         while !self.chunks.is_empty() {
             self.pop_front();
         }
-        self.lanes.clear();
+        self.indexes.clear();
     }
 
     /// Whoever is in the middle of a chunk before this one holds more memory than there is for those who are slow, and is to be let go.
@@ -139,7 +139,8 @@ impl Ring {
     /// has to be counted.
     pub fn oldest_of(&self, bytes: usize, tracks: Mask, before: u64) -> Option<&Arc<Chunk>> {
         let (first, bytes) = (self.chunks.front()?.seq, bytes as u64);
-        let size_from = |seq| self.lanes.iter().filter(|lane| lane.tracks & tracks != 0).map(|lane| lane.size(seq, before)).sum::<u64>();
+        let size_from =
+            |seq| self.indexes.iter().filter(|index| index.tracks & tracks != 0).map(|index| index.size(seq, before)).sum::<u64>();
         let (mut enough, mut less) = (first, before.min(self.end));
         if bytes == 0 || enough >= less {
             return None;
@@ -152,8 +153,8 @@ impl Ring {
     }
 
     /// The newest keyframe of the tracks `lead`.
-    pub fn newest_key(&self, lead: Mask) -> Option<&Arc<Chunk>> {
-        self.get(self.lanes.iter().filter(|lane| lane.tracks & lead != 0).filter_map(|lane| lane.key).max()?)
+    pub fn newest_key(&self, sync_track: Mask) -> Option<&Arc<Chunk>> {
+        self.get(self.indexes.iter().filter(|index| index.tracks & sync_track != 0).filter_map(|index| index.key).max()?)
     }
 
     /// The chunks from `seq` on.
@@ -166,7 +167,7 @@ impl Ring {
 
 /// Where the chunks of one set of tracks are, so that nobody has to look through all of them.
 #[derive(Debug)]
-struct Lane {
+struct TrackIndex {
     tracks: Mask,
     /// Number of each chunk in the ring, and the bytes of all chunks of this lane before it.
     begins: VecDeque<(u64, u64)>,
@@ -175,7 +176,7 @@ struct Lane {
     key: Option<u64>,
 }
 
-impl Lane {
+impl TrackIndex {
     fn push(&mut self, chunk: &Chunk) {
         self.begins.push_back((chunk.seq, self.total));
         self.total += chunk.frame.len() as u64;
@@ -229,15 +230,15 @@ impl Lent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::serve::live::init_segment::Movie;
+    use crate::serve::live::init_segment::InitSegment;
 
     fn chunk(seq: u64, key: bool, at: Instant, len: usize) -> Arc<Chunk> {
-        Arc::new(Chunk { key, movie: Some(Movie::for_tests()), ..Chunk::new(&vec![seq as u8; len], seq, at) })
+        Arc::new(Chunk { key, movie: Some(InitSegment::for_tests()), ..Chunk::new(&vec![seq as u8; len], seq, at) })
     }
 
     #[test]
     fn of_pictures_only_the_newest_is_kept() {
-        let mut ring = Ring::new(Keep { bytes: 1 << 20, age: Duration::MAX });
+        let mut ring = Ring::new(Retention { bytes: 1 << 20, age: Duration::MAX });
         for seq in 0..9 {
             ring.push(Arc::new(Chunk::new(b"picture", seq, Instant::now())));
         }
@@ -247,7 +248,7 @@ mod tests {
     /// Slow viewers hold what has left the ring: that is bounded too, and the oldest has to go.
     #[test]
     fn what_is_lent_is_called_back() {
-        let mut ring = Ring::new(Keep { bytes: 1000, age: Duration::MAX });
+        let mut ring = Ring::new(Retention { bytes: 1000, age: Duration::MAX });
         let mut held = vec![];
         for seq in 0..20 {
             ring.push(Arc::new(Chunk::new(&[0; 98], seq, Instant::now())));
@@ -264,11 +265,16 @@ mod tests {
     #[test]
     fn a_place_is_found_as_a_look_at_every_chunk_finds_it() {
         let t = Instant::now();
-        let mut ring = Ring::new(Keep { bytes: 20_000, age: Duration::MAX });
+        let mut ring = Ring::new(Retention { bytes: 20_000, age: Duration::MAX });
         for seq in 0..300u64 {
             let tracks = [1, 2, 1, crate::serve::live::init_segment::ALL, 4][(seq * seq % 5) as usize];
             let size = (seq * 7919 % 300) as usize;
-            ring.push(Arc::new(Chunk { tracks, key: seq % 7 == 0, movie: Some(Movie::for_tests()), ..Chunk::new(&vec![0; size], seq, t) }));
+            ring.push(Arc::new(Chunk {
+                tracks,
+                key: seq % 7 == 0,
+                movie: Some(InitSegment::for_tests()),
+                ..Chunk::new(&vec![0; size], seq, t)
+            }));
             for (tracks, held, back) in [(1, 0, 0), (1, 1, 0), (2, 700, 3), (3, 5000, 1), (7, 100_000, 0), (4, 250, 9)] {
                 let before = (seq + 1).saturating_sub(back);
                 let mut left: usize = held;
@@ -288,7 +294,7 @@ mod tests {
     #[test]
     fn keeps_the_newest_gop_and_an_age() {
         let (t, second) = (Instant::now(), Duration::from_secs(1));
-        let mut ring = Ring::new(Keep { bytes: 1 << 20, age: 2 * second });
+        let mut ring = Ring::new(Retention { bytes: 1 << 20, age: 2 * second });
         for seq in 0..20 {
             ring.push(chunk(seq, seq == 0, t + second * seq as u32, 100));
         }
@@ -302,7 +308,7 @@ mod tests {
     #[test]
     fn bytes_are_bounded() {
         let t = Instant::now();
-        let mut ring = Ring::new(Keep { bytes: 1000, age: Duration::MAX });
+        let mut ring = Ring::new(Retention { bytes: 1000, age: Duration::MAX });
         for seq in 0..100 {
             ring.push(chunk(seq, seq == 0, t, 98));
             assert!(ring.bytes <= 1000);

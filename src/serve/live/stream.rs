@@ -1,10 +1,10 @@
 //! What everybody may know about a stream: its name, what it carries, its numbers. Shared by all threads.
 
-use super::init_segment::Movie;
+use super::init_segment::InitSegment;
 use super::start::Trouble;
 use crate::codec::{exif, jpeg};
 use crate::media::{SampleAspect, VideoParams};
-use crate::serve::stats::histogram::Tally;
+use crate::serve::stats::histogram::Histogram;
 use serde::Serialize;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,8 +36,8 @@ pub struct Numbers {
     pub dropped: AtomicU64,
     pub stalled: AtomicU64,
     /// From capture to screen, and how long pictures stood still, as players report it.
-    pub latency: Tally,
-    pub stalls: Tally,
+    pub latency: Histogram,
+    pub stalls: Histogram,
     pub player_dropped: AtomicU64,
     pub player_errors: AtomicU64,
     /// How far the viewer furthest behind is behind, in milliseconds, at the last look.
@@ -47,7 +47,7 @@ pub struct Numbers {
 /// What a stream carries.
 #[derive(Clone, Debug)]
 pub enum Content {
-    Movie(Arc<Movie>),
+    Fmp4(Arc<InitSegment>),
     Jpeg(VideoParams),
 }
 
@@ -162,7 +162,7 @@ impl Stream {
         let (kind, codecs, audio, video) = match &info.content {
             None => (None, vec![], None, None),
             Some(Content::Jpeg(video)) => (Some("mjpeg"), vec!["jpeg".into()], None, Some(video)),
-            Some(Content::Movie(movie)) => (Some("mse"), movie.codecs(), movie.sound(), movie.video()),
+            Some(Content::Fmp4(movie)) => (Some("mse"), movie.codecs(), movie.sound(), movie.video()),
         };
         Summary {
             name: self.name.clone(),

@@ -1,6 +1,6 @@
 //! What changes in a stream, on its way from its publisher to every shard.
 
-use super::init_segment::Movie;
+use super::init_segment::InitSegment;
 use super::ring::Chunk;
 use crossbeam_channel::Sender;
 use std::sync::Arc;
@@ -11,22 +11,22 @@ pub(crate) const INBOX: usize = 256;
 
 /// What a publisher tells every shard.
 #[derive(Clone, Debug)]
-pub struct Publication {
+pub struct ShardMessage {
     pub stream: usize,
-    pub news: News,
+    pub update: StreamUpdate,
 }
 
 #[derive(Clone, Debug)]
-pub enum News {
-    Movie(Arc<Movie>),
+pub enum StreamUpdate {
+    Init(Arc<InitSegment>),
     Chunk(Arc<Chunk>),
     /// No more chunks will come.
     End,
 }
 
-/// A shard, as seen by publishers: its inbox, and its bell.
+/// A shard, as a publisher sees it: its inbox, and what wakes it.
 #[derive(Clone, Debug)]
-pub struct Outlet {
-    pub inbox: Sender<Publication>,
+pub struct ShardSender {
+    pub inbox: Sender<ShardMessage>,
     pub wake: Arc<Notify>,
 }

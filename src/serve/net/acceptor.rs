@@ -4,9 +4,9 @@
 //! kept in reserve. A full house is no reason to leave anybody waiting without a word.
 
 use super::listener::Listener;
-use super::permit::Ticket;
+use super::permit::ConnectionPermit;
 use super::socket::Accepted;
-use crate::serve::shard::Order;
+use crate::serve::shard::ShardCommand;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -24,26 +24,31 @@ const BETWEEN_WARNINGS: Duration = Duration::from_secs(30);
 const OUT_OF_FILES: &str = "too many open files";
 const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Type: text/plain\r\nContent-Length: 26\r\nConnection: close\r\n\r\nall connections are taken\n";
 
-pub(crate) struct Door {
+pub(crate) struct Acceptor {
     permits: Arc<Semaphore>,
     stall: Duration,
-    desks: Vec<Desk>,
+    shards: Vec<ShardHandle>,
     refused: Refused,
 }
 
-struct Desk {
-    orders: UnboundedSender<Order>,
+struct ShardHandle {
+    commands: UnboundedSender<ShardCommand>,
     load: Arc<AtomicUsize>,
 }
 
-impl Door {
-    pub fn new(connections: usize, stall: Duration, shards: impl Iterator<Item = UnboundedSender<Order>>) -> Door {
+impl Acceptor {
+    pub fn new(connections: usize, stall: Duration, shards: impl Iterator<Item = UnboundedSender<ShardCommand>>) -> Acceptor {
         let permits = Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS)));
-        Door { permits, stall, desks: shards.map(|orders| Desk { orders, load: Arc::default() }).collect(), refused: Refused::default() }
+        Acceptor {
+            permits,
+            stall,
+            shards: shards.map(|commands| ShardHandle { commands, load: Arc::default() }).collect(),
+            refused: Refused::default(),
+        }
     }
 
     /// Never ends by itself.
-    pub async fn admit(self: Arc<Door>, listener: Listener) {
+    pub async fn admit(self: Arc<Acceptor>, listener: Listener) {
         // Given up, it makes room for a connection to be told that there is none.
         let mut reserve = File::open("/dev/null").ok();
         loop {
@@ -68,14 +73,14 @@ impl Door {
     }
 
     fn send_in(&self, socket: Accepted, permit: OwnedSemaphorePermit) {
-        let Some(desk) = self.desks.iter().min_by_key(|d| d.load.load(Relaxed)) else { return };
+        let Some(shard) = self.shards.iter().min_by_key(|d| d.load.load(Relaxed)) else { return };
         if let Err(error) = socket.tune(self.stall) {
             // The peer has gone again.
             return tracing::debug!("connection: {error}");
         }
-        let ticket = Ticket::new(permit, desk.load.clone());
+        let permit = ConnectionPermit::new(permit, shard.load.clone());
         // A shard that cannot be told has ended, and the server with it.
-        _ = desk.orders.send(Order::Serve(socket, ticket));
+        _ = shard.commands.send(ShardCommand::Serve(socket, permit));
     }
 
     /// There are no file descriptors; `one_is_free`, or it is waited until there are some.

@@ -7,7 +7,7 @@ use std::task::Waker;
 #[derive(Debug, Default)]
 pub struct Link {
     /// The connection was given up because nothing was taken of it.
-    pub gave_up: Cell<bool>,
+    pub timed_out: Cell<bool>,
     /// The body has nothing to send at the moment.
     pub idle: Cell<bool>,
     /// The body is to send something: only that can tell whether the client is still there.

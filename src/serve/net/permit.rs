@@ -5,20 +5,20 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use tokio::sync::OwnedSemaphorePermit;
 
 /// A connection's place in the limits, given back when it is dropped.
-pub struct Ticket {
+pub struct ConnectionPermit {
     _permit: OwnedSemaphorePermit,
     load: Arc<AtomicUsize>,
 }
 
-impl Ticket {
+impl ConnectionPermit {
     /// Counts the connection in the load of its shard.
-    pub fn new(permit: OwnedSemaphorePermit, load: Arc<AtomicUsize>) -> Ticket {
+    pub fn new(permit: OwnedSemaphorePermit, load: Arc<AtomicUsize>) -> ConnectionPermit {
         load.fetch_add(1, Relaxed);
-        Ticket { _permit: permit, load }
+        ConnectionPermit { _permit: permit, load }
     }
 }
 
-impl Drop for Ticket {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         self.load.fetch_sub(1, Relaxed);
     }

@@ -20,7 +20,7 @@ const LAST_PAUSE: Duration = Duration::from_secs(16);
 /// A client may end its side of the connection and read on (RFC 9112, section 9.6), and what comes from one that has closed its socket looks
 /// the same. So from then on it is asked now and then, by something that changes nothing: where nobody is, the answer is a reset.
 #[derive(Debug)]
-pub struct Patient {
+pub struct WriteTimeout {
     socket: Socket,
     stall: Duration,
     link: Rc<Link>,
@@ -31,9 +31,9 @@ pub struct Patient {
     pause: Duration,
 }
 
-impl Patient {
-    pub fn new(socket: Socket, stall: Duration, link: Rc<Link>) -> Patient {
-        Patient { socket, stall, link, stuck: None, deaf: false, asking: None, pause: Duration::ZERO }
+impl WriteTimeout {
+    pub fn new(socket: Socket, stall: Duration, link: Rc<Link>) -> WriteTimeout {
+        WriteTimeout { socket, stall, link, stuck: None, deaf: false, asking: None, pause: Duration::ZERO }
     }
 
     pub fn into_socket(self) -> Socket {
@@ -51,7 +51,7 @@ impl Patient {
             *self.link.waiting.borrow_mut() = Some(cx.waker().clone());
             ready!(stuck.as_mut().poll(cx));
         }
-        self.link.gave_up.set(true);
+        self.link.timed_out.set(true);
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
@@ -76,13 +76,13 @@ impl Patient {
     }
 }
 
-impl AsyncRead for Patient {
+impl AsyncRead for WriteTimeout {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.socket).poll_read(cx, buf)
     }
 }
 
-impl AsyncWrite for Patient {
+impl AsyncWrite for WriteTimeout {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write(cx, buf);
         self.watch(written, cx)

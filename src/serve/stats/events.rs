@@ -15,11 +15,11 @@ const WAITING: usize = 4096;
 
 /// One thing that happened to one viewer; as JSON one flat object.
 #[derive(Clone, Debug, Serialize)]
-pub struct Event {
+pub struct ViewerEvent {
     #[serde(serialize_with = "rfc3339")]
     pub time: WallTime,
     #[serde(flatten)]
-    pub what: What,
+    pub what: ViewerEventKind,
     /// `None`: one that is not there was asked for.
     #[serde(serialize_with = "name")]
     pub stream: Option<Arc<Stream>>,
@@ -29,7 +29,7 @@ pub struct Event {
 
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
-pub enum What {
+pub enum ViewerEventKind {
     Join {
         remote: Peer,
         transport: &'static str,
@@ -45,16 +45,16 @@ pub enum What {
     },
     /// It was too late, and goes on at a newer keyframe.
     Drop {
-        by: Side,
+        by: Reporter,
         frames: u64,
     },
     /// The picture stood still, or nothing was taken until the stall limit.
     Stall {
-        by: Side,
+        by: Reporter,
         seconds: f64,
     },
     Error {
-        by: Side,
+        by: Reporter,
         error: String,
     },
 }
@@ -62,7 +62,7 @@ pub enum What {
 /// Who has seen it.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Side {
+pub enum Reporter {
     Server,
     Player,
 }
@@ -81,12 +81,12 @@ fn name<S: Serializer>(stream: &Option<Arc<Stream>>, serializer: S) -> Result<S:
 
 /// Where events are told; by default, nowhere. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Events(Option<(Sender<Option<Event>>, Arc<AtomicU64>)>);
+pub struct Events(Option<(Sender<Option<ViewerEvent>>, Arc<AtomicU64>)>);
 
 /// The other end: what happened, as lines of JSON.
 #[derive(Debug)]
 pub struct EventLog {
-    receiver: Receiver<Option<Event>>,
+    receiver: Receiver<Option<ViewerEvent>>,
     lost: Arc<AtomicU64>,
 }
 
@@ -98,7 +98,7 @@ impl Events {
     }
 
     /// The event is made only if somebody wants to know.
-    pub(crate) fn tell(&self, event: impl FnOnce() -> Event) {
+    pub(crate) fn tell(&self, event: impl FnOnce() -> ViewerEvent) {
         if let Some((sender, lost)) = &self.0
             && let Err(TrySendError::Full(_)) = sender.try_send(Some(event()))
         {
@@ -135,8 +135,8 @@ impl Iterator for EventLog {
 mod tests {
     use super::*;
 
-    fn event(viewer: u64, what: What) -> Event {
-        Event { time: WallTime(1_700_000_000_250_000), what, stream: Some(Arc::new(Stream::new("cam".into()))), viewer }
+    fn event(viewer: u64, what: ViewerEventKind) -> ViewerEvent {
+        ViewerEvent { time: WallTime(1_700_000_000_250_000), what, stream: Some(Arc::new(Stream::new("cam".into()))), viewer }
     }
 
     #[test]
@@ -147,10 +147,10 @@ mod tests {
             log.next().unwrap()
         };
         assert_eq!(
-            line(What::Join { remote: Peer::Local, transport: "mp4" }),
+            line(ViewerEventKind::Join { remote: Peer::Local, transport: "mp4" }),
             "{\"time\":\"2023-11-14T22:13:20.250Z\",\"event\":\"join\",\"remote\":\"unix\",\"transport\":\"mp4\",\"stream\":\"cam\",\"viewer\":7}\n"
         );
-        let error = line(What::Error { by: Side::Player, error: "a\n\"b\"".into() });
+        let error = line(ViewerEventKind::Error { by: Reporter::Player, error: "a\n\"b\"".into() });
         assert!(error.contains(r#""event":"error","by":"player","error":"a\n\"b\"""#) && error.matches('\n').count() == 1, "{error}");
     }
 
@@ -158,7 +158,7 @@ mod tests {
     fn a_log_that_does_not_keep_up_loses_and_says_so() {
         let (events, mut log) = Events::new();
         for n in 0..WAITING as u64 + 10 {
-            events.tell(|| event(n, What::Drop { by: Side::Server, frames: 1 }));
+            events.tell(|| event(n, ViewerEventKind::Drop { by: Reporter::Server, frames: 1 }));
         }
         let first = log.next().unwrap();
         assert!(first.contains("\"viewer\":0}\n") && first.contains("\"event\":\"lost\",\"events\":10}\n"), "{first}");

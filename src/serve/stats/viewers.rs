@@ -1,6 +1,6 @@
 //! Places for viewers, counted: per stream, and all together up to a limit; and what is known of each who has one.
 
-use super::events::{Event, Events, Side, What};
+use super::events::{Events, Reporter, ViewerEvent, ViewerEventKind};
 use super::reports::Report;
 use crate::media::WallTime;
 use crate::serve::live::stream::{Numbers, Stream};
@@ -18,26 +18,26 @@ const BETWEEN_REPORTS: Duration = Duration::from_millis(250);
 
 /// All the places there are.
 #[derive(Debug)]
-pub struct Seats {
+pub struct ViewerRegistry {
     taken: AtomicUsize,
     limit: usize,
     /// For those who ask for a stream that is not there.
     nobodys: Numbers,
     events: Events,
-    viewers: Mutex<BTreeMap<u64, Arc<Record>>>,
+    viewers: Mutex<BTreeMap<u64, Arc<ViewerState>>>,
     next: AtomicU64,
 }
 
 /// One place, given back when it is dropped.
 #[derive(Debug)]
-pub struct Seat {
-    seats: Arc<Seats>,
-    record: Arc<Record>,
+pub struct ViewerHandle {
+    registry: Arc<ViewerRegistry>,
+    state: Arc<ViewerState>,
 }
 
 /// What is known of a viewer. Of a fixed size but for two short texts.
 #[derive(Debug)]
-struct Record {
+struct ViewerState {
     id: u64,
     stream: Option<Arc<Stream>>,
     peer: Peer,
@@ -48,12 +48,12 @@ struct Record {
     dropped: AtomicU64,
     /// Of the close frame that was sent; 0: none was.
     code: AtomicU16,
-    told: Mutex<Told>,
+    player: Mutex<PlayerStats>,
 }
 
 /// How it is served, and what it has reported.
 #[derive(Debug)]
-struct Told {
+struct PlayerStats {
     transport: &'static str,
     at: Option<Instant>,
     latencies: [Duration; LATENCIES],
@@ -101,17 +101,17 @@ pub struct PlayerSummary {
     age: f64,
 }
 
-impl Seats {
-    pub fn new(limit: usize, events: Events) -> Seats {
+impl ViewerRegistry {
+    pub fn new(limit: usize, events: Events) -> ViewerRegistry {
         let (taken, next) = (AtomicUsize::new(0), AtomicU64::new(1));
-        Seats { taken, limit, nobodys: Numbers::default(), events, viewers: Mutex::default(), next }
+        ViewerRegistry { taken, limit, nobodys: Numbers::default(), events, viewers: Mutex::default(), next }
     }
 
     /// `None` if all are taken.
-    pub fn take(self: &Arc<Seats>, stream: Option<Arc<Stream>>, transport: &'static str, peer: Peer) -> Option<Seat> {
+    pub fn take(self: &Arc<ViewerRegistry>, stream: Option<Arc<Stream>>, transport: &'static str, peer: Peer) -> Option<ViewerHandle> {
         let more = |n: usize| (n < self.limit).then_some(n + 1);
         self.taken.fetch_update(Relaxed, Relaxed, more).ok()?;
-        let record = Arc::new(Record {
+        let state = Arc::new(ViewerState {
             id: self.next.fetch_add(1, Relaxed),
             stream,
             peer,
@@ -121,67 +121,67 @@ impl Seats {
             jumps: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
             code: AtomicU16::new(0),
-            told: Mutex::new(Told::new(transport)),
+            player: Mutex::new(PlayerStats::new(transport)),
         });
-        self.lock().insert(record.id, record.clone());
-        let seat = Seat { seats: self.clone(), record };
-        seat.numbers().viewers.fetch_add(1, Relaxed);
-        seat.numbers().joined.fetch_add(1, Relaxed);
-        seat.tell(|| What::Join { remote: peer, transport });
-        Some(seat)
+        self.lock().insert(state.id, state.clone());
+        let handle = ViewerHandle { registry: self.clone(), state };
+        handle.numbers().viewers.fetch_add(1, Relaxed);
+        handle.numbers().joined.fetch_add(1, Relaxed);
+        handle.tell(|| ViewerEventKind::Join { remote: peer, transport });
+        Some(handle)
     }
 
     /// The viewers who are there, at most so many, those who came first.
     pub fn viewers(&self, most: usize) -> Vec<ViewerSummary> {
         let viewers: Vec<_> = self.lock().values().take(most).cloned().collect();
-        viewers.iter().map(|record| record.summary(Instant::now())).collect()
+        viewers.iter().map(|state| state.summary(Instant::now())).collect()
     }
 
     /// A poisoned lock only means that another thread died while it counted.
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Record>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<ViewerState>>> {
         self.viewers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Seat {
+impl ViewerHandle {
     /// So many bytes went to it.
     pub fn sent(&self, bytes: usize) {
         self.numbers().bytes_out.fetch_add(bytes as u64, Relaxed);
-        self.record.bytes.fetch_add(bytes as u64, Relaxed);
+        self.state.bytes.fetch_add(bytes as u64, Relaxed);
     }
 
     /// It was too late and goes on at a newer keyframe.
     pub fn jumped(&self, frames: u64) {
         self.numbers().dropped.fetch_add(frames, Relaxed);
-        self.record.jumps.fetch_add(1, Relaxed);
-        self.record.dropped.fetch_add(frames, Relaxed);
-        self.tell(|| What::Drop { by: Side::Server, frames });
+        self.state.jumps.fetch_add(1, Relaxed);
+        self.state.dropped.fetch_add(frames, Relaxed);
+        self.tell(|| ViewerEventKind::Drop { by: Reporter::Server, frames });
     }
 
     /// It took nothing for so long, and is closed.
     pub fn stalled(&self, time: Duration) {
         self.numbers().stalled.fetch_add(1, Relaxed);
-        self.tell(|| What::Stall { by: Side::Server, seconds: seconds(time) });
+        self.tell(|| ViewerEventKind::Stall { by: Reporter::Server, seconds: seconds(time) });
     }
 
     /// It broke the rules of the protocol.
     pub fn failed(&self, error: &str) {
-        self.tell(|| What::Error { by: Side::Server, error: error.into() });
+        self.tell(|| ViewerEventKind::Error { by: Reporter::Server, error: error.into() });
     }
 
     /// It has been granted what it asked for.
     pub fn gets(&self, transport: &'static str) {
-        self.record.told().transport = transport;
+        self.state.player().transport = transport;
     }
 
     /// A close frame with this code is on its way to it.
     pub fn closing(&self, code: u16) {
-        self.record.code.store(code, Relaxed);
+        self.state.code.store(code, Relaxed);
     }
 
     /// What its player says. Who says it too often is not listened to.
     pub fn reported(&self, report: &Report, now: Instant) {
-        if !self.record.told().take(report, now) {
+        if !self.state.player().take(report, now) {
             return;
         }
         let numbers = self.numbers();
@@ -190,66 +190,66 @@ impl Seat {
         numbers.player_dropped.fetch_add(report.dropped, Relaxed);
         numbers.player_errors.fetch_add(report.errors, Relaxed);
         for stall in &report.stalls {
-            self.tell(|| What::Stall { by: Side::Player, seconds: seconds(*stall) });
+            self.tell(|| ViewerEventKind::Stall { by: Reporter::Player, seconds: seconds(*stall) });
         }
         if report.dropped > 0 {
-            self.tell(|| What::Drop { by: Side::Player, frames: report.dropped });
+            self.tell(|| ViewerEventKind::Drop { by: Reporter::Player, frames: report.dropped });
         }
         if report.errors > 0 {
-            self.tell(|| What::Error { by: Side::Player, error: report.error.clone().unwrap_or_default() });
+            self.tell(|| ViewerEventKind::Error { by: Reporter::Player, error: report.error.clone().unwrap_or_default() });
         }
     }
 
     fn numbers(&self) -> &Numbers {
-        self.record.stream.as_ref().map_or(&self.seats.nobodys, |s| &s.numbers)
+        self.state.stream.as_ref().map_or(&self.registry.nobodys, |s| &s.numbers)
     }
 
-    fn tell(&self, what: impl FnOnce() -> What) {
-        let Record { id, stream, .. } = &*self.record;
-        self.seats.events.tell(|| Event { time: WallTime::now(), what: what(), stream: stream.clone(), viewer: *id });
+    fn tell(&self, what: impl FnOnce() -> ViewerEventKind) {
+        let ViewerState { id, stream, .. } = &*self.state;
+        self.registry.events.tell(|| ViewerEvent { time: WallTime::now(), what: what(), stream: stream.clone(), viewer: *id });
     }
 }
 
-impl Drop for Seat {
+impl Drop for ViewerHandle {
     fn drop(&mut self) {
-        let record = &self.record;
-        self.tell(|| What::Leave {
-            transport: record.told().transport,
-            seconds: seconds(record.began.elapsed()),
-            bytes: record.bytes.load(Relaxed),
-            dropped: record.dropped.load(Relaxed),
-            code: Some(record.code.load(Relaxed)).filter(|code| *code > 0),
+        let state = &self.state;
+        self.tell(|| ViewerEventKind::Leave {
+            transport: state.player().transport,
+            seconds: seconds(state.began.elapsed()),
+            bytes: state.bytes.load(Relaxed),
+            dropped: state.dropped.load(Relaxed),
+            code: Some(state.code.load(Relaxed)).filter(|code| *code > 0),
         });
-        self.seats.lock().remove(&record.id);
+        self.registry.lock().remove(&state.id);
         self.numbers().viewers.fetch_sub(1, Relaxed);
-        self.seats.taken.fetch_sub(1, Relaxed);
+        self.registry.taken.fetch_sub(1, Relaxed);
     }
 }
 
-impl Record {
-    fn told(&self) -> MutexGuard<'_, Told> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+impl ViewerState {
+    fn player(&self) -> MutexGuard<'_, PlayerStats> {
+        self.player.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn summary(&self, now: Instant) -> ViewerSummary {
-        let told = self.told();
+        let player = self.player();
         ViewerSummary {
             id: self.id,
             stream: self.stream.as_ref().map(|s| s.name.clone()),
-            transport: told.transport,
+            transport: player.transport,
             remote: self.peer,
             since: self.since.0 as f64 / 1e6,
             bytes: self.bytes.load(Relaxed),
             jumps: self.jumps.load(Relaxed),
             dropped: self.dropped.load(Relaxed),
-            player: told.at.map(|at| told.summary(now.saturating_duration_since(at))),
+            player: player.at.map(|at| player.summary(now.saturating_duration_since(at))),
         }
     }
 }
 
-impl Told {
-    fn new(transport: &'static str) -> Told {
-        Told {
+impl PlayerStats {
+    fn new(transport: &'static str) -> PlayerStats {
+        PlayerStats {
             transport,
             at: None,
             latencies: [Duration::ZERO; LATENCIES],
@@ -318,28 +318,28 @@ mod tests {
 
     #[test]
     fn places_are_limited_and_given_back() {
-        let seats = Arc::new(Seats::new(2, Events::default()));
+        let registry = Arc::new(ViewerRegistry::new(2, Events::default()));
         let stream = Arc::new(Stream::new("a".into()));
-        let take = |stream| seats.take(stream, "mp4", Peer::Local);
+        let take = |stream| registry.take(stream, "mp4", Peer::Local);
         let (a, b) = (take(Some(stream.clone())), take(None));
         assert!(a.is_some() && b.is_some() && take(None).is_none());
-        assert_eq!((stream.numbers.viewers.load(Relaxed), seats.viewers(10).len(), seats.viewers(1).len()), (1, 2, 1));
+        assert_eq!((stream.numbers.viewers.load(Relaxed), registry.viewers(10).len(), registry.viewers(1).len()), (1, 2, 1));
         drop(a);
-        assert_eq!((stream.numbers.viewers.load(Relaxed), seats.taken.load(Relaxed)), (0, 1));
-        assert_eq!(seats.viewers(10).len(), 1);
+        assert_eq!((stream.numbers.viewers.load(Relaxed), registry.taken.load(Relaxed)), (0, 1));
+        assert_eq!(registry.viewers(10).len(), 1);
     }
 
     #[test]
     fn the_median_is_that_of_the_newest_reports() {
-        let (mut told, t) = (Told::new("mse"), Instant::now());
+        let (mut player, t) = (PlayerStats::new("mse"), Instant::now());
         let report = |ms| Report { latency: Some(Duration::from_millis(ms)), dropped: 1, ..Report::default() };
         let at = |n: u64| t + BETWEEN_REPORTS * n as u32;
-        assert_eq!(told.summary(Duration::ZERO).latency_ms, None);
+        assert_eq!(player.summary(Duration::ZERO).latency_ms, None);
         for n in 0..20 {
-            assert!(told.take(&report(if n < 5 { 9000 } else { n }), at(n)));
-            assert!(!told.take(&report(1), at(n) + BETWEEN_REPORTS / 2), "too soon");
+            assert!(player.take(&report(if n < 5 { 9000 } else { n }), at(n)));
+            assert!(!player.take(&report(1), at(n) + BETWEEN_REPORTS / 2), "too soon");
         }
-        let summary = told.summary(Duration::ZERO);
+        let summary = player.summary(Duration::ZERO);
         assert_eq!((summary.latency_ms, summary.dropped), (Some(12.0), 20));
     }
 }

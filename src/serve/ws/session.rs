@@ -2,17 +2,18 @@
 
 use super::frames::{self, Decoder, Message, code};
 use super::messages::{self, Command};
-use crate::serve::limits::Patience;
+use crate::serve::limits::ViewerLimits;
 use crate::serve::live::cursor::Cursor;
-use crate::serve::live::init_segment::{ALL, Choice, Movie};
-use crate::serve::live::replica::Feed;
+use crate::serve::live::init_segment::{ALL, InitSegment, TrackSelection};
+use crate::serve::live::replica::StreamReplica;
 use crate::serve::live::ring::Chunk;
 use crate::serve::live::start::Trouble;
 use crate::serve::net::socket::Socket;
-use crate::serve::stats::viewers::Seat;
+use crate::serve::stats::viewers::ViewerHandle;
 use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
 use std::io::{ErrorKind, IoSlice};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
@@ -33,10 +34,10 @@ const UNDECIDED: Duration = Duration::from_secs(30);
 pub struct Viewer {
     socket: Socket,
     waker: Waker,
-    seat: Seat,
+    handle: ViewerHandle,
     decoder: Decoder,
     phase: Phase,
-    wish: Wish,
+    subscription: Subscription,
     /// What goes before the next chunk: whole messages, but for the front one, which may have been `begun`.
     out: VecDeque<Bytes>,
     begun: bool,
@@ -52,9 +53,9 @@ pub struct Viewer {
     wanted: Instant,
     /// The chunk that it is in the middle of.
     holds: Option<u64>,
-    /// Bytes sent that its seat has not been told of: it lies elsewhere in memory.
+    /// Bytes sent that its handle has not counted yet: the counters lie elsewhere in memory.
     untold: usize,
-    /// What it was told of why it cannot begin.
+    /// The trouble that it was last told.
     trouble: Option<Trouble>,
 }
 
@@ -68,10 +69,10 @@ enum Phase {
     },
 }
 
-enum Wish {
+enum Subscription {
     Nothing,
     /// fMP4, as soon as there is a stream; the codecs it can play.
-    Movie(String),
+    Fmp4(String),
     Jpeg,
     Playing(Play),
 }
@@ -79,14 +80,7 @@ enum Wish {
 struct Play {
     cursor: Cursor,
     /// The init segment it has; JPEG has none.
-    init: Option<Arc<Movie>>,
-}
-
-/// Whether the viewer stays, after a turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    Stays,
-    Goes,
+    init: Option<Arc<InitSegment>>,
 }
 
 enum Written {
@@ -97,14 +91,14 @@ enum Written {
 }
 
 impl Viewer {
-    pub fn new(socket: Socket, waker: Waker, seat: Seat, now: Instant) -> Viewer {
+    pub fn new(socket: Socket, waker: Waker, handle: ViewerHandle, now: Instant) -> Viewer {
         Viewer {
             socket,
             waker,
-            seat,
+            handle,
             decoder: Decoder::default(),
             phase: Phase::Open,
-            wish: Wish::Nothing,
+            subscription: Subscription::Nothing,
             out: VecDeque::new(),
             begun: false,
             stuck: None,
@@ -118,46 +112,46 @@ impl Viewer {
         }
     }
 
-    /// The socket may have become readable or writable: reads what there is, then sends what there is.
-    pub fn ready(&mut self, feed: Option<&Feed>, now: Instant, patience: Patience, scratch: &mut [u8]) -> Fate {
+    /// The socket may have become readable or writable: reads what there is, then sends what there is. It breaks where the viewer has gone.
+    pub fn ready(&mut self, feed: Option<&StreamReplica>, now: Instant, limits: ViewerLimits, scratch: &mut [u8]) -> ControlFlow<()> {
         match self.read(now, scratch) {
-            Fate::Goes => Fate::Goes,
-            Fate::Stays => self.pump(feed, now, patience),
+            ControlFlow::Break(()) => ControlFlow::Break(()),
+            ControlFlow::Continue(()) => self.pump(feed, now, limits),
         }
     }
 
-    fn read(&mut self, now: Instant, scratch: &mut [u8]) -> Fate {
+    fn read(&mut self, now: Instant, scratch: &mut [u8]) -> ControlFlow<()> {
         for _ in 0..READS {
             let read = std::mem::take(&mut self.read);
-            self.hear_first(&read, now);
+            self.on_bytes(&read, now);
             self.unheard = self.out.len() >= MAX_ANSWERS;
             if self.unheard {
-                return Fate::Stays;
+                return ControlFlow::Continue(());
             }
             match self.socket.try_read(scratch) {
-                Ok(0) => return Fate::Goes,
-                Ok(n) => self.hear_first(&scratch[..n], now),
+                Ok(0) => return ControlFlow::Break(()),
+                Ok(n) => self.on_bytes(&scratch[..n], now),
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {
                     if self.socket.poll_read_ready(&mut Context::from_waker(&self.waker)).is_pending() {
-                        return Fate::Stays;
+                        return ControlFlow::Continue(());
                     }
                 }
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return Fate::Goes,
+                Err(_) => return ControlFlow::Break(()),
             }
         }
         self.waker.wake_by_ref();
-        Fate::Stays
+        ControlFlow::Continue(())
     }
 
     /// Bytes from the client, of which the rest is kept when there are too many answers to give.
-    pub fn hear_first(&mut self, bytes: &[u8], now: Instant) {
-        let rest = self.hear(bytes, now);
+    pub fn on_bytes(&mut self, bytes: &[u8], now: Instant) {
+        let rest = self.take_messages(bytes, now);
         self.read = Bytes::copy_from_slice(rest);
     }
 
     /// Gives what it does not hear, since there are too many answers already.
-    fn hear<'b>(&mut self, mut bytes: &'b [u8], now: Instant) -> &'b [u8] {
+    fn take_messages<'b>(&mut self, mut bytes: &'b [u8], now: Instant) -> &'b [u8] {
         // Of several pings the last is answered (RFC 6455, section 5.5.3).
         let mut ping = None;
         while !matches!(self.phase, Phase::Closing { heard: true, .. }) && self.out.len() < MAX_ANSWERS {
@@ -165,10 +159,10 @@ impl Viewer {
                 Ok(None) => break,
                 Ok(Some(Message::Close(code))) => self.close_as(code, "", now, true),
                 Ok(Some(Message::Ping(payload))) => ping = Some(payload),
-                Ok(Some(Message::Text(text))) if self.is_open() => self.obey(&text, now),
+                Ok(Some(Message::Text(text))) if self.is_open() => self.on_command(&text, now),
                 Ok(Some(Message::Text(_) | Message::Pong)) => {}
                 Err(violation) => {
-                    self.seat.failed(violation.reason);
+                    self.handle.failed(violation.reason);
                     self.close_as(violation.code, violation.reason, now, true);
                 }
             }
@@ -179,12 +173,12 @@ impl Viewer {
         if matches!(self.phase, Phase::Closing { heard: true, .. }) { &[] } else { bytes }
     }
 
-    fn obey(&mut self, text: &str, now: Instant) {
+    fn on_command(&mut self, text: &str, now: Instant) {
         match Command::parse(text) {
-            Some(Command::Mse(codecs)) => self.wish = Wish::Movie(codecs),
-            Some(Command::Mjpeg) => self.wish = Wish::Jpeg,
+            Some(Command::Mse(codecs)) => self.subscription = Subscription::Fmp4(codecs),
+            Some(Command::Mjpeg) => self.subscription = Subscription::Jpeg,
             Some(Command::Ping(t)) => self.say(&messages::pong(t)),
-            Some(Command::Report(report)) => self.seat.reported(&report, now),
+            Some(Command::Report(report)) => self.handle.reported(&report, now),
             Some(Command::Other(what)) => self.say(&messages::error(&format!("{what}: not supported"))),
             None => self.say(&messages::error("not a JSON object with type and value")),
         }
@@ -207,21 +201,21 @@ impl Viewer {
         self.phase = match self.phase {
             Phase::Closing { since, .. } => Phase::Closing { since, heard },
             Phase::Open => {
-                self.wish = Wish::Nothing;
+                self.subscription = Subscription::Nothing;
                 self.out.truncate(usize::from(self.begun));
                 self.out.push_back(frames::close(code, reason));
-                self.seat.closing(code);
+                self.handle.closing(code);
                 Phase::Closing { since: now, heard }
             }
         }
     }
 
     /// Sends all that the socket takes.
-    pub fn pump(&mut self, feed: Option<&Feed>, now: Instant, patience: Patience) -> Fate {
+    pub fn pump(&mut self, feed: Option<&StreamReplica>, now: Instant, limits: ViewerLimits) -> ControlFlow<()> {
         loop {
-            self.prepare(feed, now, patience);
+            self.prepare(feed, now, limits);
             if self.stuck.is_some() && self.socket.poll_write_ready(&mut Context::from_waker(&self.waker)).is_pending() {
-                return Fate::Stays;
+                return ControlFlow::Continue(());
             }
             match self.write(feed) {
                 Written::Some => {
@@ -231,7 +225,7 @@ impl Viewer {
                     }
                 }
                 Written::Full => _ = self.stuck.get_or_insert(now),
-                Written::Failed => return Fate::Goes,
+                Written::Failed => return ControlFlow::Break(()),
                 Written::Nothing => break,
             }
         }
@@ -242,23 +236,23 @@ impl Viewer {
         if self.unheard {
             self.waker.wake_by_ref();
         }
-        Fate::Stays
+        ControlFlow::Continue(())
     }
 
-    /// Between two chunks: grants a wish, applies the lag rule, puts a new init segment before the chunks that need it.
-    fn prepare(&mut self, feed: Option<&Feed>, now: Instant, patience: Patience) {
-        match (&mut self.wish, feed) {
-            (Wish::Nothing, _) => {}
+    /// Between two chunks: grants a request, applies the lag rule, puts a new init segment before the chunks that need it.
+    fn prepare(&mut self, feed: Option<&StreamReplica>, now: Instant, limits: ViewerLimits) {
+        match (&mut self.subscription, feed) {
+            (Subscription::Nothing, _) => {}
             (_, None) => {
                 self.say(&messages::error("mse: there is no such stream"));
-                self.wish = Wish::Nothing;
+                self.subscription = Subscription::Nothing;
             }
-            (Wish::Movie(_) | Wish::Jpeg, Some(feed)) => self.grant(feed, now, patience),
-            (Wish::Playing(_), Some(_)) => {}
+            (Subscription::Fmp4(_) | Subscription::Jpeg, Some(feed)) => self.grant(feed, now, limits),
+            (Subscription::Playing(_), Some(_)) => {}
         }
-        let (Wish::Playing(play), Some(feed)) = (&mut self.wish, feed) else { return };
-        if let Some(lost) = play.keep_up(feed, now, patience, || held(&self.out, &self.socket)) {
-            self.seat.jumped(lost);
+        let (Subscription::Playing(play), Some(feed)) = (&mut self.subscription, feed) else { return };
+        if let Some(lost) = play.keep_up(feed, now, limits, || held(&self.out, &self.socket)) {
+            self.handle.jumped(lost);
             self.out.push_back(frames::text(&messages::dropped(lost)));
         }
         if let Some(init) = play.next_init(feed) {
@@ -269,34 +263,34 @@ impl Viewer {
         }
     }
 
-    /// Answers a wish as soon as the stream has begun.
-    fn grant(&mut self, feed: &Feed, now: Instant, patience: Patience) {
+    /// Answers a request as soon as the stream has begun.
+    fn grant(&mut self, feed: &StreamReplica, now: Instant, limits: ViewerLimits) {
         let Some(newest) = feed.ring.newest() else {
             if feed.ended {
                 self.close(code::NORMAL, "the stream has ended", now);
             }
             return;
         };
-        let (answer, wish) = match (&self.wish, &newest.movie) {
-            (Wish::Movie(codecs), Some(movie)) => match movie.choose(codecs, newest.tracks == ALL) {
-                Some(choice) => (messages::mse(&choice.content_type()), Play::movie(feed, &choice, now, patience)),
-                None => (messages::error(&format!("mse: codecs not matched: {}", movie.codecs().join(","))), Wish::Nothing),
+        let (answer, subscription) = match (&self.subscription, &newest.movie) {
+            (Subscription::Fmp4(codecs), Some(movie)) => match movie.choose(codecs, newest.tracks == ALL) {
+                Some(selection) => (messages::mse(&selection.content_type()), Play::fmp4(feed, &selection, now, limits)),
+                None => (messages::error(&format!("mse: codecs not matched: {}", movie.codecs().join(","))), Subscription::Nothing),
             },
-            (Wish::Movie(_), None) => (messages::error("mse: codecs not matched: jpeg"), Wish::Nothing),
-            (_, Some(_)) => (messages::error("mjpeg: the stream is not MJPEG"), Wish::Nothing),
-            (_, None) => (messages::mjpeg(), Wish::Playing(Play { cursor: Cursor::newest(&feed.ring, now), init: None })),
+            (Subscription::Fmp4(_), None) => (messages::error("mse: codecs not matched: jpeg"), Subscription::Nothing),
+            (_, Some(_)) => (messages::error("mjpeg: the stream is not MJPEG"), Subscription::Nothing),
+            (_, None) => (messages::mjpeg(), Subscription::Playing(Play { cursor: Cursor::newest(&feed.ring, now), init: None })),
         };
-        self.wish = wish;
+        self.subscription = subscription;
         self.say(&answer);
         if self.plays() {
             self.trouble = feed.stream.trouble();
-            self.seat.gets(if feed.movie.is_some() { "mse" } else { "mjpeg" });
+            self.handle.gets(if feed.movie.is_some() { "mse" } else { "mjpeg" });
             self.say(&messages::stream(&feed.stream.summary(now)));
         }
     }
 
     /// One `writev` of what comes next.
-    fn write(&mut self, feed: Option<&Feed>) -> Written {
+    fn write(&mut self, feed: Option<&StreamReplica>) -> Written {
         let mut bufs = [IoSlice::new(&[]); BATCH];
         let mut n = 0;
         let mut add = |bytes| {
@@ -304,7 +298,7 @@ impl Viewer {
             n += 1;
         };
         self.out.iter().take(BATCH).for_each(|message| add(message));
-        if let (Wish::Playing(play), Some(feed)) = (&self.wish, feed) {
+        if let (Subscription::Playing(play), Some(feed)) = (&self.subscription, feed) {
             play.chunks(feed).take(BATCH.saturating_sub(self.out.len())).for_each(|chunk| add(&chunk.frame));
         }
         if n == 0 {
@@ -323,13 +317,13 @@ impl Viewer {
     }
 
     /// All that there is has been sent.
-    fn is_level(&self, feed: Option<&Feed>) -> bool {
-        let level = |play: &Play, feed: &Feed| play.cursor.is_level(&feed.ring) && !feed.ended;
-        self.out.is_empty() && matches!((&self.wish, feed), (Wish::Playing(play), Some(feed)) if level(play, feed))
+    fn is_level(&self, feed: Option<&StreamReplica>) -> bool {
+        let level = |play: &Play, feed: &StreamReplica| play.cursor.is_level(&feed.ring) && !feed.ended;
+        self.out.is_empty() && matches!((&self.subscription, feed), (Subscription::Playing(play), Some(feed)) if level(play, feed))
     }
 
     /// Takes note of `bytes` sent, in the order of [`Viewer::write`].
-    fn sent(&mut self, mut bytes: usize, feed: Option<&Feed>) {
+    fn sent(&mut self, mut bytes: usize, feed: Option<&StreamReplica>) {
         self.untold += bytes;
         while let Some(front) = self.out.front_mut().filter(|_| bytes > 0) {
             let part = front.len().min(bytes);
@@ -341,7 +335,7 @@ impl Viewer {
                 self.out.pop_front();
             }
         }
-        let (Wish::Playing(play), Some(feed)) = (&mut self.wish, feed) else { return };
+        let (Subscription::Playing(play), Some(feed)) = (&mut self.subscription, feed) else { return };
         while bytes > 0
             && let Some(chunk) = play.chunks(feed).next()
         {
@@ -356,11 +350,11 @@ impl Viewer {
     }
 
     fn tell(&mut self) {
-        self.seat.sent(std::mem::take(&mut self.untold));
+        self.handle.sent(std::mem::take(&mut self.untold));
     }
 
     /// Says what the stream is anew, when nobody can begin in it any more, or can again.
-    fn tell_trouble(&mut self, feed: Option<&Feed>, now: Instant) {
+    fn tell_trouble(&mut self, feed: Option<&StreamReplica>, now: Instant) {
         let Some(feed) = feed.filter(|feed| self.plays() && feed.stream.trouble() != self.trouble && self.out.len() < MAX_ANSWERS) else {
             return;
         };
@@ -369,36 +363,36 @@ impl Viewer {
     }
 
     /// Now and then: who takes nothing is closed, who says nothing is let go, and a quiet line is kept open.
-    pub fn tick(&mut self, feed: Option<&Feed>, now: Instant, patience: Patience) -> Fate {
+    pub fn tick(&mut self, feed: Option<&StreamReplica>, now: Instant, limits: ViewerLimits) -> ControlFlow<()> {
         self.tell();
-        if !matches!(self.wish, Wish::Nothing) {
+        if !matches!(self.subscription, Subscription::Nothing) {
             self.wanted = now;
         }
         self.tell_trouble(feed, now);
         if let Phase::Closing { since, .. } = self.phase {
-            return if now - since > GOODBYE { Fate::Goes } else { self.pump(feed, now, patience) };
+            return if now - since > GOODBYE { ControlFlow::Break(()) } else { self.pump(feed, now, limits) };
         }
-        if let Some(since) = self.stuck.filter(|since| now - *since > patience.stall) {
-            self.seat.stalled(now - since);
+        if let Some(since) = self.stuck.filter(|since| now - *since > limits.stall) {
+            self.handle.stalled(now - since);
             self.close(code::POLICY, "too slow: nothing was taken within the stall limit", now);
         } else if now - self.wanted > UNDECIDED {
             self.close(code::POLICY, "nothing was asked for", now);
         } else if self.stuck.is_none() && now - self.active > QUIET {
             self.out.push_back(frames::ping());
         }
-        self.pump(feed, now, patience)
+        self.pump(feed, now, limits)
     }
 
     /// How far it is behind the newest chunk.
-    pub fn behind(&self, feed: &Feed) -> Duration {
-        match &self.wish {
-            Wish::Playing(play) => play.cursor.behind(&feed.ring, held(&self.out, &self.socket)).unwrap_or_default(),
+    pub fn behind(&self, feed: &StreamReplica) -> Duration {
+        match &self.subscription {
+            Subscription::Playing(play) => play.cursor.behind(&feed.ring, held(&self.out, &self.socket)).unwrap_or_default(),
             _ => Duration::ZERO,
         }
     }
 
     pub fn plays(&self) -> bool {
-        matches!(self.wish, Wish::Playing(_))
+        matches!(self.subscription, Subscription::Playing(_))
     }
 
     /// Whether it is in the middle of a chunk before this one.
@@ -408,7 +402,7 @@ impl Viewer {
 
     /// The end of it in the middle of a chunk that is wanted back.
     pub fn cut_off(self) {
-        self.seat.stalled(self.stuck.map_or(Duration::ZERO, |since| since.elapsed()));
+        self.handle.stalled(self.stuck.map_or(Duration::ZERO, |since| since.elapsed()));
         self.leave();
     }
 
@@ -427,21 +421,21 @@ fn held(out: &VecDeque<Bytes>, socket: &Socket) -> usize {
 }
 
 impl Play {
-    fn movie(feed: &Feed, choice: &Choice, now: Instant, patience: Patience) -> Wish {
-        Wish::Playing(Play { cursor: Cursor::start(&feed.ring, choice, now, patience.lag), init: None })
+    fn fmp4(feed: &StreamReplica, selection: &TrackSelection, now: Instant, limits: ViewerLimits) -> Subscription {
+        Subscription::Playing(Play { cursor: Cursor::start(&feed.ring, selection, now, limits.lag), init: None })
     }
 
     /// The lag rule; gives the number of frames lost. JPEG viewers get the newest picture and lose nothing by it.
-    fn keep_up(&mut self, feed: &Feed, now: Instant, patience: Patience, held: impl FnOnce() -> usize) -> Option<u64> {
+    fn keep_up(&mut self, feed: &StreamReplica, now: Instant, limits: ViewerLimits, held: impl FnOnce() -> usize) -> Option<u64> {
         if feed.movie.is_some() {
-            return self.cursor.catch_up(&feed.ring, now, patience.lag, held);
+            return self.cursor.catch_up(&feed.ring, now, limits.lag, held);
         }
         self.cursor.skip_to_newest(&feed.ring);
         None
     }
 
     /// The init segment of the next chunk, if it is another than the last.
-    fn next_init(&mut self, feed: &Feed) -> Option<Bytes> {
+    fn next_init(&mut self, feed: &StreamReplica) -> Option<Bytes> {
         let movie = self.cursor.pending(&feed.ring).next()?.movie.as_ref()?;
         if self.init.as_ref().is_some_and(|init| Arc::ptr_eq(init, movie)) {
             return None;
@@ -451,7 +445,7 @@ impl Play {
     }
 
     /// The chunks that can follow now: those of the init segment it has.
-    fn chunks<'f>(&self, feed: &'f Feed) -> impl Iterator<Item = &'f Arc<Chunk>> + use<'f> {
+    fn chunks<'f>(&self, feed: &'f StreamReplica) -> impl Iterator<Item = &'f Arc<Chunk>> + use<'f> {
         let init = self.init.as_ref().map(Arc::as_ptr);
         self.cursor.pending(&feed.ring).take_while(move |c| c.movie.as_ref().map(Arc::as_ptr) == init)
     }
@@ -462,13 +456,13 @@ mod tests {
     use super::*;
     use crate::serve::net::socket::Peer;
     use crate::serve::stats::events::Events;
-    use crate::serve::stats::viewers::Seats;
+    use crate::serve::stats::viewers::ViewerRegistry;
 
     /// A viewer and the other end of its connection.
     fn viewer(now: Instant) -> (Viewer, tokio::net::UnixStream) {
         let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
-        let seat = Arc::new(Seats::new(1, Events::default())).take(None, "websocket", Peer::Local).unwrap();
-        (Viewer::new(Socket::Unix(ours), Waker::noop().clone(), seat, now), theirs)
+        let handle = Arc::new(ViewerRegistry::new(1, Events::default())).take(None, "websocket", Peer::Local).unwrap();
+        (Viewer::new(Socket::Unix(ours), Waker::noop().clone(), handle, now), theirs)
     }
 
     /// A client's frame; the mask is zero.
@@ -479,19 +473,19 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn who_pings_and_never_asks_is_let_go() {
-        let patience = Patience { lag: Duration::from_secs(2), stall: Duration::from_secs(10) };
+        let limits = ViewerLimits { lag: Duration::from_secs(2), stall: Duration::from_secs(10) };
         let (begun, second) = (Instant::now(), Duration::from_secs(1));
         for said in [frame(0x89, b"still here"), frame(0x81, br#"{"type":"ping","value":1}"#), frame(0x81, br#"{"type":"mse"}"#), vec![]] {
             let (mut viewer, theirs) = viewer(begun);
             let mut answers = [0; 4096];
             for n in 1..=30 {
-                viewer.hear_first(&said, begun + second * n);
-                assert_eq!(viewer.pump(None, begun + second * n, patience), Fate::Stays);
-                assert_eq!(viewer.tick(None, begun + second * n, patience), Fate::Stays);
+                viewer.on_bytes(&said, begun + second * n);
+                assert_eq!(viewer.pump(None, begun + second * n, limits), ControlFlow::Continue(()));
+                assert_eq!(viewer.tick(None, begun + second * n, limits), ControlFlow::Continue(()));
                 _ = theirs.try_read(&mut answers);
                 assert!(viewer.is_open(), "after {n} s");
             }
-            viewer.tick(None, begun + second * 31, patience);
+            _ = viewer.tick(None, begun + second * 31, limits);
             assert!(!viewer.is_open(), "{said:?}");
         }
     }
@@ -501,11 +495,11 @@ mod tests {
     async fn questions_wait_for_their_answers_to_be_taken() {
         let (mut viewer, _theirs) = viewer(Instant::now());
         let questions = frame(0x81, br#"{"type":"?"}"#).repeat(500);
-        viewer.hear_first(&questions, Instant::now());
+        viewer.on_bytes(&questions, Instant::now());
         let one = questions.len() / 500;
         assert_eq!((viewer.out.len(), viewer.read.len()), (MAX_ANSWERS, questions.len() - MAX_ANSWERS * one));
         viewer.out.clear();
-        assert_eq!(viewer.read(Instant::now(), &mut [0; 64]), Fate::Stays);
+        assert_eq!(viewer.read(Instant::now(), &mut [0; 64]), ControlFlow::Continue(()));
         assert_eq!((viewer.out.len(), viewer.read.len()), (MAX_ANSWERS, questions.len() - 2 * MAX_ANSWERS * one));
     }
 }

@@ -17,7 +17,7 @@ const MAX_BOX: u32 = 16 << 20;
 
 /// Reads until the end of the input that it is given. Its clones read on where the others were.
 #[derive(Clone)]
-pub struct Line(Arc<Mutex<Inner>>);
+pub struct WriterInput(Arc<Mutex<Inner>>);
 
 struct Inner {
     input: Box<dyn Read + Send>,
@@ -42,10 +42,10 @@ pub struct Watched {
     pub until_begun: bool,
 }
 
-impl Line {
-    pub fn new(input: impl Read + Send + 'static, watched: Option<Watched>) -> Line {
+impl WriterInput {
+    pub fn new(input: impl Read + Send + 'static, watched: Option<Watched>) -> WriterInput {
         let inner = Inner { input: Box::new(input), watched, replaced: false, recent: vec![], since: 0, again: io::Cursor::default() };
-        Line(Arc::new(Mutex::new(inner)))
+        WriterInput(Arc::new(Mutex::new(inner)))
     }
 
     /// It has ended because its name is another file's now.
@@ -107,7 +107,7 @@ impl Inner {
     }
 }
 
-impl Read for Line {
+impl Read for WriterInput {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let mut inner = self.inner();
         let n = match inner.again.read(buf)? {
@@ -142,7 +142,7 @@ mod tests {
         let (reader, mut writer) = io::pipe().unwrap();
         writer.write_all(bytes).unwrap();
         drop(writer);
-        let mut line = Line::new(reader, None);
+        let mut line = WriterInput::new(reader, None);
         let mut buf = vec![0; taken];
         buf.chunks_mut(piece).for_each(|part| line.clone().read_exact(part).unwrap());
         let mut rest = vec![];
@@ -177,7 +177,7 @@ mod tests {
     fn far_away() {
         let noise = vec![0x55; 3 * READ - 5];
         let (reader, mut writer) = io::pipe().unwrap();
-        let mut line = Line::new(reader, None);
+        let mut line = WriterInput::new(reader, None);
         let writing = std::thread::spawn(move || writer.write_all(&[&noise[..], FTYP, b"rest"].concat()).unwrap());
         assert!(line.find_beginning().unwrap());
         let mut rest = vec![];

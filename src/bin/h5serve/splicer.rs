@@ -7,37 +7,37 @@ use h5live::media::{Malformed, Timestamp};
 /// An input whose fragments have not begun after so many bytes is none of ours.
 pub const MAX_LEAD: usize = 16 * 1024 * 1024;
 
-pub struct Cutter {
+pub struct TimelineSplicer {
     splitter: Splitter,
     buf: BytesMut,
     /// Bytes to pass over.
     skip: u64,
     /// Until the first chunk has told where this writer's time begins.
-    seam: Option<Seam>,
+    pending: Option<PendingShift>,
 }
 
-struct Seam {
+struct PendingShift {
     /// Where that is to be on the viewers' timeline.
     at: Timestamp,
     /// All bytes so far: they are cut again when the difference is known.
     bytes: Vec<u8>,
 }
 
-impl Cutter {
+impl TimelineSplicer {
     /// `follow`: the time that this writer's first chunk is to have; `None` leaves times as they are.
-    pub fn new(follow: Option<Timestamp>) -> Cutter {
-        let seam = follow.map(|at| Seam { at, bytes: vec![] });
-        Cutter { splitter: Splitter::default(), buf: BytesMut::new(), skip: 0, seam }
+    pub fn new(follow: Option<Timestamp>) -> TimelineSplicer {
+        let pending = follow.map(|at| PendingShift { at, bytes: vec![] });
+        TimelineSplicer { splitter: Splitter::default(), buf: BytesMut::new(), skip: 0, pending }
     }
 
     /// # Errors
     /// So much has come that no fragment will.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
-        if let Some(seam) = &mut self.seam {
-            if seam.bytes.len() + bytes.len() > MAX_LEAD {
-                return Err(endless(seam.bytes.len()));
+        if let Some(pending) = &mut self.pending {
+            if pending.bytes.len() + bytes.len() > MAX_LEAD {
+                return Err(endless(pending.bytes.len()));
             }
-            seam.bytes.extend_from_slice(bytes);
+            pending.bytes.extend_from_slice(bytes);
         }
         let skip = usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len());
         self.skip -= skip as u64;
@@ -56,16 +56,16 @@ impl Cutter {
                 }
                 split => split,
             };
-            match (&split, self.seam.take()) {
+            match (&split, self.pending.take()) {
                 (_, None) => return Ok(Some(split)),
-                (Split::Chunk(chunk), Some(seam)) => self.restart(seam.at - chunk.start, &seam.bytes),
-                (_, seam) => self.seam = seam,
+                (Split::Chunk(chunk), Some(pending)) => self.restart(pending.at - chunk.start, &pending.bytes),
+                (_, pending) => self.pending = pending,
             }
         }
     }
 
     fn restart(&mut self, shift: i64, bytes: &[u8]) {
-        *self = Cutter::new(None);
+        *self = TimelineSplicer::new(None);
         self.splitter.set_shift(shift);
         self.buf.extend_from_slice(bytes);
     }
@@ -83,14 +83,14 @@ mod tests {
     #[test]
     fn what_comes_before_the_first_fragment_is_bounded() {
         let filler = [&(1u32 << 20).to_be_bytes()[..], b"free", &vec![0; (1 << 20) - 8]].concat();
-        let fill = |cutter: &mut Cutter| {
+        let fill = |splicer: &mut TimelineSplicer| {
             (0..64).try_for_each(|_| {
-                cutter.push(&filler)?;
-                cutter.next(false).map(|split| assert!(split.is_none()))
+                splicer.push(&filler)?;
+                splicer.next(false).map(|split| assert!(split.is_none()))
             })
         };
-        let error = fill(&mut Cutter::new(Some(Timestamp(0)))).unwrap_err();
+        let error = fill(&mut TimelineSplicer::new(Some(Timestamp(0)))).unwrap_err();
         assert_eq!((error.at, error.to_string().contains("16 MiB")), (Some(16 << 20), true), "{error}");
-        assert_eq!(fill(&mut Cutter::new(None)), Ok(()), "nothing of it is kept");
+        assert_eq!(fill(&mut TimelineSplicer::new(None)), Ok(()), "nothing of it is kept");
     }
 }

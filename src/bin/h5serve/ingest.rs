@@ -1,9 +1,9 @@
 //! What an input carries, on its way to the viewers: fMP4 and JPEG as they are, other coded media put into fMP4. Over all writers
 //! of an input it keeps one timeline.
 
-use crate::cutter::{Cutter, MAX_LEAD, endless};
-use crate::input::Reading;
-use crate::line::Line;
+use crate::reading::Reading;
+use crate::splicer::{MAX_LEAD, TimelineSplicer, endless};
+use crate::writer_input::WriterInput;
 use h5live::cli;
 use h5live::format::bmff::{Chunk, Init, Split};
 use h5live::media::{
@@ -24,7 +24,7 @@ const SLACK: i64 = 10_000;
 /// A file whose times jump further than this is not waited for.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 
-pub struct Program {
+pub struct Ingest {
     publisher: Publisher,
     cx: cli::Context,
     /// Name of the input in errors.
@@ -47,10 +47,10 @@ pub struct Program {
     as_it_is: bool,
 }
 
-impl Program {
-    pub fn new(publisher: Publisher, cx: &cli::Context) -> Program {
+impl Ingest {
+    pub fn new(publisher: Publisher, cx: &cli::Context) -> Ingest {
         let (clock, bursts, said) = (SystemClock::default(), Bursts::default(), Said::default());
-        Program {
+        Ingest {
             publisher,
             cx: cx.clone(),
             input: String::new(),
@@ -69,7 +69,7 @@ impl Program {
     }
 
     /// Plays one writer's output to its end. `paced`: in its own time and not as it comes.
-    pub fn play(&mut self, name: String, mut input: Line, reading: &Reading, paced: bool) -> anyhow::Result<()> {
+    pub fn play(&mut self, name: String, mut input: WriterInput, reading: &Reading, paced: bool) -> anyhow::Result<()> {
         self.input = name;
         self.bursts = Bursts::default();
         self.pace = if paced { self.pace.take().or_else(|| Some(Pace::default())) } else { None };
@@ -112,9 +112,9 @@ impl Program {
     }
 
     /// Fragmented MP4. An ordinary MP4 file is noticed by its header, and then read as packets.
-    fn fragments(&mut self, head: Vec<u8>, mut input: Line, reading: &Reading) -> anyhow::Result<()> {
+    fn fragments(&mut self, head: Vec<u8>, mut input: WriterInput, reading: &Reading) -> anyhow::Result<()> {
         self.as_it_is = true;
-        let mut cutter = Cutter::new(self.end);
+        let mut splicer = TimelineSplicer::new(self.end);
         let mut lead = Some(Vec::new());
         let mut bytes = head;
         loop {
@@ -124,7 +124,7 @@ impl Program {
                 }
                 lead.extend_from_slice(&bytes);
             }
-            let outcome = self.cut(&mut cutter, &bytes, bytes.is_empty());
+            let outcome = self.cut(&mut splicer, &bytes, bytes.is_empty());
             match (outcome, &mut lead) {
                 (Ok(0), _) => {}
                 (Ok(_), lead) => *lead = None,
@@ -144,10 +144,10 @@ impl Program {
     }
 
     /// Publishes what `bytes` complete; gives the number of pieces.
-    fn cut(&mut self, cutter: &mut Cutter, bytes: &[u8], eof: bool) -> anyhow::Result<usize> {
-        cutter.push(bytes)?;
+    fn cut(&mut self, splicer: &mut TimelineSplicer, bytes: &[u8], eof: bool) -> anyhow::Result<usize> {
+        splicer.push(bytes)?;
         let mut pieces = 0;
-        while let Some(split) = cutter.next(eof)? {
+        while let Some(split) = splicer.next(eof)? {
             pieces += 1;
             match split {
                 Split::Init(init) => self.init(init)?,
@@ -193,7 +193,7 @@ impl Program {
     }
 
     /// Any other format: JPEG pictures are published as they are, what MP4 can carry is put into fragments.
-    fn packets(&mut self, head: Vec<u8>, input: Line, reading: &Reading) -> anyhow::Result<()> {
+    fn packets(&mut self, head: Vec<u8>, input: WriterInput, reading: &Reading) -> anyhow::Result<()> {
         let options = ReaderOptions {
             name: self.input.clone(),
             format: reading.input_format,
@@ -231,9 +231,9 @@ impl Program {
                 break;
             }
         }
-        if let Some(Route::Muxed { muxer, cutter }) = &mut route {
+        if let Some(Route::Muxed { muxer, splicer }) = &mut route {
             for rest in muxer.flush() {
-                self.cut_all(cutter, [rest.head].into_iter().chain(rest.data))?;
+                self.cut_all(splicer, [rest.head].into_iter().chain(rest.data))?;
             }
         }
         Ok(())
@@ -249,17 +249,17 @@ impl Program {
             *route = Some(Route::Pictures { track, time_zero: header.time_zero, base: None });
             return Ok(());
         }
-        if let Some(Route::Muxed { muxer, cutter }) = route {
+        if let Some(Route::Muxed { muxer, splicer }) = route {
             let init = muxer.header(header).map_err(|e| self.refused(e))?;
             self.said.omitted(&self.input, muxer.omitted().to_vec());
-            return self.cut_all(cutter, init);
+            return self.cut_all(splicer, init);
         }
         let options = MuxOptions { fragment: Fragment::Frame, prft: true };
         let muxer = Muxer::new(header, options).map_err(|e| self.refused(e))?;
         self.said.omitted(&self.input, muxer.omitted().to_vec());
-        let mut cutter = Cutter::new(self.end);
-        self.cut_all(&mut cutter, [muxer.init()])?;
-        *route = Some(Route::Muxed { muxer: Box::new(muxer), cutter });
+        let mut splicer = TimelineSplicer::new(self.end);
+        self.cut_all(&mut splicer, [muxer.init()])?;
+        *route = Some(Route::Muxed { muxer: Box::new(muxer), splicer });
         Ok(())
     }
 
@@ -279,15 +279,15 @@ impl Program {
                 Ok(self.publisher.jpeg(&packet.data, time_zero.map(|zero| zero.at(packet.pts)))?)
             }
             Route::Pictures { .. } => Ok(()),
-            Route::Muxed { muxer, cutter } => match muxer.push(packet).map_err(|e| self.refused(e))? {
-                Some(chunk) => self.cut_all(cutter, [chunk.head].into_iter().chain(chunk.data)),
+            Route::Muxed { muxer, splicer } => match muxer.push(packet).map_err(|e| self.refused(e))? {
+                Some(chunk) => self.cut_all(splicer, [chunk.head].into_iter().chain(chunk.data)),
                 None => Ok(()),
             },
         }
     }
 
-    fn cut_all(&mut self, cutter: &mut Cutter, pieces: impl IntoIterator<Item = bytes::Bytes>) -> anyhow::Result<()> {
-        pieces.into_iter().try_for_each(|piece| self.cut(cutter, &piece, false).map(drop))
+    fn cut_all(&mut self, splicer: &mut TimelineSplicer, pieces: impl IntoIterator<Item = bytes::Bytes>) -> anyhow::Result<()> {
+        pieces.into_iter().try_for_each(|piece| self.cut(splicer, &piece, false).map(drop))
     }
 
     fn refused(&self, error: impl std::error::Error + Send + Sync + 'static) -> anyhow::Error {
@@ -305,7 +305,7 @@ enum Route {
     },
     Muxed {
         muxer: Box<Muxer>,
-        cutter: Cutter,
+        splicer: TimelineSplicer,
     },
 }
 
