@@ -1,12 +1,13 @@
 //! Images become packets; the small copies that cameras put behind a photograph do not.
 
-use super::FORMAT;
 use crate::codec::exif;
 use crate::codec::jpeg::{self, Fault, JpegInfo};
 use crate::format::timing::{FrameTimes, Timing};
 use crate::media::{Codec, Colour, Event, Header, Packet, Timestamp, Track, VideoParams};
 use bytes::Bytes;
 use std::collections::VecDeque;
+
+pub(super) const FORMAT: &str = "JPEG";
 
 /// A copy that has at most this part of the width and of the height of the image before it is a thumbnail. EXIF has them of 160x120.
 const THUMBNAIL: u32 = 4;

@@ -12,10 +12,8 @@ use super::timing::Timing;
 use crate::codec::jpeg::{self, End, EndFinder};
 use crate::media::{Malformed, Timestamp};
 use bytes::{Bytes, BytesMut};
-use images::Images;
+use images::{FORMAT, Images};
 use parts::{HeadLine, Parts};
-
-const FORMAT: &str = "JPEG";
 
 /// A larger image is damage: the largest that JPEG can hold here, 16384x16384, takes less at camera qualities.
 const MAX_IMAGE: usize = 64 << 20;

@@ -1,8 +1,10 @@
 //! Blocks: their header, lacing, and the encodings that can be undone (RFC 9559, sections 10 and 5.1.4.1.31).
 
-use super::writer::INVISIBLE;
 use crate::format::ebml;
 use bytes::{Buf, Bytes};
+
+/// Of the flags of a block.
+pub(super) const INVISIBLE: u8 = 0x08;
 
 /// What a Block or SimpleBlock begins with (sections 10.1 and 10.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,6 @@
 //! surface (sections 5.1.4.1.28.12 to 5.1.4.1.28.14).
 
 use super::schema::id;
-use super::tracks::gcd;
 use crate::format::ebml;
 use crate::media::{Orientation, SampleAspect, VideoParams};
 
@@ -106,6 +105,10 @@ fn anticlockwise(orientation: Orientation) -> f64 {
         2 => 180.0,
         _ => 90.0,
     }
+}
+
+pub(super) fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::blocks::Encoding;
 use super::pictures::Pictures;
 use super::schema::{self, ChromaOrder, id};
-use super::shape::Shape;
+use super::shape::{Shape, gcd};
 use crate::codec::{self, aac, av1, flac, h264, h265, jpeg, nal, opus};
 use crate::format::{MAX_PICTURE, ebml};
 use crate::media::{
@@ -317,10 +317,6 @@ fn rate_of(ns: u64) -> Option<Rate> {
     }
     let divisor = gcd(second, ns);
     Rate::new((second / divisor) as u32, u32::try_from(ns / divisor).ok()?)
-}
-
-pub(super) fn gcd(a: u64, b: u64) -> u64 {
-    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 trait WithConfig {

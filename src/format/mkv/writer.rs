@@ -13,6 +13,7 @@
 //! that must be read at once needs what is here: DefaultDuration, without which ffmpeg looks at half a second of video to
 //! guess the frame rate; and a Void, without which its format probe waits for 2 KB of low-rate audio.
 
+use super::blocks::INVISIBLE;
 use super::schema::{self, id};
 use super::shape;
 use crate::codec;
@@ -185,9 +186,6 @@ fn nanos(duration: Duration) -> u64 {
 pub fn stored_time(track: &Track, pts: Timestamp) -> Timestamp {
     track.as_audio().map_or(pts, |audio| pts.saturating_add(audio.delay))
 }
-
-/// Of the flags of a block.
-pub(super) const INVISIBLE: u8 = 0x08;
 
 /// All that stands before a frame's bytes in its Cluster.
 #[derive(Clone, Copy, Debug)]

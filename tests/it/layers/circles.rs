@@ -15,7 +15,7 @@ type Module = Vec<String>;
 type Tree = BTreeMap<Module, String>;
 
 /// Circles that stand from before this test, each by one of its lines. The list is to be empty; nothing is to be added.
-const TO_BE_MENDED: [&str; 17] = [
+const TO_BE_MENDED: [&str; 14] = [
     "cli -> cli::log -> cli",
     "cli::control -> cli::control::acceptor -> cli::control",
     "cli::control::check -> cli::control -> cli::control::acceptor -> cli::control::head -> cli::control::check",
@@ -27,9 +27,6 @@ const TO_BE_MENDED: [&str; 17] = [
     "encode -> encode::aac -> encode",
     "encode::reorder -> encode -> encode::reorder",
     "format::bmff::movie -> format::bmff::sound -> format::bmff::movie",
-    "format::mjpeg -> format::mjpeg::images -> format::mjpeg",
-    "format::mkv::blocks -> format::mkv::writer -> format::mkv::shape -> format::mkv::tracks -> format::mkv::blocks",
-    "format::mkv::shape -> format::mkv::tracks -> format::mkv::shape",
     "source::pictures -> source::pictures::load -> source::pictures",
     "args -> camera -> args",
     "microphone -> args -> microphone",
