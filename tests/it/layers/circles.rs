@@ -14,7 +14,7 @@ type Module = Vec<String>;
 /// All modules of a crate that have a file, with its text.
 type Tree = BTreeMap<Module, String>;
 
-/// Circles that stand from before this test, each by one of its lines. The list is to be empty; nothing is to be added.
+/// Circles that are still to be opened, each by the line that names it. The list is to become empty.
 const TO_BE_MENDED: [&str; 16] = [
     "cli -> cli::log -> cli",
     "cli::control -> cli::control::acceptor -> cli::control",
