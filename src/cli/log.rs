@@ -1,6 +1,6 @@
 //! Messages on stderr, as text (`h5mux: warning: …`) or as JSON, one object a line.
 
-use super::{Common, console};
+use super::console;
 use std::fmt::{self, Write as _};
 use std::io;
 use tracing::field::{Field, Visit};
@@ -23,13 +23,14 @@ pub enum LogFormat {
 }
 
 /// Sends everything that the library and its dependencies report through `tracing` to stderr. The first call counts.
-pub(super) fn init(program: &'static str, common: &Common) {
-    let subscriber = Registry::default().with(filter(common)).with(Printer { program, format: common.log });
+/// `verbose`: how often -v was given.
+pub(super) fn init(program: &'static str, format: LogFormat, quiet: bool, verbose: u8) {
+    let subscriber = Registry::default().with(filter(quiet, verbose)).with(Printer { program, format });
     _ = tracing::subscriber::set_global_default(subscriber);
 }
 
-fn filter(common: &Common) -> EnvFilter {
-    let wanted = match (common.quiet, common.verbose) {
+fn filter(quiet: bool, verbose: u8) -> EnvFilter {
+    let wanted = match (quiet, verbose) {
         (true, _) => "error",
         (false, 0) => "warn",
         (false, 1) => "warn,h5live=info,h5cap=info,h5enc=info,h5mux=info,h5serve=info",

@@ -51,11 +51,9 @@ pub use stats::{Counter, Gauge, Histogram, Stats};
 pub use stop::Stop;
 
 use anyhow::Context as _;
+use manual::HEADING;
 use std::process::ExitCode;
 use std::sync::Arc;
-
-/// Said of each argument, because a heading set for all of them would stay for those of the program that follow.
-const HEADING: &str = "Common options";
 
 /// Arguments that every program takes; flatten it into the program's own.
 #[derive(clap::Args, Clone, Debug)]
@@ -125,7 +123,7 @@ where
     }
     let args = A::from_arg_matches(&matches).unwrap_or_else(|e| e.format(&mut manual.command::<A>()).exit());
     let common = args.as_ref().clone();
-    log::init(manual.name, &common);
+    log::init(manual.name, common.log, common.quiet, common.verbose);
     panic::end_program_on_panic(manual.name);
     let outcome = start(manual.name, &common).and_then(|(context, _status)| run(args, context));
     exit::report(manual.name, outcome)

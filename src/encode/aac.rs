@@ -98,6 +98,21 @@ pub struct Error {
     code: c_ulong,
 }
 
+/// Why there is no encoder.
+#[derive(Debug)]
+pub enum OpenError {
+    /// The library is not installed.
+    Missing(Unsupported),
+    /// It refused the parameters.
+    Refused(Error),
+}
+
+impl From<Error> for OpenError {
+    fn from(error: Error) -> OpenError {
+        OpenError::Refused(error)
+    }
+}
+
 pub struct Encoder {
     handle: Handle,
     calls: Calls,
@@ -116,7 +131,7 @@ impl Encoder {
     ///
     /// # Errors
     /// If the library is not installed or refuses the parameters.
-    pub fn new(rate: u32, channels: usize, bitrate: u32) -> Result<Encoder, super::Error> {
+    pub fn new(rate: u32, channels: usize, bitrate: u32) -> Result<Encoder, OpenError> {
         let (calls, mut memory) = load()?;
         let mut handle = ptr::null_mut();
         let mut data = InitData { flag: USER_MEMORY_OPERATOR, data: (&raw mut *memory).cast(), reserved: [0; 2] };
@@ -183,7 +198,7 @@ impl Drop for Encoder {
 }
 
 /// The library, loaded once and never unloaded.
-fn load() -> Result<(Calls, Box<MemoryOperator>), super::Error> {
+fn load() -> Result<(Calls, Box<MemoryOperator>), OpenError> {
     let missing = || Unsupported {
         what: "the AAC encoder libvo-aacenc is not installed".to_owned(),
         advice: "install it (Debian, Ubuntu: apt install libvo-aacenc0) or use --audio opus".to_owned(),
@@ -191,14 +206,14 @@ fn load() -> Result<(Calls, Box<MemoryOperator>), super::Error> {
     // SAFETY: plain loading of a library by name; its constructors do nothing.
     let library = unsafe { libc::dlopen(LIBRARY.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
     if library.is_null() {
-        return Err(missing().into());
+        return Err(OpenError::Missing(missing()));
     }
     // SAFETY: `library` is open and stays so.
     let symbol = |name: &CStr| unsafe { libc::dlsym(library, name.as_ptr()) };
     let memory = Box::new(MEMORY_FUNCTIONS.map(symbol));
     let entry = symbol(c"voGetAACEncAPI");
     if entry.is_null() || memory.iter().any(|function| function.is_null()) {
-        return Err(missing().into());
+        return Err(OpenError::Missing(missing()));
     }
     let mut calls = Calls { init: None, set_input: None, get_output: None, set_param: None, get_param: None, uninit: None };
     // SAFETY: voAAC.h declares the symbol with this type; it fills in the table of functions.

@@ -192,7 +192,7 @@ pub fn plan(input: &Track, wanted: AudioCodec) -> Result<Plan, Error> {
         (AudioCodec::Auto, Codec::Pcm(format)) => Ok(Plan::Encode(format, AudioCodec::Opus)),
         (codec, Codec::Pcm(format)) => Ok(Plan::Encode(format, codec)),
         (AudioCodec::Auto, _) | (AudioCodec::Opus, Codec::Opus) | (AudioCodec::Aac, Codec::Aac) => Ok(Plan::Copy),
-        (_, codec) => Err(super::cannot_decode(codec, "-c:a pcm_s16le -c:v copy")),
+        (_, codec) => Err(super::error::cannot_decode(codec, "-c:a pcm_s16le -c:v copy")),
     }
 }
 

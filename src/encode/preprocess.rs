@@ -155,7 +155,7 @@ impl Preprocess {
                 decoder.decode(data, &mut self.source)?;
                 (self.width, self.height) = (self.source.width(), self.source.height());
             }
-            _ => return Err(super::cannot_decode(self.codec, super::DECODE_VIDEO)),
+            _ => return Err(super::error::cannot_decode(self.codec, super::error::DECODE_VIDEO)),
         }
         Ok(Location::Source)
     }

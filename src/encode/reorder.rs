@@ -2,15 +2,13 @@
 //!
 //! No thread waits, and none is needed of its own: the one that fills the next slot writes it, and all that are ready behind it.
 
-use super::Error;
+use super::error::{Error, SinkError};
 use crate::media::Event;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Where events go.
 pub type Sink = Box<dyn FnMut(Event) -> Result<(), SinkError> + Send>;
-/// Why they could not; kept as it is for the end of the program.
-pub type SinkError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The queue's end. Clones share it.
 #[derive(Clone)]

@@ -2,8 +2,9 @@
 
 use super::Error;
 use super::audio::{self, AudioEncoder};
+use super::error::SinkError;
 use super::options::{Live, Options};
-use super::reorder::{ReorderBuffer, SinkError};
+use super::reorder::ReorderBuffer;
 use super::video::{self, FrameDropper, PushOutcome, VideoEncoder};
 use crate::media::{Event, Header, Kind, Malformed, OmittedTrack, Packet, Rate, Timestamp, Track, Unsupported, WallTime, omitted_line};
 use bytes::Bytes;

@@ -34,7 +34,7 @@ pub fn plan(input: &Track, options: &Options) -> Result<Plan, Error> {
         (VideoCodec::Mjpeg, Codec::Raw(_)) => Ok(Plan::Mjpeg),
         (VideoCodec::Mjpeg, Codec::Jpeg) => Ok(if changed { Plan::Mjpeg } else { Plan::Copy }),
         (VideoCodec::Auto, _) | (VideoCodec::H264, Codec::H264) if options.size.is_none() => Ok(Plan::Copy),
-        (_, codec) => Err(super::cannot_decode(codec, super::DECODE_VIDEO)),
+        (_, codec) => Err(super::error::cannot_decode(codec, super::error::DECODE_VIDEO)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `camera`: a camera of this machine, alone or with a microphone.
 
-use super::registry::{Kind, Scheme, Setting};
+use super::kind::{Kind, Scheme, Setting};
 #[cfg(not(all(target_os = "linux", feature = "v4l2")))]
 use super::{Error, Options, Source};
 

@@ -1,6 +1,6 @@
 //! `microphone`: a microphone of this machine, alone, or beside a camera.
 
-use super::registry::{Kind, Scheme};
+use super::kind::{Kind, Scheme};
 #[cfg(not(all(target_os = "linux", feature = "alsa")))]
 use super::{Error, Options, Source};
 

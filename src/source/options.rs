@@ -1,6 +1,7 @@
 //! What a program asks of a source, in one type for all kinds. A kind reads what it accepts ([`super::Kind::accepts`]).
 
-use super::stream::OpenInput;
+use super::input::OpenInput;
+use super::loss::OnLoss;
 #[cfg(all(target_os = "linux", feature = "v4l2"))]
 use super::v4l2::modes::FormatRequest;
 use crate::media::{Clock, OverflowPolicy, PixelFormat, Rate};
@@ -64,16 +65,4 @@ impl Options {
             microphone: None,
         }
     }
-}
-
-/// What to do while a device is away.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnLoss {
-    /// Say nothing downstream, and go on when it is back.
-    #[default]
-    Wait,
-    /// Fail.
-    Exit,
-    /// Black pictures at the camera's rate; raw formats only, coded ones wait.
-    Black,
 }

@@ -2,6 +2,7 @@
 //!
 //! To add a source `foo://`: a file with its [`Kind`], a test, a line in [`KINDS`], and one in `mod.rs` that declares the module.
 
+use super::kind::{Kind, Scheme};
 use super::{Error, Options, Source, camera, microphone, pattern, pictures, stream};
 use crate::media::Unsupported;
 use std::fs;
@@ -10,50 +11,6 @@ use std::path::Path;
 
 /// All kinds of sources.
 const KINDS: &[&Kind] = &[&pattern::KIND, &camera::KIND, &microphone::KIND, &stream::STDIN];
-
-/// A kind of source.
-pub struct Kind {
-    pub scheme: Scheme,
-    /// Options that mean something for it, besides those that all take.
-    pub accepts: &'static [Setting],
-    /// Whether several addresses make one source.
-    pub several: bool,
-    /// Whether it does not wait for a slow reader.
-    pub is_live: fn(&Options) -> bool,
-    pub open: Open,
-}
-
-/// Opens a source by its addresses: URLs, paths or words as on the command line.
-pub type Open = fn(&[String], &Options) -> Result<Box<dyn Source>, Error>;
-
-/// How a source is named.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scheme {
-    /// `test`: nothing follows.
-    Word(&'static str),
-    /// `camera`, or `camera:WHICH`.
-    Named(&'static str),
-    /// `foo://…`.
-    Url(&'static str),
-    /// By a path.
-    Path,
-}
-
-/// An option that some kinds accept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Setting {
-    Again,
-    Follow,
-    Size,
-    PixelFormat,
-    /// A microphone beside the pictures.
-    Microphone,
-    /// Pictures without sound.
-    NoAudio,
-    InputFormat,
-    /// Times by arrival.
-    Arrival,
-}
 
 /// A source that is there, or was at a first look. Nothing is open yet.
 pub struct Found {

@@ -34,6 +34,10 @@ pub struct Manual {
     pub see_also: &'static [&'static str],
 }
 
+/// The heading of the options that all programs have. It is said of each of them, because a heading set for all would stay for those of the
+/// program that follow.
+pub(super) const HEADING: &str = "Common options";
+
 /// What `--generate` prints.
 #[allow(missing_docs, reason = "each is what its name says, and a line here would be shown in --help")]
 #[derive(clap::ValueEnum, Clone, Copy, Debug)]
@@ -80,7 +84,7 @@ impl Manual {
             command = command.mut_arg(id.as_str(), |arg| arg.display_order(order));
         }
         for (last, order) in [help, version].into_iter().zip(order) {
-            command = command.arg(last.help_heading(super::HEADING).display_order(order));
+            command = command.arg(last.help_heading(HEADING).display_order(order));
         }
         command
     }

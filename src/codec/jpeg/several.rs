@@ -1,6 +1,6 @@
 //! Multi-Picture Format (CIPA DC-007): a photograph and its smaller copies, one after the other in one file.
 
-use super::{Segment, segment};
+use super::segment::{Segment, segment};
 
 /// The number of images says tag 0xB001 of the index (section 5.2.3.2).
 const NUMBER_OF_IMAGES: u16 = 0xb001;

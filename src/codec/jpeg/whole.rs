@@ -1,7 +1,7 @@
 //! Whether an image without an end marker is whole: its entropy-coded data is followed, without decoding, to the last block.
 
+use super::segment::{Segment, segment};
 use super::tables::TABLES;
-use super::{Segment, segment};
 
 /// Baseline and extended sequential DCT with Huffman coding.
 const SEQUENTIAL: [u8; 2] = [0xc0, 0xc1];

@@ -1,9 +1,10 @@
 //! MP4 to events: fragmented, or with the movie header first (a pipe cannot seek).
 
 use super::boxes::{self, Head, MAX_FRAGMENT, MAX_HEADER_BOX, Peek, boxes, malformed};
+use super::description::Form;
 use super::locations::{self, SampleLocation, SampleLocations};
 use super::moof;
-use super::movie::{Form, Movie, MovieTrack};
+use super::movie::{Movie, MovieTrack};
 use super::splitter::decode_time;
 use crate::codec::{av1, h264, h265, jpeg};
 use crate::format::Step;

@@ -1,8 +1,9 @@
 //! Which samples of a movie are packets: its tables, its fragments, and what edit lists leave of them, in the order of the file.
 
+use super::description::Form;
 use super::edits::Edits;
 use super::moof::TrackFragment;
-use super::movie::{Form, MovieTrack};
+use super::movie::MovieTrack;
 use super::samples::{Sample, Table};
 use crate::media::{Codec, Kind, Timestamp};
 

@@ -9,6 +9,7 @@
 
 mod boxes;
 mod demuxer;
+mod description;
 mod edits;
 mod fragment;
 mod init;

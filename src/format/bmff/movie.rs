@@ -2,13 +2,13 @@
 //! left out, never an error.
 
 use super::boxes::{self, BoxRef, boxes, child, descend, malformed};
+use super::description::{Described, Form, NOT_READ, object_type};
 use super::edits::Edits;
 use super::moof::Defaults;
 use super::samples::{Run, Table};
 use super::shape;
 use super::sound;
 use crate::codec::{av1, h264, h265};
-use crate::format::pcm::Stored;
 use crate::media::{Codec, Kind, MAX_TRACKS, Malformed, OmittedTrack, Params, Timestamp, Track, VideoParams, omitted_line};
 use bytes::Bytes;
 use mp4_atom::{Esds, Tkhd, Trex};
@@ -322,34 +322,6 @@ fn media_header(mdhd: BoxRef) -> Result<MediaHeader, Malformed> {
     let letters: String = [10, 5, 0].map(|shift| char::from(0x60 + (packed >> shift & 0x1f) as u8)).iter().collect();
     let language = Some(letters).filter(|l| l != "und" && l.bytes().all(|b| b.is_ascii_lowercase()));
     Ok(MediaHeader { timescale, language })
-}
-
-/// One sample entry, read.
-#[derive(Clone, Debug)]
-pub(super) struct Described {
-    pub track: Track,
-    pub form: Form,
-}
-
-/// How samples are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
-    Plain,
-    /// NAL units after lengths of so many bytes.
-    Lengths(u8),
-    /// `frame`: bytes of one sample of all channels.
-    Pcm {
-        stored: Stored,
-        frame: u32,
-    },
-}
-
-/// What is said of a codec that is not understood.
-pub(super) const NOT_READ: &str = "not a codec that is read here";
-
-/// The same of one that only its objectTypeIndication names.
-pub(super) fn object_type(number: u8) -> Malformed {
-    malformed(format!("{NOT_READ} (object type 0x{number:02X})"))
 }
 
 /// What a sample entry describes.

@@ -1,8 +1,8 @@
 //! Sample entries of sound (section 12.2.3), and QuickTime's sound descriptions of versions 0 to 2.
 
 use super::boxes::{self, BoxRef, child, malformed};
+use super::description::{Described, Form, NOT_READ, object_type};
 use super::init::{AUDIO_ISO_11172_3, AUDIO_ISO_14496_3};
-use super::movie::{Described, Form, NOT_READ, object_type};
 use super::pcm;
 use crate::codec::{aac, flac, opus};
 use crate::media::{AudioParams, Codec, Malformed, Track};

@@ -2,9 +2,9 @@
 
 use super::{Options as PatternOptions, Pattern};
 use crate::media::{Event, OverflowPolicy, Timestamp};
+use crate::source::kind::{Kind, Scheme, Setting};
 use crate::source::pace::Pace;
 use crate::source::paced::Paced;
-use crate::source::registry::{Kind, Scheme, Setting};
 use crate::source::{Captured, Error, Limit, Options, Poll, Source};
 use std::sync::Arc;
 use std::time::Duration;

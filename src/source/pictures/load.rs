@@ -1,6 +1,5 @@
 //! One picture file: read within bounds, JPEG as it is, anything else decoded.
 
-use super::name;
 use crate::codec::exif;
 use crate::codec::jpeg::{self, End, Fault};
 use crate::media::{Codec, Malformed, Orientation, PixelFormat, SampleAspect};
@@ -153,6 +152,11 @@ fn decode_error(path: &Path, error: ImageError) -> Error {
         ImageError::IoError(e) if e.kind() != std::io::ErrorKind::UnexpectedEof => Error::io(name(path), e),
         e => Error::malformed(name(path), Malformed::new("picture", e.to_string())),
     }
+}
+
+/// As a file is called in errors.
+pub(super) fn name(path: &Path) -> String {
+    path.display().to_string()
 }
 
 #[cfg(test)]

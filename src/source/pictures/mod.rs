@@ -15,7 +15,7 @@ pub use source::KIND;
 
 use super::Error;
 use crate::media::{Codec, Colour, Event, Header, Packet, Rate, Timestamp, Track, VideoParams, WallTime};
-use load::Picture;
+use load::{Picture, name};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -176,10 +176,6 @@ fn list(directory: &Path) -> Result<Vec<PathBuf>, Error> {
         }
     }
     Ok(found)
-}
-
-fn name(path: &Path) -> String {
-    path.display().to_string()
 }
 
 /// Part of a file name. Numbers come before text, and in the order of their values.

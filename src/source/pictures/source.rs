@@ -2,9 +2,9 @@
 
 use super::{Follow, Slides};
 use crate::media::{Clock, Event, Rate, Timestamp};
+use crate::source::kind::{Kind, Scheme, Setting};
 use crate::source::pace::Pace;
 use crate::source::paced::Paced;
-use crate::source::registry::{Kind, Scheme, Setting};
 use crate::source::{Captured, Error, Limit, Options, Poll, Source};
 use std::path::PathBuf;
 use std::sync::Arc;

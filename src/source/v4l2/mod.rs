@@ -23,7 +23,7 @@ pub use controls::Control;
 pub use find::Selector;
 pub use modes::ModeRequest;
 
-pub use super::OnLoss;
+use super::OnLoss;
 use super::clock::{StreamClock, monotonic};
 use super::retry::Retry;
 use super::uevent::{self, Uevents};
