@@ -118,6 +118,7 @@ impl Stream {
 mod tests {
     use super::*;
     use crate::media::{Clock, Codec, ManualClock, Packet, Timestamp, Track, VideoParams};
+    use crate::source::input::{BoxError, OpenInput};
     use bytes::Bytes;
     use std::collections::VecDeque;
 

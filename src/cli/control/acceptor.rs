@@ -5,7 +5,8 @@
 
 use super::head::{self, Ask};
 use super::pool::{ConnectionPools, HANDLER_TIMEOUT, Outcome};
-use super::{Control, Reply, lock};
+use super::reply::{self, Reply};
+use super::routes::{Control, lock};
 use crate::cli::panic;
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -184,7 +185,7 @@ impl Acceptor {
 /// The last answer of a connection. What the client still sends would end the connection before it has read the answer.
 fn refuse(mut stream: &TcpStream, reply: &Reply) -> io::Result<bool> {
     let mut answer = Vec::new();
-    super::response(reply).raw_print(&mut answer, HTTPVersion(1, 1), &[], false, None)?;
+    reply::response(reply).raw_print(&mut answer, HTTPVersion(1, 1), &[], false, None)?;
     let line = answer.windows(2).position(|w| w == b"\r\n").map_or(0, |at| at + 2);
     answer.splice(line..line, *b"Connection: close\r\n");
     stream.write_all(&answer)?;

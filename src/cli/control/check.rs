@@ -4,7 +4,7 @@
 //! So a name that is not known to be ours is refused; an address cannot be rebound. What cannot be read is refused, not passed over:
 //! header values are bytes here.
 
-use super::Reply;
+use super::reply::Reply;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Judges one request by its Host and Origin headers. `reads`: the request changes nothing. `old`: HTTP/1.0, which knows no Host.

@@ -1,6 +1,8 @@
 //! One request as it comes over the wire: its head parsed and bounded, its body of at most [`MAX_BODY`] bytes. Pure.
 
-use super::{MAX_BODY, Reply, check};
+use super::check;
+use super::reply::Reply;
+use super::routes::MAX_BODY;
 
 /// Longest head of a request, in bytes.
 pub(super) const MAX_HEAD: usize = 8 << 10;

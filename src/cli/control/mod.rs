@@ -5,26 +5,26 @@
 //! for a while.
 //!
 //! [`acceptor`] accepts and bounds; [`head`] takes requests apart; [`check`] says who may ask; [`pool`] hands over to tiny_http, which
-//! runs the handlers.
+//! runs the handlers of [`routes`]; each answers with a [`reply`].
 
 mod acceptor;
 mod check;
 mod head;
 mod pool;
+mod reply;
+mod routes;
+
+pub use reply::Reply;
+pub use routes::{Control, MAX_BODY};
 
 use super::Stats;
 use anyhow::Context as _;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use std::fmt;
-use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
-use tiny_http::{Header, Response};
-
-/// Longest body of a request, in bytes: so much tiny_http has read before it hands a request over.
-pub const MAX_BODY: usize = 1024;
 
 /// A client that does not take its answer for so long loses it.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
@@ -62,61 +62,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// A short answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reply {
-    /// Status code.
-    pub status: u16,
-    /// MIME type of the body.
-    pub content_type: &'static str,
-    /// What is answered.
-    pub body: String,
-}
-
-impl Reply {
-    /// A line of text.
-    pub fn text(status: u16, text: impl Into<String>) -> Reply {
-        Reply { status, content_type: "text/plain; charset=utf-8", body: text.into() + "\n" }
-    }
-
-    /// 200 with a JSON document.
-    pub fn json(value: &serde_json::Value) -> Reply {
-        Reply { status: 200, content_type: "application/json", body: value.to_string() + "\n" }
-    }
-
-    /// 204: done, nothing to say.
-    pub fn done() -> Reply {
-        Reply { status: 204, content_type: "text/plain; charset=utf-8", body: String::new() }
-    }
-}
-
-type Handler = Arc<dyn Fn(&[u8]) -> Reply + Send + Sync>;
-
-struct Route {
-    method: &'static str,
-    path: &'static str,
-    handler: Handler,
-}
-
-/// The routes of the endpoint. Without `--control` they are kept and never asked for.
-#[derive(Clone, Default)]
-pub struct Control {
-    routes: Arc<Mutex<Vec<Route>>>,
-    /// Names that a Host may have, besides addresses and localhost.
-    names: Arc<Mutex<Vec<String>>>,
-}
-
 impl Control {
-    /// Adds a route of the program's own; `handler` gets the body, of at most [`MAX_BODY`] bytes.
-    pub fn route(&self, method: &'static str, path: &'static str, handler: impl Fn(&[u8]) -> Reply + Send + Sync + 'static) {
-        lock(&self.routes).push(Route { method, path, handler: Arc::new(handler) });
-    }
-
-    /// Lets requests name this machine so, or in any way with `*`.
-    pub fn allow_hosts(&self, names: impl IntoIterator<Item = String>) {
-        lock(&self.names).extend(names);
-    }
-
     /// Listens and answers, in threads of its own, until the program ends. Gives the address that was bound.
     pub(super) fn listen(&self, address: &Address, stats: Arc<Stats>) -> anyhow::Result<SocketAddr> {
         let listener = bind(address)?;
@@ -140,38 +86,6 @@ impl Control {
         });
         self.route("GET", "/stats", move |_| Reply::json(&stats.json()));
     }
-
-    /// The answer to one request. A handler runs without any lock of ours.
-    fn reply(&self, method: &str, path: &str, body: &[u8]) -> Reply {
-        match self.handler(method, path) {
-            Ok(handler) => handler(body),
-            Err(reply) => reply,
-        }
-    }
-
-    fn handler(&self, method: &str, path: &str) -> Result<Handler, Reply> {
-        let routes = lock(&self.routes);
-        let here = || routes.iter().filter(|r| r.path == path);
-        if let Some(route) = here().find(|r| r.method == method) {
-            return Ok(Arc::clone(&route.handler));
-        }
-        let names =
-            |routes: &mut dyn Iterator<Item = &Route>| routes.map(|r| format!("{} {}", r.method, r.path)).collect::<Vec<_>>().join(", ");
-        Err(if here().next().is_some() {
-            Reply::text(405, format!("there is: {}", names(&mut here())))
-        } else {
-            Reply::text(404, format!("there is: {}", names(&mut routes.iter())))
-        })
-    }
-
-    fn names(&self) -> Vec<String> {
-        lock(&self.names).clone()
-    }
-}
-
-/// A poisoned lock only means that a thread died; what it guards is whole all the same.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// This machine's own name, alone and as mDNS and home routers give it out.
@@ -201,23 +115,14 @@ fn bind(address: &Address) -> anyhow::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// A reply as tiny_http sends it: whole, never in chunks.
-fn response(reply: &Reply) -> Response<io::Cursor<Vec<u8>>> {
-    let header = |name: &str, value: &str| Header::from_bytes(name, value).expect("ASCII constants make a header");
-    Response::from_string(reply.body.as_str())
-        .with_chunked_threshold(usize::MAX)
-        .with_status_code(reply.status)
-        .with_header(header("Content-Type", reply.content_type))
-        .with_header(header("Cache-Control", "no-store"))
-        .with_header(header("X-Content-Type-Options", "nosniff"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::media::Kind;
+    use std::io;
     use std::io::{Read, Write};
     use std::net::TcpStream;
+    use std::sync::Mutex;
 
     fn endpoint() -> (Control, Arc<Stats>, SocketAddr) {
         let stats = Arc::new(Stats::new("h5test"));

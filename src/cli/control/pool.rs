@@ -7,7 +7,9 @@
 //!
 //! Each kind of request has a pool of connections: a handler that hangs holds up no other kind.
 
-use super::{Control, Reply, head::Ask};
+use super::head::Ask;
+use super::reply::{self, Reply};
+use super::routes::Control;
 use crate::cli::panic;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
@@ -239,7 +241,7 @@ fn reply(control: &Control, mut request: Request) {
         tracing::error!("control endpoint: {method} {path} failed: an internal error");
         Reply::text(500, "an internal error")
     });
-    if let Err(error) = request.respond(super::response(&reply)) {
+    if let Err(error) = request.respond(reply::response(&reply)) {
         tracing::debug!("control endpoint: {error}");
     }
 }
