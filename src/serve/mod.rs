@@ -8,7 +8,7 @@
 //!
 //! A stream is published once, by one [`Publisher`]. Every shard, a thread with its own runtime, keeps the stream's newest chunks
 //! (shared, stored once) in a bounded ring. A viewer is a place in that ring and a socket: nothing is copied or queued for it,
-//! so a slow one costs nobody anything. Memory is ring bytes plus a small constant per viewer.
+//! so a slow one costs the others nothing. Memory is ring bytes plus a small constant per viewer.
 //!
 //! | room | what it is for |
 //! |---|---|
