@@ -168,7 +168,7 @@ impl H264 {
     }
 
     /// The count of a picture by its first slice, and which field it is; no count for types 1 and 2: type 2 has no reordering, type 1
-    /// nobody writes. Other slices of the field `known` say nothing new.
+    /// no encoder writes. Other slices of the field `known` say nothing new.
     fn slice(&mut self, head: &[u8], known: Option<&Field>) -> (Option<i64>, FieldPic) {
         let unit = RefNal::new(head, &[], false);
         let Ok(header) = unit.header() else { return (None, FieldPic::Frame) };

@@ -228,7 +228,7 @@ pub async fn run(hub: Rc<RefCell<Hub>>, inbox: Receiver<ShardMessage>, wake: Arc
 async fn pass(hub: &RefCell<Hub>, inbox: &Receiver<ShardMessage>) {
     inbox.try_iter().take(INBOX).for_each(|message| hub.borrow_mut().take(message));
     if !inbox.is_empty() {
-        // An input faster than we are: once round, so that nobody waits for its end.
+        // An input faster than we are: once round, so that no viewer waits for its end.
         hub.borrow().ready.wake.notify_one();
     }
     let ready = hub.borrow().take_ready();

@@ -129,7 +129,7 @@ async fn connection(context: Rc<ShardContext>, socket: Socket, permit: Connectio
     }
 }
 
-/// Counts a connection as long as it is open, also if serving it fails in a way that nobody thought of.
+/// Counts a connection as long as it is open, also if serving it fails in an unforeseen way.
 struct Open(Rc<ShardContext>);
 
 impl Open {

@@ -51,7 +51,7 @@ impl fmt::Display for EventSink {
 }
 
 impl EventSink {
-    /// Does not wait for anybody: a FIFO that nobody reads yet keeps the lines until somebody does, as many as fit into it.
+    /// Does not wait: a FIFO without a reader keeps the lines until one comes, as many as fit into it.
     fn open(&self) -> anyhow::Result<File> {
         let file = match self {
             // These may be sockets too, which cannot be opened once more.
@@ -83,7 +83,7 @@ pub struct Writing {
     thread: JoinHandle<()>,
 }
 
-/// Starts to write, in a thread of its own: whoever reads the lines slowly delays nobody.
+/// Starts to write, in a thread of its own: a slow reader of the lines delays nothing.
 ///
 /// # Errors
 /// The place cannot be opened for writing.
@@ -108,7 +108,7 @@ impl Writing {
         self.events.clone()
     }
 
-    /// Writes what is left, unless nobody takes it.
+    /// Writes what is left, unless its reader takes nothing.
     pub fn finish(self) {
         let until = Instant::now() + LAST_LINES;
         self.events.end(LAST_LINES);

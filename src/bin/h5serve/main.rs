@@ -191,7 +191,7 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     let stop = cx.stop.clone();
     let streams = server.streams().to_vec();
     let last = std::thread::Builder::new().name("inputs".into()).spawn(move || {
-        // However this ends: nobody else stops the server.
+        // However this ends: nothing else stops the server.
         let _stopper = StopAtEnd(stopper);
         let outcome = join(readers, &stop);
         let watched = || streams.iter().any(|s| s.viewers() > 0);

@@ -112,7 +112,7 @@ impl Publisher {
         self.started
     }
 
-    /// Why nobody could begin, if frames came.
+    /// Why no viewer could begin, if frames came.
     pub fn missing(&self) -> Option<Trouble> {
         self.start.missing()
     }

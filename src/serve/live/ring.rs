@@ -165,7 +165,7 @@ impl Ring {
     }
 }
 
-/// Where the chunks of one set of tracks are, so that nobody has to look through all of them.
+/// Where the chunks of one set of tracks are, so that no search looks through all of them.
 #[derive(Debug)]
 struct TrackIndex {
     tracks: Mask,
@@ -206,7 +206,7 @@ impl Lent {
         }
     }
 
-    /// Takes off the list what nobody holds any more.
+    /// Takes off the list what no viewer holds any more.
     fn settle(&mut self) {
         let bytes = &mut self.bytes;
         self.chunks.retain(|chunk| {

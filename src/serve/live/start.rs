@@ -4,7 +4,7 @@ use crate::media::{KeyframeWatch, NO_KEYFRAME};
 use serde::Serialize;
 use std::time::Instant;
 
-/// Why nobody can begin.
+/// Why no viewer can begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Trouble {

@@ -94,7 +94,7 @@ pub struct Summary {
     /// Measured, bits a second.
     bitrate: u64,
     viewers: usize,
-    /// Why nobody can begin to watch although frames come; null: one can, or none come.
+    /// Why no viewer can begin although frames come; null: one can, or none come.
     trouble: Option<Trouble>,
 }
 
@@ -131,7 +131,7 @@ impl Stream {
         self.info().meter.last.map(|last| now.saturating_duration_since(last))
     }
 
-    /// Why nobody can begin to watch although frames come.
+    /// Why no viewer can begin although frames come.
     pub fn trouble(&self) -> Option<Trouble> {
         Trouble::of_code(self.trouble.load(Relaxed))
     }

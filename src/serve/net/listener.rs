@@ -51,7 +51,7 @@ impl std::fmt::Display for Listen {
 /// A socket that is listened on.
 pub(crate) enum Listener {
     Tcp(TcpListener),
-    /// The file goes before its socket does: until then nobody else's file can have the same identity.
+    /// The file goes before its socket does: until then no other file can have the same identity.
     Unix(SocketFile, UnixListener),
 }
 
@@ -99,7 +99,7 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
 
 async fn bind_unix(path: &Path) -> io::Result<Listener> {
     if let Some(found) = find_socket(path)? {
-        // A socket that nobody listens on is left from a server that was killed. (connect says the same of what is no socket.)
+        // A socket without a listener is left from a server that was killed. (connect says the same of what is no socket.)
         match UnixStream::connect(path).await {
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => remove_socket(path, found),
             _ => return Err(io::ErrorKind::AddrInUse.into()),

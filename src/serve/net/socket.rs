@@ -76,7 +76,7 @@ impl Accepted {
             Accepted::Tcp(s) => SockRef::from(s),
             Accepted::Unix(s) => SockRef::from(s),
         };
-        // What has been asked is taken first: closing a socket with unread input resets it. A failure means that nobody is there.
+        // What has been asked is taken first: closing a socket with unread input resets it. A failure means that the peer is gone.
         let mut asked = [std::mem::MaybeUninit::uninit(); 4096];
         _ = s.recv_with_flags(&mut asked, libc::MSG_DONTWAIT);
         _ = s.send_with_flags(text, libc::MSG_DONTWAIT);
@@ -139,7 +139,7 @@ impl Socket {
         either!(self, s => s.poll_write_ready(cx))
     }
 
-    /// Ready when there is something that nobody has read: data, the end, or an error.
+    /// Ready when there is something unread: data, the end, or an error.
     pub fn poll_unread(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(self.poll_read_ready(cx))?;

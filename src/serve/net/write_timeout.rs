@@ -18,7 +18,7 @@ const LAST_PAUSE: Duration = Duration::from_secs(16);
 /// has nothing to send, it is noticed that the client goes.
 ///
 /// A client may end its side of the connection and read on (RFC 9112, section 9.6), and what comes from one that has closed its socket looks
-/// the same. So from then on it is asked now and then, by something that changes nothing: where nobody is, the answer is a reset.
+/// the same. So from then on it is asked now and then, by something that changes nothing: where no peer is, the answer is a reset.
 #[derive(Debug)]
 pub struct WriteTimeout {
     socket: Socket,

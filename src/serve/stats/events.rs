@@ -1,4 +1,4 @@
-//! What happens to viewers, for whoever keeps a log. It is told as it happens and waited for by nobody: when the log does not keep up,
+//! What happens to viewers, for a log. It is told as it happens, and no thread waits for the log: when the log does not keep up,
 //! events are lost, and counted.
 
 use crate::media::WallTime;
@@ -109,7 +109,7 @@ impl Events {
     /// Ends the log, after what was told so far; waits for that at most so long.
     pub fn end(&self, limit: Duration) {
         if let Some((sender, _)) = &self.0 {
-            // A log that has gone, or that nobody takes anything from, cannot be ended better.
+            // A log that has gone, or whose reader takes nothing, cannot be ended better.
             _ = sender.send_timeout(None, limit);
         }
     }

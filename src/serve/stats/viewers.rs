@@ -22,7 +22,7 @@ pub struct ViewerRegistry {
     taken: AtomicUsize,
     limit: usize,
     /// For those who ask for a stream that is not there.
-    nobodys: Numbers,
+    without_stream: Numbers,
     events: Events,
     viewers: Mutex<BTreeMap<u64, Arc<ViewerState>>>,
     next: AtomicU64,
@@ -104,7 +104,7 @@ pub struct PlayerSummary {
 impl ViewerRegistry {
     pub fn new(limit: usize, events: Events) -> ViewerRegistry {
         let (taken, next) = (AtomicUsize::new(0), AtomicU64::new(1));
-        ViewerRegistry { taken, limit, nobodys: Numbers::default(), events, viewers: Mutex::default(), next }
+        ViewerRegistry { taken, limit, without_stream: Numbers::default(), events, viewers: Mutex::default(), next }
     }
 
     /// `None` if all are taken.
@@ -201,7 +201,7 @@ impl ViewerHandle {
     }
 
     fn numbers(&self) -> &Numbers {
-        self.state.stream.as_ref().map_or(&self.registry.nobodys, |s| &s.numbers)
+        self.state.stream.as_ref().map_or(&self.registry.without_stream, |s| &s.numbers)
     }
 
     fn tell(&self, what: impl FnOnce() -> ViewerEventKind) {

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 const BATCH: usize = 8;
 /// Reads in one turn; then the others have theirs.
 const READS: usize = 4;
-/// With so many answers waiting to be sent, no more questions are heard: whoever floods us waits for himself.
+/// With so many answers waiting to be sent, no more questions are heard: a client that floods the server waits for its own answers.
 const MAX_ANSWERS: usize = 8;
 /// How long a viewer may take over the closing handshake.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -353,7 +353,7 @@ impl Viewer {
         self.handle.sent(std::mem::take(&mut self.untold));
     }
 
-    /// Says what the stream is anew, when nobody can begin in it any more, or can again.
+    /// Says what the stream is anew, when no viewer can begin in it any more, or can again.
     fn tell_trouble(&mut self, feed: Option<&StreamReplica>, now: Instant) {
         let Some(feed) = feed.filter(|feed| self.plays() && feed.stream.trouble() != self.trouble && self.out.len() < MAX_ANSWERS) else {
             return;
