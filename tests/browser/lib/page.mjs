@@ -1,6 +1,13 @@
 // What is asked inside of the page. The clock in the test picture: 36 columns × 2 rows of blocks at the top, column c from c·W/36 to (c+1)·W/36,
 // each max(8, W/36) high. Row 0: 32 bits of capture time (Unix ms modulo 2³²) and the high half of a checksum; row 1: 32 bits of frame number and
 // the low half. The checksum is CRC-8, polynomial 0x07, initial value 0xFF, over the eight bytes.
+import { until } from './programs.mjs';
+
+/** Lets the page's player take a transport, once it is there: a page makes it when it knows of the stream. */
+export async function useTransport(page, transport) {
+  await until('the player is there', () => page.evaluate(() => document.querySelector('h5-live') !== null));
+  await page.evaluate(transport => (document.querySelector('h5-live').transport = transport), transport);
+}
 
 /** Starts to read the clock of every picture that the element presents, into `window.clock`: null where the checksum fails. */
 export function watchClock(page, selector = 'h5-live') {

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { engines } from '../lib/browsers.mjs';
 import { Clock } from '../lib/faketime.mjs';
-import { stats } from '../lib/page.mjs';
+import { stats, useTransport } from '../lib/page.mjs';
 import { Bench, Server, until } from '../lib/programs.mjs';
 
 const bench = new Bench();
@@ -37,7 +37,7 @@ for (const { name, open } of engines) {
         camera.set('+0');
         house.set('+0');
         await page.goto(server.url(src));
-        await page.evaluate(transport => (document.querySelector('h5-live').transport = transport), transport);
+        await useTransport(page, transport);
         await until('a latency', async () => right((await stats(page)).latency) && (await stats(page)).state === 'playing', 30000);
         const { reconnects, gaps = 0 } = await stats(page);
         const steps = [

@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import { useTransport } from '../lib/page.mjs';
 import { browsers } from '../lib/browsers.mjs';
 import { Bench, Server, until } from '../lib/programs.mjs';
 
@@ -57,7 +58,7 @@ for (const { name, open } of browsers) {
       await page.goto(server.url(stream));
       await until('the player', () => page.evaluate(() => Boolean(document.querySelector('h5-live')?.shadowRoot)));
       if (transport === 'webcodecs' && !(await page.evaluate(() => 'VideoDecoder' in window))) return t.skip('no WebCodecs');
-      await page.evaluate(transport => (document.querySelector('h5-live').transport = transport), transport);
+      await useTransport(page, transport);
       await watch(page);
       bench.pipeline([['h5cap', `file:${clip}`], ['h5mux']], server.inputs[stream]);
       await until('green pictures', () => page.evaluate(() => window.seen.green > 20), 20000);

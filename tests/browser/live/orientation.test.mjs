@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import { useTransport } from '../lib/page.mjs';
 import { browsers } from '../lib/browsers.mjs';
 import { Bench, Server, until } from '../lib/programs.mjs';
 import { ORIENTATIONS, movie, pictures, quarters } from '../lib/turned.mjs';
@@ -47,7 +48,7 @@ for (const { name, open } of browsers) {
         await t.test(`${shape} by ${transport}`, async () => {
           const kind = ['mjpeg', 'multipart'].includes(transport) ? 'pictures' : 'movie';
           await page.goto(server.url(`${shape}-${kind}?controls=0`));
-          await page.evaluate(transport => (document.querySelector('h5-live').transport = transport), transport);
+          await useTransport(page, transport);
           await until('it plays', () => page.evaluate(() => {
             const { state, pictures, width } = document.querySelector('h5-live').stats;
             return state === 'playing' && pictures > 2 && width > 0;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { browsers } from '../lib/browsers.mjs';
-import { stats } from '../lib/page.mjs';
+import { stats, useTransport } from '../lib/page.mjs';
 import { Bench, Server, until } from '../lib/programs.mjs';
 
 const bench = new Bench();
@@ -35,7 +35,7 @@ for (const { name, open } of browsers) {
       await t.test(`intra refresh by ${transport}`, async () => {
         await page.goto(server.url('refresh'));
         await until('the player', () => page.evaluate(() => Boolean(document.querySelector('h5-live')?.stats)));
-        await page.evaluate(transport => (document.querySelector('h5-live').transport = transport), transport);
+        await useTransport(page, transport);
         const playing = async () => {
           const now = await stats(page);
           return now.state === 'playing' && now.transport.toLowerCase() === transport && now.pictures > 25;
