@@ -117,8 +117,11 @@ class Page {
   /** Waits until the document is there, not until all is loaded: a page with a live picture never is. */
   async goto(url) {
     this.overlay ??= await overlay(url);
+    // The answer may come before the old document has gone, and that may be the same address.
+    await this.evaluate(() => { window.leaving = true; }).catch(() => {});
     await this.ask('POST', '/url', { url: this.overlay.url(url) });
-    await until(`${url} is there`, () => this.evaluate(url => location.href === url && document.readyState !== 'loading', this.overlay.url(url)).catch(() => false), 20000);
+    const there = url => !window.leaving && location.href === url && document.readyState !== 'loading';
+    await until(`${url} is there`, () => this.evaluate(there, this.overlay.url(url)).catch(() => false), 20000);
   }
 
   /** Runs a function there; what it gives, or promises, comes back as JSON. */
