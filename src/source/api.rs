@@ -1,7 +1,7 @@
 //! What every source is to a program: events on request, counts, controls, and how often a frame is to be expected.
 
 use super::Error;
-use crate::media::{Event, Timestamp, WallTime};
+use crate::media::{Event, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,14 +72,6 @@ impl Captured {
     pub fn by_time(event: Event) -> Captured {
         let due = if let Event::Packet(packet) = &event { Some(packet.pts) } else { None };
         Captured { event, due }
-    }
-
-    /// `captured`, and a new time zero before it if there is one: what goes out now, and what follows it.
-    pub fn after(zero: Option<WallTime>, captured: Option<Captured>) -> (Option<Captured>, Option<Captured>) {
-        match zero {
-            Some(zero) => (Some(Captured::always(Event::TimeZero(zero))), captured),
-            None => (captured, None),
-        }
     }
 
     /// It goes out in any case.

@@ -24,6 +24,7 @@ use linux::open;
 #[cfg(all(target_os = "linux", feature = "v4l2"))]
 mod linux {
     use crate::source::clock::StreamClock;
+    use crate::source::clocked::ClockedEvents;
     use crate::source::joined::Joined;
     use crate::source::v4l2::{self, Camera, ModeRequest, Selector};
     use crate::source::{Captured, Controls, Count, Error, Options, Poll, Source, microphone};
@@ -43,30 +44,22 @@ mod linux {
             clock: clock.clone(),
         })?;
         let microphone = options.microphone.as_ref().map(|which| microphone::beside(which, options, &clock)).transpose()?;
-        let camera = Box::new(CameraSource { camera, clock, held: None });
+        let camera = Box::new(CameraSource { camera, events: ClockedEvents::new(clock) });
         Ok(Box::new(Joined::new(camera, microphone.into_iter().collect())))
     }
 
     struct CameraSource {
         camera: Camera,
-        clock: StreamClock,
-        /// An event that comes after a new time zero.
-        held: Option<Captured>,
+        events: ClockedEvents,
     }
 
     impl Source for CameraSource {
         fn poll(&mut self, wait: Duration) -> Result<Poll, Error> {
-            if let Some(held) = self.held.take() {
-                return Ok(Poll::Captured(held));
-            }
-            let event = self.camera.poll(wait)?.map(Captured::by_time);
-            let (next, held) = Captured::after(self.clock.moved(), event);
-            self.held = held;
-            Ok(next.map_or(Poll::Nothing, Poll::Captured))
+            self.events.poll(|| self.camera.poll(wait))
         }
 
         fn pending(&mut self) -> Option<Captured> {
-            self.held.take()
+            self.events.pending()
         }
 
         fn counts(&self) -> Vec<Count> {

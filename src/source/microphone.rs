@@ -34,6 +34,7 @@ pub(super) use linux::{beside, open};
 mod linux {
     use crate::source::alsa::{self, Recorder, Selector};
     use crate::source::clock::StreamClock;
+    use crate::source::clocked::ClockedEvents;
     use crate::source::{Captured, Count, Error, OnLoss, Options, Poll, Source};
     use std::time::Duration;
 
@@ -46,29 +47,21 @@ mod linux {
         let exit_on_loss = options.on_loss == OnLoss::Exit;
         let selector = Selector::parse(which);
         let recorder = Recorder::open(alsa::Options { selector, stall: options.stall, exit_on_loss, clock: clock.clone() })?;
-        Ok(Box::new(MicrophoneSource { recorder, clock: clock.clone(), held: None }))
+        Ok(Box::new(MicrophoneSource { recorder, events: ClockedEvents::new(clock.clone()) }))
     }
 
     struct MicrophoneSource {
         recorder: Recorder,
-        clock: StreamClock,
-        /// An event that comes after a new time zero.
-        held: Option<Captured>,
+        events: ClockedEvents,
     }
 
     impl Source for MicrophoneSource {
         fn poll(&mut self, wait: Duration) -> Result<Poll, Error> {
-            if let Some(held) = self.held.take() {
-                return Ok(Poll::Captured(held));
-            }
-            let event = self.recorder.poll(wait)?.map(Captured::by_time);
-            let (next, held) = Captured::after(self.clock.moved(), event);
-            self.held = held;
-            Ok(next.map_or(Poll::Nothing, Poll::Captured))
+            self.events.poll(|| self.recorder.poll(wait))
         }
 
         fn pending(&mut self) -> Option<Captured> {
-            self.held.take()
+            self.events.pending()
         }
 
         fn counts(&self) -> Vec<Count> {

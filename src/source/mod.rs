@@ -18,6 +18,8 @@ pub mod alsa;
 mod api;
 pub mod camera;
 pub mod clock;
+#[cfg(all(target_os = "linux", any(feature = "v4l2", feature = "alsa")))]
+mod clocked;
 mod error;
 pub mod input;
 pub mod join;
