@@ -60,7 +60,7 @@ impl Counters {
 
     fn set(&self, counts: &[Count]) {
         for (counter, count) in self.0.iter().zip(counts) {
-            counter.add(count.total.saturating_sub(counter.get()));
+            counter.set_total(count.total);
         }
     }
 }
@@ -112,7 +112,7 @@ impl Output {
             }
         }
         self.queue.send(event)?;
-        self.stats.dropped.add(self.queue.dropped().saturating_sub(self.stats.dropped.get()));
+        self.stats.dropped.set_total(self.queue.dropped());
         Ok(())
     }
 

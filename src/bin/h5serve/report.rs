@@ -115,7 +115,7 @@ impl Row {
         self.viewers.set(viewers as f64);
         self.lag.set(self.stream.numbers.lag_ms.load(Relaxed) as f64 / 1000.0);
         for (counter, value) in &self.totals {
-            counter.add(value(&self.stream).load(Relaxed).saturating_sub(counter.get()));
+            counter.set_total(value(&self.stream).load(Relaxed));
         }
         let dropped = self.stream.numbers.dropped.load(Relaxed);
         cx.stats.dropped.add(dropped - std::mem::replace(&mut self.dropped, dropped));
