@@ -1,4 +1,4 @@
-//! What a JPEG image's application segments say of how it is shown: EXIF's orientation, and the shape of its pixels (JFIF).
+//! How a JPEG image is shown, by its application segments: EXIF's orientation, and the shape of its pixels (JFIF).
 //!
 //! ```text
 //!   FF D8   FF E0 len "JFIF\0" version units Xdensity Ydensity …   FF E1 len "Exif\0\0" TIFF …

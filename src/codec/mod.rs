@@ -1,7 +1,7 @@
 //! Bitstream syntax, pure: what containers, muxing and serving must know of a codec, and nothing of decoding.
 //!
-//! Functions take whole units (a NAL unit, a configuration record, a packet) and answer from the bytes alone. What is cut short
-//! or contradicts itself is a [`Malformed`](crate::media::Malformed), never a panic.
+//! Functions take whole units (a NAL unit, a configuration record, a packet) and answer from the bytes alone. A unit that is cut short
+//! or contradicts itself gives a [`Malformed`](crate::media::Malformed), never a panic.
 
 pub(crate) mod aac;
 pub mod av1;

@@ -135,7 +135,7 @@ fn start_code(data: &[u8], from: usize) -> Option<usize> {
         match byte {
             1 if data[at - 1] == 0 && data[at - 2] == 0 => return Some(at - 2),
             0 => at += 1,
-            // Nothing but a zero here can be inside a later start code's first two bytes.
+            // Only a zero here can be one of the first two bytes of a later start code.
             _ => at += 3,
         }
     }

@@ -14,7 +14,7 @@ pub struct OpusHead {
     pub channels: u8,
     /// Samples at 48 kHz to discard at the start.
     pub pre_skip: u16,
-    /// Rate of the sound that was encoded, in Hz; 0 where it is not known. Decoders always give 48 kHz.
+    /// Rate of the audio that was encoded, in Hz; 0 where it is not known. Decoders always give 48 kHz.
     pub input_rate: u32,
     /// Q7.8 dB.
     pub gain: i16,

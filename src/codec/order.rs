@@ -44,7 +44,7 @@ enum Counts {
 /// What an access unit says of its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct PictureOrder {
-    /// Nothing after it is shown before it or anything earlier.
+    /// All later pictures are shown after it and after all earlier ones.
     restart: bool,
     /// `None`: it does not say, and so comes after all before it.
     count: Option<i64>,

@@ -2,8 +2,8 @@
 //! again, others send I pictures and say nothing.
 //!
 //! Chromium (MSE and WebCodecs) starts only at an IDR picture or at a recovery point with recovery_frame_cnt 0; Firefox at any
-//! recovery point. So a start of another kind is marked: its access unit says recovery_frame_cnt 0. What the picture lacks then
-//! comes within the next frames, as the encoder promised.
+//! recovery point. So a start of another kind is marked: its access unit says recovery_frame_cnt 0. The missing parts of the
+//! picture come within the next frames, as the encoder promised.
 
 use super::h264::{self, unit_type};
 use super::{bits::BitReader, nal};
@@ -19,7 +19,7 @@ const BETTER: i64 = 2_000_000;
 /// And an I picture for so long.
 const BETTER_THAN_INTRA: i64 = 10_000_000;
 
-/// How a decoder gets on from an access unit.
+/// How a decoder goes on from an access unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// An IDR picture, or a recovery point whose picture is right at once.
@@ -30,11 +30,11 @@ pub enum Entry {
     Intra,
     /// It refers to others.
     Inter,
-    /// Not to be told.
+    /// It cannot be known.
     Unknown,
 }
 
-/// What an access unit (canonical form) is.
+/// How a decoder goes on from this access unit, which is in the canonical form.
 pub fn entry(au: &[u8]) -> Entry {
     let (mut recovery, mut intra, mut slices) = (None, true, 0);
     for unit in h264::units(au) {
