@@ -2,12 +2,17 @@
 //!
 //! It does not seek, and does not write files to be sought in: no Cues, no Durations.
 
+mod assembler;
 mod blocks;
+mod entry;
+mod nal_codec;
 mod pictures;
 mod reader;
 mod schema;
 mod segment;
 mod shape;
+#[cfg(test)]
+mod tests;
 mod tracks;
 mod writer;
 

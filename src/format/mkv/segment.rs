@@ -1,9 +1,10 @@
-//! What is known of a Segment: its time base, its tracks, and what waits for the header.
+//! The state of a Segment: its time base, its tracks, and the packets that wait for the header.
 
 use super::FORMAT;
 use super::blocks::Lacing;
+use super::entry::Entry;
 use super::schema::{self, id};
-use super::tracks::{self, Entry};
+use super::tracks;
 use crate::format::ebml;
 use crate::media::{MAX_TRACKS, Malformed, OmittedTrack, Timestamp, WallTime};
 use bytes::Bytes;

@@ -39,7 +39,7 @@ impl Shape {
         }
     }
 
-    /// What the container says goes before what the codec says.
+    /// The container takes precedence over the codec.
     pub fn describe(&self, video: &mut VideoParams, stored: (u64, u64)) {
         video.orientation = self.orientation.unwrap_or(video.orientation);
         video.sample_aspect = self.sample_aspect(stored, video.sample_aspect).unwrap_or(video.sample_aspect);

@@ -1,54 +1,18 @@
-//! TrackEntry -> [`Track`], and what must be done to its frames so that they are canonical ([`crate::media::Packet`]).
+//! From a TrackEntry of Matroska to an [`Entry`].
 
 use super::blocks::Encoding;
+use super::entry::{Entry, Form};
+use super::nal_codec::NalCodec;
 use super::pictures::Pictures;
 use super::schema::{self, ChromaOrder, id};
 use super::shape::{Shape, gcd};
-use crate::codec::{self, aac, av1, flac, h264, h265, jpeg, nal, opus};
+use crate::codec::{aac, av1, flac, opus};
 use crate::format::{MAX_PICTURE, ebml};
 use crate::media::{
-    AudioParams, Codec, Colour, Kind, Malformed, OmittedTrack, Params, PixelFormat, Rate, SOUND_RATES, SampleFormat, Track, VideoParams,
+    AUDIO_RATES, AudioParams, Codec, Colour, Kind, OmittedTrack, Params, PixelFormat, Rate, SampleFormat, Track, VideoParams,
 };
 use bytes::Bytes;
 use std::time::Duration;
-
-/// A track that is understood.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
-    pub number: u64,
-    /// For [`Form::AnnexB`] without `config` until parameter sets came by.
-    pub track: Track,
-    pub form: Form,
-    /// In the order in which they are undone.
-    pub encodings: Vec<Encoding>,
-    /// CodecDelay in microseconds: to be subtracted from stored times.
-    pub delay: i64,
-}
-
-/// How frames are stored.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Form {
-    Canonical,
-    /// NAL units after lengths of so many bytes.
-    Lengths(NalCodec, u8),
-    /// NAL units after start codes, without parameter sets in the header: Chromium's MediaRecorder, some cameras.
-    AnnexB(NalCodec),
-    /// Temporal units, perhaps with delimiters.
-    Av1,
-    Raw(Pictures),
-    /// Images, perhaps without Huffman tables.
-    Jpeg,
-    /// Big-endian samples of so many bytes.
-    BigEndian(usize),
-    /// 64-bit floats.
-    Doubles,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NalCodec {
-    H264,
-    H265,
-}
 
 /// Reads one TrackEntry. `Err`: not for us; the words say why.
 pub fn entry(data: &[u8]) -> Result<Entry, OmittedTrack> {
@@ -266,7 +230,7 @@ impl<'a> Fields<'a> {
 
     fn audio_params(&self) -> Result<AudioParams, &'static str> {
         let rate = self.audio.rate.round();
-        if !SOUND_RATES.contains(&(rate as u32)) {
+        if !AUDIO_RATES.contains(&(rate as u32)) {
             return Err("sample rate not from 100 to 768000 Hz");
         }
         let channels = u16::try_from(self.audio.channels).ok().filter(|n| (1..=64).contains(n)).ok_or("channels not from 1 to 64")?;
@@ -423,110 +387,4 @@ fn content_encoding(data: &[u8]) -> Result<(u64, u64, Encoding), &'static str> {
         _ => return Err("compressed in a way that is not read here"),
     };
     Ok((order, scope, encoding))
-}
-
-impl Entry {
-    /// Whether a [`crate::media::Header`] can describe the track yet.
-    pub fn is_ready(&self) -> bool {
-        !matches!(self.form, Form::AnnexB(_)) || !self.track.config.is_empty()
-    }
-
-    /// No frame of the track takes more bytes.
-    pub fn max_len(&self) -> usize {
-        match &self.form {
-            Form::Raw(pictures) => pictures.max_len(),
-            _ => nal::MAX_ACCESS_UNIT,
-        }
-    }
-
-    /// Makes a stored frame canonical; without a copy where it is already.
-    pub fn canonical(&self, data: Bytes) -> Result<Bytes, Malformed> {
-        let too_long = || Malformed::new(super::FORMAT, "damaged compressed frame");
-        let data = self.encodings.iter().try_fold(data, |data, e| e.undo(data, self.max_len())).ok_or_else(too_long)?;
-        match &self.form {
-            Form::Canonical => Ok(data),
-            Form::Lengths(codec, length_size) => codec.normalize(data, *length_size),
-            Form::AnnexB(codec) => Ok(codec.from_annex_b(&data)),
-            Form::Av1 => Ok(av1::normalize(data)),
-            Form::Raw(pictures) => pictures.canonical(data),
-            Form::Jpeg => Ok(jpeg::with_tables(&data).unwrap_or(data)),
-            Form::BigEndian(size) => Ok(data.chunks_exact(*size).flat_map(|sample| sample.iter().rev()).copied().collect()),
-            Form::Doubles => Ok(data.as_chunks().0.iter().flat_map(|sample| (f64::from_le_bytes(*sample) as f32).to_le_bytes()).collect()),
-        }
-    }
-
-    /// How long a canonical frame plays, from its bytes or the track's nominal value.
-    pub fn duration(&self, frame: &[u8]) -> Option<Duration> {
-        codec::packet_duration(&self.track, frame).or(self.track.frame_duration)
-    }
-
-    /// Looks for the parameter sets that the header lacked in a canonical frame.
-    pub fn learn(&mut self, frame: &[u8]) {
-        let Form::AnnexB(codec) = self.form else { return };
-        let Some(track) = codec.config_of(frame).and_then(|config| codec.track(config).ok()) else { return };
-        let (Some(new), Params::Video(old)) = (track.as_video(), &self.track.params) else { return };
-        let (rate, orientation) = (old.rate.or(new.rate), old.orientation);
-        let sample_aspect = if old.sample_aspect.is_square() { new.sample_aspect } else { old.sample_aspect };
-        let frame_duration = self.track.frame_duration.or(track.frame_duration);
-        self.track = Track {
-            params: Params::Video(VideoParams { rate, orientation, sample_aspect, ..new.clone() }),
-            frame_duration,
-            name: self.track.name.take(),
-            language: self.track.language.take(),
-            ..track
-        };
-    }
-}
-
-/// The same functions for both codecs.
-impl NalCodec {
-    fn codec(self) -> Codec {
-        match self {
-            NalCodec::H264 => Codec::H264,
-            NalCodec::H265 => Codec::H265,
-        }
-    }
-
-    fn track(self, config: Bytes) -> Result<Track, Malformed> {
-        match self {
-            NalCodec::H264 => h264::track(config),
-            NalCodec::H265 => h265::track(config),
-        }
-    }
-
-    fn length_size(self, config: &[u8]) -> Option<u8> {
-        match self {
-            NalCodec::H264 => h264::AvcC::parse(config).ok().map(|c| c.length_size),
-            NalCodec::H265 => h265::HvcC::parse(config).ok().map(|c| c.length_size),
-        }
-    }
-
-    fn four_byte_lengths(self, config: Bytes) -> Bytes {
-        match self {
-            NalCodec::H264 => h264::four_byte_lengths(config),
-            NalCodec::H265 => h265::four_byte_lengths(config),
-        }
-    }
-
-    fn config_of(self, au: &[u8]) -> Option<Bytes> {
-        match self {
-            NalCodec::H264 => h264::config_of(au),
-            NalCodec::H265 => h265::config_of(au),
-        }
-    }
-
-    #[expect(clippy::wrong_self_convention, reason = "the codec is a parameter")]
-    fn from_annex_b(self, stream: &[u8]) -> Bytes {
-        match self {
-            NalCodec::H264 => h264::to_length_prefixed(stream),
-            NalCodec::H265 => h265::to_length_prefixed(stream),
-        }
-    }
-
-    fn normalize(self, au: Bytes, length_size: u8) -> Result<Bytes, Malformed> {
-        match self {
-            NalCodec::H264 => h264::normalize(au, length_size),
-            NalCodec::H265 => h265::normalize(au, length_size),
-        }
-    }
 }

@@ -6,8 +6,8 @@
 //!     the frame's bytes                                   }}
 //! ```
 //!
-//! When the wall clock was set, Tags with another TIME_ZERO_UTC stand between two Clusters (`time_zero`); what does not know them passes
-//! over them.
+//! When the wall clock was set, Tags with another TIME_ZERO_UTC stand between two Clusters (`time_zero`). A reader that does not know them
+//! passes over them.
 //!
 //! A reader knows where a frame ends as soon as it begins, and does not wait for the next one. Every writer of such a stream
 //! that must be read at once needs what is here: DefaultDuration, without which ffmpeg looks at half a second of video to
@@ -207,7 +207,7 @@ impl Deref for ClusterPrefix {
     }
 }
 
-/// What to write before the `len` bytes of a frame. `track` is its index in the header, below 126; `stored` its
+/// The bytes to write before the `len` bytes of a frame. `track` is its index in the header, below 126; `stored` its
 /// [`stored_time`]. Times before zero can be told down to -32.768 ms, for audio priming; earlier ones become that.
 pub fn cluster_prefix(track: usize, stored: Timestamp, key: bool, len: usize) -> ClusterPrefix {
     const BLOCK_HEADER: u64 = 4;
