@@ -31,14 +31,14 @@ const UNPLAYABLE_MS = 10000;
  *
  * @param {object} known
  * @param {string} [known.asked] the one that is to be the first
- * @param {'jpeg' | 'movie' | null} [known.kind] what the stream is, once the server has said so
+ * @param {'jpeg' | 'mp4' | null} [known.kind] what the stream is, once the server has said so
  * @param {boolean} [known.socket] whether WebSockets get through
  * @param {boolean} [known.mse] whether there is a MediaSource; then `<video>` alone plays no more than that
  */
 export function order({ asked = 'auto', kind = null, socket = true, mse = true }) {
-  const movie = !socket ? ['mp4'] : mse ? ['mse', 'webcodecs'] : ['webcodecs', 'mp4'];
+  const mp4 = !socket ? ['mp4'] : mse ? ['mse', 'webcodecs'] : ['webcodecs', 'mp4'];
   const jpeg = socket ? ['mjpeg'] : ['multipart'];
-  const all = kind === 'jpeg' ? jpeg : kind === 'movie' ? movie : [...movie, ...jpeg];
+  const all = kind === 'jpeg' ? jpeg : kind === 'mp4' ? mp4 : [...mp4, ...jpeg];
   return Object.hasOwn(TRANSPORTS, asked) ? [asked, ...all.filter(name => name !== asked)] : all;
 }
 
@@ -192,7 +192,7 @@ export class Session {
   /**
    * Begins with a stream.
    * @param {string} src  its name, or the address of its page; '' is none
-   * @param {{sound: boolean, transport: string}} wishes
+   * @param {{sound: boolean, transport: string}} wanted
    */
   open(src, { sound, transport }) {
     this.#drop();

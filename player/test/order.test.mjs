@@ -9,7 +9,7 @@ test('the order of transports', () => {
   assert.deepEqual(order({}), ['mse', 'webcodecs', 'mjpeg']);
   assert.deepEqual(order({ mse: false }), ['webcodecs', 'mp4', 'mjpeg']);
   assert.deepEqual(order({ kind: 'jpeg' }), ['mjpeg']);
-  assert.deepEqual(order({ kind: 'movie' }), ['mse', 'webcodecs']);
+  assert.deepEqual(order({ kind: 'mp4' }), ['mse', 'webcodecs']);
   assert.deepEqual(order({ socket: false }), ['mp4', 'multipart']);
   assert.deepEqual(order({ asked: 'webcodecs' }), ['webcodecs', 'mse', 'mjpeg']);
   assert.deepEqual(order({ asked: 'mp4', kind: 'jpeg' }), ['mp4', 'mjpeg']);

@@ -20,7 +20,7 @@ export function parameterSets(codec, config) {
   return { length, isSet, sets: Uint8Array.from(units.flatMap(unit => [...START, ...unit])) };
 }
 
-/** One frame's NAL units behind start codes; before a key picture that has no parameter sets of its own, those of `sets`. */
+/** One frame's NAL units behind start codes; before a keyframe that has no parameter sets of its own, those of `sets`. */
 export function toAnnexB({ key, data }, { length, isSet, sets }) {
   const units = [...nalUnits(data, length)];
   const before = key && !units.some(([from]) => isSet(data[from])) ? sets : new Uint8Array(0);

@@ -12,7 +12,7 @@
 const UPRIGHT = { turns: 0, mirrored: false, aspect: null };
 /** What style does for each element. */
 const poses = new WeakMap();
-/** Gecko turns the picture as a movie says, but takes a matrix that mirrors for none. It is known by a property that no other engine has. */
+/** Gecko turns the picture as the matrix of MP4 says, but takes a matrix that mirrors for none. It is known by a property that no other engine has. */
 const ignoresMirrors = () => 'mozHasAudio' in HTMLVideoElement.prototype;
 
 /** The pose of a video track, by its matrix, `pasp`, and the size in `tkhd`. @param {import('./bmff.js').Track} track @returns {Pose} */
@@ -36,7 +36,7 @@ export function poseOfPictures({ orientation = 1, sample_aspect: shape = '' }) {
   return { ...UPRIGHT, aspect: aspect && orientation > 4 ? 1 / aspect : aspect };
 }
 
-/** Whether a `<video>` of this browser needs help with a movie like this; it then gets the init segment without its matrix. */
+/** Whether a `<video>` of this browser needs help with MP4 like this; it then gets the init segment without its matrix. */
 export const needsHelp = pose => pose.mirrored && ignoresMirrors();
 
 /** The init segment with matrices that do nothing. */

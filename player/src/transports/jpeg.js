@@ -56,8 +56,8 @@ export class JpegTransport extends Transport {
   }
 
   #refused(reason) {
-    const movie = reason.includes('not MJPEG');
-    this.#fail(movie ? 'the stream is not MJPEG' : reason, { unplayable: true, ...(movie && { kind: 'movie' }) });
+    const mp4 = reason.includes('not MJPEG');
+    this.#fail(mp4 ? 'the stream is not MJPEG' : reason, { unplayable: true, ...(mp4 && { kind: 'mp4' }) });
   }
 
   #data(data) {

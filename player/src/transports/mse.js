@@ -180,12 +180,12 @@ export class MseTransport extends Transport {
     const codecs = /codecs not matched: (.*)/.exec(reason)?.[1];
     if (codecs === undefined) this.#fail(reason, { unplayable: true });
     else if (codecs === 'jpeg') this.#fail('the stream is MJPEG', { unplayable: true, kind: 'jpeg' });
-    else if (this.#asked) this.#fail(notPlayed(codecs), { unplayable: true, kind: 'movie', cure: cure(codecs) });
+    else if (this.#asked) this.#fail(notPlayed(codecs), { unplayable: true, kind: 'mp4', cure: cure(codecs) });
     else this.#request(true);
   }
 
   #open(mime) {
-    if (!MediaSourceKind.isTypeSupported(mime)) return this.#fail(notPlayed(mime), { unplayable: true, kind: 'movie', cure: cure(mime) });
+    if (!MediaSourceKind.isTypeSupported(mime)) return this.#fail(notPlayed(mime), { unplayable: true, kind: 'mp4', cure: cure(mime) });
     this.codecs = /codecs="([^"]*)"/.exec(mime)?.[1] ?? '';
     this.edge.audio = this.hasSound;
     this.#hasPictures = isVideo(this.codecs);
@@ -195,7 +195,7 @@ export class MseTransport extends Transport {
   }
 
   #data(data) {
-    if (isInit(data)) data = this.#movie(data);
+    if (isInit(data)) data = this.#initSegment(data);
     else if (!this.#isHidden(data)) this.#learn(chunkTime(data, this.#tracks));
     this.#queue.push(data);
     this.#queued += data.byteLength;
@@ -221,7 +221,7 @@ export class MseTransport extends Transport {
   }
 
   /** The tracks of an init segment, and what the browser gets of it: it may not know how to turn what they show. */
-  #movie(init) {
+  #initSegment(init) {
     this.#tracks = tracks(init);
     const track = [...this.#tracks.values()].find(({ kind }) => kind === 'vide');
     this.#pose = track ? { pose: poseOf(track), coded: track.coded } : null;

@@ -12,7 +12,7 @@
  *
  * @typedef {object} Failure
  * @property {boolean} [unplayable]  another attempt of the same kind would fail likewise
- * @property {'jpeg' | 'movie'} [kind]  what the stream is, if not what this transport is for
+ * @property {'jpeg' | 'mp4'} [kind]  what the stream is, if not what this transport is for
  * @property {string} [cure]  what people can do about it
  * @property {boolean} [soon]  there is something to play at once
  * @property {boolean} [unreachable]  no connection was made

@@ -60,7 +60,7 @@ export class CodecsTransport extends Transport {
   #decoder = null;
   /** Times of pictures that are in the decoder and not to be shown. */
   #hidden = new Set();
-  /** Deltas are of no use until a key picture comes. */
+  /** Deltas are of no use until a keyframe comes. */
   #needsKey = true;
   /** The page is hidden: nothing is decoded. */
   #asleep = false;
@@ -149,7 +149,7 @@ export class CodecsTransport extends Transport {
     this.#again();
   }
 
-  /** Says what the browser can decode; the server begins with the newest key picture. */
+  /** Says what the browser can decode; the server begins with the newest keyframe. */
   async #request() {
     playable ??= decodable();
     const { video, audio } = await playable;
@@ -158,7 +158,7 @@ export class CodecsTransport extends Transport {
     this.link.send({ type: 'mse', value: wanted.join() });
   }
 
-  /** From the newest key picture again: what was shown already is not shown twice. */
+  /** From the newest keyframe again: what was shown already is not shown twice. */
   #again() {
     if (this.#asleep) this.#stalls.rest();
     this.#asleep = false;
@@ -177,7 +177,7 @@ export class CodecsTransport extends Transport {
     const codecs = /codecs not matched: (.*)/.exec(reason)?.[1];
     if (codecs === undefined) this.#fail(reason, { unplayable: true });
     else if (codecs === 'jpeg') this.#fail('the stream is MJPEG', { unplayable: true, kind: 'jpeg' });
-    else if (!this.#muted || this.#together) this.#fail(notPlayed(codecs), { unplayable: true, kind: 'movie', cure: cure(codecs) });
+    else if (!this.#muted || this.#together) this.#fail(notPlayed(codecs), { unplayable: true, kind: 'mp4', cure: cure(codecs) });
     else {
       this.#together = true;
       this.#request();
@@ -186,7 +186,7 @@ export class CodecsTransport extends Transport {
 
   #begin(mime) {
     this.codecs = /codecs="([^"]*)"/.exec(mime)?.[1] ?? '';
-    if (!isVideo(this.codecs)) return this.#fail('there are no pictures in the stream', { unplayable: true, kind: 'movie' });
+    if (!isVideo(this.codecs)) return this.#fail('there are no pictures in the stream', { unplayable: true, kind: 'mp4' });
     if (!this.#muted && !this.hasSound) this.#events.info({ silent: true });
   }
 
@@ -204,7 +204,7 @@ export class CodecsTransport extends Transport {
     const id = kind => [...found].find(([, track]) => track.kind === kind)?.[0] ?? null;
     this.#tracks = found;
     this.#video = id('vide');
-    if (this.#video === null) return this.#fail('there are no pictures in the stream', { unplayable: true, kind: 'movie' });
+    if (this.#video === null) return this.#fail('there are no pictures in the stream', { unplayable: true, kind: 'mp4' });
     this.#pose = poseOf(found.get(this.#video));
     this.#sets = parameterSets(this.#codec(isVideo), found.get(this.#video).config);
     this.#close();
@@ -246,7 +246,7 @@ export class CodecsTransport extends Transport {
     }
   }
 
-  /** A decoder that does not keep up, or hangs, is given nothing until the next key picture. */
+  /** A decoder that does not keep up, or hangs, is given nothing until the next keyframe. */
   #watch(now) {
     if (this.#fedAt !== null && now - this.#fedAt > SILENT_MS + 3000 * this.edge.chunk) this.#broken(new Error('no picture comes out'));
     const queued = this.#decoder?.decodeQueueSize ?? 0;
@@ -273,10 +273,10 @@ export class CodecsTransport extends Transport {
     this.#needsKey = true;
   }
 
-  /** After damage, or when the browser took the decoder away: from the newest key picture, and if that does not help, from the next one. */
+  /** After damage, or when the browser took the decoder away: from the newest keyframe, and if that does not help, from the next one. */
   #broken(error) {
     this.#close();
-    if (++this.#errors > MAX_BREAKS) return this.#fail(`the browser cannot decode this: ${error.message}`, { unplayable: true, kind: 'movie' });
+    if (++this.#errors > MAX_BREAKS) return this.#fail(`the browser cannot decode this: ${error.message}`, { unplayable: true, kind: 'mp4' });
     this.edge.stats.resyncs++;
     if (this.#errors === 1) this.#again();
   }
@@ -303,7 +303,7 @@ export class CodecsTransport extends Transport {
     picture.close();
   }
 
-  /** Of the upright picture. Where the movie says how wide pixels are, the codec has no say. */
+  /** Of the upright picture. Where the init segment says how wide pixels are, the codec has no say. */
   #size({ visibleRect, displayWidth, displayHeight }) {
     const known = this.#pose.aspect !== null && visibleRect;
     return known ? uprightSize(this.#pose, visibleRect.width, visibleRect.height) : uprightSize(this.#pose, displayWidth, displayHeight);
