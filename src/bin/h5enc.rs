@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use h5live::cli::{self, Reply};
 use h5live::encode::{self, AudioCodec, EncodeStage, Gop, Live, Options, Size, VideoCodec, parse_bitrate};
 use h5live::format::Timing;
-use h5live::media::{Event, Header, NoSource, OverflowPolicy, Rate, SystemClock};
+use h5live::media::{Event, NoSource, OverflowPolicy, Rate, SystemClock};
 use h5live::pipe::{InputFormat, InputQueue, Reader, ReaderOptions, Writer, stdio};
 use h5live::source::mp4;
 use std::fs::File;
@@ -33,35 +33,38 @@ const MANUAL: cli::Manual = cli::Manual {
     sections: &[
         (
             "VIDEO",
-            "By default, raw video and MJPEG become H.264 (High profile, one reference picture, no B-frames). Other coded video \
-             passes through unchanged: h5enc does not decode it, but ffmpeg(1) does.\n\n\
-             h5enc writes each picture as soon as it is encoded. Meanwhile it reads the next picture, but no more than one. The encoder keeps the bitrate over \
-             a second and changes the quantiser slowly, because that looks best. A still scene takes less than --bitrate. SPS and PPS precede every keyframe.\n\n\
+            "By default, raw video and MJPEG become H.264 (High profile, one reference picture, no B-frames). Other \
+             coded video passes through unchanged: h5enc does not decode it, but ffmpeg(1) does.\n\n\
+             h5enc writes each picture as soon as it is encoded. Meanwhile it reads the next picture, but no more than \
+             one. The encoder keeps the bitrate over a second and changes the quantiser slowly, because that looks \
+             best. A still scene takes less than --bitrate. SPS and PPS precede every keyframe.\n\n\
              The output does not depend on the number of threads, and is the same in each run.\n\n\
-             h5enc reads all pixel formats of h5pipe(5). MJPEG keeps their chroma: 4:2:0, 4:2:2, 4:4:4 or grey; RGB becomes 4:2:0. H.264 has even sizes only: \
-             h5enc crops an odd width or height by one pixel. RGB becomes BT.709 if the picture has at least 1280 columns or 577 lines, else BT.601. YUV keeps its \
-             matrix. The range is limited. The output carries this colour information.\n\n\
+             h5enc reads all pixel formats of h5pipe(5). MJPEG keeps their chroma: 4:2:0, 4:2:2, 4:4:4 or grey; RGB \
+             becomes 4:2:0. H.264 has even sizes only: h5enc crops an odd width or height by one pixel. RGB becomes \
+             BT.709 if the picture has at least 1280 columns or 577 lines, else BT.601. YUV keeps its matrix. The \
+             range is limited. The output carries this colour information.\n\n\
              When the picture size changes, h5enc writes a new header and a keyframe at once.",
         ),
         (
             "AUDIO",
-            "By default, PCM becomes Opus and coded audio passes through. h5enc reads any sample format, sample rate and number of channels, and \
-             downmixes to stereo. Output times count samples from the first one. h5enc fills gaps in the input with silence, cuts overlaps, \
-             and resamples audio whose clock runs fast or slow. After a jump of ten seconds the count starts again.\n\n\
+            "By default, PCM becomes Opus and coded audio passes through. h5enc reads any sample format, sample rate \
+             and number of channels, and downmixes to stereo. Output times count samples from the first one. h5enc \
+             fills gaps in the input with silence, cuts overlaps, and resamples audio whose clock runs fast or slow. \
+             After a jump of ten seconds the count starts again.\n\n\
              AAC needs the library libvo-aacenc (Debian: libvo-aacenc0). h5enc loads it only for --audio aac.",
         ),
         (
             "CONTROL",
-            "With --control, POST /keyframe makes the next picture a keyframe, and PUT /bitrate with a body such as 1.5M changes the \
-             video bitrate.\n\n    curl -X PUT -d 800K http://127.0.0.1:PORT/bitrate",
+            "With --control, POST /keyframe makes the next picture a keyframe, and PUT /bitrate with a body such as \
+             1.5M changes the video bitrate.\n\n    curl -X PUT -d 800K http://127.0.0.1:PORT/bitrate",
         ),
     ],
     see_also: &["ffmpeg(1)", "mpv(1)"],
     ..cli::Manual::new(
         "h5enc",
         "encode raw video and audio, without delay",
-        "h5enc reads any format of h5pipe(5) from stdin or a file: live Matroska, YUV4MPEG2, WAV, JPEG images, multipart MJPEG and coded streams. \
-         It writes live Matroska to stdout, with H.264 or MJPEG and Opus or AAC.",
+        "h5enc reads any format of h5pipe(5) from stdin or a file: live Matroska, YUV4MPEG2, WAV, JPEG images, \
+         multipart MJPEG and coded streams. It writes live Matroska to stdout, with H.264 or MJPEG and Opus or AAC.",
     )
 };
 
@@ -117,7 +120,7 @@ struct Args {
     live: bool,
 
     #[command(flatten)]
-    late: cli::LateArg,
+    overflow: cli::OverflowArg,
 
     #[command(flatten)]
     common: cli::Common,
@@ -204,8 +207,8 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     let reader = Reader::new(input, options);
     let live = Arc::new(Live::default());
     routes(&cx.control, &live);
-    let encoder = Encoder { stage: EncodeStage::new(args.options(), Arc::clone(&live), sink(writer, &cx)), live, header: None, cx, name };
-    match args.late.late {
+    let encoder = Encoder { stage: EncodeStage::new(args.options(), Arc::clone(&live), sink(writer, &cx)), live, cx, name };
+    match args.overflow.policy {
         OverflowPolicy::Block => encoder.in_step(reader),
         late => encoder.behind(reader, InputQueue::new(late)),
     }
@@ -256,18 +259,9 @@ fn routes(control: &cli::Control, live: &Arc<Live>) {
 /// Writes and counts what comes out.
 fn sink(mut writer: Writer<stdio::Stdout>, cx: &cli::Context) -> impl FnMut(Event) -> Result<(), encode::SinkError> + Send + 'static {
     let stats = Arc::clone(&cx.stats);
-    let mut header: Option<Header> = None;
     move |event| {
         writer.write(&event)?;
-        match event {
-            Event::Header(new) => header = Some(new),
-            Event::Packet(packet) => {
-                if let Some(track) = header.as_ref().and_then(|header| header.tracks.get(packet.track)) {
-                    stats.output.count(track.kind(), packet.data.len());
-                }
-            }
-            Event::TimeZero(_) => {}
-        }
+        stats.output.event(&event);
         Ok(())
     }
 }
@@ -275,7 +269,6 @@ fn sink(mut writer: Writer<stdio::Stdout>, cx: &cli::Context) -> impl FnMut(Even
 struct Encoder {
     stage: EncodeStage,
     live: Arc<Live>,
-    header: Option<Header>,
     cx: cli::Context,
     /// Of the input, in errors.
     name: String,
@@ -284,21 +277,21 @@ struct Encoder {
 impl Encoder {
     /// Reads the next event while one is encoded, and no further: what is slow holds up what comes before it.
     fn in_step(mut self, mut reader: Reader) -> anyhow::Result<()> {
-        // Without room: the reading thread has one event in its hands until it is taken.
+        // Without room: the reading thread holds one event until it is taken.
         let (ahead, events) = crossbeam_channel::bounded(0);
         let reading = std::thread::Builder::new().name("read".into()).spawn(move || {
             let outcome = read(&mut reader, |event| Ok(ahead.send(event).is_ok()));
             (outcome, reader.damage(), reader.bytes())
         })?;
         let pumped = self.pump(|| Ok(events.recv().ok()), |_| 0);
-        // The reading thread may have an event in its hands that is not wanted any more.
+        // The reading thread may still hold an event, which is not wanted any more.
         drop(events);
         if let Err(error) = pumped {
             _ = self.finish(0);
             return Err(error);
         }
         let (outcome, damage, bytes) = reading.join().expect("the reading thread does not panic");
-        // What came in before an error is whole and goes out all the same.
+        // Events from before an error are whole: they go out.
         let (cx, name) = (self.cx.clone(), self.name.clone());
         outcome.and(self.finish(damage))?;
         judge(&cx, &name, bytes)
@@ -314,7 +307,7 @@ impl Encoder {
         })?;
         self.pump(|| Ok(queue.take()), |_| queue.dropped())?;
         let (outcome, damage, bytes) = reading.join().expect("the reading thread does not panic");
-        // What came in before an error is whole and goes out all the same.
+        // Events from before an error are whole: they go out.
         let (cx, name) = (self.cx.clone(), self.name.clone());
         outcome.and(self.finish(damage))?;
         judge(&cx, &name, bytes)
@@ -324,16 +317,8 @@ impl Encoder {
         while !self.cx.stop.requested()
             && let Some(event) = next()?
         {
-            match &event {
-                Event::Header(header) => self.header = Some(header.clone()),
-                Event::Packet(packet) => {
-                    if let Some(track) = self.header.as_ref().and_then(|header| header.tracks.get(packet.track)) {
-                        self.cx.stats.input.count(track.kind(), packet.data.len());
-                    }
-                }
-                Event::TimeZero(_) => {}
-            }
             let stats = &self.cx.stats;
+            stats.input.event(&event);
             stats.dropped.set_total(dropped(&event));
             self.stage.push(event).map_err(|error| explain(error, &self.name))?;
             stats.damaged.set_total(self.live.damaged());

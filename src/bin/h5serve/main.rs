@@ -50,38 +50,44 @@ const MANUAL: cli::Manual = cli::Manual {
         ),
         (
             "VIEWERS",
-            "All viewers read from one ring of chunks per stream; nothing is copied or queued for each. A new viewer starts at the newest \
-             keyframe. One that falls behind by more than --lag goes on at the newest keyframe and is told how many frames it lost. One that \
-             takes nothing at all for --stall is closed. A slow viewer costs the others nothing.\n\n\
-             One that goes away is noticed, whether the stream runs or stands still. A client may end its side of an HTTP connection and read \
-             on; it is then asked now and then whether it is still there, by an empty box of MP4, or the JPEG picture once more.\n\n\
-             Where no viewer can start although frames come, a warning says so once; /healthz, the member trouble in /api/streams and the page say \
-             it as long as it is so, and NAME.mp4 answers 503: no-keyframe (none for three seconds), no-picture (only audio comes), keyframe-lost \
-             (a group of pictures is larger than --ring, so the newest keyframe is not kept). Set the encoder's keyframe interval to 1 s.\n\n\
-             Memory is --ring for each stream, and for each viewer at most 8 KiB over WebSocket and 20 KiB over HTTP, besides what the \
-             kernel keeps of its socket. Pictures that slow viewers are in the middle of are part of --ring: \
-             when they fill half of it, h5serve closes the viewer with the oldest one. Without a free file descriptor (see ulimit -n) \
-             h5serve answers with status 503.",
+            "All viewers read from one ring of chunks per stream; nothing is copied or queued for each. A new viewer \
+             starts at the newest keyframe. A viewer that falls behind by more than --lag goes on at the newest \
+             keyframe and is told how many frames it lost. h5serve closes a viewer that takes nothing at all for \
+             --stall. A slow viewer costs the others nothing.\n\n\
+             h5serve notices when a client goes away, whether the stream runs or stands still. A client may end its \
+             side of an HTTP connection and read on. h5serve then checks now and then whether it is still there: it \
+             sends an empty box of MP4, or the JPEG picture once more.\n\n\
+             If frames come but no viewer can start, h5serve warns once. While that lasts, /healthz, the page and the \
+             member trouble in /api/streams report it, and NAME.mp4 answers 503. The reasons are no-keyframe (none for \
+             three seconds), no-picture (only audio comes) and keyframe-lost (a group of pictures is larger than \
+             --ring, so the newest keyframe is not kept). Set the encoder's keyframe interval to 1 s.\n\n\
+             h5serve takes --ring of memory for each stream. Each viewer takes at most 8 KiB over WebSocket and 20 KiB \
+             over HTTP, besides what the kernel keeps of its socket. Pictures that slow viewers are in the middle of \
+             are part of --ring. When they fill half of it, h5serve closes the viewer with the oldest one. If no file \
+             descriptor is free (see ulimit -n), h5serve answers with status 503.",
         ),
         (
             "VIEWER HEALTH",
-            "Every few seconds the player reports over its WebSocket: the latency from capture to screen, \
-             stalls, frames that were not shown, errors. On the address given with --control, /stats has that of \
-             each viewer (of the first thousand), with its stream, transport, address, start, bytes and the frames that the server skipped for it; /metrics has \
-             histograms of latency and stalls for each stream. Other players may send the report too, as the message\n\n    \
+            "Every few seconds the player reports over its WebSocket: the latency from capture to screen, stalls, \
+             frames that were not shown, errors. On the address given with --control, /stats has the report of each \
+             viewer (of the first thousand), with its stream, transport, address, start, bytes and the frames that the \
+             server skipped for it. /metrics has histograms of latency and stalls for each stream. Other players may \
+             send the report too, as the message\n\n    \
              {\"type\":\"h5live/report\",\"value\":{\"latency\":84,\"stalls\":[640],\"dropped\":3,\"errors\":1,\"error\":\"...\",\"transport\":\"MSE\"}}\n\n\
-             with times in milliseconds and counts since the last report. All fields are optional. h5serve clamps the numbers, and accepts \
-             four reports a second at most.\n\n\
-             --events writes what happens as lines of JSON: join, leave, drop (frames skipped, by the server for a late viewer or by its \
-             player), stall (by the server: closed, having taken nothing for --stall; by the player: the picture stood still) and error; each \
-             with time, stream, and viewer, the number of the connection. A slow reader of the lines delays no viewer: a line lost \
-             counts what it missed.",
+             with times in milliseconds and counts since the last report. All fields are optional. h5serve clamps the \
+             numbers, and accepts four reports a second at most.\n\n\
+             --events writes events as lines of JSON: join, leave, drop, stall and error. A drop is frames that the \
+             server skipped for a late viewer, or that its player skipped. A stall by the server is a viewer that took \
+             nothing for --stall and was closed; a stall by the player is a picture that stood still. Each line has \
+             the time, the stream, and viewer, the number of the connection. A slow reader of the lines delays no \
+             viewer: a line named lost counts what it missed.",
         ),
         (
             "ACCESS",
-            "By default h5serve listens on this machine only. It has no passwords: anyone who can reach its address can watch. Pages of other \
-             origins may use the streams only where --cors says so. Requests that name a host other than localhost, an address, this \
-             machine's own name or one given with --host are refused, so that no web page can reach the streams through a name of its own.",
+            "By default h5serve listens on this machine only. It has no passwords: anyone who can reach its address \
+             can watch. Pages of other origins may use the streams only if --cors names them. h5serve refuses a \
+             request whose host is not localhost, an address, this machine's own name or a name given with --host. So \
+             no web page can reach the streams through a name of its own.",
         ),
     ],
     files: &[],
@@ -90,11 +96,11 @@ const MANUAL: cli::Manual = cli::Manual {
     ..cli::Manual::new(
         "h5serve",
         "serve live streams to browsers and players over HTTP and WebSocket",
-        "h5serve reads live streams, each from stdin, a file or a FIFO, and serves them to any number of viewers. Fragmented MP4, as h5mux \
-         writes it, goes out unchanged. Coded video and audio of other formats are muxed into fragmented MP4 first. MJPEG is served \
-         as MJPEG. h5serve decodes and encodes nothing.\n\n\
-         Without INPUT it reads stdin. A file is served in real time, as if it were live. With --on-eof reopen, h5serve may join a FIFO in the middle \
-         of a stream: it skips input up to the next start of a stream.",
+        "h5serve reads live streams, each from stdin, a file or a FIFO, and serves them to any number of viewers. \
+         Fragmented MP4, as h5mux writes it, goes out unchanged. Coded video and audio of other formats are muxed into \
+         fragmented MP4 first. MJPEG is served as MJPEG. h5serve decodes and encodes nothing.\n\n\
+         Without INPUT it reads stdin. A file is served in real time, as if it were live. With --on-eof reopen, \
+         h5serve may join a FIFO in the middle of a stream: it skips input up to the next start of a stream.",
     )
 };
 
@@ -236,7 +242,7 @@ fn start_readers(server: &Server, inputs: Vec<Input>, args: &Args, cx: &cli::Con
     inputs.into_iter().enumerate().map(start).collect()
 }
 
-/// Waits for all inputs to end, or for the wish to stop. One that fails is reported at once if there are others; the first failure is the
+/// Waits for all inputs to end, or for a request to stop. One that fails is reported at once if there are others; the first failure is the
 /// program's.
 fn join(mut readers: Vec<Reader>, stop: &cli::Stop) -> anyhow::Result<()> {
     let alone = readers.len() == 1;
