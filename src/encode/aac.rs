@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// Samples in an access unit (ISO/IEC 14496-3, section 4.5.1.1).
 pub const FRAME: usize = 1024;
-/// Samples that the encoder's filter bank and its look-ahead for block switching put before the sound (measured;
+/// Samples that the encoder's filter bank and its look-ahead for block switching put before the audio (measured;
 /// tests/it/enc.rs hears whether it is right).
 const DELAY: u32 = 1600;
 /// ISO/IEC 14496-3, section 4.5.1.1: 6144 bits of a channel's input buffer.
@@ -155,7 +155,7 @@ impl Encoder {
     }
 
     /// # Errors
-    /// None in practice: the configuration is our own.
+    /// In practice there are none: the configuration is our own.
     pub fn track(&self) -> Result<Track, crate::media::Malformed> {
         let config = AudioSpecificConfig::lc(self.rate, self.channels as u16).build();
         let mut track = crate::codec::aac::track(config)?;

@@ -1,4 +1,4 @@
-//! One track of sound: PCM in, coded packets out, each as soon as its samples are there.
+//! One track of audio: PCM in, coded packets out, each as soon as its samples are there.
 
 use super::options::{AudioCodec, Options};
 use super::pcm::Mixer;
@@ -49,13 +49,13 @@ pub struct AudioEncoder {
     input_rate: u32,
     rate: u32,
     channels: usize,
-    /// Sound that waits for a whole frame.
+    /// Audio that waits for a whole frame.
     waiting: Vec<f32>,
     /// Frames encoded since the timeline's start.
     frames: u64,
     /// Sample frames that the resampler made since then.
     made: u64,
-    /// The encoder puts so many microseconds before the sound: a packet's time is that of its first sample as decoded.
+    /// The encoder puts so many microseconds before the audio: a packet's time is that of its first sample as decoded.
     delay: i64,
     track: Track,
 }
@@ -116,8 +116,7 @@ impl AudioEncoder {
                 self.timeline.restart(packet.pts);
             }
         }
-        let mixer = self.mixer.clone();
-        mixer.mix(data, self.resampler.input());
+        self.mixer.mix(data, self.resampler.input());
         self.run(out)
     }
 
@@ -174,7 +173,7 @@ impl AudioEncoder {
     fn flush(&mut self, out: &mut Vec<(Timestamp, Bytes)>) -> Result<(), Error> {
         self.resampler.finish(&mut self.waiting)?;
         let frame = self.encoder.frame() * self.channels;
-        // The encoder gives out the last sound only after so much more.
+        // The encoder gives out the last audio only after so much more.
         let delayed = (self.delay as u64 * u64::from(self.rate)).div_ceil(1_000_000) as usize * self.channels;
         self.waiting.resize((self.waiting.len() + delayed).next_multiple_of(frame), 0.0);
         self.encode(out)?;
@@ -184,7 +183,7 @@ impl AudioEncoder {
     }
 }
 
-/// Whether and how a track of sound is encoded.
+/// Whether and how a track of audio is encoded.
 pub fn plan(input: &Track, wanted: AudioCodec) -> Result<Plan, Error> {
     match (wanted, input.codec) {
         (AudioCodec::None, _) => Ok(Plan::Leave),
@@ -196,7 +195,7 @@ pub fn plan(input: &Track, wanted: AudioCodec) -> Result<Plan, Error> {
     }
 }
 
-/// What becomes of a track of sound.
+/// What becomes of a track of audio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plan {
     Leave,

@@ -1,4 +1,4 @@
-//! What can go wrong in the encoders.
+//! The errors of the encoders.
 
 use super::{aac, jpeg, openh264, resample};
 use crate::media::{Codec, Malformed, Unsupported};
@@ -6,7 +6,7 @@ use crate::media::{Codec, Malformed, Unsupported};
 /// Why an event could not be written; kept as it is for the end of the program.
 pub type SinkError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What ends a stage. A damaged picture does not: it is left out and counted.
+/// An error that ends a stage. A damaged picture is none: it is left out and counted.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A packet, or a header, is not what it says.

@@ -1,4 +1,4 @@
-//! JPEG both ways: [`Encoder`] is fed planes as they are, `zune-jpeg` gives Y'CbCr; there is no way through RGB.
+//! JPEG both ways: [`Encoder`] is fed planes as they are, `zune-jpeg` gives Y'CbCr; neither converts to RGB.
 
 mod encoder;
 

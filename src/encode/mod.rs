@@ -1,4 +1,4 @@
-//! Video and sound to smaller video and sound: the inside of h5enc.
+//! Video and audio to smaller video and audio: the inside of h5enc.
 //!
 //! ```text
 //!  Event -> EncodeStage
@@ -8,7 +8,7 @@
 //! ```
 //!
 //! What always holds: a packet that goes in is out, encoded, before the next one goes in (or, on several threads, as soon as
-//! it and those before it are done); the times of pictures pass through untouched; the times of sound count its samples.
+//! it and those before it are done); the times of pictures pass through untouched; the times of audio count its samples.
 //! It opens nothing and knows no pipe: events come in by [`EncodeStage::push`] and go out to a function.
 
 mod aac;

@@ -1,7 +1,7 @@
 //! The binding to OpenH264: the only unsafe code of the H.264 encoder.
 //!
-//! The safe crate `openh264` sets neither CABAC nor a quantiser per picture, which [`super::rate`] lives on; hence the raw
-//! interface of `openh264-sys2`. It decides nothing: every picture is coded as it is told, none is skipped or held back.
+//! The safe crate `openh264` sets neither CABAC nor a quantiser per picture, which [`super::rate`] needs; hence the raw
+//! interface of `openh264-sys2`. The binding decides nothing: it codes every picture as it is told, and skips and holds back none.
 
 use super::picture::Planes;
 use crate::media::SampleAspect;

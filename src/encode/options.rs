@@ -1,4 +1,4 @@
-//! What the encoders are asked for.
+//! The options of the encoders.
 
 use super::scale::Size;
 use crate::media::{Rate, Timestamp, Unsupported};
@@ -22,7 +22,7 @@ pub enum VideoCodec {
     None,
 }
 
-/// What becomes of sound.
+/// What becomes of audio.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AudioCodec {
     /// PCM becomes Opus, coded stays as it is.
@@ -47,7 +47,7 @@ pub struct Options {
     pub audio: AudioCodec,
     /// Bits a second of video; `None`: by size and rate.
     pub bitrate: Option<u32>,
-    /// Bits a second of sound; `None`: by channels.
+    /// Bits a second of audio; `None`: by channels.
     pub audio_bitrate: Option<u32>,
     /// How far apart keyframes are.
     pub gop: Gop,
@@ -151,7 +151,7 @@ pub struct Live {
 }
 
 impl Live {
-    /// The next picture of every encoder shall be a key.
+    /// Makes the next picture of every encoder a keyframe.
     pub fn request_keyframe(&self) {
         self.keyframe.store(true, Ordering::Relaxed);
     }

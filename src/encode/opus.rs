@@ -34,7 +34,7 @@ impl Encoder {
     /// The track as it will be, for input of `input_rate` Hz.
     ///
     /// # Errors
-    /// None in practice: the header is our own.
+    /// In practice there are none: the header is our own.
     pub fn track(&self, input_rate: u32) -> Result<Track, crate::media::Malformed> {
         let mut track = crate::codec::opus::track(OpusHead::new(self.channels as u8, self.pre_skip, input_rate).build())?;
         track.frame_duration = Some(std::time::Duration::from_micros(FRAME as u64 * 1_000_000 / u64::from(RATE)));

@@ -6,7 +6,7 @@ use crate::media::SampleFormat;
 const HALF: f32 = std::f32::consts::FRAC_1_SQRT_2;
 
 /// Turns `channels` into one or two: how much of each goes left and right.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Mixer {
     channels: usize,
     format: SampleFormat,

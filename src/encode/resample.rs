@@ -15,7 +15,7 @@ const SLIPS: f64 = 0.001;
 #[error("resampling: {0}")]
 pub struct Error(String);
 
-/// A resampler of interleaved sound. Equal rates pass through, but for a sample now and then that is slipped in or out; from the moment
+/// A resampler of interleaved audio. Equal rates pass through, but for a sample now and then that is slipped in or out; from the moment
 /// that they are found to be far from equal, they are converted as other rates are.
 pub struct Resampler {
     inner: Box<dyn rubato::Resampler<f32>>,
@@ -24,7 +24,7 @@ pub struct Resampler {
     chunk: usize,
     input: Vec<f32>,
     output: Vec<f32>,
-    /// Sample frames at the start that are the filter's and not the sound's.
+    /// Sample frames at the start that are the filter's and not the audio's.
     skip: usize,
 }
 
@@ -43,7 +43,7 @@ impl Resampler {
         Ok(Resampler { inner, slips: from == to, channels, chunk, input: Vec::new(), output, skip })
     }
 
-    /// Makes sound `stretch` times as long from now on; out-of-range values do the most they can.
+    /// Makes audio `stretch` times as long from now on; out-of-range values do the most they can.
     pub fn set_stretch(&mut self, stretch: f64) {
         if self.slips
             && (stretch - 1.0).abs() > SLIPS
@@ -59,12 +59,12 @@ impl Resampler {
         }
     }
 
-    /// Where sound is put in.
+    /// Where audio is put in.
     pub fn input(&mut self) -> &mut Vec<f32> {
         &mut self.input
     }
 
-    /// Converts all whole pieces of what was put in, onto the end of `out`; gives the sample frames that the sound became,
+    /// Converts all whole pieces of what was put in, onto the end of `out`; gives the sample frames that the audio became,
     /// those of the filter's start included.
     pub fn run(&mut self, out: &mut Vec<f32>) -> Result<usize, Error> {
         let (whole, mut used, mut made) = (self.chunk * self.channels, 0, 0);
@@ -84,8 +84,8 @@ impl Resampler {
         self.input.resize(silence.next_multiple_of(self.chunk * self.channels), 0.0);
         let before = out.len();
         self.run(out)?;
-        let sound = (left * self.inner.resample_ratio()).round() as usize * self.channels;
-        out.truncate(before + sound.min(out.len() - before));
+        let audio = (left * self.inner.resample_ratio()).round() as usize * self.channels;
+        out.truncate(before + audio.min(out.len() - before));
         Ok(())
     }
 
@@ -138,10 +138,10 @@ mod tests {
     #[test]
     fn equal_rates_pass_at_once() {
         let mut resampler = Resampler::new(48_000, 48_000, 2).unwrap();
-        let (sound, mut out) = (tone(48_000, 0.02), Vec::new());
-        resampler.input().extend_from_slice(&sound);
+        let (audio, mut out) = (tone(48_000, 0.02), Vec::new());
+        resampler.input().extend_from_slice(&audio);
         assert_eq!(resampler.run(&mut out).unwrap(), 960);
-        assert_eq!(out, sound);
+        assert_eq!(out, audio);
     }
 
     #[test]

@@ -83,7 +83,7 @@ impl EncodeStage {
         self.out.check()
     }
 
-    /// New tracks. Sound whose track stays as it was goes on without a seam. A track that cannot become what was asked for costs the
+    /// New tracks. Audio whose track stays as it was goes on without a seam. A track that cannot become what was asked for costs the
     /// others nothing.
     fn header(&mut self, header: &Header) -> Result<(), Error> {
         let mut old = std::mem::take(&mut self.lanes);

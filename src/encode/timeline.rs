@@ -1,5 +1,5 @@
-//! Where sound stands in time: decides, for each packet that comes in, whether it follows on, leaves a gap or overlaps, and
-//! how fast the sender's clock runs. Pure arithmetic; the sound itself is in [`super::audio`].
+//! Where audio stands in time: decides, for each packet that comes in, whether it follows on, leaves a gap or overlaps, and
+//! how fast the sender's clock runs. Pure arithmetic; the audio itself is in [`super::audio`].
 
 use crate::media::Timestamp;
 
@@ -9,7 +9,7 @@ const JUMP: i64 = 80_000;
 const RESTART: i64 = 10_000_000;
 /// Deviations are averaged over this many seconds.
 const SMOOTHING: f64 = 1.0;
-/// Within this many microseconds of where it should be, sound is left alone.
+/// Within this many microseconds of where it should be, audio is left alone.
 const CALM: f64 = 3_000.0;
 /// A deviation is made good in this many seconds, and the speed that it takes to stay there is learned in twice the time: a clock that is one
 /// per cent off never gets more than 20 ms away.
@@ -22,7 +22,7 @@ const MAX_SPEED: f64 = 0.015;
 pub enum Arrival {
     /// It follows on.
     Follows,
-    /// Sound is missing: so many microseconds of silence come first.
+    /// Audio is missing: so many microseconds of silence come first.
     Gap(i64),
     /// It was heard already: leave out so many microseconds of its beginning.
     Overlap(i64),
@@ -34,7 +34,7 @@ pub enum Arrival {
 #[derive(Clone, Debug, Default)]
 pub struct Timeline {
     start: Option<Timestamp>,
-    /// Microseconds of sound since `start`, at the output's pace.
+    /// Microseconds of audio since `start`, at the output's pace.
     length: f64,
     /// Smoothed deviation of the input's times from that, in microseconds.
     drift: f64,
@@ -72,12 +72,12 @@ impl Timeline {
         *self = Timeline { start: Some(pts), ..Timeline::default() };
     }
 
-    /// So many microseconds of sound were made of the input since the start.
+    /// So many microseconds of audio were made of the input since the start.
     pub fn set_length(&mut self, micros: f64) {
         self.length = micros;
     }
 
-    /// How much longer than it came sound should be made, to stay where the input's times are: about 1.
+    /// How much longer than it came audio should be made, to stay where the input's times are: about 1.
     pub fn stretch(&self) -> f64 {
         1.0 + (self.off() / RECOVERY + self.speed).clamp(-MAX_SPEED, MAX_SPEED)
     }

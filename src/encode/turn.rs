@@ -1,4 +1,4 @@
-//! Turning and mirroring of planar pictures, for what must be seen upright without being told so.
+//! Turning and mirroring of planar pictures, for outputs that carry no orientation.
 
 use super::picture::{Picture, Planes, Sampling};
 use crate::media::Orientation;

@@ -1,6 +1,6 @@
 //! H.264 and H.265 as byte streams (Annex B of both), without any container.
 //!
-//! Nothing in such a stream says that a frame has ended but the beginning of the next one: a reader has each frame one frame
+//! In such a stream only the beginning of the next frame says that a frame has ended: a reader has each frame one frame
 //! later than a container would give it. Frames get their times from the order in which they are shown, so that B-frames do no harm.
 
 use super::Step;
@@ -198,7 +198,7 @@ mod tests {
             assert_eq!((times, damage), (expected.clone(), 0));
             let pictures = |packet: &Packet| h264::units(&packet.data).filter(|u| matches!(h264::type_of(u), 1 | 5)).count();
             assert!(packets(&events).iter().all(|packet| pictures(packet) == 2));
-            // What stands before a field is in its own access unit.
+            // The NAL units before a field are in its own access unit.
             let count = |packet: &Packet, kind| h264::units(&packet.data).filter(|u| h264::type_of(u) == kind).count();
             let seis: Vec<_> = packets(&events).iter().map(|packet| count(packet, h264::unit_type::SEI)).collect();
             let second: Vec<_> = packets(&events).iter().map(|packet| count(packet, h264::unit_type::SLICE)).collect();

@@ -1,5 +1,5 @@
 //! Audio frames without a container, as files and internet radio have them: each frame says its length, so that it is out with its
-//! last byte. What is neither a frame nor a tag is passed over, up to a bound. The formats are [`super::mp3`] and [`super::adts`].
+//! last byte. Bytes that are neither a frame nor a tag are passed over, up to a bound. The formats are [`super::mp3`] and [`super::adts`].
 
 use super::Step;
 use super::simple::{Progress, SimpleDemuxer};

@@ -104,7 +104,7 @@ mod tests {
     fn frames_with_tags_an_index_and_damage() {
         let (mut index, id3v1) = (sound(0), [b"TAG", &[b' '; 125][..]].concat());
         index[13..17].copy_from_slice(b"Info");
-        let input = [b"ID3\x03\0\0\0\0\0\x02ab", &index[..], &sound(1), &sound(2), b"rubbish", &sound(3), &sound(4), &id3v1].concat();
+        let input = [b"ID3\x03\0\0\0\0\0\x02ab", &index[..], &sound(1), &sound(2), b"garbage", &sound(3), &sound(4), &id3v1].concat();
         assert_eq!(read(&input), (vec![(0, 1), (24_000, 2), (48_000, 3), (72_000, 4)], 1));
         assert_eq!(read(&[&sound(1)[..], &sound(2)[..40]].concat()), (vec![(0, 1)], 1));
     }

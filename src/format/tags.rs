@@ -1,4 +1,4 @@
-//! Tags that files of sound have before, between and after their frames: ID3v2, ID3v1, APE. They are passed over.
+//! Tags that files of audio have before, between and after their frames: ID3v2, ID3v1, APE. They are passed over.
 
 /// What stands at a place among frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,5 @@
 //! For tests and fuzz targets: drives a demuxer or a splitter the way their callers do, in pieces of a chosen size, and holds them
-//! to the contract. What is broken is a panic.
+//! to the contract. A breach of it is a panic.
 
 use super::bmff::{Split, Splitter};
 use super::{Demuxer, Step};
@@ -27,14 +27,14 @@ pub fn events_at_every_split<D: Demuxer>(make: impl Fn() -> D, input: &[u8]) -> 
 
 /// All events of `input`, arriving `piece` bytes at a time, and the damage count.
 pub fn events(mut demuxer: impl Demuxer, input: &[u8], piece: usize) -> Result<(Vec<Event>, u64), Malformed> {
-    let (mut events, mut arriving) = (Vec::new(), Arriving::new(input, piece));
+    let (mut events, mut partial) = (Vec::new(), PartialInput::new(input, piece));
     loop {
-        match demuxer.next(&mut arriving.buf, arriving.rest.is_empty(), Timestamp::ZERO)? {
+        match demuxer.next(&mut partial.buf, partial.rest.is_empty(), Timestamp::ZERO)? {
             Step::Event(event) => events.push(event),
-            Step::Need(n) => arriving.more(n),
-            Step::Skip(n) => arriving.skip(n),
+            Step::Need(n) => partial.more(n),
+            Step::Skip(n) => partial.skip(n),
             Step::End => {
-                assert!(arriving.rest.is_empty(), "end before the end");
+                assert!(partial.rest.is_empty(), "end before the end");
                 return Ok((events, demuxer.damage()));
             }
         }
@@ -44,32 +44,32 @@ pub fn events(mut demuxer: impl Demuxer, input: &[u8], piece: usize) -> Result<(
 /// What a splitter makes of `input`, arriving `piece` bytes at a time, all times moved by `shift`: the bytes of each init segment and
 /// chunk, and a line that says the rest of it.
 pub fn splits(shift: i64, input: &[u8], piece: usize) -> Result<Vec<(Bytes, String)>, Malformed> {
-    let (mut splitter, mut found, mut arriving) = (Splitter::default(), Vec::new(), Arriving::new(input, piece));
+    let (mut splitter, mut found, mut partial) = (Splitter::default(), Vec::new(), PartialInput::new(input, piece));
     splitter.set_shift(shift);
     loop {
-        match splitter.next(&mut arriving.buf, arriving.rest.is_empty())? {
+        match splitter.next(&mut partial.buf, partial.rest.is_empty())? {
             Split::Init(init) => found.push((init.bytes, format!("{:?}", init.tracks))),
             Split::Chunk(c) => {
                 let said = format!("{:?} {} {} {:?} {} {:?}", c.track, c.key, c.start.micros(), c.duration, c.frames, c.captured);
                 found.push((c.bytes, said));
             }
-            Split::Need(n) => arriving.more(n),
-            Split::Skip(n) => arriving.skip(n),
+            Split::Need(n) => partial.more(n),
+            Split::Skip(n) => partial.skip(n),
             Split::End => return Ok(found),
         }
     }
 }
 
-/// An input on its way.
-struct Arriving<'a> {
+/// An input of which a part has arrived.
+struct PartialInput<'a> {
     buf: BytesMut,
     rest: &'a [u8],
     piece: usize,
 }
 
-impl<'a> Arriving<'a> {
-    fn new(rest: &'a [u8], piece: usize) -> Arriving<'a> {
-        Arriving { buf: BytesMut::new(), rest, piece }
+impl<'a> PartialInput<'a> {
+    fn new(rest: &'a [u8], piece: usize) -> PartialInput<'a> {
+        PartialInput { buf: BytesMut::new(), rest, piece }
     }
 
     fn more(&mut self, wanted: usize) {

@@ -13,7 +13,7 @@ pub enum Timing {
     Arrival,
 }
 
-/// What a stream of pictures has that says nothing of its rate: as ffmpeg assumes.
+/// The rate of a stream of pictures that declares none: as ffmpeg assumes.
 const DEFAULT_RATE: (u32, u32) = (25, 1);
 
 /// The times of one track's frames.

@@ -4,7 +4,7 @@ use super::Step;
 use super::pcm::Stored;
 use super::simple::{Progress, SimpleDemuxer};
 use super::timing::{SampleTimes, Timing};
-use crate::media::{AudioParams, Codec, Event, Header, Malformed, Packet, SOUND_RATES, Timestamp, Track};
+use crate::media::{AUDIO_RATES, AudioParams, Codec, Event, Header, Malformed, Packet, Timestamp, Track};
 use bytes::{Bytes, BytesMut};
 use std::time::Duration;
 
@@ -120,7 +120,7 @@ impl Demuxer {
         let u16_at = |at: usize| fmt.get(at..at + 2).map_or(0, |b| u16::from_le_bytes([b[0], b[1]]));
         let rate = fmt.get(4..8).map_or(0, |b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
         let (channels, frame) = (u16_at(2), usize::from(u16_at(12)));
-        if !SOUND_RATES.contains(&rate) || !(1..=64).contains(&channels) {
+        if !AUDIO_RATES.contains(&rate) || !(1..=64).contains(&channels) {
             return self.bad(format!("{channels} channels at {rate} Hz, which is no sound"));
         }
         // In the extensible form the code is what its GUID begins with.

@@ -23,8 +23,8 @@ pub struct Demuxer {
 
 enum State {
     Start,
-    /// At a line.
-    Line(Pictures),
+    /// At the line before a picture.
+    FrameHead(Pictures),
     /// At the bytes of a picture.
     Picture(Pictures),
 }
@@ -55,7 +55,7 @@ impl Demuxer {
         };
         let mut words = buf[..end].split(|&b| b == b' ');
         match (words.next(), &self.state) {
-            (Some(FRAME), State::Line(pictures)) => {
+            (Some(FRAME), State::FrameHead(pictures)) => {
                 self.state = State::Picture(pictures.clone());
                 self.take(buf, end + 1);
                 Ok(Progress::Go)
@@ -74,7 +74,7 @@ impl Demuxer {
 
     fn start(&mut self, format: PixelFormat, video: VideoParams) -> Event {
         let times = FrameTimes::new(self.timing, video.rate);
-        self.state = State::Line(Pictures { len: format.picture_size(video.width, video.height), times, count: 0 });
+        self.state = State::FrameHead(Pictures { len: format.picture_size(video.width, video.height), times, count: 0 });
         let rate = FrameTimes::nominal(self.timing, video.rate);
         let track = Track::video(Codec::Raw(format), VideoParams { rate, ..video });
         Event::Header(Header { tracks: [track].into(), time_zero: None })
@@ -96,7 +96,7 @@ impl SimpleDemuxer for Demuxer {
         pictures.count += 1;
         let pictures = pictures.clone();
         let data = self.take(buf, pictures.len);
-        self.state = State::Line(pictures);
+        self.state = State::FrameHead(pictures);
         Ok(Progress::Give(Event::Packet(Packet { track: 0, pts, key: true, data, hidden: false })))
     }
 
@@ -118,7 +118,7 @@ impl SimpleDemuxer for Demuxer {
 fn stream<'a>(words: impl Iterator<Item = &'a [u8]>) -> Result<(PixelFormat, VideoParams), String> {
     let (mut width, mut height, mut rate, mut format) = (0, 0, None, PixelFormat::I420);
     let mut sample_aspect = SampleAspect::SQUARE;
-    // What encoders for Y'CbCr mean where nothing is said.
+    // Encoders for Y'CbCr mean this where they say nothing.
     let mut colour = Colour { full_range: Some(false), ..Colour::default() };
     for word in words.filter_map(|word| std::str::from_utf8(word).ok()) {
         let mut chars = word.chars();

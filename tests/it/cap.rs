@@ -447,7 +447,7 @@ mod recordings {
             let steps: Vec<_> = shown.windows(2).map(|w| w[1] - w[0]).collect();
             let frame = if kind == "v" { 40_000 } else { 23_219 };
             assert!(looped.len() > 3 * single.len(), "{kind}: three times and more");
-            // At a seam the shorter track waits for the longer one: no more than the length of a few frames of sound.
+            // At a seam the shorter track waits for the longer one: no more than the length of a few frames of audio.
             assert!(steps.iter().all(|&s| s > frame - 2_000 && s < frame + 60_000), "{kind}: {steps:?}");
             // Each round is the first one, later, by the same time for both tracks.
             let round = looped[single.len()] - looped[0];

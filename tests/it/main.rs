@@ -15,7 +15,7 @@ mod formats;
 /// h5cap: the test picture, pictures, recordings, how it ends.
 mod cap;
 
-/// h5enc: pixels, sound, times, and what is out before the next one goes in.
+/// h5enc: pixels, audio, times, and what is out before the next one goes in.
 mod enc;
 
 /// Byte streams as cameras, phones and other programs write them.
@@ -24,7 +24,7 @@ mod dialects;
 /// h5mux: packets, times, latency and players of what it writes.
 mod mux;
 
-/// MP4 and QuickTime files of other writers: tables, edit lists, sound, and where the output goes.
+/// MP4 and QuickTime files of other writers: tables, edit lists, audio, and where the output goes.
 mod mp4;
 
 /// What is left out of a stream is named, and costs the rest nothing.

@@ -179,7 +179,7 @@ fn compact_sample_sizes_quicktime_without_ftyp_and_jpeg_as_mpeg4() {
     assert_eq!(pictures(&matroska), pictures(&data("mjpeg-6c.mp4")));
 }
 
-/// The sound of a file, decoded by ffmpeg to 16 bits.
+/// The audio of a file, decoded by ffmpeg to 16 bits.
 #[track_caller]
 fn sound(file: &Path) -> Vec<u8> {
     run(Command::new("ffmpeg").args(["-v", "error", "-i"]).arg(file).args(["-map", "0:a:0", "-f", "s16le", "-c:a", "pcm_s16le", "-"]), b"")
@@ -245,7 +245,7 @@ fn an_edit_list_is_followed_as_a_player_does() {
     // Its pictures in the order of presentation: those cut away come first, and one last.
     let first = decoded.iter().position(|picture| *picture == shown[0]).unwrap();
     assert_eq!(decoded[first..first + 25], shown);
-    // Sound begins at the in-point, with no more before it than a decoder needs.
+    // Audio begins at the in-point, with no more before it than a decoder needs.
     let times: Vec<f64> = packets(&out, "a", "pts_time").iter().map(|t| t.parse().unwrap()).collect();
     assert!(times[0] > -0.06 && *times.last().unwrap() < 1.01, "{times:?}");
     // On the pipe they are invisible blocks, which a demuxer of ours gives as hidden packets.

@@ -67,7 +67,7 @@ fn packets_of_a_real_file_are_the_sources_own() {
     let dir = TempDir::new();
     let source = data("bigbuckbunny-3s.mp4");
     let theirs = probe(&source);
-    // As it is; and as Matroska by ffmpeg, which rounds times to milliseconds: sound becomes exact again.
+    // As it is; and as Matroska by ffmpeg, which rounds times to milliseconds: audio becomes exact again.
     ffmpeg(&dir, &format!("-i {} -c copy bunny.mkv", source.display()));
     for (input, fragment) in [(&source, "frame"), (&dir.join("bunny.mkv"), "frame"), (&source, "gop"), (&source, "500")] {
         let out = dir.join("out.mp4");
@@ -135,7 +135,7 @@ fn every_codec_that_belongs_into_mp4() {
     }
 }
 
-/// Both files decode without a complaint to the same frames. Ours may have more of a sound decoder's start-up and padding, which
+/// Both files decode without a complaint to the same frames. Ours may have more of an audio decoder's start-up and padding, which
 /// ffmpeg does not cut off in fragmented files: up to three frames before and one after.
 #[track_caller]
 fn decodes(ours: &Path, theirs: &Path) {
@@ -470,7 +470,7 @@ fn foreign_fragments_are_read_and_cut() {
         "frag_keyframe+empty_moov+default_base_moof+delay_moov+dash+global_sidx",
     ] {
         ffmpeg(&dir, &format!("-i {} -c copy -frag_duration 500000 -movflags {flags} f.mp4", source.display()));
-        // ffmpeg 5.1 writes wrong times for sound with frag_every_frame: its own reading of them is the measure.
+        // ffmpeg 5.1 writes wrong times for audio with frag_every_frame: its own reading of them is the measure.
         let (read, theirs) = (packets(&dir.join("f.mp4")), probe(&dir.join("f.mp4")));
         for track in 0..2 {
             let of = |packets: &[Packet]| packets.iter().filter(|p| p.track == track).map(|p| p.data.clone()).collect::<Vec<_>>();

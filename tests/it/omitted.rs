@@ -4,7 +4,7 @@ use crate::util::{Finished, TempDir, h5, run, shell};
 use std::path::Path;
 use std::process::Command;
 
-/// Half a second of pictures and sound, as these encoders and options make it; the file's bytes.
+/// Half a second of pictures and audio, as these encoders and options make it; the file's bytes.
 fn clip(dir: &Path, name: &str, options: &str) -> Vec<u8> {
     let sources = "-f lavfi -i testsrc2=size=64x48:rate=25:duration=0.6 -f lavfi -i sine=duration=0.6";
     let line = format!("ffmpeg -v error -nostdin -y {sources} {options} {name}");
@@ -95,7 +95,7 @@ fn a_stage_names_what_it_leaves_out_itself() {
     let done = run(&mut h5("h5mux", &["-"]), &vp8).success();
     assert!(streams(&done.stdout)[0].starts_with("opus,"), "{:?}", streams(&done.stdout));
     assert!(warning(&done).contains("track 1 (video, VP8): VP8 is not carried in MP4 here"), "{}", done.stderr);
-    // h5enc cannot decode H.265, but sound is no worse for it.
+    // h5enc cannot decode H.265, but audio is no worse for it.
     let h265 = clip(&dir, "h265.mkv", "-c:v libx265 -x265-params log-level=error -c:a pcm_s16le");
     let done = run(&mut h5("h5enc", &["--video", "h264"]), &h265).success();
     assert!(warning(&done).contains("left out: track 1 (video, H.265): h5enc does not decode H.265"), "{}", done.stderr);

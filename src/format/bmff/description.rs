@@ -1,4 +1,4 @@
-//! What a sample entry says of its samples, for pictures and sound alike.
+//! What a sample entry says of its samples, for pictures and audio alike.
 
 use super::boxes::malformed;
 use crate::format::pcm::Stored;
@@ -24,7 +24,7 @@ pub(super) enum Form {
     },
 }
 
-/// What is said of a codec that is not understood.
+/// The reason for leaving out a codec that is not understood.
 pub(super) const NOT_READ: &str = "not a codec that is read here";
 
 /// The same of one that only its objectTypeIndication names.

@@ -55,7 +55,7 @@ impl Edits {
     /// The edit list of a `trak`. `fragmented`: its last segment goes on in the fragments, whatever it says.
     ///
     /// # Errors
-    /// Nothing of the media is shown, or times are out of range.
+    /// No part of the media is shown, or times are out of range.
     pub fn of(trak: BoxRef, timescale: u32, movie_timescale: u32, fragmented: bool) -> Result<Read, Malformed> {
         let entries =
             child(trak.body, b"edts").and_then(|edts| child(edts.body, b"elst")).map(|elst| entries(elst.body)).unwrap_or_default();
@@ -149,7 +149,7 @@ impl Edits {
         }
     }
 
-    /// The time of sound that stands before the first in-point, at presentation time zero: decoders need some to start up.
+    /// The time of audio that stands before the first in-point, at presentation time zero: decoders need some to start up.
     pub fn before(&self, media: i64) -> Timestamp {
         self.time(media.saturating_sub(self.segments[0].start))
     }

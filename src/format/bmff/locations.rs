@@ -111,7 +111,7 @@ struct Cut {
     edits: Edits,
     /// Pictures are predicted from others.
     predicts: bool,
-    /// Sound that is kept before the first in-point, in ticks.
+    /// Audio that is kept before the first in-point, in ticks.
     lead_in: i64,
     /// Bytes of a sample of PCM.
     frame: Option<u32>,
@@ -139,7 +139,7 @@ impl Cut {
             let (skip, size) = (from as u64 * u64::from(frame), count as u64 * u64::from(frame));
             return Some(SampleLocation { offset: sample.offset + skip, size: size as u32, ..at(pts, false)? });
         }
-        // Sound before the first in-point is for decoders to start up, however much of its packet lies behind it.
+        // Audio before the first in-point is for decoders to start up, however much of its packet lies behind it.
         if let Some(start) = self.edits.first_start().filter(|start| self.lead_in > 0 && sample.time < *start) {
             let kept = sample.time.saturating_add(sample.duration) > start - self.lead_in;
             return if kept { at(self.edits.before(sample.time), false) } else { None };
@@ -165,7 +165,7 @@ pub(super) fn of_fragment(
     let mut dts = fragment.decode_time.and_then(|time| i64::try_from(time).ok()).unwrap_or(i64::MAX);
     let mut run: Option<Sample> = None;
     let flush = |run: &mut Option<Sample>, locations: &mut Vec<SampleLocation>| {
-        // What is predicted from a picture is not known yet: before the in-point, all may be needed.
+        // It is not known yet which pictures are predicted from which: before the in-point, all may be needed.
         let needed = |sample: &Sample| cut.predicts && start.is_some_and(|start| sample.time < start);
         locations.extend(run.take().and_then(|sample| cut.location(&sample, needed(&sample))));
     };

@@ -7,6 +7,7 @@
 //!   [`init`]    [`Fragment::head`] + frame
 //! ```
 
+mod audio_entry;
 mod boxes;
 mod demuxer;
 mod description;
@@ -20,7 +21,6 @@ mod pcm;
 mod samples;
 mod shape;
 mod shift;
-mod sound;
 mod splitter;
 #[cfg(test)]
 mod tests;

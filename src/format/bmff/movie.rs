@@ -1,13 +1,13 @@
-//! Reading `moov`: which tracks there are, and what is in them. Tracks of no use here (time codes, subtitles, unknown codecs) are
+//! Reading `moov`: which tracks there are, and what is in them. Tracks that are not used (time codes, subtitles, unknown codecs) are
 //! left out, never an error.
 
+use super::audio_entry;
 use super::boxes::{self, BoxRef, boxes, child, descend, malformed};
 use super::description::{Described, Form, NOT_READ, object_type};
 use super::edits::Edits;
 use super::moof::Defaults;
 use super::samples::{Run, Table};
 use super::shape;
-use super::sound;
 use crate::codec::{av1, h264, h265};
 use crate::media::{Codec, Kind, MAX_TRACKS, Malformed, OmittedTrack, Params, Timestamp, Track, VideoParams, omitted_line};
 use bytes::Bytes;
@@ -45,7 +45,7 @@ pub(super) struct MovieTrack {
 }
 
 impl MovieTrack {
-    /// It turned out to be of no use.
+    /// It turned out to be unusable.
     pub fn omitted(&self, reason: impl Into<String>) -> OmittedTrack {
         let codec = boxes::name(self.kind).trim_end().into();
         OmittedTrack { number: self.id.into(), kind: Some(self.track.kind()), codec, reason: reason.into() }
@@ -69,7 +69,7 @@ impl MovieTrack {
 }
 
 impl Movie {
-    /// Reads the body of a `moov`. A track that is damaged or of no use is left out, and costs the others nothing.
+    /// Reads the body of a `moov`. A track that is damaged or not used is left out, and costs the others nothing.
     ///
     /// # Errors
     /// No usable track, more than [`MAX_TRACKS`] of them.
@@ -200,7 +200,7 @@ fn table(stbl: &Bytes, run: Option<Run>, fragmented: bool) -> Result<Option<Tabl
 }
 
 impl MovieTrack {
-    /// What is known before the first sample: its entry, and the sound that is there for decoders to start up.
+    /// What is known before the first sample: its entry, and the audio that is there for decoders to start up.
     fn start(&mut self) {
         let first = self.table.as_ref().map_or(self.defaults.entry, Table::first_entry);
         if first != self.entry {
@@ -221,7 +221,7 @@ impl MovieTrack {
         }
     }
 
-    /// How much sound before an in-point is kept, in ticks: what an encoder put there for decoders to start up, or as much of the sound
+    /// How much audio before an in-point is kept, in ticks: what an encoder put there for decoders to start up, or as much of the audio
     /// itself as they need.
     pub fn lead_in(&self) -> i64 {
         /// More than any encoder's delay: that of HE-AAC is 120 ms.
@@ -330,7 +330,7 @@ fn sample_entry(entry: BoxRef, kind: Option<Kind>, timescale: u32) -> Result<Des
         b"encv" | b"enca" | b"encs" | b"drmi" | b"drms" => Err(malformed("encrypted")),
         b"avc1" | b"avc3" | b"hvc1" | b"hev1" | b"av01" | b"vp08" | b"vp09" | b"jpeg" | b"mjpa" | b"mp4v" => video(entry),
         _ if kind == Some(Kind::Video) => Err(malformed(NOT_READ)),
-        _ => sound::audio(entry, timescale),
+        _ => audio_entry::audio(entry, timescale),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::boxes::{BoxRef, child};
 use crate::format::pcm::Stored;
 
-/// What a sample entry says of its samples, as far as it is of use here.
+/// The fields of a sample entry that describe its samples.
 pub(super) struct Described<'a> {
     pub kind: [u8; 4],
     pub bits: u32,

@@ -127,7 +127,7 @@ impl Iterator for Table {
     }
 }
 
-/// What stands in a table after version, flags and the count of its entries, in the memory that is there anyway.
+/// The entries of a table, behind version, flags and count. They stay in the memory of the box.
 fn table(stbl: &Bytes, found: BoxRef) -> Bytes {
     found.body.get(8..).map(|table| stbl.slice_ref(table)).unwrap_or_default()
 }

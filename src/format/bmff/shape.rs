@@ -17,7 +17,7 @@ const ONE: i32 = 0x1_0000;
 /// Bytes of a VisualSampleEntry before its boxes.
 const VISUAL: usize = 78;
 
-/// What the boxes say of a video track goes before what its codec says.
+/// The boxes of a video track take precedence over its codec.
 ///
 /// In this order, as ffmpeg has it: a matrix that scales one way more than the other, `pasp`, a size in `tkhd` that is not the coded one.
 /// The last only where the entry is `alone`: others may be of another size.

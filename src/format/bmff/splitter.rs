@@ -1,5 +1,5 @@
 //! Cutting a CMAF byte stream into what a server hands out: the initialization segment, and chunks that are whole in themselves.
-//! Nothing is re-written except, where asked for, the times.
+//! It rewrites nothing but the times, and those only where it is asked to.
 
 use super::boxes::{self, Head, MAX_FRAGMENT, MAX_HEADER_BOX, Peek, boxes, malformed};
 use super::moof::{self, TrackFragment};
@@ -91,7 +91,7 @@ impl Splitter {
     }
 
     /// # Errors
-    /// What is no MP4, is not fragmented, contradicts itself, or is larger than anything real; with its place in the stream.
+    /// The input is not MP4, is not fragmented, contradicts itself, or has a size larger than any real one. The error has the position.
     pub fn next(&mut self, buf: &mut BytesMut, eof: bool) -> Result<Split, Malformed> {
         self.step(buf, eof).map_err(|e| if e.at.is_some() { e } else { e.at(self.at + self.gathered as u64) })
     }

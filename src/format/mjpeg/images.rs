@@ -59,7 +59,7 @@ impl Images {
         self.ready.pop_front()
     }
 
-    /// What comes next is no copy of what came before.
+    /// The next image is no copy of the one before.
     pub fn apart(&mut self) {
         self.copies = 0;
         self.last = (0, 0);

@@ -1,7 +1,7 @@
 //! Streams of JPEG images: one after the other, or as parts of `multipart/x-mixed-replace`.
 //!
-//! An image is out as soon as its last byte is in. Where it ends its markers say; where it has no end marker, the length in its part's
-//! head, the next delimiter, or the next image.
+//! An image is out as soon as its last byte is in. Its markers say where it ends. If it has no end marker, the length in its part's
+//! head, the next delimiter or the next image ends it.
 
 mod images;
 mod parts;
@@ -13,7 +13,7 @@ use crate::codec::jpeg::{self, End, EndFinder};
 use crate::media::{Malformed, Timestamp};
 use bytes::{Bytes, BytesMut};
 use images::{FORMAT, Images};
-use parts::{HeadLine, Parts};
+use parts::{LineKind, Parts};
 
 /// A larger image is damage: the largest that JPEG can hold here, 16384x16384, takes less at camera qualities.
 const MAX_IMAGE: usize = 64 << 20;
@@ -38,8 +38,8 @@ pub struct Demuxer {
 }
 
 enum State {
-    /// Looking for an image since this position; `rubbish`: what stands there is counted as damage.
-    Between { since: u64, rubbish: bool },
+    /// Looking for an image since this position; `garbage`: what stands there is counted as damage.
+    Between { since: u64, garbage: bool },
     /// At an image; `length`: what its part's head says.
     Image { finder: EndFinder, length: Option<usize> },
 }
@@ -50,7 +50,7 @@ impl Demuxer {
         Demuxer {
             at: 0,
             images: Images::new(timing),
-            state: State::Between { since: 0, rubbish: false },
+            state: State::Between { since: 0, garbage: false },
             parts: None,
             now: Timestamp::ZERO,
         }
@@ -67,14 +67,14 @@ impl Demuxer {
     }
 
     /// Passes over `n` bytes between images.
-    fn pass(&mut self, buf: &mut BytesMut, n: usize, is_rubbish: bool) -> Result<(), Malformed> {
+    fn pass(&mut self, buf: &mut BytesMut, n: usize, is_garbage: bool) -> Result<(), Malformed> {
         self.take(buf, n);
-        let State::Between { since, rubbish } = &mut self.state else { return Ok(()) };
+        let State::Between { since, garbage } = &mut self.state else { return Ok(()) };
         if self.parts.as_ref().is_some_and(|parts| !parts.is_open()) {
             return Ok(());
         }
-        self.images.damage += u64::from(is_rubbish && !*rubbish);
-        *rubbish |= is_rubbish;
+        self.images.damage += u64::from(is_garbage && !*garbage);
+        *garbage |= is_garbage;
         if self.at - *since > MAX_GARBAGE {
             return Err(Malformed::new(FORMAT, format!("no image in {} MiB", MAX_GARBAGE >> 20)).at(*since));
         }
@@ -86,8 +86,8 @@ impl Demuxer {
         let found = memchr::memmem::find(buf, &SOI);
         let passed = found.unwrap_or(buf.len().saturating_sub(SOI.len() - 1));
         // Zeros are what V4L2 buffers are padded with, newlines what scripts print.
-        let rubbish = buf[..passed].iter().any(|b| !matches!(b, 0 | b'\r' | b'\n'));
-        self.pass(buf, passed, rubbish)?;
+        let garbage = buf[..passed].iter().any(|b| !matches!(b, 0 | b'\r' | b'\n'));
+        self.pass(buf, passed, garbage)?;
         if found.is_none() {
             return Ok(Progress::Need(buf.len() + 1));
         }
@@ -108,12 +108,12 @@ impl Demuxer {
             // Binary, of which the last bytes may be the start of an image.
             (None, None) => (MAX_LINE - SOI.len() + 1, false),
         };
-        let (mut rubbish, mut is_text) = (false, false);
+        let (mut garbage, mut is_text) = (false, false);
         if length > 0 {
             match parts.line(&buf[..length]) {
-                HeadLine::Delimiter(wanting) => (self.images.damage, is_text) = (self.images.damage + u64::from(wanting), true),
-                HeadLine::Text => is_text = !buf[..length].trim_ascii().is_empty(),
-                HeadLine::Rubbish => rubbish = buf[..length].iter().any(|b| !matches!(b, 0 | b'\r' | b'\n')),
+                LineKind::Delimiter(wanting) => (self.images.damage, is_text) = (self.images.damage + u64::from(wanting), true),
+                LineKind::Text => is_text = !buf[..length].trim_ascii().is_empty(),
+                LineKind::Garbage => garbage = buf[..length].iter().any(|b| !matches!(b, 0 | b'\r' | b'\n')),
             }
         }
         let begins = is_image && parts.is_open();
@@ -122,10 +122,10 @@ impl Demuxer {
         }
         if begins {
             self.take(buf, length);
-            self.images.damage += u64::from(rubbish);
+            self.images.damage += u64::from(garbage);
             self.state = State::Image { finder: EndFinder::default(), length: self.parts.as_mut().and_then(Parts::image) };
         } else {
-            self.pass(buf, if is_image { length + SOI.len() } else { length }, rubbish)?;
+            self.pass(buf, if is_image { length + SOI.len() } else { length }, garbage)?;
         }
         Ok(Progress::Go)
     }
@@ -133,7 +133,7 @@ impl Demuxer {
     /// At an image.
     fn image(&mut self, buf: &mut BytesMut) -> Progress {
         let State::Image { finder, length } = &mut self.state else { return Progress::Go };
-        // What the length says is looked at first, so that how the input was cut does not matter.
+        // The length is looked at first, so that it does not matter how the input was cut.
         let within = length.filter(|n| (SOI.len()..=buf.len().min(MAX_IMAGE)).contains(n));
         let found = finder.find(&buf[..within.unwrap_or(buf.len())]);
         match (found, within) {
@@ -158,7 +158,7 @@ impl Demuxer {
             _ => {
                 // No image after all: the next one is looked for behind its first byte.
                 self.images.damage += 1;
-                self.state = State::Between { since: self.at, rubbish: true };
+                self.state = State::Between { since: self.at, garbage: true };
                 self.take(buf, 1);
                 Progress::Go
             }
@@ -168,7 +168,7 @@ impl Demuxer {
     fn finish(&mut self, buf: &mut BytesMut, end: usize) -> Progress {
         let data = self.take(buf, end);
         self.images.image(data, self.now);
-        self.state = State::Between { since: self.at, rubbish: false };
+        self.state = State::Between { since: self.at, garbage: false };
         Progress::Go
     }
 
@@ -289,8 +289,8 @@ mod tests {
     fn input_without_an_image_is_refused() {
         let error = |input: &[u8]| events_at_every_split(concatenated, input).unwrap_err().to_string();
         assert_eq!(error(b"\xff\xd8\xff"), "JPEG: byte 3: ends before its first image is whole");
-        let rubbish = vec![7; MAX_GARBAGE as usize + 10_000];
-        let error = crate::format::testing::events(multipart(), &rubbish, 1 << 20).unwrap_err().to_string();
+        let garbage = vec![7; MAX_GARBAGE as usize + 10_000];
+        let error = crate::format::testing::events(multipart(), &garbage, 1 << 20).unwrap_err().to_string();
         assert_eq!(error, "JPEG: byte 0: no image in 16 MiB");
         let huge = b"--frame\r\nContent-Length: 1152921504606846976\r\n\r\n";
         assert!(events_at_every_split(multipart, huge).unwrap_err().to_string().contains("ends before its first image is whole"));

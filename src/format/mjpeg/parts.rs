@@ -11,7 +11,7 @@
 //!   ff d8 ff …… ff d9
 //! ```
 //!
-//! An image begins and ends where its own markers say. All else is taken for a hint, and only while it is true.
+//! An image begins and ends where its own markers say. The text is only a hint, and counts only as long as it proves right.
 
 /// What the text has said so far.
 #[derive(Default)]
@@ -38,15 +38,15 @@ enum Part {
     Closed,
 }
 
-/// What a line was.
+/// What a line of text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HeadLine {
+pub enum LineKind {
     /// Of this format, or text of whatever kind.
     Text,
     /// A new part begins; `true`: the one before had no image though it should have.
     Delimiter(bool),
     /// Nothing that a server writes.
-    Rubbish,
+    Garbage,
 }
 
 impl Parts {
@@ -62,14 +62,14 @@ impl Parts {
     }
 
     /// A line of text, with or without its end.
-    pub fn line(&mut self, line: &[u8]) -> HeadLine {
+    pub fn line(&mut self, line: &[u8]) -> LineKind {
         let text = line.trim_ascii();
         if !text.iter().all(|b| matches!(b, b' '..=b'~' | b'\t' | 0x80..)) {
-            return HeadLine::Rubbish;
+            return LineKind::Garbage;
         }
         if !self.delimiter.is_empty() && text.strip_suffix(b"--") == Some(&self.delimiter) {
             self.part = Part::Closed;
-            return HeadLine::Text;
+            return LineKind::Text;
         }
         if text == self.delimiter && !text.is_empty() || text.len() > 2 && text.starts_with(b"--") {
             return self.begin(text);
@@ -77,15 +77,15 @@ impl Parts {
         if let Some((name, value)) = header(text) {
             self.header(name, value);
         }
-        HeadLine::Text
+        LineKind::Text
     }
 
-    fn begin(&mut self, delimiter: &[u8]) -> HeadLine {
+    fn begin(&mut self, delimiter: &[u8]) -> LineKind {
         if self.delimiter != delimiter {
             self.delimiter = delimiter.to_vec();
         }
         self.length = None;
-        HeadLine::Delimiter(std::mem::replace(&mut self.part, Part::Open) == Part::Open)
+        LineKind::Delimiter(std::mem::replace(&mut self.part, Part::Open) == Part::Open)
     }
 
     fn header(&mut self, name: &[u8], value: &[u8]) {

@@ -117,7 +117,7 @@ impl TimeBase {
 fn frame_codes(f: &mut Fields<'_>) -> Option<Vec<FrameCode>> {
     let mut codes: Vec<FrameCode> = Vec::with_capacity(256);
     let invalid = FrameCode { flags: flag::INVALID, stream: 0, size_mul: 1, size_lsb: 0, pts_delta: 0, reserved: 0, header_idx: 0 };
-    // What is not said is as in the run before.
+    // Fields that are not given are as in the run before.
     let mut run = invalid;
     while codes.len() < 256 {
         run.flags = f.number()?;

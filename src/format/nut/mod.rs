@@ -54,7 +54,7 @@ pub struct Demuxer {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     /// At a packet or frame.
-    Sound,
+    InSync,
     /// Headers are looked for: at the start, where there is no file ID.
     Start { since: u64 },
     /// A syncpoint is looked for.
@@ -174,7 +174,7 @@ impl Demuxer {
 
     fn stream_header(&mut self, data: &[u8]) -> Option<()> {
         let stream = Stream::parse(self.main.as_ref()?, data)?;
-        // What comes again in the middle is for those who begin there.
+        // Headers that come again are for readers that begin in the middle.
         if self.tracks.is_none() && self.streams.iter().all(|known| known.id != stream.id) {
             self.streams.push(stream);
             self.last.push(0);
@@ -372,7 +372,7 @@ impl Demuxer {
         if found.is_none() {
             return Ok(Progress::Need(buf.len() + 1));
         }
-        self.state = State::Sound;
+        self.state = State::InSync;
         Ok(Progress::Go)
     }
 
@@ -407,12 +407,12 @@ impl SimpleDemuxer for Demuxer {
             return Ok(Progress::Give(event));
         }
         match self.state {
-            State::Sound => self.element(buf),
+            State::InSync => self.element(buf),
             State::Start { since: 0 } if self.at == 0 && buf.iter().zip(FILE_ID).all(|(a, b)| a == b) => {
                 if buf.len() < FILE_ID.len() {
                     return Ok(Progress::Need(FILE_ID.len()));
                 }
-                self.state = State::Sound;
+                self.state = State::InSync;
                 Ok(Progress::Go)
             }
             State::Start { since } => self.search(buf, since, &[syntax::Packet::Main]),
@@ -424,7 +424,7 @@ impl SimpleDemuxer for Demuxer {
         if let Some(event) = self.ready.pop_front() {
             return Ok(Step::Event(event));
         }
-        self.damage += u64::from(!buf.is_empty() && self.state == State::Sound);
+        self.damage += u64::from(!buf.is_empty() && self.state == State::InSync);
         self.take(buf, buf.len());
         if self.tracks.is_none() {
             if self.held.is_empty() {

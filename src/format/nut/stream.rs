@@ -5,7 +5,7 @@ use super::syntax::Fields;
 use crate::codec::{aac, av1, flac, h264, h265, jpeg, opus};
 use crate::format::MAX_PICTURE;
 use crate::media::{
-    AudioParams, Codec, Colour, Kind, Malformed, OmittedTrack, Params, PixelFormat, Rate, SOUND_RATES, SampleAspect, SampleFormat, Track,
+    AUDIO_RATES, AudioParams, Codec, Colour, Kind, Malformed, OmittedTrack, Params, PixelFormat, Rate, SampleAspect, SampleFormat, Track,
     VideoParams,
 };
 use bytes::Bytes;
@@ -64,7 +64,7 @@ impl Stream {
         let config = Bytes::copy_from_slice(f.bytes()?);
         let (kind, content) = match class {
             0 => (Some(Kind::Video), Picture::read(&mut f)?.content(fourcc, config)),
-            1 => (Some(Kind::Audio), Sound::read(&mut f)?.content(fourcc, config)),
+            1 => (Some(Kind::Audio), AudioFields::read(&mut f)?.content(fourcc, config)),
             _ => (None, Err("neither video nor audio".into())),
         };
         Some(Stream { id, base, msb_pts_shift, max_pts_distance, kind, codec: name(fourcc), content })
@@ -163,17 +163,17 @@ impl Picture {
     }
 }
 
-/// What a header says of sound.
-struct Sound {
+/// What a header says of audio.
+struct AudioFields {
     rate: u32,
     channels: u16,
 }
 
-impl Sound {
-    fn read(f: &mut Fields<'_>) -> Option<Sound> {
+impl AudioFields {
+    fn read(f: &mut Fields<'_>) -> Option<AudioFields> {
         let (num, den, channels) = (f.number()?, f.number()?, f.number()?);
         let rate = num.checked_div(den).and_then(|rate| u32::try_from(rate).ok()).unwrap_or(0);
-        Some(Sound { rate, channels: u16::try_from(channels).unwrap_or(0) })
+        Some(AudioFields { rate, channels: u16::try_from(channels).unwrap_or(0) })
     }
 
     fn content(&self, fourcc: &[u8], config: Bytes) -> Result<Content, String> {
@@ -213,8 +213,8 @@ impl Sound {
     }
 
     fn plain(&self, codec: Codec) -> Result<Track, String> {
-        let Sound { rate, channels } = *self;
-        if !SOUND_RATES.contains(&rate) || !(1..=64).contains(&channels) {
+        let AudioFields { rate, channels } = *self;
+        if !AUDIO_RATES.contains(&rate) || !(1..=64).contains(&channels) {
             return Err(format!("{channels} channels at {rate} Hz"));
         }
         Ok(Track::audio(codec, AudioParams { rate, channels, delay: Duration::ZERO }))

@@ -3,7 +3,7 @@
 /// What a file begins with.
 pub const FILE_ID: &[u8] = b"nut/multimedia container\0";
 
-/// What packets begin with, and what they are. All begin with `N`, which no frame does.
+/// The startcodes of packets. All begin with `N`, which no frame does.
 pub const STARTCODES: [([u8; 8], Packet); 5] = [
     (*b"NM\x7a\x56\x1f\x5f\x04\xad", Packet::Main),
     (*b"NS\x11\x40\x5b\xf2\xf9\xdb", Packet::Stream),

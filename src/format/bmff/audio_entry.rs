@@ -1,4 +1,4 @@
-//! Sample entries of sound (section 12.2.3), and QuickTime's sound descriptions of versions 0 to 2.
+//! Sample entries of audio (section 12.2.3), and QuickTime's sound descriptions of versions 0 to 2.
 
 use super::boxes::{self, BoxRef, child, malformed};
 use super::description::{Described, Form, NOT_READ, object_type};
