@@ -16,7 +16,7 @@
 //! | 1 | [`codec`] | bitstream syntax, pure: H.264, H.265, AAC, Opus, JPEG, raw pictures | 0 |
 //! | 1 | [`format`](mod@format) | container syntax, pure: Matroska, fMP4, Annex B, y4m, MJPEG, ADTS, WAV | 0, codec |
 //! | 2 | [`pipe`] | bytes in, events out, and back; the bounded sniff | 0-1 |
-//! | 2 | [`source`] | one file or folder per source of pictures or sound, a registry of them | 0-1 |
+//! | 2 | [`source`] | one file or folder per source of pictures or audio, a registry of them | 0-1 |
 //! | 2 | [`encode`] | one file per encoder or decoder, and pixel conversion | 0-1 |
 //! | 2 | [`mux`] | decode times and CMAF chunks | 0-1 |
 //! | 2 | [`serve`] | the hub of cursors over a shared ring, HTTP, WebSocket, the player | 0-1 |
@@ -45,5 +45,4 @@ pub mod pipe;
 #[allow(missing_docs, reason = "its public face is still being drawn")]
 pub mod serve;
 #[cfg(feature = "capture")]
-#[allow(missing_docs, reason = "its public face is still being drawn")]
 pub mod source;

@@ -1,11 +1,11 @@
-//! What every source is to a program: events on request, counts, controls, and how often a frame is to be expected.
+//! The interface of every source: events on request, counts, controls, and how often a frame is to be expected.
 
 use super::Error;
 use crate::media::{Event, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A source of pictures or sound, as [`super::open`] gives it.
+/// A source of pictures or audio, as [`super::open`] gives it.
 ///
 /// A program calls [`poll`](Source::poll) until the source ends or a stop is asked for, and then [`pending`](Source::pending) until it
 /// gives nothing.
@@ -52,6 +52,7 @@ pub trait Source {
 /// What [`Source::poll`] gives.
 #[derive(Debug)]
 pub enum Poll {
+    /// An event.
     Captured(Captured),
     /// Nothing yet.
     Nothing,
@@ -62,6 +63,7 @@ pub enum Poll {
 /// An event of a source.
 #[derive(Debug)]
 pub struct Captured {
+    /// A header, a packet or a new time zero.
     pub event: Event,
     /// The time that counts for the duration of a capture; `None`: the event goes out in any case.
     pub due: Option<Timestamp>,
@@ -83,8 +85,11 @@ impl Captured {
 /// A number that only grows, as /metrics shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Count {
+    /// Without the name of the program. It ends in `_total`.
     pub name: &'static str,
+    /// What is counted, in a sentence.
     pub help: &'static str,
+    /// The count so far.
     pub total: u64,
 }
 
@@ -113,12 +118,28 @@ pub trait Controls: Send + Sync {
 /// Why a control was not set.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
+    /// There is no control of this name.
     #[error("no control {0:?}")]
     Unknown(String),
+    /// The control does not take this value.
     #[error("{id}: {value:?} is not one of {choices}")]
-    Value { id: String, value: String, choices: String },
+    Value {
+        /// The control's name.
+        id: String,
+        /// As it was asked for.
+        value: String,
+        /// The values that the control takes, for people.
+        choices: String,
+    },
+    /// The device refuses the value.
     #[error("{id}: {why}")]
-    Io { id: String, why: std::io::Error },
+    Io {
+        /// The control's name.
+        id: String,
+        /// The error of the system call.
+        why: std::io::Error,
+    },
+    /// The camera is not there now.
     #[error("the camera is away")]
     Away,
 }
@@ -126,12 +147,14 @@ pub enum ControlError {
 /// How much of a stream goes out.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limit {
+    /// `None`: the whole stream goes out.
     pub duration: Option<Duration>,
     /// When the stream began, in its own time.
     first: Option<Timestamp>,
 }
 
 impl Limit {
+    /// Counts from the first time that [`Limit::is_over`] gets.
     pub fn new(duration: Option<Duration>) -> Limit {
         Limit { duration, first: None }
     }

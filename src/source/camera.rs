@@ -4,7 +4,7 @@ use super::kind::{Kind, Scheme, Setting};
 #[cfg(not(all(target_os = "linux", feature = "v4l2")))]
 use super::{Error, Options, Source};
 
-pub const KIND: Kind = Kind {
+pub static KIND: Kind = Kind {
     scheme: Scheme::Named("camera"),
     accepts: &[Setting::Size, Setting::Microphone],
     several: false,

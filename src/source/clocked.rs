@@ -1,4 +1,4 @@
-//! What a device gives, with the moves of its clock: a new time zero goes out before the event that was taken after it.
+//! The events of a device, and new time zeros: one goes out before the event that was taken after it.
 
 use super::clock::StreamClock;
 use super::{Captured, Error, Poll};

@@ -1,4 +1,4 @@
-//! What a program gives so that streams of bytes become events: [`EventReader`], by [`OpenInput`].
+//! Streams of bytes as sources. A program provides an [`EventReader`] for each, by [`OpenInput`].
 
 use crate::media::Event;
 use std::fs;
@@ -8,7 +8,9 @@ use std::sync::Arc;
 /// A stream of bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
+    /// The standard input of the program.
     Stdin,
+    /// A file, a pipe or a device by its path.
     File(PathBuf),
 }
 

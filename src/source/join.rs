@@ -20,7 +20,7 @@ pub struct TrackJoiner {
     /// What goes out next; before the stream has begun, the packets that are held.
     ready: VecDeque<Event>,
     held_bytes: usize,
-    /// Sources whose packets are of no use before their next keyframe.
+    /// Sources whose packets cannot be decoded before their next keyframe.
     broken: Vec<bool>,
     dropped: u64,
 }
@@ -101,7 +101,7 @@ impl TrackJoiner {
         self.ready.len() > 1 && (age > MAX_HELD || self.held_bytes > MAX_HELD_BYTES)
     }
 
-    /// What follows a dropped packet of a track is of no use, up to its next keyframe.
+    /// After a dropped packet, a track cannot be decoded up to its next keyframe.
     fn drop_until_key(&mut self, track: usize) {
         let next = self.ready.iter().find_map(|event| match event {
             Event::Packet(packet) if packet.track == track => Some(packet.key),

@@ -115,8 +115,8 @@ mod tests {
     #[test]
     fn two_sources_are_one_and_only_the_first_has_a_duration() {
         let video = script(Track::video(Codec::Jpeg, VideoParams::new(2, 2)), &[0, 40]);
-        let sound = AudioParams { rate: 48_000, channels: 2, delay: Duration::ZERO };
-        let audio = script(Track::audio(Codec::Pcm(SampleFormat::S16), sound), &[1, 11]);
+        let audio = AudioParams { rate: 48_000, channels: 2, delay: Duration::ZERO };
+        let audio = script(Track::audio(Codec::Pcm(SampleFormat::S16), audio), &[1, 11]);
         let mut joined = Joined::new(video, vec![audio]);
         let mut given = Vec::new();
         for _ in 0..10 {

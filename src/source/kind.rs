@@ -1,9 +1,10 @@
-//! What the registry knows of a kind of source: how it is named, which options mean something for it, and how it is opened.
+//! A kind of source: how it is named, which options mean something for it, and how it is opened.
 
 use super::{Error, Options, Source};
 
 /// A kind of source.
 pub struct Kind {
+    /// How its sources are named.
     pub scheme: Scheme,
     /// Options that mean something for it, besides those that all take.
     pub accepts: &'static [Setting],
@@ -11,6 +12,7 @@ pub struct Kind {
     pub several: bool,
     /// Whether it does not wait for a slow reader.
     pub is_live: fn(&Options) -> bool,
+    /// Opens a source of this kind.
     pub open: Open,
 }
 
@@ -33,15 +35,20 @@ pub enum Scheme {
 /// An option that some kinds accept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Setting {
+    /// [`Options::again`].
     Again,
+    /// [`Options::follow`].
     Follow,
+    /// [`Options::size`].
     Size,
+    /// [`Options::pixel_format`].
     PixelFormat,
-    /// A microphone beside the pictures.
+    /// [`Options::microphone`].
     Microphone,
-    /// Pictures without sound.
+    /// [`Options::audio`] is false.
     NoAudio,
+    /// A format in place of the one that is found out. It is part of [`Options::open_input`].
     InputFormat,
-    /// Times by arrival.
+    /// Times by arrival. They are part of [`Options::open_input`].
     Arrival,
 }

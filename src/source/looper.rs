@@ -1,6 +1,6 @@
 //! Plays a recording again and again without a jump in time: each pass goes on where the one before it ended.
 //!
-//! All tracks of a pass are moved by the same time, so that picture and sound stay together, and B-frames keep their order.
+//! All tracks of a pass are moved by the same time, so that picture and audio stay together, and B-frames keep their order.
 
 use crate::codec;
 use crate::media::{Event, Header, Packet, Timestamp, Track};
@@ -69,7 +69,7 @@ mod tests {
     }
 
     fn packet(track: usize, millis: i64) -> Event {
-        // 100 ms of sound.
+        // 100 ms of audio.
         Event::Packet(Packet { track, pts: Timestamp(millis * 1000), key: true, data: Bytes::from_static(&[0; 1600]), hidden: false })
     }
 
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn each_pass_goes_on_where_the_last_one_ended() {
-        // B-frames, a start that is not zero, and sound that ends after the picture.
+        // B-frames, a start that is not zero, and audio that ends after the picture.
         let pass = [(0, 1000), (0, 1120), (0, 1040), (0, 1080), (1, 1000), (1, 1100)];
         let mut repeat = Looper::default();
         assert!(repeat.event(header()).is_some());

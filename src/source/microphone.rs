@@ -4,7 +4,7 @@ use super::kind::{Kind, Scheme};
 #[cfg(not(all(target_os = "linux", feature = "alsa")))]
 use super::{Error, Options, Source};
 
-pub const KIND: Kind = Kind {
+pub static KIND: Kind = Kind {
     scheme: Scheme::Named("microphone"),
     accepts: &[],
     several: false,

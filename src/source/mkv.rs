@@ -1,5 +1,5 @@
 //! Matroska files whose Tracks stand behind the Clusters, as tools write them that edit a header in place and find no room for it: read
-//! as if they stood before. A stream cannot go back to what it has passed, a file can.
+//! as if they stood before. A file can be read in any order, a stream cannot.
 //!
 //! ```text
 //!   in the file    EBML  Segment  Info  Cluster …………………………  Tracks

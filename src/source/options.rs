@@ -3,7 +3,7 @@
 use super::input::OpenInput;
 use super::loss::OnLoss;
 #[cfg(all(target_os = "linux", feature = "v4l2"))]
-use super::v4l2::modes::FormatRequest;
+use super::v4l2::FormatRequest;
 use crate::media::{Clock, OverflowPolicy, PixelFormat, Rate};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,11 +19,13 @@ pub struct Options {
     pub duration: Option<Duration>,
     /// Width and height in pixels.
     pub size: Option<(u32, u32)>,
+    /// Frames a second.
     pub rate: Option<Rate>,
+    /// Of the test picture.
     pub pixel_format: Option<PixelFormat>,
-    /// The test picture comes with sound.
+    /// The test picture comes with audio.
     pub audio: bool,
-    /// From the start again after the end, for ever.
+    /// Start again after the end, endlessly.
     pub again: bool,
     /// Watch a directory or a file for new pictures.
     pub follow: bool,
@@ -38,12 +40,14 @@ pub struct Options {
     pub controls: Vec<(String, String)>,
     /// A device that gives nothing for this long hangs.
     pub stall: Duration,
+    /// What to do while a device is away.
     pub on_loss: OnLoss,
     /// The microphone beside a camera.
     pub microphone: Option<String>,
 }
 
 impl Options {
+    /// Nothing is asked for: each source does what is usual for its kind.
     pub fn new(clock: Arc<dyn Clock>, open_input: OpenInput) -> Options {
         Options {
             clock,

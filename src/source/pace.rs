@@ -9,8 +9,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A recording this far behind is resumed where it is; one less far behind catches up. Minutes of a stopped pipe shall not be
-/// followed by minutes of hurry.
+/// A recording this far behind is resumed where it is; one less far behind catches up. Otherwise minutes of a
+/// stopped pipe would be followed by minutes of hurry.
 const SLACK: Duration = Duration::from_secs(1);
 /// How far one track is read ahead while another has nothing yet. Writers of MP4 interleave by up to a second.
 const AHEAD: Duration = Duration::from_secs(2);
@@ -128,7 +128,7 @@ impl Schedule {
                 let due = Timestamp(queue.order.next(packet.pts.micros()).decode);
                 queue.waiting.push_back((due, packet));
             }
-            // What is played now has a time zero of now.
+            // A recording that is played now has a time zero of now.
             Event::TimeZero(_) => {}
         }
     }

@@ -10,19 +10,24 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 /// All kinds of sources.
-const KINDS: &[&Kind] = &[&pattern::KIND, &camera::KIND, &microphone::KIND, &stream::STDIN];
+static KINDS: &[&Kind] = &[&pattern::KIND, &camera::KIND, &microphone::KIND, &stream::STDIN];
 
 /// A source that is there, or was at a first look. Nothing is open yet.
 pub struct Found {
+    /// Its kind. Two sources are of one kind if these are the same object.
     pub kind: &'static Kind,
+    /// URLs, paths or words. Several only where [`Kind::several`] says so.
     pub addresses: Vec<String>,
 }
 
 impl Found {
+    /// Whether it does not wait for a slow reader.
     pub fn is_live(&self, options: &Options) -> bool {
         (self.kind.is_live)(options)
     }
 
+    /// Opens it.
+    ///
     /// # Errors
     /// It cannot be opened.
     pub fn open(&self, options: &Options) -> Result<Box<dyn Source>, Error> {

@@ -12,14 +12,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub const STDIN: Kind = Kind { scheme: Scheme::Word("-"), open: |_, options| open(Input::Stdin, options), ..PIPE };
+pub static STDIN: Kind = Kind { scheme: Scheme::Word("-"), open: |_, options| open(Input::Stdin, options), ..PIPE };
 
 /// A FIFO.
-pub const PIPE: Kind =
+pub static PIPE: Kind =
     Kind { scheme: Scheme::Path, accepts: &[Setting::InputFormat, Setting::Arrival], several: false, is_live: |_| false, open: open_path };
 
 /// A file that can be read again.
-pub const RECORDING: Kind = Kind { accepts: &[Setting::InputFormat, Setting::Arrival, Setting::Again], ..PIPE };
+pub static RECORDING: Kind = Kind { accepts: &[Setting::InputFormat, Setting::Arrival, Setting::Again], ..PIPE };
 
 fn open_path(addresses: &[String], options: &Options) -> Result<Box<dyn Source>, Error> {
     let path = addresses.first().map(PathBuf::from).unwrap_or_default();

@@ -30,7 +30,7 @@ mod tests {
 
     #[test]
     fn an_error_that_stays_makes_no_reader_spin() {
-        // A writer whose reader has gone has POLLERR for ever.
+        // A writer whose reader has gone has POLLERR from then on.
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let end = Instant::now() + Duration::from_millis(200);

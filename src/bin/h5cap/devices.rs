@@ -2,7 +2,7 @@
 
 use h5live::source::{OnLoss, Options};
 #[cfg(all(target_os = "linux", feature = "v4l2"))]
-use {h5live::source::v4l2::modes::FormatRequest, std::time::Duration};
+use {h5live::source::v4l2::FormatRequest, std::time::Duration};
 
 /// Arguments for cameras, as typed.
 #[cfg(all(target_os = "linux", feature = "v4l2"))]

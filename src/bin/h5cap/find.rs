@@ -1,4 +1,4 @@
-//! What the SOURCEs on the command line mean, and what is asked of them.
+//! From the SOURCEs on the command line to a source, and from the arguments to its options.
 
 use crate::args::Args;
 use h5live::cli;
@@ -11,19 +11,19 @@ const DEFAULT: &str = "camera";
 /// The source of the arguments. Arguments that mean nothing for it are refused.
 pub fn find(args: &Args) -> anyhow::Result<Found> {
     let first = args.sources.first().map_or(DEFAULT, String::as_str);
-    let mut found = checked(args, first)?;
+    let mut found = source::find(first, args.follow)?;
+    let alone = |text: &str| cli::usage(format!("{text}: only pictures can be several; take one source at a time"));
+    if args.sources.len() > 1 && !found.kind.several {
+        return Err(alone(first));
+    }
     for text in args.sources.iter().skip(1) {
-        found.addresses.append(&mut checked(args, text)?.addresses);
+        let mut other = source::find(text, args.follow)?;
+        if !std::ptr::eq(found.kind, other.kind) {
+            return Err(alone(text));
+        }
+        found.addresses.append(&mut other.addresses);
     }
     usable(args, &found)?;
-    Ok(found)
-}
-
-fn checked(args: &Args, text: &str) -> anyhow::Result<Found> {
-    let found = source::find(text, args.follow)?;
-    if args.sources.len() > 1 && !found.kind.several {
-        return Err(cli::usage(format!("{text}: only pictures can be several; take one source at a time")));
-    }
     Ok(found)
 }
 

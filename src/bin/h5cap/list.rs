@@ -1,9 +1,7 @@
 //! `h5cap --list`: the cameras and microphones there are, for people or as JSON.
 
 use h5live::media::Rate;
-use h5live::source::v4l2::device::{Device, Offer, Rates, Sizes};
-use h5live::source::v4l2::find::{self, Node};
-use h5live::source::v4l2::{Control, picture};
+use h5live::source::v4l2::{self, Control, Device, Node, Offer, Rates, Sizes};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
@@ -21,7 +19,7 @@ struct Opened {
 }
 
 pub fn list(as_json: bool) -> anyhow::Result<()> {
-    let cameras: Vec<Listed> = find::nodes().into_iter().filter_map(look).collect();
+    let cameras: Vec<Listed> = v4l2::nodes().into_iter().filter_map(look).collect();
     let mut out = io::stdout().lock();
     if as_json {
         let all: Vec<Value> = cameras.iter().map(to_json).collect();
@@ -55,7 +53,7 @@ fn print(out: &mut impl Write, Listed { node, open }: &Listed) -> io::Result<()>
         Err(why) => return writeln!(out, "    {why}"),
     };
     for offer in &camera.offers {
-        let carried = if picture::codec(offer.fourcc).is_some() { "" } else { " (cannot be used)" };
+        let carried = if v4l2::codec(offer.fourcc).is_some() { "" } else { " (cannot be used)" };
         writeln!(out, "    {}  {}{carried}", offer.fourcc, offer.description)?;
         match &offer.sizes {
             Sizes::Discrete(sizes) => {
@@ -99,7 +97,7 @@ fn to_json(Listed { node, open }: &Listed) -> Value {
 }
 
 fn offer_json(offer: &Offer) -> Value {
-    let codec = picture::codec(offer.fourcc).map(|codec| codec.to_string());
+    let codec = v4l2::codec(offer.fourcc).map(|codec| codec.to_string());
     let mut json = json!({ "fourcc": offer.fourcc.to_string(), "description": offer.description, "codec": codec });
     match &offer.sizes {
         Sizes::Discrete(sizes) => {
@@ -122,7 +120,7 @@ fn rates_json(rates: &Rates) -> Value {
 
 #[cfg(feature = "alsa")]
 mod microphones {
-    use h5live::source::alsa::find::microphones;
+    use h5live::source::alsa::{Microphone, microphones};
     use serde_json::{Value, json};
     use std::io::{self, Write};
 
@@ -137,7 +135,7 @@ mod microphones {
 
     pub fn as_json() -> Vec<Value> {
         let one = |m| {
-            let h5live::source::alsa::Microphone { pcm, card, device, serial, bus } = m;
+            let Microphone { pcm, card, device, serial, bus } = m;
             json!({ "pcm": pcm, "card": card, "device": device, "serial": serial, "bus": bus })
         };
         microphones().into_iter().map(one).collect()

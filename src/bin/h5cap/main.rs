@@ -33,7 +33,7 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     find::set(&args, &mut options, &found);
     let mut output = Output::open(options.late, args.duration, &cx)?;
     let outcome = found.open(&options).map_err(anyhow::Error::from).and_then(|mut source| capture(&mut *source, &mut output, &cx));
-    // What was captured before an error is whole and goes out all the same.
+    // Events from before an error are whole: they go out.
     let finished = output.finish();
     outcome.and(finished)
 }

@@ -52,7 +52,7 @@ pub enum ReadOutcome {
     Period(Period),
     /// Nothing yet.
     Nothing,
-    /// We were too slow: sound was lost.
+    /// We were too slow: audio was lost.
     Overrun,
 }
 

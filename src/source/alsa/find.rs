@@ -1,6 +1,6 @@
 //! Which microphones there are, and which one is meant.
 
-use crate::source::place::place;
+use crate::source::sysfs::serial_and_bus;
 use alsa::{Ctl, Direction, card, ctl};
 use std::path::Path;
 
@@ -9,8 +9,9 @@ use std::path::Path;
 pub struct Microphone {
     /// Name for ALSA, which stays the same as long as the card keeps its identifier: `hw:CARD=C920,DEV=0`.
     pub pcm: String,
-    /// The card's name, and the device's: `HD Pro Webcam C920`, `USB Audio`.
+    /// The card's name: `HD Pro Webcam C920`.
     pub card: String,
+    /// The device's name: `USB Audio`.
     pub device: String,
     /// USB serial number of the card.
     pub serial: Option<String>,
@@ -20,7 +21,7 @@ pub struct Microphone {
 
 /// Which microphone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Selector {
+pub(in crate::source) enum Selector {
     /// A device by its name for ALSA: `default`, `hw:1`, `plughw:CARD=C920`.
     Pcm(String),
     /// Name of a card (or a part of it), serial number or place on the bus.
@@ -81,7 +82,7 @@ fn of_card(card: &alsa::Card) -> Option<Vec<Microphone>> {
     let info = control.card_info().ok()?;
     let (id, name) = (info.get_id().ok()?, info.get_name().ok()?);
     let sysfs = std::fs::canonicalize(Path::new("/sys/class/sound").join(format!("card{}", card.get_index())).join("device")).ok();
-    let (serial, bus) = sysfs.as_deref().map_or((None, String::new()), place);
+    let (serial, bus) = sysfs.as_deref().map_or((None, String::new()), serial_and_bus);
     let devices = ctl::DeviceIter::new(&control).filter_map(|number| {
         let device = control.pcm_info(u32::try_from(number).ok()?, 0, Direction::Capture).ok()?;
         Some(Microphone {

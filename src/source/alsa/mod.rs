@@ -1,15 +1,16 @@
-//! A microphone of Linux (ALSA): its sound as PCM with the driver's times.
+//! A microphone of Linux (ALSA): its audio as PCM with the driver's times.
 //!
-//! - Which microphone: [`Selector`]. The format is the card's own, at 48 kHz and in stereo where it can.
-//! - Times are the driver's (CLOCK_MONOTONIC, smoothed: [`times`]), so that sound and picture stand on one clock however fast the card's
-//!   own runs; h5enc stretches the sound to them.
+//! - Which microphone: `Selector`. The format is the card's own, at 48 kHz and in stereo where it can.
+//! - Times are the driver's (CLOCK_MONOTONIC, smoothed: `times`), so that audio and picture stand on one clock however fast the card's
+//!   own runs; h5enc stretches the audio to them.
 //! - A microphone that is unplugged or hangs is waited for, and goes on with correct times when it is back.
 
 mod device;
-pub mod find;
-pub mod times;
+mod find;
+mod times;
 
-pub use find::{Microphone, Selector};
+pub(super) use find::Selector;
+pub use find::{Microphone, microphones};
 
 use super::Error;
 use super::clock::StreamClock;
@@ -22,7 +23,7 @@ use std::time::{Duration, Instant};
 
 /// What is asked of a microphone.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub(super) struct Options {
     pub selector: Selector,
     /// A microphone that gives nothing for this long hangs.
     pub stall: Duration,
@@ -33,21 +34,21 @@ pub struct Options {
 
 /// What happened so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub(super) struct Counts {
     /// Packets that went out.
     pub packets: u64,
-    /// Times that sound was lost because it was not taken in time.
+    /// Times that audio was lost because it was not taken in time.
     pub overruns: u64,
     /// Times that the microphone was away.
     pub losses: u64,
 }
 
 /// A microphone, plugged in or waited for.
-pub struct Recorder {
+pub(super) struct Recorder {
     options: Options,
     name: String,
     state: State,
-    /// When it was lost, until sound comes.
+    /// When it was lost, until audio comes.
     trouble: Option<Instant>,
     track: Option<Track>,
     last: Option<Timestamp>,
@@ -171,7 +172,7 @@ impl Recorder {
         }
     }
 
-    /// Sound came. The track comes before it, where it is new.
+    /// Audio came. The track comes before it, where it is new.
     fn packet(&mut self, period: device::Period) -> Event {
         if let Some(since) = self.trouble.take() {
             tracing::warn!("{}: back after {:.1} s", self.name, since.elapsed().as_secs_f32());

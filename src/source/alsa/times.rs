@@ -1,11 +1,11 @@
-//! The times of sound: where the samples of a sound card stand on the clock of the pictures. Pure.
+//! The times of audio: where the samples of a sound card stand on the clock of the pictures. Pure.
 
 /// How fast the smoothing follows, in Hz: a second's jitter is averaged, a card that is 1 % off is followed.
 const BANDWIDTH: f64 = 0.2;
 /// In the first second it follows faster.
 const FIRST_BANDWIDTH: f64 = 1.0;
 const FIRST: f64 = 1_000_000.0;
-/// A time further than this, in microseconds, from where it should be is no jitter: sound was lost, or the card was away.
+/// A time further than this, in microseconds, from where it should be is no jitter: audio was lost, or the card was away.
 const JUMP: f64 = 50_000.0;
 
 /// A delay-locked loop of second order (F. Adriaensen, "Using a DLL to filter time", 2005): it learns how fast the card's clock runs,
@@ -49,7 +49,7 @@ impl Times {
         self.state.map_or(1.0, |s| 1e6 / f64::from(rate.max(1)) / s.sample)
     }
 
-    /// Sound was lost, or the card was away: the next time counts.
+    /// Audio was lost, or the card was away: the next time counts.
     pub fn restart(&mut self) {
         self.state = None;
     }

@@ -4,8 +4,8 @@
 //! as coloured areas start and end on even pixels; grey ones may lie anywhere on grey ground. [`PixelFormat::Gray`] is
 //! the luma plane. R'G'B' formats hold the full-range equivalent.
 
-use crate::media::{Colour, PixelFormat};
-use bytes::Bytes;
+use crate::media::{BufferPool, Colour, PixelFormat};
+use bytes::{Bytes, BytesMut};
 
 /// A colour: luma 16..=235, chroma 16..=240 around 128.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,15 +50,22 @@ pub struct Canvas {
     format: PixelFormat,
     width: usize,
     height: usize,
-    data: Vec<u8>,
+    data: BytesMut,
 }
 
 impl Canvas {
     pub fn new(format: PixelFormat, width: u32, height: u32, ground: Yuv) -> Canvas {
-        let (width, height, data) = (width as usize, height as usize, vec![0; format.picture_size(width, height)]);
+        let (width, height, data) = (width as usize, height as usize, BytesMut::zeroed(format.picture_size(width, height)));
         let mut canvas = Canvas { format, width, height, data };
         canvas.fill(0, 0, width, height, ground);
         canvas
+    }
+
+    /// The same picture, in a buffer of the pool.
+    pub fn copy(&self, pool: &mut BufferPool) -> Canvas {
+        let mut data = pool.take(self.data.len());
+        data.copy_from_slice(&self.data);
+        Canvas { data, ..*self }
     }
 
     pub fn width(&self) -> usize {
@@ -71,7 +78,7 @@ impl Canvas {
 
     /// The picture, in the form that [`crate::media::Packet`] asks for.
     pub fn into_bytes(self) -> Bytes {
-        self.data.into()
+        self.data.freeze()
     }
 
     /// Fills a rectangle.

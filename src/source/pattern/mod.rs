@@ -1,21 +1,21 @@
 //! The test source: a moving picture with its machine-readable clock, and a tone with a beep each second.
 //!
-//! It is pure: it makes events in the order of their times, as fast as it is asked; [`super::pace`] makes it live. Frame `n` has the
+//! It is pure: it makes events in the order of their times, as fast as it is asked; `source::pace` makes it live. Frame `n` has the
 //! time of `n` frames exactly, and shows the wall-clock time of its capture: time zero plus its own time.
 
 mod canvas;
 mod font;
 mod picture;
-mod sound;
 mod source;
-pub mod stamp;
+mod stamp;
+mod tone;
 
-pub use source::KIND;
+pub(super) use source::KIND;
 
 use crate::media::{AudioParams, Codec, Event, Header, Packet, PixelFormat, Rate, SampleFormat, Timestamp, Track, VideoParams, WallTime};
 use picture::{Moment, Picture};
-use sound::Sound;
 use std::time::Duration;
+use tone::Tone;
 
 /// The largest width and height, in pixels.
 pub const MAX_SIDE: u32 = 8192;
@@ -23,11 +23,15 @@ pub const MAX_SIDE: u32 = 8192;
 /// What the test source shows.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// 1 to [`MAX_SIDE`] pixels each.
+    /// 1 to [`MAX_SIDE`] pixels.
     pub width: u32,
+    /// 1 to [`MAX_SIDE`] pixels.
     pub height: u32,
+    /// Frames a second.
     pub rate: Rate,
+    /// Of the pictures.
     pub format: PixelFormat,
+    /// Whether there is a track of audio.
     pub audio: bool,
     /// Stream time at which it ends.
     pub duration: Option<Duration>,
@@ -48,8 +52,8 @@ pub struct Pattern {
     picture: Picture,
     /// Number of the next frame.
     frame: u64,
-    sound: Option<Sound>,
-    /// Number of the next packet of sound.
+    tone: Option<Tone>,
+    /// Number of the next packet of audio.
     packet: u64,
 }
 
@@ -62,8 +66,8 @@ impl Pattern {
         options.width = options.width.clamp(1, MAX_SIDE);
         options.height = options.height.clamp(1, MAX_SIDE);
         let picture = Picture::new(options.format, options.width, options.height, options.rate);
-        let sound = options.audio.then(Sound::new);
-        Pattern { options, time_zero, started: false, picture, frame: 0, sound, packet: 0 }
+        let tone = options.audio.then(Tone::new);
+        Pattern { options, time_zero, started: false, picture, frame: 0, tone, packet: 0 }
     }
 
     /// Leaves out what lies before `t`, as a camera does while no program reads from it.
@@ -71,7 +75,7 @@ impl Pattern {
         let micros = u128::try_from(t.micros()).unwrap_or(0);
         let rate = self.options.rate;
         let frames = (micros * u128::from(rate.num())).div_ceil(u128::from(rate.den()) * 1_000_000);
-        let packets = (micros * u128::from(sound::RATE)).div_ceil(u128::from(sound::PACKET) * 1_000_000);
+        let packets = (micros * u128::from(tone::RATE)).div_ceil(u128::from(tone::PACKET) * 1_000_000);
         self.frame = self.frame.max(u64::try_from(frames).unwrap_or(u64::MAX));
         self.packet = self.packet.max(u64::try_from(packets).unwrap_or(u64::MAX));
     }
@@ -79,12 +83,12 @@ impl Pattern {
     fn header(&self) -> Header {
         let Options { width, height, rate, format, .. } = self.options;
         let video = VideoParams { rate: Some(rate), colour: canvas::colour(format), ..VideoParams::new(width, height) };
-        let audio = AudioParams { rate: sound::RATE, channels: sound::CHANNELS, delay: Duration::ZERO };
-        let sound = self.sound.as_ref().map(|_| Track {
-            frame_duration: Some(Duration::from_secs(1) * sound::PACKET / sound::RATE),
+        let audio = AudioParams { rate: tone::RATE, channels: tone::CHANNELS, delay: Duration::ZERO };
+        let audio = self.tone.as_ref().map(|_| Track {
+            frame_duration: Some(Duration::from_secs(1) * tone::PACKET / tone::RATE),
             ..Track::audio(Codec::Pcm(SampleFormat::S16), audio)
         });
-        let tracks = std::iter::once(Track::video(Codec::Raw(format), video)).chain(sound).collect();
+        let tracks = std::iter::once(Track::video(Codec::Raw(format), video)).chain(audio).collect();
         Header { tracks, time_zero: Some(self.time_zero) }
     }
 
@@ -109,10 +113,10 @@ impl Iterator for Pattern {
             self.started = true;
             return Some(Event::Header(self.header()));
         }
-        let (picture, sound) = (self.options.rate.time_of(self.frame), sound::time_of(self.packet));
+        let (picture, audio) = (self.options.rate.time_of(self.frame), tone::time_of(self.packet));
         let end = self.options.duration.map_or(i64::MAX, |d| i64::try_from(d.as_micros()).unwrap_or(i64::MAX));
-        match &self.sound {
-            Some(tone) if sound < picture && sound.micros() < end => {
+        match &self.tone {
+            Some(tone) if audio < picture && audio.micros() < end => {
                 let (pts, data) = tone.packet(self.packet);
                 self.packet += 1;
                 Some(Event::Packet(Packet { track: AUDIO, pts, key: true, data, hidden: false }))

@@ -1,14 +1,14 @@
 //! The test picture: colour bars, a wall clock to read, a dial that turns once a second and flashes with the beep, a sweep, and
 //! the machine-readable clock.
 //!
-//! What stands still is drawn once; a frame is a copy of that with the moving parts drawn over it. All sizes are
+//! The parts that stand still are drawn once. A frame is a copy of them with the moving parts drawn over it. All sizes are
 //! in parts of a 1280×720 picture and follow the real size.
 
 use super::canvas::{Canvas, Yuv};
 use super::font::{self, Font, Segment};
-use super::sound::BEEP;
 use super::stamp::{COLUMNS, Stamp, block_height, span};
-use crate::media::{PixelFormat, Rate, Timestamp, WallTime};
+use super::tone::BEEP;
+use crate::media::{BufferPool, PixelFormat, Rate, Timestamp, WallTime};
 use bytes::Bytes;
 use std::f32::consts::{FRAC_PI_2, TAU};
 
@@ -42,6 +42,7 @@ pub struct Picture {
     text: Font,
     /// How long the flash lasts: as long as the beep, and at least one frame.
     flash: i64,
+    pool: BufferPool,
 }
 
 impl Picture {
@@ -54,14 +55,14 @@ impl Picture {
         bars(&mut still, &layout);
         ring(&mut still, &layout);
         rail(&mut still, &layout);
-        let mut picture = Picture { layout, still: still.clone(), clock, text, flash };
+        let mut picture = Picture { layout, still: still.clone(), clock, text, flash, pool: BufferPool::default() };
         picture.label(&mut still, 2, &format!("{width}×{height}  {} FPS  {}", decimals(rate), format.to_string().to_uppercase()));
         picture.still = still;
         picture
     }
 
     pub fn draw(&mut self, now: Moment) -> Bytes {
-        let mut canvas = self.still.clone();
+        let mut canvas = self.still.copy(&mut self.pool);
         let wall = now.wall.0;
         stamp(&mut canvas, Stamp { time: wall.div_euclid(1000) as u32, number: now.number as u32 });
         let (left, top) = self.layout.clock;
@@ -73,7 +74,9 @@ impl Picture {
         self.label(&mut canvas, 1, &format!("FRAME {:06}  TIME {}", now.number, time_of_day(now.pts.micros().div_euclid(1000))));
         self.dial(&mut canvas, now.pts.micros());
         self.sweep(&mut canvas, now.pts.micros());
-        canvas.into_bytes()
+        let picture = canvas.into_bytes();
+        self.pool.lend(&picture);
+        picture
     }
 
     fn label(&mut self, canvas: &mut Canvas, line: usize, text: &str) {

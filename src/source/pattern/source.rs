@@ -9,7 +9,7 @@ use crate::source::{Captured, Error, Limit, Options, Poll, Source};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub const KIND: Kind = Kind {
+pub static KIND: Kind = Kind {
     scheme: Scheme::Word("test"),
     accepts: &[Setting::Size, Setting::PixelFormat, Setting::NoAudio],
     several: false,

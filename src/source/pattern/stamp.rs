@@ -38,6 +38,7 @@ impl Stamp {
 
     /// Reads a stamp back from a plane of luma, `width` by `height` pixels without padding: the mean of the middle of each block,
     /// at the threshold halfway between black and white. `None` if the checksum is wrong or the picture is too small.
+    #[cfg(test)]
     pub fn read(luma: &[u8], width: usize, height: usize) -> Option<Stamp> {
         let block = block_height(width);
         if width < COLUMNS || height < 2 * block || luma.len() < width * height {
@@ -66,6 +67,7 @@ pub fn span(column: usize, width: usize) -> Range<usize> {
     column * width / COLUMNS..(column + 1) * width / COLUMNS
 }
 
+#[cfg(test)]
 fn is_white(luma: &[u8], width: usize, across: Range<usize>, top: usize, block: usize) -> bool {
     let (quarter_x, quarter_y) = (across.len() / 4, block / 4);
     let columns = across.start + quarter_x..across.end - quarter_x;

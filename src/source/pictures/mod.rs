@@ -33,14 +33,14 @@ pub struct Slides {
     count: u64,
     /// Pictures given out before this round.
     before: u64,
-    /// Those of which it was said that they are passed over.
+    /// Files that a warning has named: they are passed over.
     refused: HashSet<usize>,
     events: EventMaker,
 }
 
 impl Slides {
     /// Files in the order given; of a directory all pictures in it, in the order of their names, where `9.jpg` comes before
-    /// `10.jpg`. `again`: from the first after the last, for ever.
+    /// `10.jpg`. `again`: after the last, the first follows, endlessly.
     ///
     /// # Errors
     /// A directory that cannot be read, or has no pictures; a file that is not there.

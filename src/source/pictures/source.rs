@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub const KIND: Kind = Kind {
+pub static KIND: Kind = Kind {
     scheme: Scheme::Path,
     accepts: &[Setting::Again, Setting::Follow],
     several: true,

@@ -16,15 +16,22 @@ pub struct Control {
     pub id: String,
     /// The driver's name for it.
     pub name: String,
+    /// What values it takes.
     #[serde(rename = "type")]
-    pub kind: Kind,
+    pub kind: ControlKind,
+    /// As it is set now.
     pub value: i64,
+    /// As the driver sets it at first.
     pub default: i64,
+    /// The least value.
     pub minimum: i64,
+    /// The largest value.
     pub maximum: i64,
+    /// Values are so far apart.
     pub step: u64,
     /// It has no effect for now: another control, such as an automatic, has taken over.
     pub inactive: bool,
+    /// It cannot be set.
     pub read_only: bool,
     /// Of a menu: value and text of each entry.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -36,13 +43,19 @@ pub struct Control {
     wide: bool,
 }
 
+/// What values a control takes (V4L2_CTRL_TYPE_*).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum ControlKind {
+    /// A number.
     Integer,
+    /// 0 or 1.
     Boolean,
+    /// The number of an entry in [`Control::menu`].
     Menu,
+    /// None: setting it does something once.
     Button,
+    /// A set of bits.
     Bitmask,
 }
 
@@ -63,18 +76,18 @@ impl Device {
 
     fn describe(&self, query: &sys::v4l2_query_ext_ctrl) -> Option<Control> {
         let kind = match query.type_ {
-            sys::v4l2_ctrl_type_V4L2_CTRL_TYPE_INTEGER | sys::v4l2_ctrl_type_V4L2_CTRL_TYPE_INTEGER64 => Kind::Integer,
-            sys::v4l2_ctrl_type_V4L2_CTRL_TYPE_BOOLEAN => Kind::Boolean,
-            sys::v4l2_ctrl_type_V4L2_CTRL_TYPE_MENU | sys::v4l2_ctrl_type_V4L2_CTRL_TYPE_INTEGER_MENU => Kind::Menu,
-            sys::v4l2_ctrl_type_V4L2_CTRL_TYPE_BUTTON => Kind::Button,
-            sys::v4l2_ctrl_type_V4L2_CTRL_TYPE_BITMASK => Kind::Bitmask,
+            sys::v4l2_ctrl_type_V4L2_CTRL_TYPE_INTEGER | sys::v4l2_ctrl_type_V4L2_CTRL_TYPE_INTEGER64 => ControlKind::Integer,
+            sys::v4l2_ctrl_type_V4L2_CTRL_TYPE_BOOLEAN => ControlKind::Boolean,
+            sys::v4l2_ctrl_type_V4L2_CTRL_TYPE_MENU | sys::v4l2_ctrl_type_V4L2_CTRL_TYPE_INTEGER_MENU => ControlKind::Menu,
+            sys::v4l2_ctrl_type_V4L2_CTRL_TYPE_BUTTON => ControlKind::Button,
+            sys::v4l2_ctrl_type_V4L2_CTRL_TYPE_BITMASK => ControlKind::Bitmask,
             _ => return None,
         };
         if query.flags & sys::V4L2_CTRL_FLAG_DISABLED != 0 || query.nr_of_dims > 0 {
             return None;
         }
         let wide = query.type_ == sys::v4l2_ctrl_type_V4L2_CTRL_TYPE_INTEGER64;
-        let readable = kind != Kind::Button && query.flags & sys::V4L2_CTRL_FLAG_WRITE_ONLY == 0;
+        let readable = kind != ControlKind::Button && query.flags & sys::V4L2_CTRL_FLAG_WRITE_ONLY == 0;
         let value = if readable { self.get(query.id, wide).ok()? } else { 0 };
         let name = text(&query.name.map(|c| c as u8));
         Some(Control {
@@ -87,7 +100,7 @@ impl Device {
             step: query.step,
             inactive: query.flags & sys::V4L2_CTRL_FLAG_INACTIVE != 0,
             read_only: query.flags & sys::V4L2_CTRL_FLAG_READ_ONLY != 0,
-            menu: if kind == Kind::Menu { self.menu(query) } else { Vec::new() },
+            menu: if kind == ControlKind::Menu { self.menu(query) } else { Vec::new() },
             code: query.id,
             wide,
             name,
@@ -150,9 +163,9 @@ impl Control {
             "false" | "off" => Some(0),
             _ => None,
         };
-        let number = entry.or_else(|| value.parse().ok()).or(truth.filter(|_| self.kind == Kind::Boolean));
-        let listed = |n: &i64| self.kind != Kind::Menu || self.menu.iter().any(|(entry, _)| entry == n);
-        let in_range = |n: &i64| self.kind == Kind::Button || (self.minimum..=self.maximum).contains(n);
+        let number = entry.or_else(|| value.parse().ok()).or(truth.filter(|_| self.kind == ControlKind::Boolean));
+        let listed = |n: &i64| self.kind != ControlKind::Menu || self.menu.iter().any(|(entry, _)| entry == n);
+        let in_range = |n: &i64| self.kind == ControlKind::Button || (self.minimum..=self.maximum).contains(n);
         number.filter(|n| in_range(n) && listed(n)).ok_or_else(|| ControlError::Value {
             id: self.id.clone(),
             value: value.to_owned(),
@@ -186,7 +199,7 @@ fn id(name: &str) -> String {
 mod tests {
     use super::*;
 
-    fn control(kind: Kind, maximum: i64, menu: &[(i64, &str)]) -> Control {
+    fn control(kind: ControlKind, maximum: i64, menu: &[(i64, &str)]) -> Control {
         let menu = menu.iter().map(|(n, t)| (*n, (*t).to_owned())).collect();
         let (id, name) = ("x".to_owned(), "X".to_owned());
         Control {
@@ -214,12 +227,12 @@ mod tests {
 
     #[test]
     fn values() {
-        let brightness = control(Kind::Integer, 255, &[]);
+        let brightness = control(ControlKind::Integer, 255, &[]);
         assert_eq!(brightness.number("77").unwrap(), 77);
         assert_eq!(brightness.number("256").unwrap_err().to_string(), "x: \"256\" is not one of 0 to 255");
         assert!(brightness.number("on").is_err());
-        assert_eq!(control(Kind::Boolean, 1, &[]).number("on").unwrap(), 1);
-        let mains = control(Kind::Menu, 2, &[(0, "Disabled"), (2, "60 Hz")]);
+        assert_eq!(control(ControlKind::Boolean, 1, &[]).number("on").unwrap(), 1);
+        let mains = control(ControlKind::Menu, 2, &[(0, "Disabled"), (2, "60 Hz")]);
         assert_eq!(mains.number("60 hz").unwrap(), 2);
         assert_eq!(mains.number("1").unwrap_err().to_string(), "x: \"1\" is not one of 0 (Disabled), 2 (60 Hz)");
     }

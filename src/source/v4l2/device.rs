@@ -51,16 +51,22 @@ pub struct Device {
     path: PathBuf,
     /// Pictures come in several buffers, one for each plane.
     pub(super) planar: bool,
+    /// The driver's name for the device.
     pub card: String,
+    /// Name of the driver.
     pub driver: String,
+    /// Place on the bus.
     pub bus: String,
 }
 
 /// What VIDIOC_ENUM_FMT lists.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Offer {
+    /// The format.
     pub fourcc: FourCc,
+    /// The driver's name for the format.
     pub description: String,
+    /// Where they were asked for.
     pub sizes: Sizes,
 }
 
@@ -69,8 +75,15 @@ pub struct Offer {
 pub enum Sizes {
     /// Each with its frame rates.
     Discrete(Vec<(u32, u32, Rates)>),
-    /// Width and height: least, most, step. Frame rates are those of the largest.
-    Range { width: [u32; 3], height: [u32; 3], rates: Rates },
+    /// All sizes between two.
+    Range {
+        /// Least, most, step.
+        width: [u32; 3],
+        /// Least, most, step.
+        height: [u32; 3],
+        /// Of the largest size.
+        rates: Rates,
+    },
     /// The driver does not say.
     Unknown,
 }
@@ -78,6 +91,7 @@ pub enum Sizes {
 /// What VIDIOC_ENUM_FRAMEINTERVALS lists.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Rates {
+    /// These.
     Discrete(Vec<Rate>),
     /// Slowest and fastest.
     Range(Rate, Rate),
@@ -105,7 +119,10 @@ pub struct Plane {
 }
 
 impl Device {
-    /// Opens a device that captures pictures by streaming; others (metadata, output, codecs) are refused as ENODEV.
+    /// Opens a device that captures pictures by streaming.
+    ///
+    /// # Errors
+    /// Of the system. ENODEV: the device does not capture pictures by streaming (metadata, output, codecs).
     pub fn open(path: &Path) -> io::Result<Device> {
         let name = CString::new(path.as_os_str().as_bytes()).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
         // SAFETY: `name` is a C string; the descriptor is checked, and this is its only owner.
@@ -127,7 +144,7 @@ impl Device {
         Ok(Device { fd, path: path.to_owned(), planar, card, driver, bus })
     }
 
-    pub fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -199,14 +216,14 @@ impl Device {
     }
 
     /// The format in use.
-    pub fn format(&self) -> io::Result<Format> {
+    pub(super) fn format(&self) -> io::Result<Format> {
         let mut format = sys::v4l2_format { type_: self.buffer_type(), ..zeroed() };
         self.ioctl(call!(VIDIOC_G_FMT), &mut format)?;
         Ok(self.read_format(&format))
     }
 
     /// Asks for a format; the driver answers with what it made of it.
-    pub fn set_format(&self, fourcc: FourCc, width: u32, height: u32) -> io::Result<Format> {
+    pub(super) fn set_format(&self, fourcc: FourCc, width: u32, height: u32) -> io::Result<Format> {
         let mut format = sys::v4l2_format { type_: self.buffer_type(), ..zeroed() };
         let field = sys::v4l2_field_V4L2_FIELD_NONE;
         if self.planar {
@@ -249,7 +266,7 @@ impl Device {
     }
 
     /// Asks for a frame rate (`None`: leaves it as it is); `None` when the device has no say in it.
-    pub fn set_rate(&self, wanted: Option<Rate>) -> Option<Rate> {
+    pub(super) fn set_rate(&self, wanted: Option<Rate>) -> Option<Rate> {
         let mut parm = sys::v4l2_streamparm { type_: self.buffer_type(), ..zeroed() };
         self.ioctl(call!(VIDIOC_G_PARM), &mut parm).ok()?;
         // SAFETY: the buffer type says that `capture` is the member in use; it is plain numbers.

@@ -1,7 +1,7 @@
 //! Which cameras there are, and which one is meant. Device numbers change from boot to boot and with every plug: a camera is
 //! known by its name, serial number and place on the bus, which sysfs tells without opening it.
 
-use crate::source::place::{place, read};
+use crate::source::sysfs::{read, serial_and_bus};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,7 @@ const MAX_NODES: usize = 256;
 pub struct Node {
     /// `/dev/videoN`.
     pub path: PathBuf,
+    /// The camera that it belongs to.
     pub identity: Identity,
 }
 
@@ -31,7 +32,7 @@ pub struct Identity {
 
 /// Which camera.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Selector {
+pub(in crate::source) enum Selector {
     /// The first that captures pictures.
     First,
     /// A node: `/dev/video0`, or a link to one such as `/dev/v4l/by-id/…`.
@@ -83,7 +84,7 @@ fn node(class: &Path) -> Option<(u32, Node)> {
     let name = read(&class.join("name"))?;
     let index = read(&class.join("index")).and_then(|i| i.parse().ok()).unwrap_or(0);
     let device = fs::canonicalize(class.join("device")).ok();
-    let (serial, bus) = device.as_deref().map_or((None, String::new()), place);
+    let (serial, bus) = device.as_deref().map_or((None, String::new()), serial_and_bus);
     Some((number, Node { path: Path::new("/dev").join(file), identity: Identity { name, serial, bus, index } }))
 }
 
@@ -115,7 +116,7 @@ impl Selector {
 impl Identity {
     /// The node of this camera among those there are now. Where several have its name and serial number, it is the one in the
     /// same place; a camera without a serial number may only come back in another place if no other has its name.
-    pub fn find(&self, nodes: Vec<Node>) -> Option<Node> {
+    pub(super) fn find(&self, nodes: Vec<Node>) -> Option<Node> {
         let same = |node: &Node| {
             let id = &node.identity;
             id.name == self.name && id.serial == self.serial && id.index == self.index

@@ -1,27 +1,31 @@
 //! A camera of Linux (Video4Linux2): its frames with the driver's times.
 //!
-//! - Which camera: [`Selector`]. Which format, size and rate: [`modes::choose`].
-//! - MJPEG and H.264 go straight through, made canonical ([`coded`]); raw pictures are packed ([`picture`]). A damaged frame
+//! - Which camera: `Selector`. Which format, size and rate: `modes::choose`.
+//! - MJPEG and H.264 go straight through, made canonical (`coded`); raw pictures are packed (`picture`). A damaged frame
 //!   never goes out: it is counted.
 //! - Times are the driver's (CLOCK_MONOTONIC at the start of exposure, where the driver is that good), not those of arrival.
-//! - A camera that is unplugged, hangs or fails is waited for: the same one, by its [`find::Identity`], wherever it is plugged in
+//! - A camera that is unplugged, hangs or fails is waited for: the same one, by its [`Identity`], wherever it is plugged in
 //!   again; the stream goes on with correct times.
 //!
 //! It refuses to convert pictures, and to read from devices that do not stream.
 
-pub mod coded;
-pub mod controls;
-pub mod device;
-pub mod find;
+mod coded;
+mod controls;
+mod device;
+mod find;
 mod live;
-pub mod modes;
-pub mod picture;
+mod modes;
+mod picture;
 mod refused;
 mod stream;
 
-pub use controls::Control;
-pub use find::Selector;
-pub use modes::ModeRequest;
+pub use controls::{Control, ControlKind};
+pub use device::{Device, FourCc, Offer, Rates, Sizes};
+pub(super) use find::Selector;
+pub use find::{Identity, Node, nodes};
+pub(super) use modes::ModeRequest;
+pub use modes::{FormatError, FormatRequest};
+pub use picture::codec;
 
 use super::OnLoss;
 use super::clock::{StreamClock, monotonic};
@@ -31,8 +35,7 @@ use super::wait;
 use super::{ControlError, Error};
 use crate::media::{Codec, Event, Header, Packet, PixelFormat, Timestamp, Track};
 use bytes::Bytes;
-use device::{Device, errno};
-use find::Identity;
+use device::errno;
 use live::{Dequeued, Live};
 use rustix::event::{PollFd, PollFlags};
 use std::collections::VecDeque;
@@ -41,7 +44,7 @@ use std::time::{Duration, Instant};
 
 /// What is asked of a camera.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub(super) struct Options {
     pub selector: Selector,
     pub request: ModeRequest,
     /// Controls to set, by name and value, in this order.
@@ -53,23 +56,9 @@ pub struct Options {
     pub clock: StreamClock,
 }
 
-impl Options {
-    pub fn new(selector: Selector) -> Options {
-        let stall = Duration::from_secs(3);
-        Options {
-            selector,
-            request: ModeRequest::default(),
-            controls: Vec::new(),
-            stall,
-            on_loss: OnLoss::Wait,
-            clock: StreamClock::default(),
-        }
-    }
-}
-
 /// What happened so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub(super) struct Counts {
     /// Frames that went out.
     pub frames: u64,
     /// Frames that the driver counted and did not give us (gaps in the sequence numbers).
@@ -81,13 +70,13 @@ pub struct Counts {
 }
 
 /// A camera, plugged in or waited for.
-pub struct Camera {
+pub(super) struct Camera {
     options: Options,
     /// For messages: the selector, then the node.
     name: String,
     identity: Option<Identity>,
     state: State,
-    /// What is wrong since when, as it was said; until a frame comes.
+    /// Since when something is wrong, after it was reported; until a frame comes.
     trouble: Option<Instant>,
     /// The tracks of the last header.
     track: Option<Track>,
@@ -142,11 +131,6 @@ impl Camera {
     /// A handle to its controls, for other threads.
     pub fn controls(&self) -> Controls {
         self.controls.clone()
-    }
-
-    /// What is wrong, and for how long; `None` while frames come.
-    pub fn away(&self) -> Option<Duration> {
-        self.trouble.map(|since| since.elapsed())
     }
 
     /// The next event, or `None` when there is none within `wait`.
@@ -336,7 +320,7 @@ impl Camera {
 
 /// The controls of a camera, for another thread. What was set is set again when the camera is back.
 #[derive(Clone)]
-pub struct Controls(Arc<Mutex<Shared>>);
+pub(super) struct Controls(Arc<Mutex<Shared>>);
 
 struct Shared {
     device: Option<Arc<Device>>,

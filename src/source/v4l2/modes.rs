@@ -8,7 +8,7 @@ use std::fmt;
 
 /// What the user asks for; `None`: the best there is.
 #[derive(Clone, Debug, Default)]
-pub struct ModeRequest {
+pub(in crate::source) struct ModeRequest {
     pub format: Option<FormatRequest>,
     /// Width and height in pixels.
     pub size: Option<(u32, u32)>,
@@ -28,7 +28,9 @@ impl fmt::Display for ModeRequest {
 /// A format by our name for it (`mjpeg`, `h264`, `yuy2`) or by the driver's four characters (`YUYV`).
 #[derive(Clone, Debug, PartialEq)]
 pub enum FormatRequest {
+    /// Any of the driver's formats that the pipe carries as this codec.
     Codec(Codec),
+    /// The driver's format.
     FourCc(FourCc),
 }
 

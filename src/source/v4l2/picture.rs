@@ -2,10 +2,10 @@
 //! in buffers of their own, becomes tightly packed (Linux Media userspace API, "Image Formats").
 
 use super::device::{Format, FourCc};
-use crate::media::{Codec, PixelFormat};
-use bytes::{BufMut, Bytes, BytesMut};
+use crate::media::{BufferPool, Codec, PixelFormat};
+use bytes::{BufMut, Bytes};
 
-/// Codec by V4L2 name; `None` where the pipe has none.
+/// The codec as which a format of V4L2 is carried; `None` where the pipe has none.
 pub fn codec(fourcc: FourCc) -> Option<Codec> {
     Some(match &fourcc.0 {
         b"MJPG" | b"JPEG" => Codec::Jpeg,
@@ -52,6 +52,7 @@ pub struct Layout {
     size: usize,
     /// Bytes of a group of pixels that share their colour, where they are in one plane.
     group: usize,
+    pool: BufferPool,
 }
 
 /// Lines of one plane: buffer, byte offset of the first, distance, length in bytes, count.
@@ -100,12 +101,13 @@ impl Layout {
         if matches!(&format.fourcc.0, b"YV12" | b"YM21") {
             lines.swap(1, 2);
         }
-        Layout { planes: lines, size: pixels.picture_size(format.width, format.height), group }
+        Layout { planes: lines, size: pixels.picture_size(format.width, format.height), group, pool: BufferPool::default() }
     }
 
     /// The picture, tightly packed; `None` when the buffers hold less than all of it.
-    pub fn pack(&self, buffers: &[&[u8]]) -> Option<Bytes> {
-        let mut picture = BytesMut::with_capacity(self.size);
+    pub fn pack(&mut self, buffers: &[&[u8]]) -> Option<Bytes> {
+        let mut picture = self.pool.take(self.size);
+        picture.clear();
         for plane in &self.planes {
             let data = buffers.get(plane.buffer)?.get(plane.offset..)?;
             if plane.stride == plane.length {
@@ -115,14 +117,16 @@ impl Layout {
             // The last line may come without its padding.
             for n in 0..plane.count {
                 picture.extend_from_slice(data.get(n * plane.stride..)?.get(..plane.length.min(plane.stride))?);
-                // What is missing of the last group is as in the one before.
+                // The missing bytes of the last group are those of the group before.
                 for _ in plane.stride..plane.length {
                     picture.put_u8(*picture.get(picture.len().checked_sub(self.group)?)?);
                 }
             }
         }
         debug_assert_eq!(picture.len(), self.size, "the planes are the picture");
-        Some(picture.freeze())
+        let picture = picture.freeze();
+        self.pool.lend(&picture);
+        Some(picture)
     }
 }
 
@@ -160,6 +164,16 @@ mod tests {
         let nv12 = format(b"NV12", 3, 2, &[3]);
         assert_eq!(pack(&nv12, &[&[1, 1, 1, 2, 2, 2, 7, 8, 9]]).unwrap()[6..], [7, 8, 9, 8]);
         assert_eq!(pack(&yuyv, &[&[1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15]]), None, "a short frame");
+    }
+
+    #[test]
+    fn pictures_that_were_dropped_give_their_buffers_back() {
+        let mut layout = Layout::new(PixelFormat::Gray, &format(b"GREY", 3, 2, &[4]));
+        let mut picture = |n| layout.pack(&[&[n; 8]]).unwrap();
+        let held = picture(0);
+        let second = picture(1).as_ptr();
+        assert!((2..100).all(|n| picture(n).as_ptr() == second));
+        assert_eq!(held, [0; 6][..]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What to do when a device may not be opened or is in use: the group that is missing, the process that has it.
+//! Advice for a device that may not be opened or is in use: which group is missing, which process has it.
 
 use super::device::errno;
 use std::fs;

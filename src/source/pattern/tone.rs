@@ -1,4 +1,4 @@
-//! The sound of the test source: a soft fifth, in which a gap is heard at once, and a beep at each whole second.
+//! The audio of the test source: a soft fifth, in which a gap is heard at once, and a beep at each whole second.
 //!
 //! One second of it is made once and repeats without a seam (all frequencies are whole numbers of hertz): packets are slices
 //! of it, nothing is computed or copied while it plays.
@@ -25,15 +25,15 @@ const PIP: (f64, f64) = (1000.0, 0.25);
 /// The beep's ends are faded over this many samples, so that they do not click.
 const FADE: f64 = 96.0;
 
-/// The sound, cut into packets.
-pub struct Sound {
+/// The audio, cut into packets.
+pub struct Tone {
     second: Bytes,
 }
 
-impl Sound {
-    pub fn new() -> Sound {
+impl Tone {
+    pub fn new() -> Tone {
         let samples = (0..RATE).flat_map(|i| [sample(i, 0), sample(i, 1)]);
-        Sound { second: samples.flat_map(i16::to_le_bytes).collect::<Vec<u8>>().into() }
+        Tone { second: samples.flat_map(i16::to_le_bytes).collect::<Vec<u8>>().into() }
     }
 
     /// Packet `n` as interleaved s16, and its time.
@@ -66,9 +66,9 @@ mod tests {
 
     #[test]
     fn the_beep_is_at_the_whole_second() {
-        let sound = Sound::new();
+        let tone = Tone::new();
         for n in 0..250 {
-            let (at, data) = sound.packet(n);
+            let (at, data) = tone.packet(n);
             assert_eq!((at, data.len()), (Timestamp(n as i64 * 10_000), 480 * 4));
             assert_eq!(loudest(&data) > 5000, n % 100 < 10, "packet {n}");
             assert!(loudest(&data) > 250, "the soft tone never stops");

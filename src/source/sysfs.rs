@@ -1,10 +1,10 @@
-//! What a device is and where it is plugged in, as sysfs tells.
+//! The serial number of a device and where it is plugged in, from sysfs.
 
 use std::fs;
 use std::path::Path;
 
 /// Serial number and place on the bus of what a node belongs to.
-pub fn place(device: &Path) -> (Option<String>, String) {
+pub fn serial_and_bus(device: &Path) -> (Option<String>, String) {
     let base = |path: &Path| path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     // A USB interface stands below its device, and that below hubs, down to the root hub `usbN` of a controller.
     let usb = device.ancestors().find(|path| path.join("devpath").exists());
