@@ -50,7 +50,7 @@ pub fn sniff(data: &[u8]) {
 pub fn reader(data: &[u8]) {
     let told = InputFormat::ALL[data.len() % InputFormat::ALL.len()];
     for format in [None, Some(told)] {
-        let read = |piece| read_all(Pieces { rest: data.to_vec().into(), piece }, format);
+        let read = |piece| read_all(SplitInput { rest: data.to_vec().into(), piece }, format);
         let whole = read(usize::MAX);
         for piece in [1, 3, data.len() / 2 + 1] {
             assert_eq!(read(piece), whole, "{format:?} in pieces of {piece}");
@@ -59,7 +59,7 @@ pub fn reader(data: &[u8]) {
 }
 
 /// Events, or what was given before the error, the error, and the damage.
-fn read_all(input: Pieces, format: Option<InputFormat>) -> (Vec<Event>, Option<String>, u64) {
+fn read_all(input: SplitInput, format: Option<InputFormat>) -> (Vec<Event>, Option<String>, u64) {
     let options = ReaderOptions { name: "fuzz".into(), format, timing: Timing::Stream, clock: Arc::new(SystemClock::default()) };
     let mut reader = Reader::new(input, options);
     let mut tracks = 0;
@@ -81,12 +81,12 @@ fn read_all(input: Pieces, format: Option<InputFormat>) -> (Vec<Event>, Option<S
 }
 
 /// Gives so many bytes a call.
-struct Pieces {
+struct SplitInput {
     rest: bytes::Bytes,
     piece: usize,
 }
 
-impl Read for Pieces {
+impl Read for SplitInput {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let n = self.piece.min(buf.len()).min(self.rest.len());
         buf[..n].copy_from_slice(&self.rest.split_to(n));

@@ -5,7 +5,7 @@ use h5live::cli;
 use h5live::format::Timing;
 use h5live::media::{Clock, Event, Header, KeyframeWatch, Kind, NO_KEYFRAME, NoSource, Packet, Rate, SystemClock, WallTime, ZeroWatch};
 use h5live::mux::{self, Chunk, Fragment, MuxOptions, Muxer};
-use h5live::pipe::{Bursts, InputFormat, OutputQueue, PieceWriter, Reader, ReaderOptions, Said, stdio};
+use h5live::pipe::{BurstDetector, InputFormat, OmissionLog, OutputQueue, Reader, ReaderOptions, VectoredWriter, stdio};
 use h5live::source::mp4;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -27,39 +27,44 @@ const MANUAL: cli::Manual = cli::Manual {
     sections: &[
         (
             "OUTPUT",
-            "An initialization segment, then chunks of one track each: the wall-clock time of capture (before video), the \
-             movie fragment header with its exact decode time, and the frames, byte for byte as they came in (but see KEYFRAMES). Video has \
-             H.264, H.265 or AV1; audio has AAC, Opus, FLAC or MP3. A track that browsers do not play from MP4 is left out, and named in a warning; if none \
-             is left, that is an error with advice.\n\n\
-             A file given with --output keeps what is in it until there is something to write. It may be played while it grows.\n\n\
-             Pictures that an edit list cut away, and without which those after the cut cannot be decoded, are part of the stream: each lasts less than \
-             a millisecond, right before the first that is shown. The player of h5serve(1) does not show them; another may, for a moment. To remove \
-             them, encode the clip again.\n\n\
-             When the resolution changes, the stream goes on: the new parameter sets are put before the first picture that \
-             needs them. When the tracks themselves change, another initialization segment follows.",
+            "h5mux writes an initialization segment, then chunks of one track each. A chunk has the wall-clock time \
+             of capture (before video), the movie fragment header with its exact decode time, and the frames, byte for \
+             byte as they came in (but see KEYFRAMES). Video is H.264, H.265 or AV1. Audio is AAC, Opus, FLAC or MP3. \
+             h5mux leaves out a track that browsers do not play from MP4, and names it in a warning. If no track is \
+             left, that is an error with advice.\n\n\
+             A file given with --output keeps its content until there is something to write. It can be played while it \
+             grows.\n\n\
+             An edit list may cut away pictures that a decoder needs for those after the cut. They stay part of the \
+             stream. Each lasts less than a millisecond, right before the first picture that is shown. The player of \
+             h5serve(1) does not show them. Another player may show them for a moment. To remove them, encode the clip \
+             again.\n\n\
+             When the resolution changes, the stream goes on: h5mux puts the new parameter sets before the first \
+             picture that needs them. When the tracks themselves change, another initialization segment follows.",
         ),
         (
             "KEYFRAMES",
-            "A player starts at a keyframe: an IDR picture of H.264, an IRAP picture of H.265. An H.264 encoder with intra refresh sends \
-             recovery points in place of IDR pictures. Where no IDR picture has come for two seconds, a recovery point counts as a keyframe; \
-             its SEI message is made to say recovery_frame_cnt 0, since Chromium starts at no other. The picture is whole after as many \
-             frames as the encoder said. H.265 with intra refresh cannot be started by browsers: it needs IDR or CRA pictures.\n\n\
-             When frames have come for three seconds and none was a keyframe, a warning says so once, and /healthz of --control as long \
-             as it is so. Set the encoder's keyframe interval to 1 s.",
+            "A player starts at a keyframe: an IDR picture of H.264, an IRAP picture of H.265. An H.264 encoder with \
+             intra refresh sends recovery points in place of IDR pictures. If no IDR picture comes for two seconds, \
+             h5mux takes a recovery point for a keyframe. It sets recovery_frame_cnt to 0 in the SEI message, because \
+             Chromium starts at no other. The picture is whole after as many frames as the encoder said. Browsers \
+             cannot start in H.265 with intra refresh: they need IDR or CRA pictures.\n\n\
+             If frames come for three seconds and none is a keyframe, h5mux warns once. /healthz of --control reports \
+             it until a keyframe comes. Set the encoder's keyframe interval to 1 s.",
         ),
         (
             "TIME",
             "The input gives presentation times. h5mux derives decode times from the reorder depth that the stream \
-             declares, so B-frames add no delay. The duration of a video frame is nominal, because h5mux writes it before the next \
-             frame arrives. It is never shorter than the recent distance between frames.",
+             declares, so B-frames add no delay. The duration of a video frame is nominal, because h5mux writes it \
+             before the next frame arrives. It is never shorter than the recent distance between frames.",
         ),
     ],
     see_also: &["ffmpeg(1)", "mpv(1)"],
     ..cli::Manual::new(
         "h5mux",
         "turn coded video and audio into fragmented MP4, one chunk per frame",
-        "h5mux reads coded video and audio from stdin or a file, in any format of h5pipe(5): Matroska, MP4, NUT, H.264 or H.265 byte streams, ADTS. \
-         It writes CMAF, which is fragmented MP4, to stdout. The output suits h5serve(1), players and files; a file plays even if h5mux was killed.",
+        "h5mux reads coded video and audio from stdin or a file, in any format of h5pipe(5): Matroska, MP4, NUT, \
+         H.264 or H.265 byte streams, ADTS. It writes CMAF, which is fragmented MP4, to stdout. The output suits \
+         h5serve(1), players and files; a file plays even if h5mux was killed.",
     )
 };
 
@@ -95,7 +100,7 @@ struct Args {
     no_clock: bool,
 
     #[command(flatten)]
-    late: cli::LateArg,
+    overflow: cli::OverflowArg,
 
     #[command(flatten)]
     common: cli::Common,
@@ -123,11 +128,11 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     let clock = Arc::new(SystemClock::default());
     let mut reader = Reader::new(input, ReaderOptions { name: name.clone(), format: args.input_format, timing, clock: clock.clone() });
     let options = MuxOptions { fragment: args.fragment, prft: !args.no_clock };
-    let mut out = OutputQueue::new(PieceWriter::new(output, out_name), args.late.late);
+    let mut out = OutputQueue::new(VectoredWriter::new(output, out_name), args.overflow.policy);
     if stored {
-        out = out.gathering(PieceWriter::<Output>::STORED);
+        out = out.gathering(VectoredWriter::<Output>::STORED);
     }
-    let watch = Watch { name: name.clone(), clock: SystemClock::default(), bursts: Bursts::default(), main: 0 };
+    let watch = Watch { name: name.clone(), clock: SystemClock::default(), bursts: BurstDetector::default(), main: 0 };
     let mut stage = MuxStage {
         name: name.clone(),
         options,
@@ -138,12 +143,12 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
         watch,
         out,
         stats: cx.stats.clone(),
-        said: Said::default(),
+        omissions: OmissionLog::default(),
         keyframes: KeyframeWatch::default(),
         said_no_keyframe: false,
     };
     let outcome = stage.pump(&mut reader, &cx);
-    // What came in before an error is whole and goes out all the same.
+    // Events from before an error are whole: they go out.
     let finished = stage.finish();
     outcome.and(finished)?;
     if cx.stop.requested() { Ok(()) } else { cx.judge(&name, reader.bytes(), None) }
@@ -287,10 +292,10 @@ struct MuxStage {
     zero: Option<ZeroWatch>,
     stored: bool,
     watch: Watch,
-    out: OutputQueue<mux::Output, PieceWriter<Output>>,
+    out: OutputQueue<mux::Output, VectoredWriter<Output>>,
     stats: Arc<cli::Stats>,
     /// Of tracks that are left out here.
-    said: Said,
+    omissions: OmissionLog,
     keyframes: KeyframeWatch,
     said_no_keyframe: bool,
 }
@@ -300,7 +305,7 @@ struct Watch {
     /// Of the input.
     name: String,
     clock: SystemClock,
-    bursts: Bursts,
+    bursts: BurstDetector,
     /// The first video track, else the first.
     main: usize,
 }
@@ -358,7 +363,7 @@ impl MuxStage {
             None => Some(self.muxer.insert(Muxer::new(header, self.options)?).init()),
         };
         let omitted = self.muxer.as_ref().map(|muxer| muxer.omitted().to_vec()).unwrap_or_default();
-        self.said.omitted(&self.name, omitted);
+        self.omissions.warn(&self.name, omitted);
         if let Some(init) = init {
             self.out.send(mux::Output::Init(init))?;
         }

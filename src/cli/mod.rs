@@ -33,10 +33,11 @@
 mod console;
 pub mod control;
 pub mod exit;
-mod late;
 mod log;
 pub mod manual;
 mod meter;
+mod metrics;
+mod overflow_arg;
 mod panic;
 pub mod stats;
 mod status;
@@ -44,10 +45,11 @@ mod stop;
 
 pub use control::{Control, Reply};
 pub use exit::usage;
-pub use late::LateArg;
 pub use log::LogFormat;
 pub use manual::Manual;
-pub use stats::{Counter, Gauge, Histogram, Stats};
+pub use metrics::{Counter, Gauge, Histogram};
+pub use overflow_arg::OverflowArg;
+pub use stats::Stats;
 pub use stop::Stop;
 
 use anyhow::Context as _;

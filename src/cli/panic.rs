@@ -1,4 +1,4 @@
-//! A panic is a fault of ours. It ends the program with one line, whichever thread it strikes: none lives on half dead.
+//! A panic is a fault of ours. It ends the program with one line, in whichever thread it happens. No program goes on without one of its threads.
 
 use super::{console, exit};
 use std::cell::Cell;

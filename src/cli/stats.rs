@@ -5,94 +5,35 @@
 //! [`Stats::damaged`]. Rates are computed when they are asked for, never where frames flow.
 
 use super::meter::{Meter, Rates, Totals};
-use crate::media::Kind;
+use super::metrics::{Counter, Gauge, Histogram, Metric, Value};
+use crate::media::{Event, Kind, Track};
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A number that only grows. Clones share it.
-#[derive(Clone, Debug, Default)]
-pub struct Counter(Arc<AtomicU64>);
-
-impl Counter {
-    /// Counts one.
-    pub fn inc(&self) {
-        self.add(1);
-    }
-
-    /// Counts so many.
-    pub fn add(&self, n: u64) {
-        self.0.fetch_add(n, Ordering::Relaxed);
-    }
-
-    /// Counts up to a total that is kept elsewhere. A counter does not go back.
-    pub fn set_total(&self, total: u64) {
-        self.0.fetch_max(total, Ordering::Relaxed);
-    }
-
-    /// The count so far.
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// A number that goes up and down. Clones share it.
-#[derive(Clone, Debug, Default)]
-pub struct Gauge(Arc<AtomicU64>);
-
-impl Gauge {
-    /// Sets the number.
-    pub fn set(&self, value: f64) {
-        self.0.store(value.to_bits(), Ordering::Relaxed);
-    }
-
-    /// Adds to the number; less than nothing takes away.
-    pub fn add(&self, by: f64) {
-        let added = |bits| Some((f64::from_bits(bits) + by).to_bits());
-        _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, added);
-    }
-
-    /// The number as it stands.
-    pub fn get(&self) -> f64 {
-        f64::from_bits(self.0.load(Ordering::Relaxed))
-    }
-}
-
-/// How often there was how much, as it stands.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Histogram {
-    /// Upper bounds, growing.
-    pub bounds: &'static [f64],
-    /// Of values above the bound before and up to this one; the last: above all bounds.
-    pub counts: Vec<u64>,
-    /// Of all values.
-    pub sum: f64,
-}
-
-impl Histogram {
-    /// How many values there are up to each bound, and in all.
-    fn cumulated(&self) -> impl Iterator<Item = (f64, u64)> {
-        let bounds = self.bounds.iter().copied().chain([f64::INFINITY]);
-        bounds.zip(&self.counts).scan(0, |sum, (bound, count)| {
-            *sum += count;
-            Some((bound, *sum))
-        })
-    }
-
-    fn count(&self) -> u64 {
-        self.counts.iter().sum()
-    }
-}
-
 /// Frames and bytes on one side of a stage, by kind of track.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Flow {
     video: (Counter, Counter),
     audio: (Counter, Counter),
+    /// Of the tracks of the last header that [`Flow::event`] got.
+    kinds: Arc<Mutex<Vec<Kind>>>,
 }
 
 impl Flow {
+    /// Counts an event of the only stream that flows here: the frame of a packet. Headers tell the kinds of the tracks.
+    pub fn event(&self, event: &Event) {
+        match event {
+            Event::Header(header) => *lock(&self.kinds) = header.tracks.iter().map(Track::kind).collect(),
+            Event::Packet(packet) => {
+                if let Some(&kind) = lock(&self.kinds).get(packet.track) {
+                    self.count(kind, packet.data.len());
+                }
+            }
+            Event::TimeZero(_) => {}
+        }
+    }
+
     /// Counts one frame of `bytes` bytes.
     pub fn count(&self, kind: Kind, bytes: usize) {
         self.count_frames(kind, 1, bytes as u64);
@@ -142,59 +83,14 @@ type Detail = Box<dyn Fn() -> serde_json::Value + Send>;
 
 type HealthCheck = Box<dyn Fn() -> Result<(), String> + Send>;
 
-struct Metric {
-    name: String,
-    help: &'static str,
-    labels: Vec<(String, String)>,
-    value: Value,
-}
-
-#[derive(Clone)]
-enum Value {
-    Counter(Counter),
-    Gauge(Gauge),
-    Histogram(Arc<dyn Fn() -> Histogram + Send + Sync>),
-}
-
-impl Value {
-    /// Of a histogram: how many values there were.
-    fn get(&self) -> f64 {
-        match self {
-            Value::Counter(c) => c.get() as f64,
-            Value::Gauge(g) => g.get(),
-            Value::Histogram(read) => read().count() as f64,
-        }
-    }
-
-    fn kind(&self) -> &'static str {
-        match self {
-            Value::Counter(_) => "counter",
-            Value::Gauge(_) => "gauge",
-            Value::Histogram(_) => "histogram",
-        }
-    }
-}
-
-impl From<&Counter> for Value {
-    fn from(counter: &Counter) -> Value {
-        Value::Counter(counter.clone())
-    }
-}
-
-impl From<&Gauge> for Value {
-    fn from(gauge: &Gauge) -> Value {
-        Value::Gauge(gauge.clone())
-    }
-}
-
 impl Stats {
     /// Numbers named `PROGRAM_…`.
     pub fn new(program: &'static str) -> Stats {
         let stats = Stats {
             program,
             started: Instant::now(),
-            input: Flow { video: Default::default(), audio: Default::default() },
-            output: Flow { video: Default::default(), audio: Default::default() },
+            input: Flow::default(),
+            output: Flow::default(),
             dropped: Counter::default(),
             damaged: Counter::default(),
             metrics: Mutex::default(),
@@ -252,7 +148,7 @@ impl Stats {
         *lock(&self.health) = Some(Box::new(check));
     }
 
-    /// What is wrong although frames flow; /healthz says it until it is taken back.
+    /// Sets what is wrong although frames flow. /healthz says it until it is taken back.
     pub fn set_trouble(&self, what: Option<&'static str>) {
         *lock(&self.trouble) = what;
     }
@@ -373,48 +269,11 @@ impl Stats {
     }
 }
 
-impl Metric {
-    fn json(&self) -> serde_json::Value {
-        let labels: serde_json::Map<_, _> = self.labels.iter().map(|(l, v)| (l.clone(), v.clone().into())).collect();
-        let mut json = serde_json::json!({ "name": self.name, "labels": labels, "value": self.value.get() });
-        if let Value::Histogram(read) = &self.value {
-            json["sum"] = read().sum.into();
-        }
-        json
-    }
-
-    /// In the Prometheus text format.
-    fn write(&self, out: &mut String) {
-        let Metric { name, labels, value, .. } = self;
-        let Value::Histogram(read) = value else {
-            _ = writeln!(out, "{name}{} {}", self::labels(labels), value.get());
-            return;
-        };
-        let histogram = read();
-        for (bound, count) in histogram.cumulated() {
-            let le = if bound.is_finite() { bound.to_string() } else { "+Inf".into() };
-            let bucket: Vec<_> = labels.iter().cloned().chain([("le".into(), le)]).collect();
-            _ = writeln!(out, "{name}_bucket{} {count}", self::labels(&bucket));
-        }
-        let labels = self::labels(labels);
-        _ = writeln!(out, "{name}_sum{labels} {}\n{name}_count{labels} {}", histogram.sum, histogram.count());
-    }
-}
-
 fn bitrate(bits_per_second: f64) -> String {
     match bits_per_second {
         b if b >= 1e6 => format!("{:.2} Mbit/s", b / 1e6),
         b => format!("{:.0} kbit/s", b / 1e3),
     }
-}
-
-fn labels(labels: &[(String, String)]) -> String {
-    if labels.is_empty() {
-        return String::new();
-    }
-    let escape = |v: &str| v.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-    let pairs: Vec<_> = labels.iter().map(|(l, v)| format!("{l}=\"{}\"", escape(v))).collect();
-    format!("{{{}}}", pairs.join(","))
 }
 
 /// A poisoned lock only means that a counting thread died; the numbers are still numbers.
@@ -425,6 +284,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::{AudioParams, Codec, Header, Packet, Timestamp, VideoParams};
 
     #[test]
     fn numbers_appear_in_both_forms() {
@@ -439,6 +299,21 @@ mod tests {
         let json = stats.json();
         assert_eq!(json["program"], "h5enc");
         assert!(json["metrics"].as_array().unwrap().iter().any(|m| m["name"] == "h5enc_output_bytes_total" && m["value"] == 1000.0));
+    }
+
+    #[test]
+    fn events_count_by_the_kinds_of_the_last_header() {
+        let flow = Flow::default();
+        let audio = Track::audio(Codec::Mp3, AudioParams { rate: 48_000, channels: 2, delay: Duration::ZERO });
+        let video = Track::video(Codec::Vp8, VideoParams::new(16, 16));
+        let header = |tracks: &[Track]| Event::Header(Header { tracks: tracks.into(), time_zero: None });
+        let packet = |track| Event::Packet(Packet { track, pts: Timestamp(0), key: true, data: vec![0; 10].into(), hidden: false });
+        flow.event(&packet(0));
+        flow.event(&header(&[video.clone(), audio.clone()]));
+        [0, 0, 1, 2].into_iter().for_each(|track| flow.event(&packet(track)));
+        flow.event(&header(&[audio, video]));
+        flow.event(&packet(0));
+        assert_eq!((flow.video.0.get(), flow.audio.0.get(), flow.audio.1.get()), (2, 2, 20));
     }
 
     #[test]

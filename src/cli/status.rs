@@ -1,7 +1,7 @@
 //! The status line: once a second on a terminal, none elsewhere.
 //!
-//! The programs of one pipe share a terminal, and one line is enough: who holds an advisory lock on the terminal shows
-//! his. The last program of the pipe tries first, so that as a rule it is the one nearest to the viewers.
+//! The programs of one pipe share a terminal, and one line is enough: the program that holds an advisory lock on the terminal
+//! shows its line. The last program of the pipe tries first, so that as a rule it is the one nearest to the viewers.
 
 use super::{Stats, console, log};
 use std::fs::{File, OpenOptions};
@@ -50,7 +50,7 @@ impl Drop for Ticker {
     }
 }
 
-/// Whose turn it is on the terminal.
+/// Which program of the pipe writes the status line on the terminal.
 enum StatusLine {
     /// No terminal, or not wanted.
     Never,

@@ -1,4 +1,4 @@
-//! The wish to end: SIGINT and SIGTERM, seen as a flag, as a readable file descriptor and as something to wait for.
+//! The request to end: SIGINT and SIGTERM, seen as a flag, as a readable file descriptor and as something to wait for.
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;

@@ -1,4 +1,4 @@
-//! What waits for a slow stage, and what of it is dropped: the rules that [`OverflowPolicy`] refers to. The
+//! A queue before a slow stage, and the rules by which it drops items: [`OverflowPolicy`] refers to them. The
 //! threads and the output belong to the queues of `pipe`.
 
 use super::OverflowPolicy;
@@ -104,7 +104,7 @@ impl<T: Droppable> Waiting<T> {
         taken
     }
 
-    /// What was being written is written.
+    /// The items that were being written are written.
     pub fn written(&mut self) {
         self.writing.clear();
         self.writing_cost = 0;
@@ -125,7 +125,7 @@ impl<T: Droppable> Waiting<T> {
         }
     }
 
-    /// Forgets what waits: there is no one to take it any more.
+    /// Forgets the items that wait: the output is gone.
     pub fn clear(&mut self) {
         self.items.clear();
         self.cost = 0;
@@ -186,8 +186,8 @@ impl<T: Droppable> DropQueue<T> {
     }
 }
 
-/// An item whose bytes lie in several places; they are written one behind the other.
-pub trait Pieces {
-    /// The pieces, in the order in which they are written.
-    fn pieces(&self) -> impl Iterator<Item = &Bytes>;
+/// An item whose bytes lie in several buffers, which are written one behind the other.
+pub trait Vectored {
+    /// The buffers, in the order in which they are written.
+    fn buffers(&self) -> impl Iterator<Item = &Bytes>;
 }

@@ -1,6 +1,7 @@
 //! Plain data that every stage speaks: tracks, packets, events and times. No I/O, no syntax of any format.
 
 mod backwards;
+mod buffer_pool;
 mod clock;
 mod droppable;
 mod error;
@@ -13,8 +14,9 @@ mod time;
 mod track;
 
 pub use backwards::{TimeWatch, step_back_line};
+pub use buffer_pool::BufferPool;
 pub use clock::{Clock, ManualClock, SystemClock, ZeroWatch};
-pub use droppable::{Admission, DropQueue, Droppable, Pieces, Waiting};
+pub use droppable::{Admission, DropQueue, Droppable, Vectored, Waiting};
 pub use error::{Malformed, NoSource, Terminal, Unsupported};
 pub use omitted::{OmittedTrack, omitted_line};
 pub use overflow::{MAX_AUDIO_LAG, MAX_VIDEO_LAG, MAX_WAITING, OverflowPolicy};
@@ -22,4 +24,4 @@ pub use packet::{Event, Header, PACKET_COST, Packet};
 pub use shape::{Orientation, SampleAspect};
 pub use start::{KeyframeWatch, NO_KEYFRAME};
 pub use time::{Rate, Timestamp, WallTime};
-pub use track::{AudioParams, Codec, Colour, Kind, MAX_TRACKS, Params, PixelFormat, SOUND_RATES, SampleFormat, Track, VideoParams};
+pub use track::{AUDIO_RATES, AudioParams, Codec, Colour, Kind, MAX_TRACKS, Params, PixelFormat, SampleFormat, Track, VideoParams};

@@ -1,4 +1,4 @@
-//! What travels between stages.
+//! The events that travel between stages.
 
 use super::{Timestamp, Track, WallTime};
 use bytes::Bytes;

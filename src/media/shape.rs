@@ -23,7 +23,7 @@ pub struct Orientation {
 }
 
 impl Orientation {
-    /// Nothing is to be done.
+    /// It is upright as it is stored.
     pub const UPRIGHT: Orientation = Orientation { mirrored: false, turns: 0 };
 
     /// All eight, in the order of EXIF.

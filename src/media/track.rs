@@ -9,7 +9,7 @@ use std::time::Duration;
 pub const MAX_TRACKS: usize = 32;
 
 /// Sample rates, in Hz, that are read and encoded. Less is no sound, and each byte of it would be seconds of work.
-pub const SOUND_RATES: std::ops::RangeInclusive<u32> = 100..=768_000;
+pub const AUDIO_RATES: std::ops::RangeInclusive<u32> = 100..=768_000;
 
 /// Description of one track.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,7 +25,7 @@ pub struct Track {
     pub language: Option<String>,
     /// Name for people, where there is one.
     pub name: Option<String>,
-    /// What there is to know of the pictures, or of the samples.
+    /// The parameters of the pictures, or of the samples.
     pub params: Params,
 }
 
@@ -137,7 +137,7 @@ pub struct Colour {
     pub full_range: Option<bool>,
 }
 
-/// `rate` in Hz, within [`SOUND_RATES`]; `channels` 1 to 64, interleaved in the order of the WAVE format.
+/// `rate` in Hz, within [`AUDIO_RATES`]; `channels` 1 to 64, interleaved in the order of the WAVE format.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AudioParams {
     /// Sample rate in Hz.

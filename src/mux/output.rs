@@ -2,7 +2,7 @@
 //! pictures, since what comes after a lost frame cannot be decoded; of audio what has just come.
 
 use super::Chunk;
-use crate::media::{Droppable, Kind, MAX_AUDIO_LAG, MAX_VIDEO_LAG, MAX_WAITING, PACKET_COST, Pieces, Timestamp, Waiting};
+use crate::media::{Droppable, Kind, MAX_AUDIO_LAG, MAX_VIDEO_LAG, MAX_WAITING, PACKET_COST, Timestamp, Vectored, Waiting};
 use bytes::Bytes;
 
 /// A part of the output.
@@ -21,8 +21,8 @@ pub struct ChunkRules {
     dropping: bool,
 }
 
-impl Pieces for Output {
-    fn pieces(&self) -> impl Iterator<Item = &Bytes> {
+impl Vectored for Output {
+    fn buffers(&self) -> impl Iterator<Item = &Bytes> {
         let (head, data) = match self {
             Output::Init(init) => (init, &[][..]),
             Output::Chunk(chunk) => (&chunk.head, &chunk.data[..]),
@@ -38,11 +38,11 @@ impl Droppable for Output {
     const UNIT: &'static str = "bytes";
 
     fn size(&self) -> usize {
-        self.pieces().map(Bytes::len).sum()
+        self.buffers().map(Bytes::len).sum()
     }
 
     fn cost(&self) -> usize {
-        self.pieces().map(|piece| piece.len() + PACKET_COST).sum()
+        self.buffers().map(|buffer| buffer.len() + PACKET_COST).sum()
     }
 
     fn frames(&self) -> u64 {

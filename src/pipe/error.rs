@@ -1,4 +1,4 @@
-//! What can go wrong between a stage and its pipes.
+//! The errors between a stage and its pipes.
 
 use crate::media::{Malformed, Terminal, Unsupported};
 use std::io;

@@ -1,4 +1,4 @@
-//! Which events go when a queue is full: the oldest of raw and JPEG pictures and of audio; of coded video the rest of the group of
+//! Which events a full queue drops: the oldest of raw and JPEG pictures and of audio; of coded video the rest of the group of
 //! pictures. Headers and times stay, unless headers follow each other fast.
 
 use crate::media::{Codec, Droppable, Event, Header, Kind, MAX_AUDIO_LAG, MAX_VIDEO_LAG, MAX_WAITING, Packet, Waiting};
@@ -11,7 +11,7 @@ const MAX_PICTURES: usize = 2;
 /// No more packets of a track wait, whatever their times say.
 const MAX_PACKETS: usize = 512;
 
-/// What decides about the next event.
+/// What the queue remembers to decide about the next event.
 #[derive(Debug, Default)]
 pub struct EventRules {
     /// The header that the next packets belong to.
@@ -131,22 +131,9 @@ fn last_header(waiting: &Waiting<Event>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::{AudioParams, DropQueue, OverflowPolicy, PixelFormat, Timestamp, Track, VideoParams};
+    use crate::media::{DropQueue, OverflowPolicy, Timestamp};
+    use crate::pipe::testing::{FRAME, header, packet};
     use bytes::Bytes;
-    use std::time::Duration;
-
-    const FRAME: i64 = 40_000;
-
-    fn header() -> Event {
-        let video = |codec| Track::video(codec, VideoParams::new(4, 2));
-        let audio = Track::audio(Codec::Mp3, AudioParams { rate: 48_000, channels: 2, delay: Duration::ZERO });
-        let tracks = [video(Codec::Raw(PixelFormat::Gray)), video(Codec::Vp8), audio];
-        Event::Header(Header { tracks: tracks.into(), time_zero: None })
-    }
-
-    fn packet(track: usize, n: i64, key: bool) -> Event {
-        Event::Packet(Packet { track, pts: Timestamp(n * FRAME), key, data: Bytes::from(vec![n as u8; 8]), hidden: false })
-    }
 
     fn push(queue: &mut DropQueue<Event>, event: Event) {
         queue.push(event, OverflowPolicy::Drop);

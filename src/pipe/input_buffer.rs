@@ -4,8 +4,8 @@
 //! calls as large as the pipe allows; when the stage has dropped it, the buffer is used again, so that raw video costs no
 //! allocation, no clearing and no page faults.
 
+use crate::media::BufferPool;
 use bytes::{Bytes, BytesMut};
-use std::collections::VecDeque;
 use std::io::{self, Read};
 
 /// Bytes of a chunk: what a pipe holds, and little enough that it stays in the processor's nearest cache.
@@ -20,17 +20,14 @@ const HEAD: usize = 4 << 10;
 /// A read is not worth its call with less room than this.
 const MIN_READ: usize = 4 << 10;
 
-/// So many large frames are remembered in case that their buffers come back.
-const MAX_LENT: usize = 4;
-
 pub struct InputBuffer {
     input: Box<dyn Read + Send>,
     /// Read and not yet taken.
     pub buf: BytesMut,
     /// Room for the next read, right behind `buf` in the same chunk.
     room: BytesMut,
-    /// Large frames that were given out.
-    lent: VecDeque<Bytes>,
+    /// Of large frames.
+    pool: BufferPool,
     next_read: NextRead,
     pub eof: bool,
     /// Bytes read so far.
@@ -49,7 +46,7 @@ impl InputBuffer {
             input,
             buf: BytesMut::new(),
             room: BytesMut::new(),
-            lent: VecDeque::new(),
+            pool: BufferPool::default(),
             next_read: NextRead::Chunk,
             eof: false,
             bytes: 0,
@@ -87,8 +84,7 @@ impl InputBuffer {
     /// Remembers a frame that is given out, to have its buffer back when it is dropped elsewhere.
     pub fn lend(&mut self, frame: &Bytes) {
         if frame.len() > LARGE {
-            self.lent.truncate(MAX_LENT - 1);
-            self.lent.push_front(frame.clone());
+            self.pool.lend(frame);
         }
     }
 
@@ -96,7 +92,7 @@ impl InputBuffer {
         if self.room.len() >= MIN_READ.max(want.saturating_sub(self.buf.len())) {
             return;
         }
-        // What grows without saying how far (an image without a length) is moved only each time it has doubled.
+        // A frame without a length (a JPEG image) grows: it is moved only each time it has doubled.
         let mut chunk = BytesMut::zeroed(CHUNK.max(2 * self.buf.len()).max(want));
         chunk[..self.buf.len()].copy_from_slice(&self.buf);
         self.buf = chunk.split_to(self.buf.len());
@@ -113,7 +109,7 @@ impl InputBuffer {
 
     /// Reads one large frame straight into its own buffer.
     fn fill_frame(&mut self, want: usize) -> io::Result<()> {
-        let mut frame = self.returned(want).unwrap_or_else(|| BytesMut::zeroed(want));
+        let mut frame = self.pool.take(want);
         let mut have = self.buf.len();
         frame[..have].copy_from_slice(&self.buf);
         while have < want && !self.eof {
@@ -126,21 +122,6 @@ impl InputBuffer {
         self.buf = frame;
         self.next_read = NextRead::Head;
         Ok(())
-    }
-
-    /// The buffer of an earlier frame of at least this size that is not in use any more.
-    fn returned(&mut self, want: usize) -> Option<BytesMut> {
-        for _ in 0..self.lent.len() {
-            match self.lent.pop_back()?.try_into_mut() {
-                Ok(mut frame) if frame.len() >= want => {
-                    frame.truncate(want);
-                    return Some(frame);
-                }
-                Ok(_) => {}
-                Err(in_use) => self.lent.push_front(in_use),
-            }
-        }
-        None
     }
 }
 
@@ -180,7 +161,7 @@ mod tests {
         }
     }
 
-    fn feed(end: u64, most: usize) -> (InputBuffer, Arc<Mutex<Vec<usize>>>) {
+    fn counting_input(end: u64, most: usize) -> (InputBuffer, Arc<Mutex<Vec<usize>>>) {
         let asked = Arc::new(Mutex::new(Vec::new()));
         (InputBuffer::new(Box::new(Source { next: 0, end, most, asked: Arc::clone(&asked) })), asked)
     }
@@ -193,36 +174,36 @@ mod tests {
     #[test]
     fn bytes_come_in_order_whatever_is_asked_for() {
         for most in [1000, 5000, usize::MAX] {
-            let (mut feed, _) = feed(5 << 20, most);
+            let (mut input, _) = counting_input(5 << 20, most);
             let mut at = 0;
             for n in [10, 300_000, 1, 70_000, 65_536, 1 << 20, 5, 1 << 20, 300_000, 4096].into_iter().cycle() {
-                feed.fill(n).unwrap();
-                if feed.buf.len() < n {
+                input.fill(n).unwrap();
+                if input.buf.len() < n {
                     break;
                 }
-                let part = feed.buf.split_to(n).freeze();
+                let part = input.buf.split_to(n).freeze();
                 assert_counts(&part, at);
-                feed.lend(&part);
+                input.lend(&part);
                 at += n as u64;
             }
-            assert_counts(&feed.buf, at);
-            assert_eq!((at + feed.buf.len() as u64, feed.bytes, feed.eof), (5 << 20, 5 << 20, true));
+            assert_counts(&input.buf, at);
+            assert_eq!((at + input.buf.len() as u64, input.bytes, input.eof), (5 << 20, 5 << 20, true));
         }
     }
 
     #[test]
     fn a_large_frame_is_asked_for_whole_and_its_buffer_comes_back() {
         const FRAME: usize = 3 << 20;
-        let (mut feed, asked) = feed(u64::MAX, usize::MAX);
+        let (mut input, asked) = counting_input(u64::MAX, usize::MAX);
         let mut place = None;
         for n in 0..5 {
             // A head before each frame, as in Matroska.
-            feed.fill(18).unwrap();
-            drop(feed.buf.split_to(18));
+            input.fill(18).unwrap();
+            drop(input.buf.split_to(18));
             asked.lock().unwrap().clear();
-            feed.fill(FRAME).unwrap();
-            let frame = feed.buf.split_to(FRAME).freeze();
-            feed.lend(&frame);
+            input.fill(FRAME).unwrap();
+            let frame = input.buf.split_to(FRAME).freeze();
+            input.lend(&frame);
             if n > 0 {
                 assert_eq!(*asked.lock().unwrap(), [FRAME - HEAD + 18]);
                 let here = frame.as_ptr() as usize;
@@ -233,12 +214,12 @@ mod tests {
 
     #[test]
     fn a_frame_in_use_is_never_written_to() {
-        let (mut feed, _) = feed(u64::MAX, usize::MAX);
+        let (mut input, _) = counting_input(u64::MAX, usize::MAX);
         let frames: Vec<_> = (0..10)
             .map(|_| {
-                feed.fill(1 << 20).unwrap();
-                let frame = feed.buf.split_to(1 << 20).freeze();
-                feed.lend(&frame);
+                input.fill(1 << 20).unwrap();
+                let frame = input.buf.split_to(1 << 20).freeze();
+                input.lend(&frame);
                 frame
             })
             .collect();
@@ -247,26 +228,26 @@ mod tests {
 
     #[test]
     fn what_grows_without_a_known_end_is_moved_seldom() {
-        let (mut feed, asked) = feed(8 << 20, 4096);
-        while !feed.eof {
-            feed.fill(feed.buf.len() + 1).unwrap();
+        let (mut input, asked) = counting_input(8 << 20, 4096);
+        while !input.eof {
+            input.fill(input.buf.len() + 1).unwrap();
         }
-        assert_counts(&feed.buf, 0);
+        assert_counts(&input.buf, 0);
         let asked = asked.lock().unwrap();
         assert!(asked.iter().filter(|n| **n < 4096).count() <= 16, "small reads");
     }
 
     #[test]
     fn skipped_bytes_are_not_kept() {
-        let (mut feed, _) = feed(10 << 20, usize::MAX);
-        feed.fill(10).unwrap();
-        feed.buf.clear();
-        let read = feed.bytes;
-        feed.skip(9 << 20).unwrap();
-        feed.fill(10).unwrap();
-        assert_counts(&feed.buf[..10], read + (9 << 20));
-        feed.buf.clear();
-        feed.skip(u64::MAX).unwrap();
-        assert!(feed.eof);
+        let (mut input, _) = counting_input(10 << 20, usize::MAX);
+        input.fill(10).unwrap();
+        input.buf.clear();
+        let read = input.bytes;
+        input.skip(9 << 20).unwrap();
+        input.fill(10).unwrap();
+        assert_counts(&input.buf[..10], read + (9 << 20));
+        input.buf.clear();
+        input.skip(u64::MAX).unwrap();
+        assert!(input.eof);
     }
 }

@@ -1,5 +1,5 @@
-//! A bounded queue at the front of a stage that may be slower than what comes in, such as an encoder. Whole items go before work is
-//! spent on them, by the same rules as in an [`OutputQueue`](super::OutputQueue).
+//! A bounded queue at the front of a stage that may be slower than its input, such as an encoder. It drops whole items before work is
+//! spent on them, by the same rules as an [`OutputQueue`](super::OutputQueue).
 
 use super::Error;
 use super::queue::Shared;

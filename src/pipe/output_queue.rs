@@ -1,7 +1,7 @@
-//! The end of a stage: items go in, and what is to be done when the next stage is slower than the camera is known.
+//! The output of a stage: it decides what becomes of items when the next stage is slower than the camera.
 //!
 //! With [`OverflowPolicy::Block`] items are written in place. Otherwise a thread writes, and items wait for it in a short queue. When
-//! the queue is full, the rules of the item say what goes ([`Droppable`]).
+//! the queue is full, the rules of the item say what is dropped ([`Droppable`]).
 
 use super::Error;
 use super::queue::{Failure, Shared};
@@ -35,10 +35,10 @@ pub trait Sink<T>: Send + 'static {
 
 /// A queue in front of an output, or the output itself.
 pub struct OutputQueue<T: Droppable, S: Sink<T>> {
-    way: Way<T, S>,
+    mode: Mode<T, S>,
 }
 
-enum Way<T: Droppable, S> {
+enum Mode<T: Droppable, S> {
     Direct {
         sink: S,
         gathered: Vec<T>,
@@ -61,18 +61,18 @@ impl<T: Droppable, S: Sink<T>> OutputQueue<T, S> {
     /// With [`OverflowPolicy::Block`] items are written in place; else by a thread of its own behind a bounded queue.
     pub fn new(mut sink: S, policy: OverflowPolicy) -> OutputQueue<T, S> {
         if policy == OverflowPolicy::Block {
-            return OutputQueue { way: Way::Direct { sink, gathered: Vec::new(), bytes: 0, most: S::GATHERED } };
+            return OutputQueue { mode: Mode::Direct { sink, gathered: Vec::new(), bytes: 0, most: S::GATHERED } };
         }
         let shared = Arc::new(Shared::new(sink.name(), policy));
         let ours = Arc::clone(&shared);
         let thread = std::thread::spawn(move || ours.drain(&mut sink));
-        OutputQueue { way: Way::Queued { shared, thread } }
+        OutputQueue { mode: Mode::Queued { shared, thread } }
     }
 
     /// Gathers so many bytes where items are written in place. For what is stored: a live stream would be held back.
     #[must_use]
     pub fn gathering(mut self, bytes: usize) -> Self {
-        if let Way::Direct { most, .. } = &mut self.way {
+        if let Mode::Direct { most, .. } = &mut self.mode {
             *most = bytes;
         }
         self
@@ -83,17 +83,17 @@ impl<T: Droppable, S: Sink<T>> OutputQueue<T, S> {
     /// # Errors
     /// Of the output, possibly of an earlier item; [`Error::TooSlow`] with [`OverflowPolicy::Exit`].
     pub fn send(&mut self, item: T) -> Result<bool, Error> {
-        let sent = match &mut self.way {
-            Way::Direct { gathered, bytes, most, .. } => {
+        let sent = match &mut self.mode {
+            Mode::Direct { gathered, bytes, most, .. } => {
                 *bytes += item.size();
                 gathered.push(item);
                 if *bytes >= *most { self.flush().map(|()| true) } else { Ok(true) }
             }
-            Way::Queued { shared, .. } => shared.send(item),
-            Way::GivenUp { name, .. } => Err(Error::Io { name: name.clone(), source: std::io::ErrorKind::BrokenPipe.into() }),
+            Mode::Queued { shared, .. } => shared.send(item),
+            Mode::GivenUp { name, .. } => Err(Error::Io { name: name.clone(), source: std::io::ErrorKind::BrokenPipe.into() }),
         };
         if let Err(Error::TooSlow { name, .. }) = &sent {
-            self.way = Way::GivenUp { name: name.clone(), dropped: self.dropped(), written: self.written() };
+            self.mode = Mode::GivenUp { name: name.clone(), dropped: self.dropped(), written: self.written() };
         }
         sent
     }
@@ -103,7 +103,7 @@ impl<T: Droppable, S: Sink<T>> OutputQueue<T, S> {
     /// # Errors
     /// Of the output.
     pub fn flush(&mut self) -> Result<(), Error> {
-        let Way::Direct { sink, gathered, bytes, .. } = &mut self.way else { return Ok(()) };
+        let Mode::Direct { sink, gathered, bytes, .. } = &mut self.mode else { return Ok(()) };
         *bytes = 0;
         let written = sink.write(gathered);
         gathered.clear();
@@ -112,19 +112,19 @@ impl<T: Droppable, S: Sink<T>> OutputQueue<T, S> {
 
     /// Frames dropped so far.
     pub fn dropped(&self) -> u64 {
-        match &self.way {
-            Way::Direct { .. } => 0,
-            Way::Queued { shared, .. } => shared.dropped(),
-            Way::GivenUp { dropped, .. } => *dropped,
+        match &self.mode {
+            Mode::Direct { .. } => 0,
+            Mode::Queued { shared, .. } => shared.dropped(),
+            Mode::GivenUp { dropped, .. } => *dropped,
         }
     }
 
     /// Bytes written so far.
     pub fn written(&self) -> u64 {
-        match &self.way {
-            Way::Direct { sink, .. } => sink.written(),
-            Way::Queued { shared, .. } => shared.written(),
-            Way::GivenUp { written, .. } => *written,
+        match &self.mode {
+            Mode::Direct { sink, .. } => sink.written(),
+            Mode::Queued { shared, .. } => shared.written(),
+            Mode::GivenUp { written, .. } => *written,
         }
     }
 
@@ -134,15 +134,15 @@ impl<T: Droppable, S: Sink<T>> OutputQueue<T, S> {
     /// Of the output.
     pub fn finish(mut self) -> Result<(), Error> {
         self.flush()?;
-        match self.way {
-            Way::Direct { mut sink, .. } => sink.flush(),
-            Way::Queued { shared, thread } => {
+        match self.mode {
+            Mode::Direct { mut sink, .. } => sink.flush(),
+            Mode::Queued { shared, thread } => {
                 shared.close();
                 // If it panicked, it has left an error.
                 _ = thread.join();
                 shared.check()
             }
-            Way::GivenUp { .. } => Ok(()),
+            Mode::GivenUp { .. } => Ok(()),
         }
     }
 }
@@ -171,34 +171,21 @@ mod tests {
     use super::*;
     use crate::format::mkv;
     use crate::format::testing::events;
-    use crate::media::{AudioParams, Codec, Event, Header, Packet, PixelFormat, Timestamp, Track, VideoParams};
+    use crate::media::Event;
     use crate::pipe::Writer;
-    use bytes::Bytes;
+    use crate::pipe::testing::{FRAME, header, packet};
     use std::io::{self, Read, Write};
     use std::sync::mpsc;
     use std::time::Duration;
 
-    const FRAME: i64 = 40_000;
-
-    fn header() -> Event {
-        let video = |codec| Track::video(codec, VideoParams::new(4, 2));
-        let audio = Track::audio(Codec::Mp3, AudioParams { rate: 48_000, channels: 2, delay: Duration::ZERO });
-        let tracks = [video(Codec::Raw(PixelFormat::Gray)), video(Codec::Vp8), audio];
-        Event::Header(Header { tracks: tracks.into(), time_zero: None })
-    }
-
-    fn packet(track: usize, n: i64, key: bool) -> Event {
-        Event::Packet(Packet { track, pts: Timestamp(n * FRAME), key, data: Bytes::from(vec![n as u8; 8]), hidden: false })
-    }
-
     /// An output that takes nothing until it is told to; then all of it can be had.
-    struct Stuck {
+    struct StuckOutput {
         go: mpsc::Receiver<()>,
         open: bool,
         out: io::PipeWriter,
     }
 
-    impl Write for Stuck {
+    impl Write for StuckOutput {
         fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
             if !self.open {
                 let _ = self.go.recv();
@@ -216,7 +203,7 @@ mod tests {
     fn through(late: OverflowPolicy, sent: Vec<Event>) -> Result<([Vec<i64>; 3], u64), Error> {
         let (go, wait) = mpsc::channel();
         let (mut drain, out) = io::pipe().unwrap();
-        let mut queue = OutputQueue::new(Writer::new(Stuck { go: wait, open: false, out }), late);
+        let mut queue = OutputQueue::new(Writer::new(StuckOutput { go: wait, open: false, out }), late);
         queue.send(header())?;
         for event in sent {
             queue.send(event)?;
@@ -281,8 +268,8 @@ mod tests {
 
     #[test]
     fn a_writer_that_dies_is_told() {
-        struct Dying;
-        impl Write for Dying {
+        struct PanickingOutput;
+        impl Write for PanickingOutput {
             fn write(&mut self, _: &[u8]) -> io::Result<usize> {
                 panic!("planted")
             }
@@ -290,13 +277,13 @@ mod tests {
                 Ok(())
             }
         }
-        let mut queue = OutputQueue::new(Writer::new(Dying), OverflowPolicy::Drop);
+        let mut queue = OutputQueue::new(Writer::new(PanickingOutput), OverflowPolicy::Drop);
         let error = (0..1_000_000).find_map(|n| {
             std::thread::yield_now();
             queue.send(if n == 0 { header() } else { packet(0, n, true) }).err()
         });
         assert!(matches!(error, Some(Error::Io { source, .. }) if source.to_string().contains("unexpectedly")));
-        let mut queue = OutputQueue::new(Writer::new(Dying), OverflowPolicy::Drop);
+        let mut queue = OutputQueue::new(Writer::new(PanickingOutput), OverflowPolicy::Drop);
         queue.send(header()).unwrap();
         assert!(queue.finish().is_err());
     }

@@ -75,7 +75,7 @@ impl<T: Droppable> Shared<T> {
         self.changed.notify_all();
     }
 
-    /// What was taken for writing is written: so many bytes in all.
+    /// The items that were taken for writing are written: so many bytes in all.
     pub fn wrote(&self, bytes: u64) {
         let mut queue = self.lock();
         queue.written = bytes;

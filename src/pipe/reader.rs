@@ -1,18 +1,15 @@
 //! Bytes in, events out: sniffs the format, then drives its demuxer.
 
+use super::arrival_clock::ArrivalClock;
 use super::input_buffer::InputBuffer;
+use super::omission_log::OmissionLog;
 use super::sniff::{self, Sniffed};
-use super::zero::FromZero;
+use super::track_normalizer::TrackNormalizer;
 use super::{Error, InputFormat};
-use crate::codec::{self, start::Starts};
 use crate::format::{Demuxer, Step, Timing, adts, annexb, bmff, mjpeg, mkv, mp3, nut, tags, wav, y4m};
-use crate::media::{
-    Clock, Codec, Event, Header, Malformed, OmittedTrack, Packet, TimeWatch, Timestamp, Track, WallTime, ZeroWatch, omitted_line,
-    step_back_line,
-};
+use crate::media::{Clock, Event, Header, Malformed};
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// How to read.
 pub struct ReaderOptions {
@@ -28,44 +25,19 @@ pub struct ReaderOptions {
 
 /// Turns the bytes of any supported format into events.
 pub struct Reader {
-    feed: InputBuffer,
+    input: InputBuffer,
     options: ReaderOptions,
     state: State,
     damage: u64,
     /// What the demuxer lacks to go on.
     want: Option<Want>,
-    /// When the first byte came.
-    start: Option<Start>,
+    arrival: ArrivalClock,
     /// Bytes before what the demuxer was given: tags.
     before: u64,
-    said: Said,
-    /// The time zero that this reader gave, not the input.
-    zero: Option<ZeroWatch>,
+    omissions: OmissionLog,
+    tracks: TrackNormalizer,
     /// To be given out first.
-    held: Option<Event>,
-    from_zero: FromZero,
-    /// For each track of H.264.
-    starts: Vec<Option<Starts>>,
-    times: TimeWatch,
-    /// How far, in microseconds, each track's times may go back by reordering.
-    slack: Vec<i64>,
-}
-
-/// Which tracks were said to be left out, so that an input which is read again says it no more.
-#[derive(Clone, Debug, Default)]
-pub struct Said(Vec<OmittedTrack>);
-
-impl Said {
-    /// Says it in one warning, as far as it was not said before.
-    pub fn omitted(&mut self, input: &str, tracks: Vec<OmittedTrack>) {
-        /// More than this is never kept: a hostile stream has a new one in every header.
-        const MAX: usize = 256;
-        let new: Vec<_> = tracks.into_iter().filter(|track| !self.0.contains(track)).collect();
-        if !new.is_empty() && self.0.len() < MAX {
-            tracing::warn!("{input}: left out: {}", omitted_line(&new));
-            self.0.extend(new);
-        }
-    }
+    pending: Option<Event>,
 }
 
 enum State {
@@ -83,42 +55,32 @@ enum Want {
     Skip(u64),
 }
 
-#[derive(Clone, Copy)]
-struct Start {
-    at: Duration,
-    wall: WallTime,
-}
-
 impl Reader {
     /// Reads nothing yet.
     pub fn new(input: impl Read + Send + 'static, options: ReaderOptions) -> Reader {
         Reader {
-            feed: InputBuffer::new(Box::new(input)),
+            input: InputBuffer::new(Box::new(input)),
+            arrival: ArrivalClock::new(Arc::clone(&options.clock)),
             options,
             state: State::Sniffing,
             damage: 0,
             want: None,
-            start: None,
             before: 0,
-            said: Said::default(),
-            zero: None,
-            held: None,
-            from_zero: FromZero::default(),
-            starts: Vec::new(),
-            times: TimeWatch::default(),
-            slack: Vec::new(),
+            omissions: OmissionLog::default(),
+            tracks: TrackNormalizer::default(),
+            pending: None,
         }
     }
 
-    /// With what a reader of the same input has said already.
+    /// With the omissions that another reader of the same input has warned of already.
     #[must_use]
-    pub fn knowing(self, said: Said) -> Reader {
-        Reader { said, ..self }
+    pub fn with_omissions(self, omissions: OmissionLog) -> Reader {
+        Reader { omissions, ..self }
     }
 
-    /// What has been said so far.
-    pub fn said(&self) -> Said {
-        self.said.clone()
+    /// The omissions that were warned of so far.
+    pub fn omissions(&self) -> OmissionLog {
+        self.omissions.clone()
     }
 
     /// The next event; `None` at the end of the input. An input of no bytes at all is an end like any other: the program
@@ -143,24 +105,24 @@ impl Reader {
     /// # Errors
     /// [`Error::Malformed`] or [`Error::Unsupported`], as of [`next`](Reader::next).
     pub fn next_read(&mut self) -> Result<Option<Event>, Error> {
-        if self.held.is_some() {
-            return Ok(self.held.take());
+        if self.pending.is_some() {
+            return Ok(self.pending.take());
         }
         if self.want.is_some() {
             return Ok(None);
         }
-        let now = self.now();
+        let now = self.arrival.now();
         let State::Reading(format, demuxer) = &mut self.state else { return Ok(None) };
         let format = *format;
-        let step = demuxer.next(&mut self.feed.buf, self.feed.eof, now);
+        let step = demuxer.next(&mut self.input.buf, self.input.eof, now);
         let damage = demuxer.damage();
         if matches!(step, Ok(Step::Event(Event::Header(_)) | Step::End) | Err(_)) {
-            self.said.omitted(&self.options.name, demuxer.omitted());
+            self.omissions.warn(&self.options.name, demuxer.omitted());
         }
         self.watch_damage(damage);
         match step {
             Ok(Step::Event(event)) => return Ok(Some(self.finished(event, format))),
-            Ok(Step::Need(n)) if !self.feed.eof => self.want = Some(Want::Bytes(n.max(self.feed.buf.len() + 1))),
+            Ok(Step::Need(n)) if !self.input.eof => self.want = Some(Want::Bytes(n.max(self.input.buf.len() + 1))),
             Ok(Step::Skip(n)) => self.want = Some(Want::Skip(n)),
             Ok(Step::Need(_) | Step::End) => self.end(),
             Err(source) => {
@@ -182,7 +144,7 @@ impl Reader {
 
     /// Bytes read so far.
     pub fn bytes(&self) -> u64 {
-        self.feed.bytes
+        self.input.bytes
     }
 
     /// Damaged elements passed over so far.
@@ -193,8 +155,8 @@ impl Reader {
     /// Reads what the demuxer lacks; at first, enough to choose a demuxer.
     fn read(&mut self) -> Result<(), Error> {
         match self.want.take() {
-            Some(Want::Bytes(n)) => self.feed.fill(n).map_err(|e| self.io(e))?,
-            Some(Want::Skip(n)) => self.feed.skip(n).map_err(|e| self.io(e))?,
+            Some(Want::Bytes(n)) => self.input.fill(n).map_err(|e| self.io(e))?,
+            Some(Want::Skip(n)) => self.input.skip(n).map_err(|e| self.io(e))?,
             None => match self.sniff()? {
                 Some(format) => {
                     tracing::debug!(input = self.options.name, %format, "reading");
@@ -212,28 +174,28 @@ impl Reader {
 
     /// With a position in any case: where the demuxer names none, that of the first byte which it did not use.
     fn malformed(&self, source: Malformed) -> Error {
-        let at = source.at.map_or(self.feed.bytes - self.feed.buf.len() as u64, |at| at + self.before);
+        let at = source.at.map_or(self.input.bytes - self.input.buf.len() as u64, |at| at + self.before);
         Error::Malformed { name: self.options.name.clone(), source: source.at(at) }
     }
 
     /// `None`: the input is empty.
     fn sniff(&mut self) -> Result<Option<InputFormat>, Error> {
-        self.feed.fill(1).map_err(|e| self.io(e))?;
-        if self.feed.buf.is_empty() {
+        self.input.fill(1).map_err(|e| self.io(e))?;
+        if self.input.buf.is_empty() {
             tracing::info!(input = self.options.name, "the input is empty");
             return Ok(None);
         }
         if self.options.timing == Timing::Arrival {
-            self.start = Some(Start { at: self.options.clock.now(), wall: self.options.clock.wall() });
+            self.arrival.start();
         }
         if self.options.format.is_some() {
             return Ok(self.options.format);
         }
         self.pass_tags().map_err(|e| self.io(e))?;
         loop {
-            match sniff::sniff(&self.feed.buf, self.feed.eof) {
+            match sniff::sniff(&self.input.buf, self.input.eof) {
                 Sniffed::Format(format) => return Ok(Some(format)),
-                Sniffed::Need(n) => self.feed.fill(n).map_err(|e| self.io(e))?,
+                Sniffed::Need(n) => self.input.fill(n).map_err(|e| self.io(e))?,
                 Sniffed::Unknown(source) => return Err(Error::Unsupported { name: self.options.name.clone(), source }),
             }
         }
@@ -242,50 +204,37 @@ impl Reader {
     /// Tags of any length, which several formats may have before them, say nothing of what comes.
     fn pass_tags(&mut self) -> io::Result<()> {
         loop {
-            match tags::id3v2(&self.feed.buf) {
-                tags::Tag::Need(n) if !self.feed.eof => self.feed.fill(n)?,
+            match tags::id3v2(&self.input.buf) {
+                tags::Tag::Need(n) if !self.input.eof => self.input.fill(n)?,
                 tags::Tag::Length(n) => {
-                    let here = n.min(self.feed.buf.len() as u64);
-                    drop(self.feed.buf.split_to(here as usize));
-                    self.feed.skip(n - here)?;
+                    let here = n.min(self.input.buf.len() as u64);
+                    drop(self.input.buf.split_to(here as usize));
+                    self.input.skip(n - here)?;
                     self.before += n;
-                    self.feed.fill(1)?;
+                    self.input.fill(1)?;
                 }
                 tags::Tag::Need(_) | tags::Tag::No => return Ok(()),
             }
         }
     }
 
-    /// Stream time at which the newest byte came.
-    fn now(&self) -> Timestamp {
-        match self.start {
-            Some(start) => Timestamp::ZERO.saturating_add(self.options.clock.now().saturating_sub(start.at)),
-            None => Timestamp::ZERO,
-        }
-    }
-
+    /// Completes an event of the demuxer. If another event has to come before it, gives that one first.
     fn finished(&mut self, event: Event, format: InputFormat) -> Event {
         match event {
             Event::Header(header) => {
-                self.from_zero.header(&header);
-                self.starts = header.tracks.iter().map(|t| (t.codec == Codec::H264).then(Starts::default)).collect();
-                self.slack = header.tracks.iter().map(reordering).collect();
+                self.tracks.header(&header);
                 if header.time_zero.is_some() || format.has_times() {
                     return Event::Header(header);
                 }
-                self.zero = self.zero.take().or_else(|| self.start.map(|start| ZeroWatch::new(start.wall, &*self.options.clock)));
-                Event::Header(Header { time_zero: self.zero.as_ref().map(ZeroWatch::zero), ..header })
+                Event::Header(Header { time_zero: self.arrival.time_zero(), ..header })
             }
             Event::TimeZero(_) => event,
             Event::Packet(packet) => {
-                self.feed.lend(&packet.data);
-                self.watch_time(&packet);
-                let starts = self.starts.get_mut(packet.track).and_then(Option::as_mut);
-                let key = starts.map_or(packet.key, |starts| starts.is_start(&packet));
-                let event = Event::Packet(Packet { pts: self.from_zero.time(&packet), key, ..packet });
-                match self.zero.as_mut().and_then(|zero| zero.moved(&*self.options.clock)) {
+                self.input.lend(&packet.data);
+                let event = Event::Packet(self.tracks.packet(packet, &self.options.name));
+                match self.arrival.new_time_zero() {
                     Some(zero) => {
-                        self.held = Some(event);
+                        self.pending = Some(event);
                         Event::TimeZero(zero)
                     }
                     None => event,
@@ -294,19 +243,10 @@ impl Reader {
         }
     }
 
-    /// Says once that times go back.
-    fn watch_time(&mut self, packet: &Packet) {
-        let Some(&slack) = self.slack.get(packet.track) else { return };
-        let track = u32::try_from(packet.track).unwrap_or(u32::MAX);
-        if let Some(back) = self.times.step_back(track, packet.pts.micros(), slack) {
-            tracing::warn!("{}", step_back_line(&self.options.name, back));
-        }
-    }
-
     /// Says once that something was damaged; how much, is counted.
     fn watch_damage(&mut self, damage: u64) {
-        if self.damage == 0 && damage > 0 && !self.feed.eof {
-            let at = self.feed.bytes - self.feed.buf.len() as u64;
+        if self.damage == 0 && damage > 0 && !self.input.eof {
+            let at = self.input.bytes - self.input.buf.len() as u64;
             tracing::warn!("{}: near byte {at}: damaged data is passed over", self.options.name);
         }
         self.damage = damage;
@@ -315,16 +255,6 @@ impl Reader {
     fn io(&self, source: io::Error) -> Error {
         Error::Io { name: self.options.name.clone(), source }
     }
-}
-
-/// How far a track's presentation times go back in a sound stream, in microseconds, with room.
-fn reordering(track: &Track) -> i64 {
-    const ROOM: i64 = 100_000;
-    const FRAME: Duration = Duration::from_millis(40);
-    let frame = i64::try_from(track.frame_duration.unwrap_or(FRAME).as_micros()).unwrap_or(i64::MAX);
-    // A frame that is shown after all those between it and the one before: x264 has 16 at most.
-    let frames = if codec::reorder_depth(track) > 0 { 32 } else { 1 };
-    frame.saturating_mul(frames).saturating_add(ROOM)
 }
 
 fn demuxer(format: InputFormat, timing: Timing) -> Box<dyn Demuxer> {
@@ -347,12 +277,13 @@ fn demuxer(format: InputFormat, timing: Timing) -> Box<dyn Demuxer> {
 mod tests {
     use super::*;
     use crate::codec::aac::{AdtsHeader, AudioSpecificConfig};
-    use crate::media::{ManualClock, PixelFormat, Rate, VideoParams};
+    use crate::media::{Codec, ManualClock, Packet, PixelFormat, Rate, Timestamp, Track, VideoParams, WallTime};
     use crate::pipe::Writer;
     use bytes::Bytes;
     use std::collections::VecDeque;
     use std::io::Cursor;
     use std::sync::Mutex;
+    use std::time::Duration;
 
     fn options(timing: Timing) -> ReaderOptions {
         ReaderOptions { name: "test".into(), format: None, timing, clock: Arc::new(ManualClock::default()) }
@@ -394,12 +325,12 @@ mod tests {
     }
 
     /// Gives one piece a call, and notes it.
-    struct Pieces {
+    struct ScriptedInput {
         pieces: VecDeque<Vec<u8>>,
         given: Arc<Mutex<usize>>,
     }
 
-    impl Read for Pieces {
+    impl Read for ScriptedInput {
         fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
             let Some(mut piece) = self.pieces.pop_front() else { return Ok(0) };
             let n = piece.len().min(buf.len());
@@ -416,7 +347,7 @@ mod tests {
     /// For each packet: how many pieces had been read when it came out.
     fn pieces_read(pieces: Vec<Vec<u8>>) -> Vec<usize> {
         let given = Arc::new(Mutex::new(0));
-        let input = Pieces { pieces: pieces.into(), given: Arc::clone(&given) };
+        let input = ScriptedInput { pieces: pieces.into(), given: Arc::clone(&given) };
         let mut reader = Reader::new(input, options(Timing::Stream));
         let mut at = Vec::new();
         while let Some(event) = reader.next().unwrap() {
@@ -457,7 +388,7 @@ mod tests {
         let mut pieces = written(&raw(64, 64, 5));
         let rest = pieces.split_off(3).concat();
         let given = Arc::default();
-        let input = Pieces { pieces: [pieces.concat(), rest].into(), given: Arc::clone(&given) };
+        let input = ScriptedInput { pieces: [pieces.concat(), rest].into(), given: Arc::clone(&given) };
         let mut reader = Reader::new(input, options(Timing::Stream));
         let mut read =
             || (std::iter::from_fn(|| reader.next_read().unwrap()).count(), reader.next().unwrap().is_some(), *given.lock().unwrap());

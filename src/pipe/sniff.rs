@@ -1,93 +1,13 @@
-//! Which format is it? Decided from the first bytes, at most 64 KiB of them.
+//! Detects the format of an input by its first bytes, at most 64 KiB of them.
 
+use super::InputFormat;
+use super::foreign_format::{FOREIGN_NEED, unknown};
 use crate::codec::{aac::AdtsHeader, h264, h265};
 use crate::format::mp3;
 use crate::media::Unsupported;
-use std::fmt;
-use std::str::FromStr;
 
 /// No more is looked at: the header block of a multipart part and two ADTS frames fit several times.
 const MAX_SNIFF: usize = 64 << 10;
-
-/// The formats that every program takes on stdin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum InputFormat {
-    /// Matroska and WebM.
-    Matroska,
-    /// Fragmented MP4, and MP4 whose `moov` comes first.
-    Mp4,
-    /// H.264 Annex B byte stream.
-    H264,
-    /// H.265 Annex B byte stream.
-    H265,
-    /// YUV4MPEG2.
-    Y4m,
-    /// JPEG images one after the other.
-    Jpeg,
-    /// `multipart/x-mixed-replace` body of JPEG parts.
-    Multipart,
-    /// AAC with ADTS headers.
-    Adts,
-    /// MPEG audio layer III.
-    Mp3,
-    /// RIFF WAVE.
-    Wav,
-    /// NUT, which ffmpeg writes without holding a frame back.
-    Nut,
-}
-
-impl InputFormat {
-    /// Every format.
-    pub const ALL: [InputFormat; 11] = [
-        InputFormat::Matroska,
-        InputFormat::Mp4,
-        InputFormat::H264,
-        InputFormat::H265,
-        InputFormat::Y4m,
-        InputFormat::Jpeg,
-        InputFormat::Multipart,
-        InputFormat::Adts,
-        InputFormat::Mp3,
-        InputFormat::Wav,
-        InputFormat::Nut,
-    ];
-
-    /// Whether its packets have times of their own, so that [`crate::format::Timing`] does not matter.
-    pub fn has_times(self) -> bool {
-        matches!(self, InputFormat::Matroska | InputFormat::Mp4 | InputFormat::Nut)
-    }
-}
-
-/// The names of `--input-format`.
-impl fmt::Display for InputFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            InputFormat::Matroska => "matroska",
-            InputFormat::Mp4 => "mp4",
-            InputFormat::H264 => "h264",
-            InputFormat::H265 => "h265",
-            InputFormat::Y4m => "y4m",
-            InputFormat::Jpeg => "jpeg",
-            InputFormat::Multipart => "multipart",
-            InputFormat::Adts => "adts",
-            InputFormat::Mp3 => "mp3",
-            InputFormat::Wav => "wav",
-            InputFormat::Nut => "nut",
-        })
-    }
-}
-
-impl FromStr for InputFormat {
-    type Err = Unsupported;
-
-    fn from_str(s: &str) -> Result<InputFormat, Unsupported> {
-        let known = || InputFormat::ALL.map(|f| f.to_string()).join(", ");
-        InputFormat::ALL
-            .into_iter()
-            .find(|f| f.to_string().eq_ignore_ascii_case(s))
-            .ok_or_else(|| Unsupported { what: format!("no input format {s:?}"), advice: format!("choose one of {}", known()) })
-    }
-}
 
 /// What the first bytes say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +16,7 @@ pub enum Sniffed {
     Format(InputFormat),
     /// Not decided: look again when there are at least this many bytes.
     Need(usize),
-    /// None of ours.
+    /// A format that is not read here.
     Unknown(Unsupported),
 }
 
@@ -269,88 +189,6 @@ fn mp3_frames(bytes: &[u8]) -> Verdict {
     }
 }
 
-/// What is seen often and not read here: where its mark stands, the mark, its name, and what to do.
-const FOREIGN: [(usize, &[u8], &str, Advice); 22] = [
-    (0, b"FLV\x01", "FLV", Advice::Remux),
-    (0, b"OggS", "Ogg", Advice::Remux),
-    (8, b"AVI ", "AVI", Advice::Remux),
-    (0, b"DKIF", "IVF", Advice::Remux),
-    (0, b"\x30\x26\xB2\x75", "ASF", Advice::Remux),
-    (0, b"\0\0\x01\xBA", "an MPEG program stream", Advice::Remux),
-    (0, b"\0\0\x01\xB3", "MPEG-1 or MPEG-2 video", Advice::Reencode),
-    (0, b"\0\0\x01\xB0", "MPEG-4 part 2 video", Advice::Reencode),
-    (0, b"fLaC", "FLAC", Advice::Remux),
-    (0, b".RMF", "RealMedia", Advice::Reencode),
-    (0, b"RIFX", "big-endian WAVE", Advice::Remux),
-    (0, b"#EXTM3U", "a playlist", Advice::Address),
-    (0, b"HTTP/1.", "an HTTP answer with its head", Advice::Body),
-    (0, b"<", "a web page", Advice::Address),
-    (0, b"{", "JSON", Advice::Address),
-    (0, b"\x89PNG", "a PNG picture", Advice::Pictures),
-    (0, b"GIF8", "a GIF picture", Advice::Pictures),
-    (8, b"WEBP", "a WebP picture", Advice::Pictures),
-    (0, b"II*\0", "a TIFF picture", Advice::Pictures),
-    (0, b"MM\0*", "a TIFF picture", Advice::Pictures),
-    (0, b"\x1F\x8B", "gzip", Advice::Unpack),
-    (0, b"\x28\xB5\x2F\xFD", "zstd", Advice::Unpack),
-];
-
-/// Enough for every mark, and for two packets of a transport stream.
-const FOREIGN_NEED: usize = 2 * TS_PACKET;
-const TS_PACKET: usize = 188;
-
-#[derive(Clone, Copy)]
-enum Advice {
-    Remux,
-    Reencode,
-    Address,
-    Body,
-    Pictures,
-    Unpack,
-}
-
-impl Advice {
-    fn text(self) -> &'static str {
-        match self {
-            Advice::Remux => "`ffmpeg -i - -c copy -f nut -flush_packets 1 -` before this program makes NUT of it",
-            Advice::Reencode => "`ffmpeg -i - -c:v mjpeg -f nut -flush_packets 1 -` before this program makes MJPEG of it",
-            Advice::Address => "is the address the right one?",
-            Advice::Body => "give the body alone, as curl does",
-            Advice::Pictures => "h5cap makes a stream of pictures",
-            Advice::Unpack => "unpack it first",
-        }
-    }
-}
-
-fn unknown(bytes: &[u8]) -> Unsupported {
-    let transport_stream = bytes.first() == Some(&0x47) && bytes.get(TS_PACKET).is_none_or(|&b| b == 0x47) && bytes.len() >= TS_PACKET;
-    let known = FOREIGN.iter().find(|(at, mark, ..)| bytes.get(*at..).is_some_and(|rest| rest.starts_with(mark)));
-    if let Some((_, _, name, advice)) = known.filter(|_| !transport_stream) {
-        return Unsupported { what: format!("byte 0: the input is {name}, which is not read here"), advice: advice.text().into() };
-    }
-    if transport_stream {
-        let what = "byte 0: the input is an MPEG transport stream, which is not read here".into();
-        return Unsupported { what, advice: Advice::Remux.text().into() };
-    }
-    if bytes.is_empty() {
-        return Unsupported { what: "there is nothing behind its tags".into(), advice: "is it whole?".into() };
-    }
-    let formats = "Matroska, WebM, MP4, Annex B of H.264 and H.265, YUV4MPEG2, JPEG, multipart JPEG, ADTS, MP3, WAVE and NUT are read";
-    Unsupported {
-        what: format!("byte 0: not understood: the input begins with {}", first_bytes(bytes)),
-        advice: format!("{formats} (--input-format says which, where the start does not)"),
-    }
-}
-
-/// The first bytes, as text where they are.
-fn first_bytes(bytes: &[u8]) -> String {
-    let start = &bytes[..bytes.len().min(16)];
-    if start.iter().all(|b| b.is_ascii_graphic() || matches!(b, b' ' | b'\t' | b'\r' | b'\n')) {
-        return format!("{:?}", String::from_utf8_lossy(start));
-    }
-    start.iter().map(|b| format!("{b:02X}")).collect::<Vec<_>>().join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -430,13 +268,5 @@ mod tests {
         }
         let delimiters = b"--".repeat(MAX_SNIFF);
         assert!(matches!(sniff(&delimiters, false), Sniffed::Unknown(_)));
-    }
-
-    #[test]
-    fn names_round_trip() {
-        for format in InputFormat::ALL {
-            assert_eq!(format.to_string().parse(), Ok(format));
-        }
-        assert!("mov".parse::<InputFormat>().unwrap_err().to_string().contains("matroska, mp4"));
     }
 }

@@ -40,7 +40,7 @@ enum PipeSize {
 }
 
 impl Stdin {
-    /// `stop` becomes readable when the input shall end.
+    /// `stop` becomes readable when the input is to end.
     ///
     /// # Errors
     /// [`Error::Terminal`] if stdin is one; [`Error::Io`] if stdin is closed.
@@ -68,7 +68,7 @@ impl Stdin {
     }
 }
 
-/// What is read is all there already: nothing in it is live.
+/// Whether all of the input is there already: it is not live.
 pub fn is_stored(input: impl AsFd) -> bool {
     rustix::fs::fstat(input).is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file())
 }
@@ -258,40 +258,40 @@ mod tests {
 
     #[test]
     fn a_stop_reads_as_the_end_though_the_input_hangs() {
-        let (input, mut feed) = io::pipe().unwrap();
+        let (input, mut writer) = io::pipe().unwrap();
         let (stop, mut stopper) = io::pipe().unwrap();
         let mut stdin = over(input, Some(stop));
-        feed.write_all(b"ab").unwrap();
+        writer.write_all(b"ab").unwrap();
         let mut buf = [0; 8];
         assert_eq!(stdin.read(&mut buf).unwrap(), 2);
         let reading = std::thread::spawn(move || stdin.read(&mut [0; 8]).map(|n| (n, stdin)));
         stopper.write_all(b"!").unwrap();
         let (n, mut stdin) = reading.join().unwrap().unwrap();
         assert_eq!(n, 0);
-        feed.write_all(b"cd").unwrap();
+        writer.write_all(b"cd").unwrap();
         assert_eq!(stdin.read(&mut buf).unwrap(), 0, "a stop stays");
     }
 
     #[test]
     fn the_end_of_the_input_is_the_end() {
-        let (input, feed) = io::pipe().unwrap();
-        drop(feed);
+        let (input, writer) = io::pipe().unwrap();
+        drop(writer);
         let (stop, _stopper) = io::pipe().unwrap();
         assert_eq!(over(input, Some(stop)).read(&mut [0; 8]).unwrap(), 0);
     }
 
     #[test]
     fn only_large_reads_enlarge_the_pipe() {
-        let (input, mut feed) = io::pipe().unwrap();
+        let (input, mut writer) = io::pipe().unwrap();
         let size = |fd: &io::PipeWriter| rustix::pipe::fcntl_getpipe_size(fd).unwrap();
-        let before = size(&feed);
+        let before = size(&writer);
         let mut stdin = over(input, None);
-        feed.write_all(b"ab").unwrap();
+        writer.write_all(b"ab").unwrap();
         assert_eq!(stdin.read(&mut [0; 4096]).unwrap(), 2);
-        assert_eq!(size(&feed), before);
-        feed.write_all(b"ab").unwrap();
+        assert_eq!(size(&writer), before);
+        writer.write_all(b"ab").unwrap();
         assert_eq!(stdin.read(&mut vec![0; LARGE_READ]).unwrap(), 2);
-        assert!(size(&feed) > before);
+        assert!(size(&writer) > before);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Events in, live Matroska out: one `writev` a frame.
 
+use super::named_output::NamedOutput;
 use super::{Error, Sink};
 use crate::format::mkv;
 use crate::media::{Event, Header, Packet};
@@ -8,22 +9,20 @@ use std::io::{self, IoSlice, Write};
 /// Writes events as the live Matroska of `h5pipe(5)`.
 #[derive(Debug)]
 pub struct Writer<W: Write> {
-    out: W,
-    name: String,
+    output: NamedOutput<W>,
     header: Option<Header>,
-    written: u64,
 }
 
 impl<W: Write> Writer<W> {
     /// `out` should not buffer: every frame is written at once and flushed.
     pub fn new(out: W) -> Writer<W> {
-        Writer { out, name: "stdout".into(), header: None, written: 0 }
+        Writer { output: NamedOutput::new(out, "stdout"), header: None }
     }
 
     /// Names the output in errors; `stdout` unless said otherwise.
     #[must_use]
     pub fn named(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
+        self.output.name = name.into();
         self
     }
 
@@ -38,17 +37,17 @@ impl<W: Write> Writer<W> {
             Event::Packet(packet) => self.packet(packet),
             Event::TimeZero(zero) => self.all([&mkv::time_zero(*zero), &[]]),
         };
-        written.map_err(|source| Error::Io { name: self.name.clone(), source })
+        written.map_err(|source| self.output.error(source))
     }
 
     /// Bytes written so far.
     pub fn written(&self) -> u64 {
-        self.written
+        self.output.written
     }
 
     /// The output. All that was written is in it.
     pub fn into_inner(self) -> W {
-        self.out
+        self.output.inner
     }
 
     fn header(&mut self, header: &Header) -> io::Result<()> {
@@ -65,23 +64,10 @@ impl<W: Write> Writer<W> {
         self.all([&prefix, &packet.data])
     }
 
-    /// Writes both parts with as few calls as the output allows, then flushes.
+    /// Writes both parts, then flushes.
     fn all(&mut self, parts: [&[u8]; 2]) -> io::Result<()> {
-        let mut slices = parts.map(IoSlice::new);
-        let mut left = &mut slices[..];
-        IoSlice::advance_slices(&mut left, 0);
-        while !left.is_empty() {
-            match self.out.write_vectored(left) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(n) => {
-                    self.written += n as u64;
-                    IoSlice::advance_slices(&mut left, n);
-                }
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(e),
-            }
-        }
-        self.out.flush()
+        self.output.write_all(&mut parts.map(IoSlice::new))?;
+        self.output.inner.flush()
     }
 }
 
@@ -94,15 +80,15 @@ impl<W: Write + Send + 'static> Sink<Event> for Writer<W> {
     }
 
     fn flush(&mut self) -> Result<(), Error> {
-        self.out.flush().map_err(|source| Error::Io { name: self.name.clone(), source })
+        self.output.flush()
     }
 
     fn written(&self) -> u64 {
-        self.written
+        self.output.written
     }
 
     fn name(&self) -> &str {
-        &self.name
+        &self.output.name
     }
 }
 
@@ -152,10 +138,10 @@ mod tests {
     fn written(most: usize) -> (Vec<u8>, usize) {
         let mut writer = Writer::new(Slow { most, calls: 0, taken: Vec::new() });
         writer.write(&header()).unwrap();
-        let before = writer.out.calls;
+        let before = writer.output.inner.calls;
         writer.write(&packet(0)).unwrap();
-        assert_eq!(writer.written(), writer.out.taken.len() as u64);
-        (writer.out.taken, writer.out.calls - before)
+        assert_eq!(writer.written(), writer.output.inner.taken.len() as u64);
+        (writer.output.inner.taken, writer.output.inner.calls - before)
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! Times before time zero. Matroska has them where a recording was cut or joined, MP4 where an edit list says so; what is written
-//! here begins at zero. All packets of a stream are moved by the same time, so that the distances between them stay.
+//! Times before time zero. Matroska has them where a recording was cut or joined, MP4 where an edit list says so. The streams that are
+//! written here begin at zero. All packets of a stream are moved by the same time, so that the distances between them stay.
 
 use crate::media::{Header, Kind, Packet, Timestamp};
 use std::time::Duration;
 
-/// The profile can say this of sound, for its priming (h5pipe(5)).
+/// The profile can say this of audio, for its priming (h5pipe(5)).
 const AUDIO: i64 = -32_768;
 /// What rounding to milliseconds makes of zero.
 const VIDEO: i64 = -1_000;
@@ -31,7 +31,7 @@ impl FromZero {
 
     /// The packet's time on a time line that begins at zero.
     pub fn time(&mut self, packet: &Packet) -> Timestamp {
-        // What an edit list cut away stands before the beginning, and does not decide where that is.
+        // A picture that an edit list cut away stands before the beginning. It does not decide where that is.
         if !packet.hidden
             && std::mem::take(&mut self.begins)
             && let Some((kind, delay)) = self.tracks.get(packet.track)

@@ -2,7 +2,7 @@
 
 use crate::controls;
 use h5live::cli;
-use h5live::media::{Event, Kind, OverflowPolicy};
+use h5live::media::{Event, OverflowPolicy};
 use h5live::pipe::{OutputQueue, Writer, stdio};
 use h5live::source::{Captured, Count, Limit, Poll, Source};
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub fn capture(source: &mut dyn Source, output: &mut Output, cx: &cli::Context) 
         }
         counters.set(&source.counts());
     }
-    // What came in before a stop goes out.
+    // Events from before a stop go out.
     while let Some(captured) = source.pending() {
         output.take(captured)?;
     }
@@ -70,8 +70,8 @@ pub struct Output {
     queue: OutputQueue<Event, Writer<stdio::Stdout>>,
     stop: cli::Stop,
     stats: Arc<cli::Stats>,
-    /// Kinds of the tracks of the last header.
-    kinds: Vec<Kind>,
+    /// A header went out.
+    begun: bool,
     limit: Limit,
     over: bool,
 }
@@ -81,7 +81,7 @@ impl Output {
     pub fn open(late: OverflowPolicy, duration: Option<Duration>, cx: &cli::Context) -> anyhow::Result<Output> {
         let queue = OutputQueue::new(Writer::new(stdio::Stdout::open()?), late);
         let (stop, stats) = (cx.stop.clone(), Arc::clone(&cx.stats));
-        Ok(Output { queue, stop, stats, kinds: Vec::new(), limit: Limit::new(duration), over: false })
+        Ok(Output { queue, stop, stats, begun: false, limit: Limit::new(duration), over: false })
     }
 
     /// Whether there is room for more: no stop was asked for, and the duration is not over.
@@ -101,16 +101,12 @@ impl Output {
     fn send(&mut self, event: Event) -> anyhow::Result<()> {
         match &event {
             // The header that is still to come says it.
-            Event::TimeZero(_) if self.kinds.is_empty() => return Ok(()),
-            Event::TimeZero(_) => {}
-            Event::Header(header) => self.kinds = header.tracks.iter().map(|t| t.kind()).collect(),
-            Event::Packet(packet) => {
-                if let Some(&kind) = self.kinds.get(packet.track) {
-                    self.stats.input.count(kind, packet.data.len());
-                    self.stats.output.count(kind, packet.data.len());
-                }
-            }
+            Event::TimeZero(_) if !self.begun => return Ok(()),
+            Event::Header(_) => self.begun = true,
+            Event::TimeZero(_) | Event::Packet(_) => {}
         }
+        self.stats.input.event(&event);
+        self.stats.output.event(&event);
         self.queue.send(event)?;
         self.stats.dropped.set_total(self.queue.dropped());
         Ok(())

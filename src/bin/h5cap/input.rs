@@ -58,7 +58,7 @@ impl EventReader for InputReader {
     }
 
     fn restart(&mut self) -> Result<(), BoxError> {
-        self.reader = self.how.open(&self.input)?.knowing(self.reader.said());
+        self.reader = self.how.open(&self.input)?.with_omissions(self.reader.omissions());
         Ok(())
     }
 

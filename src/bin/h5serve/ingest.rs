@@ -11,7 +11,7 @@ use h5live::media::{
     step_back_line,
 };
 use h5live::mux::{Fragment, MuxOptions, Muxer};
-use h5live::pipe::{Bursts, InputFormat, Reader, ReaderOptions, Said};
+use h5live::pipe::{BurstDetector, InputFormat, OmissionLog, Reader, ReaderOptions};
 use h5live::serve::{Closed, Publisher, Trouble};
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -38,18 +38,18 @@ pub struct Ingest {
     frames: u64,
     times: TimeWatch,
     /// Of tracks that are left out, by the reader and here.
-    said: Said,
+    omissions: OmissionLog,
     /// Between the last two pictures, in microseconds; the first of the next writer follows after as much.
     step: i64,
     clock: SystemClock,
-    bursts: Bursts,
+    bursts: BurstDetector,
     /// What is published is what came in, and was not muxed here.
     as_it_is: bool,
 }
 
 impl Ingest {
     pub fn new(publisher: Publisher, cx: &cli::Context) -> Ingest {
-        let (clock, bursts, said) = (SystemClock::default(), Bursts::default(), Said::default());
+        let (clock, bursts, omissions) = (SystemClock::default(), BurstDetector::default(), OmissionLog::default());
         Ingest {
             publisher,
             cx: cx.clone(),
@@ -61,7 +61,7 @@ impl Ingest {
             frames: 0,
             times: TimeWatch::default(),
             step: 0,
-            said,
+            omissions,
             clock,
             bursts,
             as_it_is: true,
@@ -71,7 +71,7 @@ impl Ingest {
     /// Plays one writer's output to its end. `paced`: in its own time and not as it comes.
     pub fn play(&mut self, name: String, mut input: WriterInput, reading: &Reading, paced: bool) -> anyhow::Result<()> {
         self.input = name;
-        self.bursts = Bursts::default();
+        self.bursts = BurstDetector::default();
         self.pace = if paced { self.pace.take().or_else(|| Some(Pace::default())) } else { None };
         let mut head = Vec::new();
         (&mut input).take(8).read_to_end(&mut head).map_err(|e| self.refused(e))?;
@@ -159,7 +159,7 @@ impl Ingest {
     }
 
     fn init(&mut self, init: Init) -> Result<(), Closed> {
-        self.said.omitted(&self.input, init.omitted.clone());
+        self.omissions.warn(&self.input, init.omitted.clone());
         self.kinds = init.tracks.iter().map(|t| (t.id, t.track.kind())).collect();
         self.publisher.init(init)
     }
@@ -200,7 +200,7 @@ impl Ingest {
             timing: reading.timing(),
             clock: Arc::new(SystemClock::default()),
         };
-        let mut reader = Reader::new(io::Cursor::new(head).chain(input), options).knowing(self.said.clone());
+        let mut reader = Reader::new(io::Cursor::new(head).chain(input), options).with_omissions(self.omissions.clone());
         self.as_it_is = false;
         let (mut route, mut main) = (None, 0);
         loop {
@@ -214,7 +214,7 @@ impl Ingest {
             };
             match &event {
                 Event::Header(header) => {
-                    self.said = reader.said();
+                    self.omissions = reader.omissions();
                     main = header.tracks.iter().position(|track| track.kind() == Kind::Video).unwrap_or(0);
                 }
                 Event::Packet(packet) if packet.track == main => self.watch(packet.pts, packet.pts, 1, reader.format()),
@@ -242,7 +242,7 @@ impl Ingest {
     /// Chooses the route for a writer's tracks, or takes it on from there when they change in the middle.
     fn header(&mut self, header: &Header, route: &mut Option<Route>) -> anyhow::Result<()> {
         if let Some(track) = header.tracks.iter().position(|t| t.codec == Codec::Jpeg) {
-            self.said.omitted(&self.input, beside_pictures(header, track));
+            self.omissions.warn(&self.input, beside_pictures(header, track));
             if let Some(video) = header.tracks[track].as_video() {
                 self.publisher.pictures(video);
             }
@@ -251,12 +251,12 @@ impl Ingest {
         }
         if let Some(Route::Muxed { muxer, splicer }) = route {
             let init = muxer.header(header).map_err(|e| self.refused(e))?;
-            self.said.omitted(&self.input, muxer.omitted().to_vec());
+            self.omissions.warn(&self.input, muxer.omitted().to_vec());
             return self.cut_all(splicer, init);
         }
         let options = MuxOptions { fragment: Fragment::Frame, prft: true };
         let muxer = Muxer::new(header, options).map_err(|e| self.refused(e))?;
-        self.said.omitted(&self.input, muxer.omitted().to_vec());
+        self.omissions.warn(&self.input, muxer.omitted().to_vec());
         let mut splicer = TimelineSplicer::new(self.end);
         self.cut_all(&mut splicer, [muxer.init()])?;
         *route = Some(Route::Muxed { muxer: Box::new(muxer), splicer });

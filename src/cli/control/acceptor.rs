@@ -1,7 +1,7 @@
 //! The listener of the control endpoint: accepts connections, few at a time, and gives each a thread, a deadline and its answers.
 //!
-//! A connection too many takes the place of the one that has waited longest. Nothing that a client does, and no lack of descriptors or
-//! threads, ends it.
+//! A connection beyond the limit takes the place of the one that has waited longest. The listener goes on whatever a client does, and
+//! when descriptors or threads run out.
 
 use super::head::{self, Ask};
 use super::pool::{ConnectionPools, HANDLER_TIMEOUT, Outcome};
@@ -28,7 +28,7 @@ const IDLE: Duration = Duration::from_secs(10);
 /// Between two tries where the system has no descriptor to give.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// What a refused client still sends is read for so long, so that it sees its answer before the end of the connection,
+/// The rest of a refused client's request is read for so long, so that it sees its answer before the end of the connection,
 const LINGER: Duration = Duration::from_millis(500);
 /// and so many bytes.
 const LINGER_BYTES: usize = 256 << 10;

@@ -1,4 +1,4 @@
-//! Who may ask: the checks of the Host and Origin headers of the control endpoint. Pure.
+//! The checks of the Host and Origin headers of the control endpoint: which clients may ask. Pure.
 //!
 //! A web page may come from a name that its owner has pointed at this machine (DNS rebinding): only the name in `Host` gives it away.
 //! So a name that is not known to be ours is refused; an address cannot be rebound. What cannot be read is refused, not passed over:

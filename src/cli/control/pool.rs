@@ -1,6 +1,6 @@
 //! The way to tiny_http: a few connections of our own.
 //!
-//! tiny_http 0.12 parses, queues and answers well what is well formed and little. From strangers it cannot be guarded: it has no limit
+//! tiny_http 0.12 parses, queues and answers small, well-formed requests well. It is not safe against strangers: it has no limit
 //! on connections, threads, lines, pipelined requests or idle time; a body that was not read is allocated at its declared length; and its
 //! accept loop ends for good, or panics, when descriptors run out. So it gets neither the port nor the strangers' bytes. It accepts a few
 //! connections over a private socket when the program starts, and never again; over each of these goes one checked request at a time.
@@ -47,7 +47,7 @@ struct PooledConnection<'a> {
 pub(super) enum Outcome<'a> {
     /// The whole answer, head and body.
     Answer(Vec<u8>),
-    /// Nothing was answered within [`HANDLER_TIMEOUT`]; the rest has still to be waited for.
+    /// No answer came within [`HANDLER_TIMEOUT`]. It has still to be waited for.
     Hangs(PendingAnswer<'a>),
     /// All connections of its pool are taken by others that hang.
     Busy,

@@ -1,4 +1,4 @@
-//! What a handler answers, and how it is sent.
+//! The answer of a handler, and how it is sent.
 
 use std::io;
 use tiny_http::{Header, Response};

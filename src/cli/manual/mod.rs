@@ -204,7 +204,7 @@ mod tests {
         #[command(flatten)]
         common: super::super::Common,
         #[command(flatten)]
-        late: super::super::LateArg,
+        overflow: super::super::OverflowArg,
     }
 
     const MANUAL: Manual = Manual {
@@ -281,11 +281,11 @@ mod tests {
         #[command(mut_arg("late", |a| a.default_value("drop")))]
         struct Dropping {
             #[command(flatten)]
-            late: super::super::LateArg,
+            overflow: super::super::OverflowArg,
         }
         use clap::Parser;
-        assert_eq!(Dropping::parse_from(["h5cap"]).late.late, crate::media::OverflowPolicy::Drop);
+        assert_eq!(Dropping::parse_from(["h5cap"]).overflow.policy, crate::media::OverflowPolicy::Drop);
         let args = Args::parse_from(["h5cat", "x"]);
-        assert_eq!((args.late.late, args.common.quiet), (crate::media::OverflowPolicy::Block, false));
+        assert_eq!((args.overflow.policy, args.common.quiet), (crate::media::OverflowPolicy::Block, false));
     }
 }

@@ -1,8 +1,8 @@
-//! Does a live input come in bursts? Some writers gather frames before they let them go (ffmpeg's Matroska: a second of them), and
-//! then no program behind them can be any better.
+//! Detects a live input that comes in bursts. Some writers gather frames before they write them (ffmpeg's Matroska: a second of them);
+//! no program behind them can make up for that.
 //!
-//! It says nothing of inputs that are not live, and rather too little than too much. A burst is some frames that come at once after
-//! silence, and this many times in a row, in even time, with nothing else between. A machine that is short of processor time delays
+//! It does not report inputs that are not live, and rather misses a burst than reports a false one. A burst is some frames that come at
+//! once after silence. Several bursts in a row count, in even time, with no other frames between them. A machine that is short of processor time delays
 //! some frames, but not each time, not evenly, and not by a third of a second; and the time in which this program did not wait for its
 //! input, because it wrote, does not count as silence.
 
@@ -25,7 +25,7 @@ const LIVE: f64 = 0.8;
 
 /// Watches the frames of an input's main track.
 #[derive(Debug, Default)]
-pub struct Bursts {
+pub struct BurstDetector {
     /// Since when the input is waited for.
     waits: Option<Duration>,
     run: Option<Run>,
@@ -55,16 +55,16 @@ struct Row {
     longest: Duration,
 }
 
-/// What there is to be said.
+/// An input that comes in bursts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Finding {
+pub struct BurstFinding {
     /// Frames in a burst.
     pub frames: u32,
     /// From one burst to the next.
     pub apart: Duration,
 }
 
-impl Finding {
+impl BurstFinding {
     /// The warning, with what to change.
     pub fn text(&self, format: Option<InputFormat>) -> String {
         let advice = match format {
@@ -80,14 +80,14 @@ impl Finding {
     }
 }
 
-impl Bursts {
+impl BurstDetector {
     /// All that was read has been dealt with: from now on the input is waited for.
     pub fn wait(&mut self, now: Duration) {
         self.waits = Some(now);
     }
 
     /// Frames of these times came together. `Some`, once: the input comes in bursts.
-    pub fn arrived(&mut self, now: Duration, first: Timestamp, last: Timestamp, frames: u32) -> Option<Finding> {
+    pub fn arrived(&mut self, now: Duration, first: Timestamp, last: Timestamp, frames: u32) -> Option<BurstFinding> {
         if self.said {
             return None;
         }
@@ -104,7 +104,7 @@ impl Bursts {
     }
 
     /// A run is over; the next one begins with `first`.
-    fn finish(&mut self, run: &Run, now: Duration, first: Timestamp) -> Option<Finding> {
+    fn finish(&mut self, run: &Run, now: Duration, first: Timestamp) -> Option<BurstFinding> {
         let shown = run.last.since(run.first);
         let burst = run.silence >= SILENCE && run.frames >= FRAMES && shown >= SILENCE && (run.ended - run.began) * AT_ONCE <= shown;
         if !burst {
@@ -121,7 +121,7 @@ impl Bursts {
             self.row = None;
             return None;
         }
-        (row.count >= HABIT).then(|| Finding { frames: row.frames / row.count, apart: passed / row.count })
+        (row.count >= HABIT).then(|| BurstFinding { frames: row.frames / row.count, apart: passed / row.count })
     }
 }
 
@@ -130,8 +130,8 @@ mod tests {
     use super::*;
 
     /// Feeds frames that arrive and are shown at these milliseconds, each waited for.
-    fn watch(frames: impl IntoIterator<Item = (u64, i64)>) -> Option<Finding> {
-        let mut bursts = Bursts::default();
+    fn watch(frames: impl IntoIterator<Item = (u64, i64)>) -> Option<BurstFinding> {
+        let mut bursts = BurstDetector::default();
         let mut before = 0;
         frames.into_iter().find_map(|(arrival, shown)| {
             if arrival > before {
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn time_in_which_nothing_was_waited_for_is_no_silence() {
-        let mut bursts = Bursts::default();
+        let mut bursts = BurstDetector::default();
         for n in 0..1000u64 {
             // It comes back from a write each second, and finds what has come meanwhile.
             let (arrival, pts) = (Duration::from_millis((n * 40).next_multiple_of(1000)), Timestamp(n as i64 * 40_000));

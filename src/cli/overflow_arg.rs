@@ -6,12 +6,12 @@ use clap::builder::PossibleValue;
 /// The argument `--late`; flatten it into the program's own. The default is `block`; another one is set with
 /// `#[command(mut_arg("late", |a| a.default_value("drop")))]`.
 #[derive(clap::Args, Clone, Copy, Debug)]
-pub struct LateArg {
+pub struct OverflowArg {
     /// What to do when the next program is too slow
     ///
     /// At most half a second of coded video, two seconds of audio, two raw or MJPEG pictures, and 64 MiB in all wait for the next program.
-    #[arg(long, value_enum, value_name = "POLICY", default_value_t)]
-    pub late: OverflowPolicy,
+    #[arg(long = "late", id = "late", value_enum, value_name = "POLICY", default_value_t)]
+    pub policy: OverflowPolicy,
 }
 
 impl clap::ValueEnum for OverflowPolicy {

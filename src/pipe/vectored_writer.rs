@@ -1,66 +1,45 @@
-//! Items of several pieces out, as they are: by as few system calls as the system takes.
+//! Items whose bytes lie in several buffers, written as they are.
 
+use super::named_output::NamedOutput;
 use super::{Error, Sink};
-use crate::media::Pieces;
-use std::io::{self, IoSlice, Write};
+use crate::media::Vectored;
+use std::io::{IoSlice, Write};
 
-/// Writes the pieces of items one behind the other, with no bytes of its own.
+/// Writes the buffers of items one behind the other, by as few system calls as the system takes. It adds no bytes of its own.
 #[derive(Debug)]
-pub struct PieceWriter<W> {
-    out: W,
-    name: String,
-    written: u64,
+pub struct VectoredWriter<W> {
+    output: NamedOutput<W>,
 }
 
-impl<W: Write> PieceWriter<W> {
+impl<W: Write> VectoredWriter<W> {
     /// Gathered for one `writev` where nothing is live: fewer calls, and the next program is woken less often.
     pub const STORED: usize = 256 << 10;
 
     /// `out` should not buffer; `name` is what errors call it.
-    pub fn new(out: W, name: impl Into<String>) -> PieceWriter<W> {
-        PieceWriter { out, name: name.into(), written: 0 }
-    }
-
-    fn write_all(&mut self, mut slices: &mut [IoSlice<'_>]) -> io::Result<()> {
-        IoSlice::advance_slices(&mut slices, 0);
-        while !slices.is_empty() {
-            match self.out.write_vectored(slices) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(n) => {
-                    self.written += n as u64;
-                    IoSlice::advance_slices(&mut slices, n);
-                }
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(e),
-            }
-        }
-        Ok(())
-    }
-
-    fn error(&self, source: io::Error) -> Error {
-        Error::Io { name: self.name.clone(), source }
+    pub fn new(out: W, name: impl Into<String>) -> VectoredWriter<W> {
+        VectoredWriter { output: NamedOutput::new(out, name) }
     }
 }
 
-impl<T: Pieces, W: Write + Send + 'static> Sink<T> for PieceWriter<W> {
+impl<T: Vectored, W: Write + Send + 'static> Sink<T> for VectoredWriter<W> {
     /// As much as a pipe holds.
     const GATHERED: usize = 64 << 10;
 
     fn write(&mut self, items: &[T]) -> Result<(), Error> {
-        let mut slices: Vec<IoSlice> = items.iter().flat_map(Pieces::pieces).map(|piece| IoSlice::new(piece)).collect();
-        self.write_all(&mut slices).map_err(|source| self.error(source))
+        let mut slices: Vec<IoSlice> = items.iter().flat_map(Vectored::buffers).map(|buffer| IoSlice::new(buffer)).collect();
+        self.output.write_all(&mut slices).map_err(|source| self.output.error(source))
     }
 
     fn flush(&mut self) -> Result<(), Error> {
-        self.out.flush().map_err(|source| self.error(source))
+        self.output.flush()
     }
 
     fn written(&self) -> u64 {
-        self.written
+        self.output.written
     }
 
     fn name(&self) -> &str {
-        &self.name
+        &self.output.name
     }
 }
 
@@ -70,6 +49,7 @@ mod tests {
     use crate::media::{Droppable, OverflowPolicy, Waiting};
     use crate::pipe::OutputQueue;
     use bytes::Bytes;
+    use std::io;
     use std::sync::{Arc, Mutex};
 
     /// A head of four bytes, and so many more.
@@ -79,8 +59,8 @@ mod tests {
         Item([Bytes::from_static(b"head"), vec![0; size].into()])
     }
 
-    impl Pieces for Item {
-        fn pieces(&self) -> impl Iterator<Item = &Bytes> {
+    impl Vectored for Item {
+        fn buffers(&self) -> impl Iterator<Item = &Bytes> {
             self.0.iter()
         }
     }
@@ -92,7 +72,7 @@ mod tests {
         const UNIT: &'static str = "items";
 
         fn size(&self) -> usize {
-            self.pieces().map(Bytes::len).sum()
+            self.buffers().map(Bytes::len).sum()
         }
 
         fn cost(&self) -> usize {
@@ -133,10 +113,10 @@ mod tests {
         }
         let kind = |error| if let Error::Io { name, source } = error { (name, source.kind()) } else { panic!("{error}") };
         let full = ("tape".to_owned(), io::ErrorKind::StorageFull);
-        let mut queue = OutputQueue::new(PieceWriter::new(Full, "tape"), OverflowPolicy::Block);
+        let mut queue = OutputQueue::new(VectoredWriter::new(Full, "tape"), OverflowPolicy::Block);
         queue.send(item(1)).unwrap();
         assert_eq!(kind(queue.flush().unwrap_err()), full);
-        let mut queue = OutputQueue::new(PieceWriter::new(Full, "tape"), OverflowPolicy::Drop);
+        let mut queue = OutputQueue::new(VectoredWriter::new(Full, "tape"), OverflowPolicy::Drop);
         let error = (0..1_000_000).find_map(|_| queue.send(item(1)).err());
         assert_eq!(kind(error.unwrap()), full);
     }
@@ -159,9 +139,9 @@ mod tests {
                 Ok(())
             }
         }
-        for (stored, most) in [(false, 64 << 10), (true, PieceWriter::<Writes>::STORED)] {
+        for (stored, most) in [(false, 64 << 10), (true, VectoredWriter::<Writes>::STORED)] {
             let writes = Writes::default();
-            let queue = OutputQueue::new(PieceWriter::new(writes.clone(), "stdout"), OverflowPolicy::Block);
+            let queue = OutputQueue::new(VectoredWriter::new(writes.clone(), "stdout"), OverflowPolicy::Block);
             let mut queue = if stored { queue.gathering(most) } else { queue };
             queue.flush().unwrap();
             for size in [1000, 2000, 10, most - 19, most, 20] {
