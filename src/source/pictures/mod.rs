@@ -67,7 +67,6 @@ impl Slides {
     ///
     /// # Errors
     /// None of the files is a whole picture that can be read.
-    #[expect(clippy::should_implement_trait, reason = "a fallible pull, as of pipe::Reader")]
     pub fn next(&mut self) -> Result<Option<Event>, Error> {
         if let Some(packet) = self.events.pending() {
             return Ok(Some(packet));
