@@ -20,7 +20,7 @@ use tokio::task::LocalSet;
 /// After so long, a stop no longer waits for viewers.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
 
-/// What a shard is told.
+/// A command to a shard.
 pub enum ShardCommand {
     Serve(socket::Accepted, ConnectionPermit),
     Stop,
@@ -36,7 +36,7 @@ pub struct Shard {
 }
 
 /// Notifies when it is dropped.
-struct Knell(Arc<Notify>);
+struct NotifyOnDrop(Arc<Notify>);
 
 impl Drop for Knell {
     fn drop(&mut self) {
@@ -69,7 +69,7 @@ impl Shard {
         let wake = Arc::new(Notify::new());
         let sender = ShardSender { inbox, wake: wake.clone() };
         let ended = Arc::new(Notify::new());
-        let knell = Knell(ended.clone());
+        let knell = NotifyOnDrop(ended.clone());
         let thread = std::thread::Builder::new().name(format!("shard {number}")).spawn(move || {
             let _knell = knell;
             let hub = Rc::new(RefCell::new(make(wake.clone())));
@@ -111,7 +111,7 @@ async fn run(
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    // Who has not gone by then is cut off: that is what the limit is for.
+    // Viewers that are still there after the limit are cut off.
     _ = tokio::time::timeout(STOP_LIMIT, all_gone).await;
 }
 

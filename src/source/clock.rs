@@ -44,6 +44,7 @@ impl StreamClock {
     }
 
     /// A stream time as time of CLOCK_MONOTONIC, once there is a zero.
+    #[cfg(any(test, feature = "v4l2"))]
     pub fn monotonic(&self, time: Timestamp) -> Option<i64> {
         self.0.get().map(|zero| zero.monotonic.saturating_add(time.micros()))
     }

@@ -17,12 +17,15 @@
 pub mod alsa;
 mod api;
 mod camera;
+#[cfg(all(target_os = "linux", any(feature = "v4l2", feature = "alsa")))]
 mod clock;
 #[cfg(all(target_os = "linux", any(feature = "v4l2", feature = "alsa")))]
 mod clocked;
 mod error;
 pub mod input;
+#[cfg(all(target_os = "linux", feature = "v4l2"))]
 mod join;
+#[cfg(all(target_os = "linux", feature = "v4l2"))]
 mod joined;
 mod kind;
 mod looper;

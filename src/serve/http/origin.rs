@@ -1,4 +1,4 @@
-//! Who may look: the checks of the Host and Origin headers. Pure.
+//! The checks of the Host and Origin headers: which pages may use the streams. Pure.
 //!
 //! A browser lets any web page ask any server, and tells the server by `Origin` which page it was. And a page may come from a
 //! name that its owner has pointed at this machine (DNS rebinding): then the origin looks right and only the name in `Host`

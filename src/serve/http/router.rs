@@ -151,7 +151,7 @@ impl<B> Router<'_, B> {
         let Some(selection) = movie.choose(&codecs, newest.tracks == ALL) else {
             return text(StatusCode::NOT_FOUND, "the stream has no such tracks");
         };
-        // Who asks again later gets a picture; an answer without an end would show nothing, and not say why.
+        // A client that asks again later gets a picture. An endless answer would show nothing, and not say why.
         let starts = self.hub.borrow().feed(index).ring.newest_key(selection.sync_track).is_some();
         if let Some(trouble) = self.state.streams[index].trouble().filter(|_| !starts) {
             return text(StatusCode::SERVICE_UNAVAILABLE, trouble.text());

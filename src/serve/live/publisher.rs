@@ -79,8 +79,8 @@ impl Publisher {
         self.told = None;
     }
 
-    /// One whole JPEG picture, and when it was captured. A track that is not upright says so in each picture's EXIF: whoever shows
-    /// pictures knows that, and a page cannot tell what else has a say.
+    /// One whole JPEG picture, and when it was captured. A track that is not upright says so in each picture's EXIF: every program that
+    /// shows pictures reads that.
     pub fn jpeg(&mut self, picture: &Bytes, captured: Option<WallTime>) -> Result<(), Closed> {
         let picture = match self.orientation {
             Orientation::UPRIGHT => picture.clone(),

@@ -22,7 +22,7 @@ pub struct StreamReplica {
     bodies: Vec<Weak<Link>>,
 }
 
-/// What news means for those who are watching.
+/// What an update means for the viewers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     None,

@@ -50,7 +50,7 @@ impl Chunk {
 pub struct Retention {
     /// At most so many bytes, though always the newest chunk; what viewers are in the middle of counts.
     pub bytes: usize,
-    /// What is older than this goes, except what follows the newest keyframe. Of JPEG pictures only the newest stays.
+    /// Older chunks go, except those that follow the newest keyframe. Of JPEG pictures only the newest stays.
     pub age: Duration,
 }
 
@@ -115,7 +115,7 @@ impl Ring {
         self.indexes.clear();
     }
 
-    /// Whoever is in the middle of a chunk before this one holds more memory than there is for those who are slow, and is to be let go.
+    /// A viewer in the middle of a chunk before this one holds more memory than there is for slow viewers. It is to be closed.
     pub fn called_back(&self) -> u64 {
         self.lent.called_back
     }

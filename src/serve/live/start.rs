@@ -84,7 +84,7 @@ impl Start {
         }
     }
 
-    /// What is to be said of a stream that has ended without a start.
+    /// The trouble of a stream that has ended without a start.
     pub fn missing(&self) -> Option<Trouble> {
         let missing = if self.pictures { Trouble::NoKeyframe } else { Trouble::NoPicture };
         self.watch.lacks().then_some(missing)

@@ -1,7 +1,7 @@
 //! Lets connections in, as many as there are places, each to the shard that has the fewest.
 //!
-//! A connection that there is no place for is answered and closed, and so is one that there is no file descriptor for: for that one is
-//! kept in reserve. A full house is no reason to leave anybody waiting without a word.
+//! A connection beyond the limit is answered and closed. So is one for which there is no file descriptor: one descriptor is kept in
+//! reserve for that. No client is left waiting without an answer.
 
 use super::listener::Listener;
 use super::permit::ConnectionPermit;

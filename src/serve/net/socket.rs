@@ -14,7 +14,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 /// A stalled viewer then pins 0.66 MB of kernel memory and not 4 MB.
 const SEND_BUFFER: usize = 256 * 1024;
-/// What TCP has not sent yet waits here, where it can still be skipped, and not in the kernel.
+/// Beyond this, bytes that TCP has not sent yet wait here, where they can still be skipped, and not in the kernel.
 const NOT_SENT: u32 = 32 * 1024;
 /// A peer that has vanished without a word is noticed in this time, also on a stream that stands still.
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -70,13 +70,13 @@ impl Accepted {
         }
     }
 
-    /// The last word to somebody who is not let in, as far as it fits into the socket.
+    /// Sends a last answer to a refused client, as far as it fits into the socket.
     pub fn say_last(&self, text: &[u8]) {
         let s = match self {
             Accepted::Tcp(s) => SockRef::from(s),
             Accepted::Unix(s) => SockRef::from(s),
         };
-        // What has been asked is taken first: closing a socket with unread input resets it. A failure means that the peer is gone.
+        // The request is read first: closing a socket with unread input resets it. A failure means that the peer is gone.
         let mut asked = [std::mem::MaybeUninit::uninit(); 4096];
         _ = s.recv_with_flags(&mut asked, libc::MSG_DONTWAIT);
         _ = s.send_with_flags(text, libc::MSG_DONTWAIT);

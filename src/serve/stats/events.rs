@@ -59,7 +59,7 @@ pub enum ViewerEventKind {
     },
 }
 
-/// Who has seen it.
+/// Which side reports it.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reporter {
@@ -97,7 +97,7 @@ impl Events {
         (Events(Some((sender, lost.clone()))), EventLog { receiver, lost })
     }
 
-    /// The event is made only if somebody wants to know.
+    /// Makes the event only if there is a log.
     pub(crate) fn tell(&self, event: impl FnOnce() -> ViewerEvent) {
         if let Some((sender, lost)) = &self.0
             && let Err(TrySendError::Full(_)) = sender.try_send(Some(event()))

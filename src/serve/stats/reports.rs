@@ -36,7 +36,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// What is missing, out of bounds or of another type is left out.
+    /// Fields that are missing, out of bounds or of another type are left out.
     pub fn parse(value: &Value) -> Report {
         let count = |name| value[name].as_u64().unwrap_or_default().min(MOST_COUNT);
         let text = |name, most| value[name].as_str().map(|text| plain(text, most)).filter(|text| !text.is_empty());

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 /// The median is taken over so many latencies.
 const LATENCIES: usize = 15;
-/// Who reports more often is not listened to.
+/// A report that comes sooner after the last one is ignored.
 const BETWEEN_REPORTS: Duration = Duration::from_millis(250);
 
 /// All the places there are.
@@ -179,7 +179,7 @@ impl ViewerHandle {
         self.state.code.store(code, Relaxed);
     }
 
-    /// What its player says. Who says it too often is not listened to.
+    /// Takes a report of its player. Reports that come too often are ignored.
     pub fn reported(&self, report: &Report, now: Instant) {
         if !self.state.player().take(report, now) {
             return;

@@ -211,7 +211,7 @@ impl Decoder {
         let unmasked = now.iter().zip(frame.done..).map(|(b, i)| b ^ frame.mask[i % 4]);
         match &mut self.message {
             Some(message) if frame.opcode < CLOSE => {
-                // Not more than has been said, and for a message in pieces not twice as much.
+                // Exactly the length of the frame: growing by doubling would take twice as much for a message in several frames.
                 message.reserve_exact(frame.len - frame.done);
                 message.extend(unmasked);
             }

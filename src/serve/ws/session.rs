@@ -28,7 +28,7 @@ const MAX_ANSWERS: usize = 8;
 const GOODBYE: Duration = Duration::from_secs(5);
 /// A ping after so long without a frame keeps proxies from closing a stream that stands still.
 const QUIET: Duration = Duration::from_secs(25);
-/// Who wants nothing, however much he says, is not waited for longer.
+/// A client that has subscribed to nothing after so long is closed, whatever it has sent.
 const UNDECIDED: Duration = Duration::from_secs(30);
 
 pub struct Viewer {
@@ -362,7 +362,7 @@ impl Viewer {
         self.say(&messages::stream(&feed.stream.summary(now)));
     }
 
-    /// Now and then: who takes nothing is closed, who says nothing is let go, and a quiet line is kept open.
+    /// Called now and then: closes a viewer that takes nothing or asks for nothing, and pings one whose stream stands still.
     pub fn tick(&mut self, feed: Option<&StreamReplica>, now: Instant, limits: ViewerLimits) -> ControlFlow<()> {
         self.tell();
         if !matches!(self.subscription, Subscription::Nothing) {
