@@ -38,7 +38,7 @@ pub struct Shard {
 /// Notifies when it is dropped.
 struct NotifyOnDrop(Arc<Notify>);
 
-impl Drop for Knell {
+impl Drop for NotifyOnDrop {
     fn drop(&mut self) {
         self.0.notify_one();
     }
