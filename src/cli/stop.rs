@@ -33,7 +33,7 @@ impl Stop {
         Ok(Stop(Arc::new(Inner { requested: Mutex::new(false), changed: Condvar::new(), readable, writer })))
     }
 
-    /// A stop that SIGINT or SIGTERM asks for. The second signal, or [`GRACE`] after the first, ends the process at once, as if
+    /// A stop that SIGINT or SIGTERM asks for. The second signal, or five seconds after the first, ends the process at once, as if
     /// the signal had never been caught: a program whose reader hangs stands in `write` and cannot end by itself.
     ///
     /// # Errors

@@ -171,7 +171,7 @@ pub trait Syntax {
     /// Role of a NAL unit by its very first bytes, where they tell what [`Syntax::role`] will say: a small frame is known to
     /// begin before its 64th byte.
     fn early_role(&self, start: &[u8]) -> Option<Role>;
-    /// Role of a NAL unit by its first bytes (at least [`ROLE_BYTES`] or all of it).
+    /// Role of a NAL unit by its first bytes (at least `ROLE_BYTES` or all of it).
     fn role(&self, head: &[u8]) -> Role;
     /// Sees every whole NAL unit in order.
     fn unit(&mut self, unit: &[u8]);

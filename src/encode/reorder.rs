@@ -50,14 +50,16 @@ impl ReorderBuffer {
     /// Writes an event in its turn: now, if all before it are.
     ///
     /// # Errors
-    /// As [`ReorderBuffer::place`].
+    /// As [`ReorderBuffer::slot`].
     pub fn send(&self, event: Event) -> Result<(), Error> {
         self.slot()?.fill(event);
         self.check()
     }
 
+    /// Gives the error of the output, if an event could not be written.
+    ///
     /// # Errors
-    /// As [`ReorderBuffer::place`].
+    /// As [`ReorderBuffer::slot`].
     pub fn check(&self) -> Result<(), Error> {
         lock(&self.state).failed.take().map_or(Ok(()), |failed| Err(Error::Output(failed)))
     }

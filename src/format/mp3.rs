@@ -8,7 +8,7 @@ use std::time::Duration;
 /// [`super::Demuxer`] of MP3. A frame of another rate or count of channels is a new [`Header`](crate::media::Header).
 pub type Demuxer = FrameDemuxer<LayerThree>;
 
-/// Bytes that [`FrameHeader::parse`] needs.
+/// Bytes of a frame header.
 pub const HEADER: usize = 4;
 
 /// The header of a frame of layer III that says its length.

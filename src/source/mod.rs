@@ -6,8 +6,8 @@
 //! | [`pattern`] | the test picture with its machine-readable clock, and a beep each second |
 //! | `pictures` | picture files, and directories of them that may grow |
 //! | `stream` | recordings in files, and streams from pipes; a program says how their bytes become events ([`input`]) |
-//! | `camera`, [`v4l2`] | a Linux camera, alone or with a microphone |
-//! | `microphone`, [`alsa`] | a Linux microphone |
+//! | `camera`, `v4l2` | a Linux camera, alone or with a microphone |
+//! | `microphone`, `alsa` | a Linux microphone |
 //!
 //! `registry` knows them all. They share these modules: `pace` and `paced` play in real time; `looper` plays again without a jump in time;
 //! [`mp4`] reads files whose index stands at their end; `joined` makes one source of several, whose times have one `clock`; `uevent` says

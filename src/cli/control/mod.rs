@@ -4,8 +4,8 @@
 //! port should never be public. It still answers when the data path or one of its own handlers hangs, and when descriptors have run out
 //! for a while.
 //!
-//! [`acceptor`] accepts and bounds; [`head`] takes requests apart; [`check`] refuses foreign hosts and origins; [`pool`] hands over to tiny_http, which
-//! runs the handlers of [`routes`]; each answers with a [`reply`].
+//! `acceptor` accepts and bounds; `head` takes requests apart; `check` refuses foreign hosts and origins; `pool` hands over to tiny_http, which
+//! runs the handlers of `routes`; each answers with a `reply`.
 
 mod acceptor;
 mod check;

@@ -115,7 +115,7 @@ pub fn is_top_level(element: u32) -> bool {
     matches!(element, EBML | SEGMENT | SEEK_HEAD | INFO | CLUSTER | TRACKS | CUES | ATTACHMENTS | CHAPTERS | TAGS)
 }
 
-/// CodecID of a codec, and its inverse in [`codec`].
+/// CodecID of a codec. The way back is in `tracks`.
 pub fn codec_id(codec: Codec) -> &'static str {
     match codec {
         Codec::Raw(_) => "V_UNCOMPRESSED",
