@@ -21,23 +21,24 @@ fn main() -> Result<(), Box<dyn Error>> {
     run(server, file.as_ref())
 }
 
-/// A server with one stream, `live`.
+/// A server with room for one stream.
 pub fn bind(address: &str) -> Result<Server, Box<dyn Error>> {
     let options = Options {
         listen: vec![address.parse()?],
         ring: 32 << 20,
+        max_streams: 1,
         limits: ViewerLimits { lag: Duration::from_secs(2), stall: Duration::from_secs(10) },
         max_viewers: 100,
         threads: 1,
         policy: Policy::default(),
         events: Events::default(),
     };
-    Ok(Server::bind(&options, &["live".to_owned()])?)
+    Ok(Server::bind(&options)?)
 }
 
-/// Serves the file until it ends.
+/// Serves the file, as the stream `live`, until it ends.
 pub fn run(server: Server, file: &Path) -> Result<(), Box<dyn Error>> {
-    let (publisher, stopper) = (server.publisher(0), server.stopper());
+    let (publisher, stopper) = (server.registry().publish("live")?, server.stopper());
     let bytes = std::fs::read(file)?;
     let pushing = thread::spawn(move || {
         let outcome = push(&bytes, publisher).map_err(|error| error.to_string());

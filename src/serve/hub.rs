@@ -4,16 +4,17 @@
 use super::limits::ViewerLimits;
 use super::live::replica::{Change, StreamReplica};
 use super::live::ring::Retention;
-use super::live::stream::Stream;
-use super::live::update::{INBOX, ShardMessage};
+use super::live::stream::{Stream, StreamId};
+use super::live::update::{INBOX, ShardInbox, ShardMessage};
 use super::net::permit::ConnectionPermit;
 use super::net::socket::Socket;
 use super::stats::viewers::ViewerHandle;
 use super::ws::frames::code;
 use super::ws::session::Viewer;
-use crossbeam_channel::Receiver;
 use slab::Slab;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -32,7 +33,9 @@ const MEASURE: Duration = Duration::from_secs(1);
 const SCRATCH: usize = 512;
 
 pub struct Hub {
-    feeds: Vec<StreamReplica>,
+    /// Of the streams that this shard has heard of and that have not been withdrawn.
+    feeds: BTreeMap<StreamId, StreamReplica>,
+    retention: Retention,
     viewers: Slab<Slot>,
     ready: Arc<Ready>,
     limits: ViewerLimits,
@@ -43,7 +46,7 @@ pub struct Hub {
 struct Slot {
     viewer: Viewer,
     _permit: ConnectionPermit,
-    feed: Option<usize>,
+    feed: Option<StreamId>,
     waker: Arc<ViewerWaker>,
 }
 
@@ -74,9 +77,10 @@ impl Wake for ViewerWaker {
 }
 
 impl Hub {
-    pub fn new(streams: &[Arc<Stream>], retention: Retention, limits: ViewerLimits, wake: Arc<Notify>) -> Hub {
+    pub fn new(retention: Retention, limits: ViewerLimits, wake: Arc<Notify>) -> Hub {
         Hub {
-            feeds: streams.iter().map(|s| StreamReplica::new(s.clone(), retention)).collect(),
+            feeds: BTreeMap::new(),
+            retention,
             viewers: Slab::new(),
             ready: Arc::new(Ready { keys: Mutex::default(), wake }),
             limits,
@@ -85,9 +89,10 @@ impl Hub {
         }
     }
 
-    /// A viewer whose WebSocket handshake is done; `early`: what it has said since.
-    pub fn join(&mut self, socket: Socket, early: &[u8], feed: Option<usize>, handle: ViewerHandle, permit: ConnectionPermit) {
+    /// A viewer of `stream` whose WebSocket handshake is done; `early`: what it has said since.
+    pub fn join(&mut self, socket: Socket, early: &[u8], stream: Option<&Arc<Stream>>, handle: ViewerHandle, permit: ConnectionPermit) {
         let now = Instant::now();
+        let feed = stream.filter(|stream| self.open(stream).is_some()).map(|stream| stream.id());
         let entry = self.viewers.vacant_entry();
         let waker = Arc::new(ViewerWaker { key: entry.key(), queued: AtomicBool::new(false), ready: self.ready.clone() });
         let mut viewer = Viewer::new(socket, Waker::from(waker.clone()), handle, now);
@@ -99,12 +104,22 @@ impl Hub {
         entry.insert(Slot { viewer, _permit: permit, feed, waker });
     }
 
-    pub fn feed(&self, index: usize) -> &StreamReplica {
-        &self.feeds[index]
+    /// The stream as it is here; `None`: nothing of it has come yet, or it has been withdrawn.
+    pub fn feed(&self, stream: StreamId) -> Option<&StreamReplica> {
+        self.feeds.get(&stream)
     }
 
-    pub fn feed_mut(&mut self, index: usize) -> &mut StreamReplica {
-        &mut self.feeds[index]
+    pub fn feed_mut(&mut self, stream: StreamId) -> Option<&mut StreamReplica> {
+        self.feeds.get_mut(&stream)
+    }
+
+    /// The same, made if this shard hears of the stream for the first time. `None`: it has been withdrawn.
+    pub fn open(&mut self, stream: &Arc<Stream>) -> Option<&mut StreamReplica> {
+        match self.feeds.entry(stream.id()) {
+            Entry::Occupied(feed) => Some(feed.into_mut()),
+            Entry::Vacant(_) if stream.is_withdrawn() => None,
+            Entry::Vacant(place) => Some(place.insert(StreamReplica::new(stream.clone(), self.retention))),
+        }
     }
 
     pub fn limits(&self) -> ViewerLimits {
@@ -127,15 +142,17 @@ impl Hub {
             slot.viewer.close(code::GOING_AWAY, "the server is stopping", now);
             slot.waker.wake_by_ref();
         }
-        self.feeds.iter_mut().for_each(StreamReplica::wake);
+        self.feeds.values_mut().for_each(StreamReplica::wake);
     }
 
     fn take(&mut self, message: ShardMessage) {
         let ShardMessage { stream, update } = message;
-        let called_back = self.feeds[stream].ring.called_back();
-        let change = self.feeds[stream].take(update);
-        if self.feeds[stream].ring.called_back() != called_back {
-            self.call_back(stream);
+        let Some(feed) = self.open(&stream) else { return };
+        let (stream, called_back) = (stream.id(), feed.ring.called_back());
+        let change = feed.take(update);
+        if feed.ring.called_back() != called_back {
+            let before = feed.call_back();
+            self.call_back(stream, before);
         }
         if change == Change::None {
             return;
@@ -148,9 +165,8 @@ impl Hub {
         }
     }
 
-    /// Lets go of those who hold what the ring wants back: they have been in the middle of it for too long.
-    fn call_back(&mut self, stream: usize) {
-        let before = self.feeds[stream].call_back();
+    /// Lets go of those who hold what the ring wants back, up to chunk `before`: they have been in the middle of it for too long.
+    fn call_back(&mut self, stream: StreamId, before: u64) {
         let late = |(key, slot): (usize, &Slot)| (slot.feed == Some(stream) && slot.viewer.holds_before(before)).then_some(key);
         let late: Vec<usize> = self.viewers.iter().filter_map(late).collect();
         late.into_iter().for_each(|key| self.viewers.remove(key).viewer.cut_off());
@@ -159,7 +175,7 @@ impl Hub {
     /// One viewer's turn.
     fn turn(&mut self, key: usize, act: impl FnOnce(&mut Viewer, Option<&StreamReplica>, ViewerLimits, &mut [u8]) -> ControlFlow<()>) {
         let Some(slot) = self.viewers.get_mut(key) else { return };
-        let feed = slot.feed.map(|f| &self.feeds[f]);
+        let feed = slot.feed.and_then(|stream| self.feeds.get(&stream));
         if act(&mut slot.viewer, feed, self.limits, &mut self.scratch) == ControlFlow::Break(()) {
             self.viewers.remove(key).viewer.leave();
         }
@@ -172,10 +188,10 @@ impl Hub {
         self.turn(key, |viewer, feed, limits, scratch| viewer.ready(feed, Instant::now(), limits, scratch));
     }
 
-    fn serve_fresh(&mut self, keys: std::ops::Range<usize>, fresh: &[bool]) {
+    fn serve_fresh(&mut self, keys: std::ops::Range<usize>, fresh: &[StreamId]) {
         let now = Instant::now();
         for key in keys {
-            if self.viewers.get(key).is_some_and(|p| p.feed.is_some_and(|f| fresh[f])) {
+            if self.viewers.get(key).and_then(|slot| slot.feed).is_some_and(|stream| fresh.binary_search(&stream).is_ok()) {
                 self.turn(key, |viewer, feed, limits, _| viewer.pump(feed, now, limits));
             }
         }
@@ -190,14 +206,34 @@ impl Hub {
 
     /// Takes note of the viewer furthest behind, per stream.
     fn measure_lag(&self) {
-        let mut lags = vec![Duration::ZERO; self.feeds.len()];
+        let mut lags: BTreeMap<StreamId, Duration> = self.feeds.keys().map(|stream| (*stream, Duration::ZERO)).collect();
         for (_, slot) in &self.viewers {
-            if let Some(index) = slot.feed {
-                lags[index] = lags[index].max(slot.viewer.behind(&self.feeds[index]));
+            if let Some(stream) = slot.feed
+                && let (Some(feed), Some(lag)) = (self.feeds.get(&stream), lags.get_mut(&stream))
+            {
+                *lag = slot.viewer.behind(feed).max(*lag);
             }
         }
-        for (feed, lag) in self.feeds.iter().zip(lags) {
+        for (feed, lag) in self.feeds.values().zip(lags.into_values()) {
             feed.stream.numbers.lag_ms.store(lag.as_millis() as u64, Relaxed);
+        }
+    }
+
+    /// Lets go of the streams that were withdrawn, and of those who have not got all of them.
+    fn release_withdrawn(&mut self) {
+        let gone: Vec<StreamId> = self.feeds.iter().filter(|(_, feed)| feed.withdrawn).map(|(stream, _)| *stream).collect();
+        if gone.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        for (_, slot) in &mut self.viewers {
+            if slot.feed.is_some_and(|stream| gone.contains(&stream)) {
+                slot.viewer.close(code::NORMAL, "the stream has ended", now);
+                slot.waker.wake_by_ref();
+            }
+        }
+        for stream in gone {
+            self.feeds.remove(&stream).iter_mut().for_each(StreamReplica::wake);
         }
     }
 
@@ -205,31 +241,32 @@ impl Hub {
         std::mem::take(&mut *self.ready.keys.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn take_fresh(&mut self) -> Vec<bool> {
-        self.feeds.iter_mut().map(|f| std::mem::take(&mut f.fresh)).collect()
+    /// The streams of which something new has come, in order.
+    fn take_fresh(&mut self) -> Vec<StreamId> {
+        self.feeds.iter_mut().filter_map(|(stream, feed)| std::mem::take(&mut feed.fresh).then_some(*stream)).collect()
     }
 }
 
 /// The loop. Ends with the runtime that it runs on.
-pub async fn run(hub: Rc<RefCell<Hub>>, inbox: Receiver<ShardMessage>, wake: Arc<Notify>) {
+pub async fn run(hub: Rc<RefCell<Hub>>, inbox: ShardInbox) {
     let [mut ticks, mut measures] = [TICK, MEASURE].map(tokio::time::interval);
     for interval in [&mut ticks, &mut measures] {
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     }
     loop {
         tokio::select! {
-            () = wake.notified() => pass(&hub, &inbox).await,
+            () = inbox.wake.notified() => pass(&hub, &inbox).await,
             _ = ticks.tick() => each_turn(&hub, |hub, keys| hub.tick(keys)).await,
             _ = measures.tick() => hub.borrow().measure_lag(),
         }
     }
 }
 
-async fn pass(hub: &RefCell<Hub>, inbox: &Receiver<ShardMessage>) {
-    inbox.try_iter().take(INBOX).for_each(|message| hub.borrow_mut().take(message));
-    if !inbox.is_empty() {
+async fn pass(hub: &RefCell<Hub>, inbox: &ShardInbox) {
+    inbox.messages.try_iter().take(INBOX).for_each(|message| hub.borrow_mut().take(message));
+    if !inbox.messages.is_empty() {
         // An input faster than we are: once round, so that no viewer waits for its end.
-        hub.borrow().ready.wake.notify_one();
+        inbox.wake.notify_one();
     }
     let ready = hub.borrow().take_ready();
     for (i, key) in ready.into_iter().enumerate() {
@@ -239,8 +276,9 @@ async fn pass(hub: &RefCell<Hub>, inbox: &Receiver<ShardMessage>) {
         hub.borrow_mut().serve_ready(key);
     }
     let fresh = hub.borrow_mut().take_fresh();
-    if fresh.contains(&true) {
+    if !fresh.is_empty() {
         each_turn(hub, |hub, keys| hub.serve_fresh(keys, &fresh)).await;
+        hub.borrow_mut().release_withdrawn();
     }
 }
 

@@ -6,17 +6,17 @@
 //!   accept -> Acceptor -> Shard: hyper -> Router --101--> Hub: Viewers (cursors)  endless bodies (cursors)
 //! ```
 //!
-//! A stream is published once, by one [`Publisher`]. Every shard, a thread with its own runtime, keeps the stream's newest chunks
-//! (shared, stored once) in a bounded ring. A viewer is a place in that ring and a socket: nothing is copied or queued for it,
-//! so a slow one costs the others nothing. Memory is ring bytes plus a small constant per viewer.
+//! A stream is published once, by one [`Publisher`] that the [`Registry`] gives; streams come and go while the server runs. Every shard, a thread
+//! with its own runtime, keeps the stream's newest chunks (shared, stored once) in a bounded ring. A viewer is a place in that ring and a
+//! socket: nothing is copied or queued for it, so a slow one costs the others nothing. Memory is ring bytes plus a small constant per viewer.
 //!
 //! | room | what it is for |
 //! |---|---|
 //! | `server`, `shard`, `hub` | start and stop; one thread with its runtime; the loop over its viewers |
 //! | `state`, `limits` | what all shards share; how much of everything there may be |
-//! | `live/` | what there is to send: stream, publisher, ring, cursor, init segment |
+//! | `live/` | what there is to send: registry, stream, publisher, ring, cursor, init segment |
 //! | `net/` | where connections come in, how many there may be, how a socket is tuned |
-//! | `http/` | from a request to a response: Host and Origin, routes, bodies, the player's files |
+//! | `http/` | from a request to a response: access, routes, bodies, the player's files |
 //! | `ws/` | the frames of the WebSocket, the messages in them, a viewer's session |
 //! | `stats/` | who is watching, what happens to them, what their players report |
 //!
@@ -38,8 +38,9 @@ pub mod ws;
 pub use http::origin::Policy;
 pub use limits::ViewerLimits;
 pub use live::publisher::{Closed, Publisher};
+pub use live::registry::{PublishError, Registry};
 pub use live::start::Trouble;
-pub use live::stream::{Numbers, State, Stream};
+pub use live::stream::{Numbers, State, Stream, Summary};
 pub use net::listener::{Listen, ListenError};
 pub use server::{Error, Options, Server, Stopper};
 pub use stats::events::{EventLog, Events};

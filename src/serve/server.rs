@@ -3,12 +3,12 @@
 use super::http::origin::Policy;
 use super::hub::Hub;
 use super::limits::{self, ViewerLimits};
-use super::live::publisher::Publisher;
+use super::live::registry::Registry;
 use super::live::ring::Retention;
-use super::live::stream::Stream;
+use super::live::update::ShardSender;
 use super::net::acceptor::Acceptor;
 use super::net::listener::{Listen, Listener};
-use super::shard::{Shard, ShardCommand};
+use super::shard::Shard;
 use super::state::ServerState;
 use super::stats::events::Events;
 use super::stats::viewers::{ViewerRegistry, ViewerSummary};
@@ -29,14 +29,19 @@ const SPARE: Duration = Duration::from_secs(1);
 /// How to serve.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// Where to listen; each is listened on.
     pub listen: Vec<Listen>,
     /// Bytes of each stream kept in memory.
     pub ring: usize,
+    /// Streams at a time. So many inputs leave connections fewer file descriptors.
+    pub max_streams: usize,
+    /// How far behind a viewer may be, and how long one may take nothing.
     pub limits: ViewerLimits,
     /// Viewers at a time, of all streams.
     pub max_viewers: usize,
     /// Threads that serve viewers; at least 1.
     pub threads: usize,
+    /// Which names and which pages of others may ask.
     pub policy: Policy,
     /// Where it is told what happens to viewers.
     pub events: Events,
@@ -45,8 +50,15 @@ pub struct Options {
 /// The server could not start, or cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The address cannot be had.
     #[error("cannot listen on {listen}")]
-    Listen { listen: Listen, source: io::Error },
+    Listen {
+        /// The address.
+        listen: Listen,
+        /// Why not.
+        source: io::Error,
+    },
+    /// There are no threads, or too few file descriptors.
     #[error("cannot start")]
     Start(#[from] io::Error),
     /// A part of it ended that never ends by itself.
@@ -59,11 +71,13 @@ pub enum Error {
 pub struct Stopper(Arc<Notify>);
 
 impl Stopper {
+    /// Has [`Server::run`] say goodbye to all viewers and return. Before it runs: as soon as it does.
     pub fn stop(&self) {
         self.0.notify_one();
     }
 }
 
+/// A server that listens, before it runs.
 pub struct Server {
     runtime: tokio::runtime::Runtime,
     listeners: Vec<Listener>,
@@ -72,8 +86,6 @@ pub struct Server {
     stop: Arc<Notify>,
     connections: usize,
     stall: Duration,
-    /// What the ring of each stream keeps, in bytes.
-    ring: usize,
 }
 
 impl Server {
@@ -81,37 +93,31 @@ impl Server {
     ///
     /// # Errors
     /// An address that cannot be had; no threads, or too few file descriptors.
-    pub fn bind(options: &Options, names: &[String]) -> Result<Server, Error> {
+    pub fn bind(options: &Options) -> Result<Server, Error> {
         // Looked at first: it can be said better here than where the first one is missing.
-        limits::room(names.len(), FILES + FILES_OF_A_SHARD * options.threads + options.listen.len())?;
+        limits::room(options.max_streams, FILES + FILES_OF_A_SHARD * options.threads + options.listen.len())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let bind =
             |listen: &Listen| runtime.block_on(Listener::bind(listen)).map_err(|source| Error::Listen { listen: listen.clone(), source });
         let listeners = options.listen.iter().map(bind).collect::<Result<_, _>>()?;
+        let (senders, inboxes): (Vec<_>, Vec<_>) = (0..options.threads.max(1)).map(|_| ShardSender::new()).unzip();
         let state = Arc::new(ServerState {
-            streams: names.iter().map(|name| Arc::new(Stream::new(name.clone()))).collect(),
+            streams: Registry::new(options.max_streams, options.ring, senders),
             policy: options.policy.clone(),
             viewers: Arc::new(ViewerRegistry::new(options.max_viewers, options.events.clone())),
         });
         let limits = options.limits;
         let retention = Retention { bytes: options.ring, age: limits.lag + SPARE };
-        let start = |number| {
-            let streams = state.streams.clone();
-            Shard::start(number, state.clone(), limits.stall, move |wake| Hub::new(&streams, retention, limits, wake))
-        };
-        let shards = (0..options.threads.max(1)).map(start).collect::<io::Result<_>>()?;
-        let connections = options.max_viewers.saturating_add(OTHERS).min(limits::room(names.len(), 0)?);
-        Ok(Server { runtime, listeners, shards, state, stop: Arc::default(), connections, stall: limits.stall, ring: options.ring })
+        let start =
+            |(number, inbox)| Shard::start(number, state.clone(), limits.stall, inbox, move |wake| Hub::new(retention, limits, wake));
+        let shards = inboxes.into_iter().enumerate().map(start).collect::<io::Result<_>>()?;
+        let connections = options.max_viewers.saturating_add(OTHERS).min(limits::room(options.max_streams, 0)?);
+        Ok(Server { runtime, listeners, shards, state, stop: Arc::default(), connections, stall: limits.stall })
     }
 
-    /// The way into the stream `names[index]`; one per stream.
-    pub fn publisher(&self, index: usize) -> Publisher {
-        let senders = self.shards.iter().map(|s| s.sender.clone()).collect();
-        Publisher::new(index, self.state.streams[index].clone(), senders, self.ring)
-    }
-
-    pub fn streams(&self) -> &[Arc<Stream>] {
-        &self.state.streams
+    /// The streams: published and looked up here, before and while the server runs.
+    pub fn registry(&self) -> Registry {
+        self.state.streams.clone()
     }
 
     /// Tells who is watching, at most so many: those who came first.
@@ -120,11 +126,12 @@ impl Server {
         move |most| viewers.viewers(most)
     }
 
+    /// What stops it, from any thread.
     pub fn stopper(&self) -> Stopper {
         Stopper(self.stop.clone())
     }
 
-    /// The addresses, as a browser or curl takes them.
+    /// The addresses that are listened on, as a browser or curl takes them: `http://HOST:PORT/`, `unix:PATH`.
     pub fn addresses(&self) -> Vec<String> {
         self.listeners.iter().map(Listener::address).collect()
     }
@@ -135,7 +142,7 @@ impl Server {
     /// A part of the server has died. Nothing goes on without it.
     pub fn run(self) -> Result<(), Error> {
         let Server { runtime, listeners, shards, stop, connections, stall, .. } = self;
-        let acceptor = Arc::new(Acceptor::new(connections, stall, shards.iter().map(|s| s.commands.clone())));
+        let acceptor = Arc::new(Acceptor::new(connections, stall, shards.iter().map(|s| s.connections.clone())));
         let shard_ends = shards.iter().map(|s| s.ended.clone()).collect::<Vec<_>>();
         let mut outcome = runtime.block_on(async {
             let mut acceptors: JoinSet<()> = listeners.into_iter().map(|listener| acceptor.clone().admit(listener)).collect();
@@ -146,10 +153,11 @@ impl Server {
                 _ = watches.join_next() => Err(Error::Died("a thread that serves viewers")),
             }
         });
+        // The tasks of the runtime hold the acceptor too, and the acceptor a way into each shard.
         drop(runtime);
+        drop(acceptor);
         for shard in shards {
-            // A shard that cannot be told has ended already.
-            _ = shard.commands.send(ShardCommand::Stop);
+            drop(shard.connections);
             if shard.thread.join().is_err() {
                 outcome = outcome.and(Err(Error::Died("a thread that serves viewers")));
             }
@@ -161,12 +169,14 @@ impl Server {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::serve::live::stream::Stream;
     use crate::serve::live::update::{ShardMessage, StreamUpdate};
 
     fn options() -> Options {
         Options {
             listen: vec!["127.0.0.1:0".parse().unwrap()],
             ring: 1 << 20,
+            max_streams: 1,
             limits: ViewerLimits { lag: Duration::from_secs(1), stall: Duration::from_secs(1) },
             max_viewers: 10,
             threads: 2,
@@ -177,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_stopped_server_ends_well() {
-        let server = Server::bind(&options(), &["a".into()]).unwrap();
+        let server = Server::bind(&options()).unwrap();
         server.stopper().stop();
         assert!(server.run().is_ok());
     }
@@ -186,16 +196,15 @@ mod tests {
     #[test]
     fn a_shard_that_dies_ends_the_server() {
         let hub = |server: &mut Server| {
-            let sender = &server.shards[0].sender;
-            sender.inbox.send(ShardMessage { stream: 99, update: StreamUpdate::End }).unwrap();
-            sender.wake.notify_one();
+            let stream = Arc::new(Stream::new("a".into()));
+            server.registry().shards()[0].send(ShardMessage { stream, update: StreamUpdate::Panic }).unwrap();
         };
         let thread = |server: &mut Server| {
-            let state = server.state.clone();
-            server.shards.push(Shard::start(2, state, Duration::from_secs(1), |_| panic!("as the test wants it")).unwrap());
+            let (state, (_, inbox)) = (server.state.clone(), ShardSender::new());
+            server.shards.push(Shard::start(2, state, Duration::from_secs(1), inbox, |_| panic!("as the test wants it")).unwrap());
         };
         for die in [&hub as &dyn Fn(&mut Server), &thread] {
-            let mut server = Server::bind(&options(), &["a".into()]).unwrap();
+            let mut server = Server::bind(&options()).unwrap();
             die(&mut server);
             assert!(matches!(server.run(), Err(Error::Died(_))));
         }

@@ -3,13 +3,13 @@
 use super::http::connection;
 use super::http::router::Accepted;
 use super::hub::{self, Hub};
-use super::live::update::{INBOX, ShardMessage, ShardSender};
+use super::live::update::ShardInbox;
+use super::net::acceptor::Admitted;
 use super::net::link::Link;
 use super::net::permit::ConnectionPermit;
-use super::net::socket::{self, Socket};
+use super::net::socket::Socket;
 use super::net::write_timeout::WriteTimeout;
 use super::state::ServerState;
-use crossbeam_channel::Receiver;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,16 +20,9 @@ use tokio::task::LocalSet;
 /// After so long, a stop no longer waits for viewers.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
 
-/// A command to a shard.
-pub enum ShardCommand {
-    Serve(socket::Accepted, ConnectionPermit),
-    Stop,
-}
-
-/// A running shard.
+/// A running shard. It stops when no more connections can come: when all senders have gone.
 pub struct Shard {
-    pub sender: ShardSender,
-    pub commands: mpsc::UnboundedSender<ShardCommand>,
+    pub connections: mpsc::UnboundedSender<Admitted>,
     pub thread: std::thread::JoinHandle<()>,
     /// Notified when the thread ends, however it does.
     pub ended: Arc<Notify>,
@@ -53,7 +46,7 @@ struct ShardContext {
 }
 
 impl Shard {
-    /// Starts a thread. `make` is called in it.
+    /// Starts a thread. `make` is called in it. `inbox`: what is published.
     ///
     /// # Errors
     /// No thread, or no file descriptors for its runtime.
@@ -61,22 +54,20 @@ impl Shard {
         number: usize,
         state: Arc<ServerState>,
         stall: Duration,
+        inbox: ShardInbox,
         make: impl FnOnce(Arc<Notify>) -> Hub + Send + 'static,
     ) -> std::io::Result<Shard> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (inbox, published) = crossbeam_channel::bounded(INBOX);
-        let (commands, ordered) = mpsc::unbounded_channel();
-        let wake = Arc::new(Notify::new());
-        let sender = ShardSender { inbox, wake: wake.clone() };
+        let (connections, admitted) = mpsc::unbounded_channel();
         let ended = Arc::new(Notify::new());
         let knell = NotifyOnDrop(ended.clone());
         let thread = std::thread::Builder::new().name(format!("shard {number}")).spawn(move || {
             let _knell = knell;
-            let hub = Rc::new(RefCell::new(make(wake.clone())));
+            let hub = Rc::new(RefCell::new(make(inbox.wake.clone())));
             let local = LocalSet::new();
-            local.block_on(&runtime, run(state, hub, stall, ordered, published, wake));
+            local.block_on(&runtime, run(state, hub, stall, admitted, inbox));
         })?;
-        Ok(Shard { sender, commands, thread, ended })
+        Ok(Shard { connections, thread, ended })
     }
 }
 
@@ -84,21 +75,20 @@ async fn run(
     state: Arc<ServerState>,
     hub: Rc<RefCell<Hub>>,
     stall: Duration,
-    mut commands: mpsc::UnboundedReceiver<ShardCommand>,
-    published: Receiver<ShardMessage>,
-    wake: Arc<Notify>,
+    mut admitted: mpsc::UnboundedReceiver<Admitted>,
+    inbox: ShardInbox,
 ) {
     // Viewers' sockets are polled with their own wakers; tokio's budget for one task would only send them round again.
-    let mut hub_loop = tokio::task::spawn_local(tokio::task::unconstrained(hub::run(hub.clone(), published, wake)));
+    let mut hub_loop = tokio::task::spawn_local(tokio::task::unconstrained(hub::run(hub.clone(), inbox)));
     let (stopping, stop) = watch::channel(false);
     let context = Rc::new(ShardContext { state, hub, stall, stop, open: Cell::new(0) });
     loop {
-        let command = tokio::select! {
-            command = commands.recv() => command,
+        let next = tokio::select! {
+            next = admitted.recv() => next,
             // It never ends by itself, and without it no viewer gets anything.
             _ = &mut hub_loop => return,
         };
-        let Some(ShardCommand::Serve(socket, permit)) = command else { break };
+        let Some(Admitted { socket, permit }) = next else { break };
         match socket.into_socket() {
             Ok(socket) => drop(tokio::task::spawn_local(connection(context.clone(), socket, permit))),
             Err(error) => tracing::warn!("connection: {error}"),
@@ -124,7 +114,7 @@ async fn connection(context: Rc<ShardContext>, socket: Socket, permit: Connectio
     let (io, early, accepted) = connection::http(&context.state, &context.hub, context.stop.clone(), io, peer, link).await;
     let socket = io.into_socket();
     match accepted {
-        Some(Accepted { feed, handle }) => context.hub.borrow_mut().join(socket, &early, feed, handle, permit),
+        Some(Accepted { stream, handle }) => context.hub.borrow_mut().join(socket, &early, stream.as_ref(), handle, permit),
         None => connection::linger(&socket).await,
     }
 }

@@ -1,18 +1,12 @@
 //! What all shards share: the streams, the rules, the places for viewers.
 
 use super::http::origin::Policy;
-use super::live::stream::Stream;
+use super::live::registry::Registry;
 use super::stats::viewers::ViewerRegistry;
 use std::sync::Arc;
 
 pub struct ServerState {
-    pub streams: Vec<Arc<Stream>>,
+    pub streams: Registry,
     pub policy: Policy,
     pub viewers: Arc<ViewerRegistry>,
-}
-
-impl ServerState {
-    pub fn find(&self, name: &str) -> Option<usize> {
-        self.streams.iter().position(|s| s.name == name)
-    }
 }

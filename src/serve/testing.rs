@@ -4,8 +4,9 @@ use super::http::connection;
 use super::http::origin::Policy;
 use super::hub::Hub;
 use super::limits::ViewerLimits;
+use super::live::registry::Registry;
 use super::live::ring::{Chunk, Retention};
-use super::live::stream::{self, Stream};
+use super::live::stream;
 use super::live::update::StreamUpdate;
 use super::net::socket::Peer;
 use super::state::ServerState;
@@ -34,16 +35,19 @@ pub struct Served {
 /// Serves a client that sends `requests`, `piece` bytes at a time, and then closes its side. There are two streams: `film`, which has not
 /// begun, and `still`, a JPEG picture that has ended.
 pub fn serve(requests: &[u8], piece: usize) -> Served {
-    let streams = ["film", "still"].map(|name| Arc::new(Stream::new(name.into())));
+    let registry = Registry::new(2, 1 << 20, vec![]);
+    let publishers = ["film", "still"].map(|name| registry.publish(name).expect("the names are free"));
     let limits = ViewerLimits { lag: Duration::from_secs(2), stall: Duration::from_secs(10) };
-    let mut hub = Hub::new(&streams, Retention { bytes: 1 << 20, age: limits.lag }, limits, Arc::default());
+    let mut hub = Hub::new(Retention { bytes: 1 << 20, age: limits.lag }, limits, Arc::default());
     let picture = b"\xff\xd8\xff\xd9";
-    streams[1].set_content(stream::jpeg_content(picture, SampleAspect::SQUARE));
+    let still = publishers[1].stream();
+    still.set_content(stream::jpeg_content(picture, SampleAspect::SQUARE));
+    let feed = hub.open(still).expect("it was not withdrawn");
     for update in [StreamUpdate::Chunk(Arc::new(Chunk::new(picture, 0, Instant::now()))), StreamUpdate::End] {
-        hub.feed_mut(1).take(update);
+        feed.take(update);
     }
     let state = Arc::new(ServerState {
-        streams: streams.into(),
+        streams: registry,
         policy: Policy::default(),
         viewers: Arc::new(ViewerRegistry::new(10, Events::default())),
     });

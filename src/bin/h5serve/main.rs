@@ -12,7 +12,7 @@ mod writer_input;
 use anyhow::Context as _;
 use h5live::cli;
 use h5live::pipe::stdio::Stdin;
-use h5live::serve::{Listen, Options, Policy, Server, Stopper, Stream, ViewerLimits};
+use h5live::serve::{Listen, Options, Policy, Publisher, Registry, Server, Stopper, Stream, ViewerLimits};
 use input::{Input, InputLocation, OnEof};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -186,21 +186,21 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
         Stdin::refuse_terminal()?;
     }
     allow_many_files();
-    let names: Vec<String> = inputs.iter().map(|i| i.name.clone()).collect();
     let events = args.events.as_ref().map(|place| events::start(place, &inputs)).transpose()?;
-    let server = Server::bind(&args.options(events.as_ref()), &names)?;
+    let server = Server::bind(&args.options(inputs.len(), events.as_ref()))?;
+    let registry = server.registry();
+    let publishers = inputs.iter().map(|input| registry.publish(&input.name)).collect::<Result<Vec<_>, _>>()?;
     server.addresses().iter().for_each(|address| cli::announce(&args.common, MANUAL.name, address));
     cx.control.allow_hosts(args.host.iter().cloned());
     report::start(&server, &cx);
     let stopper = server.stopper();
-    let readers = start_readers(&server, inputs, &args, &cx)?;
+    let readers = start_readers(inputs, publishers, &args, &cx)?;
     let stop = cx.stop.clone();
-    let streams = server.streams().to_vec();
     let last = std::thread::Builder::new().name("inputs".into()).spawn(move || {
         // However this ends: nothing else stops the server.
         let _stopper = StopAtEnd(stopper);
         let outcome = join(readers, &stop);
-        let watched = || streams.iter().any(|s| s.viewers() > 0);
+        let watched = || registry.streams().iter().any(|s| s.viewers() > 0);
         let until = Instant::now() + LAST_FRAMES;
         while watched() && Instant::now() < until && !stop.wait_for(Duration::from_millis(10)) {}
         outcome
@@ -227,9 +227,9 @@ struct Reader {
     thread: JoinHandle<anyhow::Result<()>>,
 }
 
-fn start_readers(server: &Server, inputs: Vec<Input>, args: &Args, cx: &cli::Context) -> anyhow::Result<Vec<Reader>> {
-    let start = |(index, input): (usize, Input)| {
-        let (publisher, reading, on_eof, cx) = (server.publisher(index), args.reading.clone(), args.on_eof, cx.clone());
+fn start_readers(inputs: Vec<Input>, publishers: Vec<Publisher>, args: &Args, cx: &cli::Context) -> anyhow::Result<Vec<Reader>> {
+    let start = |(input, publisher): (Input, Publisher)| {
+        let (reading, on_eof, cx) = (args.reading.clone(), args.on_eof, cx.clone());
         let stream = publisher.stream().clone();
         let thread = std::thread::Builder::new().name(format!("input {}", input.name));
         let failing = stream.clone();
@@ -239,7 +239,7 @@ fn start_readers(server: &Server, inputs: Vec<Input>, args: &Args, cx: &cli::Con
         };
         Ok(Reader { stream, thread: thread.spawn(serve).context("thread")? })
     };
-    inputs.into_iter().enumerate().map(start).collect()
+    inputs.into_iter().zip(publishers).map(start).collect()
 }
 
 /// Waits for all inputs to end, or for a request to stop. One that fails is reported at once if there are others; the first failure is the
@@ -277,8 +277,7 @@ impl Args {
             inputs.push(Input::parse(given, &self.name));
         }
         for (i, input) in inputs.iter().enumerate() {
-            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-            if input.name.is_empty() || input.name.len() > 64 || !input.name.chars().all(plain) || input.name == "api" {
+            if !Registry::allows(&input.name) {
                 return Err(cli::usage(format!(
                     "{:?} cannot be the name of a stream: use letters, digits, - and _, as in NAME=INPUT",
                     input.name
@@ -294,10 +293,11 @@ impl Args {
         Ok(inputs)
     }
 
-    fn options(&self, events: Option<&events::Writing>) -> Options {
+    fn options(&self, streams: usize, events: Option<&events::Writing>) -> Options {
         Options {
             listen: self.listen.clone(),
             ring: self.ring as usize * 1024 * 1024,
+            max_streams: streams,
             limits: ViewerLimits { lag: self.lag, stall: self.stall },
             max_viewers: self.max_viewers as usize,
             threads: usize::from(self.threads),

@@ -1,7 +1,7 @@
 //! The server's numbers, for the status line and the control endpoint.
 
 use h5live::cli::{self, Counter, Gauge, Reply};
-use h5live::serve::{Histogram, Server, State, Stream, Trouble};
+use h5live::serve::{Histogram, Registry, Server, State, Stream, Trouble};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -18,19 +18,20 @@ const MOST_LISTED: usize = 1000;
 pub fn start(server: &Server, cx: &cli::Context) {
     let total = cx.stats.gauge("viewers", "Viewers now.", &[]);
     cx.stats.show("viewers", &total);
-    let mut rows: Vec<Row> = server.streams().iter().map(|s| Row::new(s, cx)).collect();
-    let streams = server.streams().to_vec();
-    cx.stats.set_health(move || health(&streams));
+    let registry = server.registry();
+    let mut table = Table { registry: registry.clone(), rows: vec![] };
+    table.follow(&cx.stats);
+    let streams = registry.clone();
+    cx.stats.set_health(move || health(&streams.streams()));
     let viewers = server.viewers();
     cx.stats.set_detail("viewers", move || serde_json::json!(viewers(MOST_LISTED)));
-    let streams = server.streams().to_vec();
     cx.control.route("GET", "/streams", move |_| {
         let now = Instant::now();
-        Reply::json(&serde_json::json!(streams.iter().map(|s| s.summary(now)).collect::<Vec<_>>()))
+        Reply::json(&serde_json::json!(registry.streams().iter().map(|s| s.summary(now)).collect::<Vec<_>>()))
     });
     let cx = cx.clone();
     let take_over = move || loop {
-        total.set(rows.iter_mut().map(|row| row.take_over(&cx)).sum::<usize>() as f64);
+        total.set(table.take_over(&cx.stats) as f64);
         if cx.stop.wait_for(EVERY) {
             return;
         }
@@ -62,6 +63,33 @@ fn health(streams: &[Arc<Stream>]) -> Result<(), String> {
     Ok(())
 }
 
+/// The numbers of the streams that there are.
+struct Table {
+    registry: Registry,
+    rows: Vec<Row>,
+}
+
+impl Table {
+    /// Gives the number of viewers.
+    fn take_over(&mut self, stats: &cli::Stats) -> usize {
+        self.follow(stats);
+        self.rows.iter_mut().map(|row| row.take_over(stats)).sum()
+    }
+
+    /// Streams have come or gone.
+    fn follow(&mut self, stats: &cli::Stats) {
+        let streams = self.registry.streams();
+        for gone in self.rows.extract_if(.., |row| !streams.iter().any(|stream| row.is_of(stream))) {
+            stats.forget("stream", &gone.stream.name);
+        }
+        for stream in &streams {
+            if !self.rows.iter().any(|row| row.is_of(stream)) {
+                self.rows.push(Row::new(stream, stats));
+            }
+        }
+    }
+}
+
 type Total = fn(&Stream) -> &AtomicU64;
 
 /// One stream's numbers, here and there.
@@ -76,18 +104,18 @@ struct Row {
 }
 
 impl Row {
-    fn new(stream: &Arc<Stream>, cx: &cli::Context) -> Row {
+    fn new(stream: &Arc<Stream>, stats: &cli::Stats) -> Row {
         let label = [("stream", stream.name.as_str())];
-        let counter = |name, help| cx.stats.counter(name, help, &label);
+        let counter = |name, help| stats.counter(name, help, &label);
         let histogram = |name, help, of: fn(&Stream) -> &Histogram| {
             let stream = stream.clone();
-            cx.stats.histogram(name, help, &label, move || histogram(of(&stream)));
+            stats.histogram(name, help, &label, move || histogram(of(&stream)));
         };
         histogram("player_latency_seconds", "From capture to screen, as players report it now and then.", |s| &s.numbers.latency);
         histogram("player_stall_seconds", "How long pictures stood still, as players report.", |s| &s.numbers.stalls);
         Row {
-            viewers: cx.stats.gauge("stream_viewers", "Viewers of the stream now.", &label),
-            lag: cx.stats.gauge("lag_seconds", "How far the last viewer is behind the newest frame.", &label),
+            viewers: stats.gauge("stream_viewers", "Viewers of the stream now.", &label),
+            lag: stats.gauge("lag_seconds", "How far the last viewer is behind the newest frame.", &label),
             totals: [
                 (counter("stream_joined_total", "Viewers that have come so far."), |s| &s.numbers.joined),
                 (counter("stream_frames_total", "Frames of the main track so far."), |s| &s.numbers.frames),
@@ -105,8 +133,12 @@ impl Row {
         }
     }
 
+    fn is_of(&self, stream: &Arc<Stream>) -> bool {
+        Arc::ptr_eq(&self.stream, stream)
+    }
+
     /// Gives the number of viewers.
-    fn take_over(&mut self, cx: &cli::Context) -> usize {
+    fn take_over(&mut self, stats: &cli::Stats) -> usize {
         if let Some(trouble) = self.stream.trouble().filter(|trouble| !self.said.contains(trouble)) {
             self.said.push(trouble);
             tracing::warn!("{}: {}", self.stream.name, trouble.text());
@@ -118,11 +150,47 @@ impl Row {
             counter.set_total(value(&self.stream).load(Relaxed));
         }
         let dropped = self.stream.numbers.dropped.load(Relaxed);
-        cx.stats.dropped.add(dropped - std::mem::replace(&mut self.dropped, dropped));
+        stats.dropped.add(dropped - std::mem::replace(&mut self.dropped, dropped));
         viewers
     }
 }
 
 fn histogram(histogram: &Histogram) -> cli::Histogram {
     cli::Histogram { bounds: &Histogram::BOUNDS, counts: histogram.counts(), sum: histogram.sum().as_secs_f64() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use h5live::serve::{Events, Options, Policy, ViewerLimits};
+
+    #[test]
+    fn the_table_has_the_streams_that_there_are() {
+        let options = Options {
+            listen: vec![],
+            ring: 1 << 20,
+            max_streams: 1,
+            limits: ViewerLimits { lag: EVERY, stall: EVERY },
+            max_viewers: 1,
+            threads: 1,
+            policy: Policy::default(),
+            events: Events::default(),
+        };
+        let registry = Server::bind(&options).unwrap().registry();
+        let (stats, mut table) = (cli::Stats::new("h5serve"), Table { registry: registry.clone(), rows: vec![] });
+        let mut streams = || {
+            table.take_over(&stats);
+            let lines = stats.prometheus();
+            lines.lines().filter_map(|l| l.strip_prefix("h5serve_stream_viewers{stream=").map(String::from)).collect::<Vec<_>>()
+        };
+        let a = registry.publish("a").unwrap();
+        assert_eq!(streams(), ["\"a\"} 0"]);
+        a.withdraw();
+        let b = registry.publish("b").unwrap();
+        assert_eq!(streams(), ["\"b\"} 0"]);
+        // Another of the same name is another stream, and counts from nothing.
+        drop(b);
+        let _b = registry.publish("b").unwrap();
+        assert_eq!(streams(), ["\"b\"} 0"]);
+    }
 }

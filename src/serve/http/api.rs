@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// All streams by name, in the order of the command line.
+/// All streams by name, in the order in which they were published.
 pub struct Listing<'a>(pub &'a [Arc<Stream>], pub Instant);
 
 impl Serialize for Listing<'_> {

@@ -4,6 +4,8 @@
 use crate::serve::hub::Hub;
 use crate::serve::live::cursor::Cursor;
 use crate::serve::live::init_segment::{InitSegment, TrackSelection};
+use crate::serve::live::ring::Ring;
+use crate::serve::live::stream::{Stream, StreamId};
 use crate::serve::net::link::Link;
 use crate::serve::stats::viewers::ViewerHandle;
 use bytes::Bytes;
@@ -22,10 +24,10 @@ pub enum Reply {
     Endless(Box<Endless>),
 }
 
-/// An endless body of the stream `feed`.
+/// An endless body of a stream.
 pub struct Endless {
     hub: Rc<RefCell<Hub>>,
-    feed: usize,
+    stream: StreamId,
     handle: ViewerHandle,
     cursor: Cursor,
     form: Form,
@@ -69,27 +71,39 @@ impl Reply {
         Reply::Whole(None)
     }
 
-    /// Fragmented MP4 from the newest keyframe on.
-    pub fn fmp4(hub: &Rc<RefCell<Hub>>, feed: usize, selection: &TrackSelection, handle: ViewerHandle, link: &Rc<Link>) -> Reply {
-        hub.borrow_mut().feed_mut(feed).add_body(link);
-        let cursor = Cursor::start(&hub.borrow().feed(feed).ring, selection, Instant::now(), hub.borrow().limits().lag);
-        Reply::Endless(Box::new(Endless { hub: hub.clone(), feed, handle, cursor, form: Form::Fmp4 { init: None }, link: link.clone() }))
+    /// Fragmented MP4 from the newest keyframe on. `None`: the stream has been withdrawn; likewise below.
+    pub fn fmp4(
+        hub: &Rc<RefCell<Hub>>,
+        stream: &Arc<Stream>,
+        selection: &TrackSelection,
+        handle: ViewerHandle,
+        link: &Rc<Link>,
+    ) -> Option<Reply> {
+        let lag = hub.borrow().limits().lag;
+        let start = |ring: &Ring| Cursor::start(ring, selection, Instant::now(), lag);
+        Reply::endless(hub, stream, start, Form::Fmp4 { init: None }, handle, link)
     }
 
     /// JPEG pictures, the newest whenever there is room for one. `early`: the head of each part is sent right after the picture
     /// before it, since browsers show a picture only when the next part begins; its length is then not known.
-    pub fn multipart(hub: &Rc<RefCell<Hub>>, feed: usize, early: bool, handle: ViewerHandle, link: &Rc<Link>) -> Reply {
-        hub.borrow_mut().feed_mut(feed).add_body(link);
-        let cursor = Cursor::newest(&hub.borrow().feed(feed).ring, Instant::now());
+    pub fn multipart(hub: &Rc<RefCell<Hub>>, stream: &Arc<Stream>, early: bool, handle: ViewerHandle, link: &Rc<Link>) -> Option<Reply> {
         let state = if early { Part::Boundary } else { Part::Head };
-        Reply::Endless(Box::new(Endless {
-            hub: hub.clone(),
-            feed,
-            handle,
-            cursor,
-            form: Form::Multipart { early, state },
-            link: link.clone(),
-        }))
+        Reply::endless(hub, stream, |ring| Cursor::newest(ring, Instant::now()), Form::Multipart { early, state }, handle, link)
+    }
+
+    fn endless(
+        hub: &Rc<RefCell<Hub>>,
+        stream: &Arc<Stream>,
+        start: impl FnOnce(&Ring) -> Cursor,
+        form: Form,
+        handle: ViewerHandle,
+        link: &Rc<Link>,
+    ) -> Option<Reply> {
+        let mut shared = hub.borrow_mut();
+        let feed = shared.open(stream)?;
+        feed.add_body(link);
+        let cursor = start(&feed.ring);
+        Some(Reply::Endless(Box::new(Endless { hub: hub.clone(), stream: stream.id(), handle, cursor, form, link: link.clone() })))
     }
 }
 
@@ -134,7 +148,9 @@ impl Endless {
             }
             BodyStep::Over => Poll::Ready(None),
             BodyStep::Wait => {
-                self.hub.borrow_mut().feed_mut(self.feed).wait(cx.waker());
+                let mut hub = self.hub.borrow_mut();
+                let Some(feed) = hub.feed_mut(self.stream) else { return Poll::Ready(None) };
+                feed.wait(cx.waker());
                 Poll::Pending
             }
         }
@@ -152,7 +168,9 @@ impl Endless {
         match self.form {
             Form::Fmp4 { .. } => BodyStep::Data(Bytes::from_static(NOTHING)),
             Form::Multipart { .. } => {
-                self.cursor.repeat(&self.hub.borrow().feed(self.feed).ring);
+                if let Some(feed) = self.hub.borrow().feed(self.stream) {
+                    self.cursor.repeat(&feed.ring);
+                }
                 self.next_part()
             }
         }
@@ -160,7 +178,7 @@ impl Endless {
 
     fn next_fragment(&mut self) -> BodyStep {
         let hub = self.hub.borrow();
-        let (feed, Form::Fmp4 { init }) = (hub.feed(self.feed), &mut self.form) else { return BodyStep::Over };
+        let (Some(feed), Form::Fmp4 { init }) = (hub.feed(self.stream), &mut self.form) else { return BodyStep::Over };
         if hub.stopping() {
             return BodyStep::Over;
         }
@@ -185,15 +203,17 @@ impl Endless {
 
     fn next_part(&mut self) -> BodyStep {
         let hub = self.hub.borrow();
-        let (feed, Form::Multipart { early, state }) = (hub.feed(self.feed), &mut self.form) else { return BodyStep::Over };
+        let (feed, Form::Multipart { early, state }) = (hub.feed(self.stream), &mut self.form) else { return BodyStep::Over };
         let (data, next) = match state {
             Part::Over => return BodyStep::Over,
             Part::Boundary => (Bytes::from_static(NEXT_HEAD), Part::Head),
             Part::Picture(picture) => (std::mem::take(picture), Part::Tail),
             Part::Tail if *early => (Bytes::from_static(NEXT_HEAD_AFTER), Part::Head),
             Part::Head | Part::Tail => {
-                self.cursor.skip_to_newest(&feed.ring);
-                let chunk = self.cursor.pending(&feed.ring).next().filter(|_| !hub.stopping());
+                if let Some(feed) = feed {
+                    self.cursor.skip_to_newest(&feed.ring);
+                }
+                let chunk = feed.and_then(|feed| self.cursor.pending(&feed.ring).next()).filter(|_| !hub.stopping());
                 match chunk {
                     Some(chunk) if chunk.movie.is_none() => {
                         let picture = chunk.payload();
@@ -205,7 +225,7 @@ impl Endless {
                             (part_head(matches!(state, Part::Tail), picture.len()), Part::Picture(picture))
                         }
                     }
-                    None if !feed.ended && !hub.stopping() => return BodyStep::Wait,
+                    None if feed.is_some_and(|feed| !feed.ended) && !hub.stopping() => return BodyStep::Wait,
                     _ => (Bytes::from_static(LAST), Part::Over),
                 }
             }

@@ -9,7 +9,6 @@ use bytes::Bytes;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::cell::{Cell, RefCell};
-use std::future::ready;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -37,10 +36,15 @@ pub async fn http<I: AsyncRead + AsyncWrite + Unpin>(
     link: Rc<Link>,
 ) -> (I, Bytes, Option<Accepted>) {
     let accepted = Cell::new(None::<Accepted>);
+    let router = Router { state, hub, peer, link: &link };
+    let (router, place) = (&router, &accepted);
+    // On the heap, so that only a request that is being answered takes the memory for it.
     let service = hyper::service::service_fn(|request| {
-        let (response, upgrade) = Router { state, hub, request: &request, peer, link: &link }.answer();
-        accepted.set(upgrade);
-        ready(Ok::<_, std::convert::Infallible>(response))
+        Box::pin(async move {
+            let (answer, accepted) = router.answer(request).await;
+            place.set(accepted);
+            Ok::<_, std::convert::Infallible>(answer)
+        })
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD).max_headers(MAX_HEADERS).half_close(true);

@@ -1,9 +1,12 @@
-//! From a request to a response: the limits of a connection, the checks of Host and Origin, the routes, the bodies, the player's files.
+//! From a request to a response: the limits of a connection, the judgement of a request, the routes, the bodies, the player's files.
 
+pub mod access;
+pub mod answer;
 pub mod api;
 pub mod assets;
 pub mod body;
 pub mod connection;
+pub mod head;
 pub mod origin;
 pub mod request;
 pub mod router;

@@ -1,10 +1,10 @@
-//! The checks of the Host and Origin headers: which pages may use the streams. Pure.
+//! Which hosts and origins are welcome: the rules for the Host and Origin headers. Pure.
 //!
 //! A browser lets any web page ask any server, and tells the server by `Origin` which page it was. And a page may come from a
 //! name that its owner has pointed at this machine (DNS rebinding): then the origin looks right and only the name in `Host`
 //! gives it away. So names that are not known to be ours are refused; addresses cannot be rebound.
 
-use super::request::Given;
+use super::head::Given;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Which other origins and names are welcome.
@@ -28,7 +28,7 @@ pub enum Origin {
 
 impl Policy {
     /// `host` is the request's Host, `NAME` or `NAME:PORT`. What is no name and no address is not known, however it ends.
-    pub fn knows_host(&self, host: &str) -> bool {
+    pub(super) fn knows_host(&self, host: &str) -> bool {
         if self.hosts.iter().any(|h| h == "*") {
             return true;
         }
@@ -42,7 +42,7 @@ impl Policy {
         ours && is_name(name)
     }
 
-    pub fn judge(&self, origin: Given<'_>, host: &str) -> Origin {
+    pub(super) fn judge(&self, origin: Given<'_>, host: &str) -> Origin {
         let origin = match origin {
             Given::Absent => return Origin::Same,
             Given::Text(origin) => origin,
@@ -62,7 +62,7 @@ impl Policy {
     }
 
     /// Whether a page may embed what is asked for (Cross-Origin-Resource-Policy). A plain `<img>` sends no Origin, but as a rule a Referer.
-    pub fn may_embed(&self, origin: &Origin, referer: Given<'_>) -> bool {
+    pub(super) fn may_embed(&self, origin: &Origin, referer: Given<'_>) -> bool {
         let page = || referer.text().and_then(origin_of).is_some_and(|page| self.welcomes(page));
         match origin {
             Origin::Welcome(_) => true,

@@ -1,160 +1,167 @@
-//! What a request says in its headers and its query. Pure.
-//!
-//! What cannot be read is not taken for absent: a check that is passed when a header is missing must not be passed by garbage in it.
+//! A request as routes get it: its head, who asks, and a body that is read as far as its route allows, in the time that it allows.
 
-use hyper::header::{HeaderMap, HeaderName};
+use super::answer::Refusal;
+use super::head::{self, Given};
+use crate::serve::net::socket::Peer;
+use bytes::{Bytes, BytesMut};
+use hyper::StatusCode;
+use hyper::body::{Body, Incoming};
+use hyper::header::HeaderName;
+use hyper::http::request::Parts;
 use std::borrow::Cow;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::time::Duration;
 
-/// A header that may stand there once.
+/// A request, and who asks.
+pub struct Request {
+    pub head: Parts,
+    pub peer: Peer,
+    body: Incoming,
+}
+
+/// The body cannot be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Given<'a> {
-    Absent,
-    Text(&'a str),
-    /// It stands there twice, or it is no text.
-    Unreadable,
+pub enum BodyError {
+    /// It is larger than its route allows.
+    TooLarge,
+    /// It has not come in the time that its route allows.
+    TimedOut,
+    /// It has not come whole.
+    Broken,
 }
 
-impl<'a> Given<'a> {
-    pub fn of(headers: &'a HeaderMap, name: HeaderName) -> Given<'a> {
-        let mut values = headers.get_all(name).iter();
-        match (values.next(), values.next()) {
-            (None, _) => Given::Absent,
-            (Some(value), None) => value.to_str().map_or(Given::Unreadable, Given::Text),
-            (Some(_), Some(_)) => Given::Unreadable,
-        }
-    }
-
-    pub fn text(self) -> Option<&'a str> {
-        match self {
-            Given::Text(text) => Some(text),
-            Given::Absent | Given::Unreadable => None,
+impl From<BodyError> for Refusal {
+    fn from(error: BodyError) -> Refusal {
+        match error {
+            BodyError::TooLarge => Refusal(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large"),
+            BodyError::TimedOut => Refusal(StatusCode::REQUEST_TIMEOUT, "the body has not come in time"),
+            BodyError::Broken => Refusal(StatusCode::BAD_REQUEST, "the body is not whole"),
         }
     }
 }
 
-/// The members of a list, which may go over several lines (RFC 9110, section 5.3). A line that is no text has none.
-pub fn list(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
-    headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).flat_map(|line| line.split(',')).map(str::trim)
+impl Request {
+    pub fn new(request: hyper::Request<Incoming>, peer: Peer) -> Request {
+        let (head, body) = request.into_parts();
+        Request { head, peer, body }
+    }
+
+    /// A header that may stand there once.
+    pub fn given(&self, name: HeaderName) -> Given<'_> {
+        Given::of(&self.head.headers, name)
+    }
+
+    /// A query parameter.
+    pub fn query(&self, name: &str) -> Result<Option<Cow<'_, str>>, Refusal> {
+        let query = self.head.uri.query().unwrap_or_default();
+        head::parameter(query, name).map_err(|_| Refusal(StatusCode::BAD_REQUEST, "the query is not understood: write % as %25"))
+    }
 }
 
-/// The query is not to be understood: an escape that is none, or bytes that are no UTF-8.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Garbled;
-
-/// The first parameter of this name, without its escapes; `None`: there is none.
-pub fn parameter<'a>(query: &'a str, name: &str) -> Result<Option<Cow<'a, str>>, Garbled> {
-    for pair in query.split('&') {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        if unescape(key)? == name {
-            return unescape(value).map(Some);
+#[cfg_attr(not(test), expect(dead_code, reason = "no route takes a body yet"))]
+impl Request {
+    /// The body, of at most `limit` bytes, if it comes within `time`. One that says that it is larger is not waited for; of one that does not
+    /// say it, no more is kept.
+    pub async fn body(&mut self, limit: usize, time: Duration) -> Result<Bytes, BodyError> {
+        if self.body.size_hint().lower() > limit as u64 {
+            return Err(BodyError::TooLarge);
         }
+        tokio::time::timeout(time, self.whole(limit)).await.unwrap_or(Err(BodyError::TimedOut))
     }
-    Ok(None)
-}
 
-/// As forms and `URLSearchParams` write it: `%` and two digits, and `+` for a space. Once, so that nothing is taken off twice.
-fn unescape(text: &str) -> Result<Cow<'_, str>, Garbled> {
-    if !text.contains(['%', '+']) {
-        return Ok(text.into());
-    }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        match byte {
-            b'%' => {
-                let (byte, after) = escape(rest).ok_or(Garbled)?;
-                bytes.push(byte);
-                rest = after;
+    async fn whole(&mut self, limit: usize) -> Result<Bytes, BodyError> {
+        let mut whole = BytesMut::new();
+        while let Some(frame) = poll_fn(|cx| Pin::new(&mut self.body).poll_frame(cx)).await {
+            // The other frames are trailers.
+            let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else { continue };
+            if data.len() > limit - whole.len() {
+                return Err(BodyError::TooLarge);
             }
-            b'+' => bytes.push(b' '),
-            other => bytes.push(other),
+            whole.extend_from_slice(&data);
         }
+        Ok(whole.freeze())
     }
-    String::from_utf8(bytes).map(Cow::Owned).map_err(|_| Garbled)
-}
-
-/// The byte that two digits stand for, and what follows them.
-fn escape(bytes: &[u8]) -> Option<(u8, &[u8])> {
-    let (digits, rest) = bytes.split_first_chunk::<2>()?;
-    let digit = |d: u8| char::from(d).to_digit(16);
-    Some(((digit(digits[0])? * 16 + digit(digits[1])?) as u8, rest))
-}
-
-/// A path in its normal form: letters, digits, `-`, `.`, `_` and `~` need no escapes and mean the same with and without (RFC 3986, section
-/// 6.2.2.2). All other escapes stay: `%2F` is no `/`.
-pub fn normal_path(path: &str) -> Cow<'_, str> {
-    if !path.contains('%') {
-        return path.into();
-    }
-    let mut normal = String::with_capacity(path.len());
-    let mut rest = path;
-    while let Some(at) = rest.find('%') {
-        normal += &rest[..at];
-        let plain = escape(&rest.as_bytes()[at + 1..]).map(|(byte, _)| char::from(byte));
-        let length = match plain.filter(|c| c.is_ascii_alphanumeric() || "-._~".contains(*c)) {
-            Some(plain) => {
-                normal.push(plain);
-                3
-            }
-            None => {
-                normal.push('%');
-                1
-            }
-        };
-        rest = &rest[at + length..];
-    }
-    (normal + rest).into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hyper::header::{CONNECTION, HeaderValue, ORIGIN};
+    use crate::serve::http::answer::{Answer, empty};
+    use hyper::server::conn::http1;
+    use hyper_util::rt::TokioIo;
+    use std::cell::Cell;
+    use std::convert::Infallible;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-    #[test]
-    fn what_is_unreadable_is_not_absent() {
-        let mut headers = HeaderMap::new();
-        assert_eq!(Given::of(&headers, ORIGIN), Given::Absent);
-        headers.append(ORIGIN, HeaderValue::from_static("http://a"));
-        assert_eq!(Given::of(&headers, ORIGIN), Given::Text("http://a"));
-        headers.append(ORIGIN, HeaderValue::from_static("http://a"));
-        assert_eq!(Given::of(&headers, ORIGIN), Given::Unreadable, "twice");
-        headers.insert(ORIGIN, HeaderValue::from_bytes(b"http://a\xff").unwrap());
-        assert_eq!(Given::of(&headers, ORIGIN), Given::Unreadable, "no text");
+    const LIMIT: usize = 6;
+    const TIME: Duration = Duration::from_millis(200);
+    const PAUSE: Duration = Duration::from_millis(10);
+    const SIX: &str = "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 6\r\n\r\n";
+    const CHUNKED: &str = "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+    /// What the route gets of a request that comes in these pieces, and all that is answered.
+    async fn exchange(pieces: &[&str]) -> (Result<Bytes, BodyError>, String) {
+        let (mut client, server) = tokio::io::duplex(4096);
+        let got = Cell::new(None);
+        let service = hyper::service::service_fn(async |request| {
+            let body = Request::new(request, Peer::Local).body(LIMIT, TIME).await;
+            got.set(Some(body.clone()));
+            Ok::<Answer, Infallible>(body.map_or_else(|error| Refusal::from(error).into(), |_| empty(StatusCode::OK)))
+        });
+        let serving = async { http1::Builder::new().serve_connection(TokioIo::new(server), service).await };
+        let asking = async {
+            for piece in pieces {
+                client.write_all(piece.as_bytes()).await.unwrap();
+                tokio::time::sleep(PAUSE).await;
+            }
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).await.unwrap();
+            answer
+        };
+        let (_, answer) = tokio::join!(serving, asking);
+        (got.take().unwrap(), answer)
     }
 
-    #[test]
-    fn a_list_goes_over_several_lines() {
-        let mut headers = HeaderMap::new();
-        for line in [&b"keep-alive , x"[..], b"\xff", b"Upgrade"] {
-            headers.append(CONNECTION, HeaderValue::from_bytes(line).unwrap());
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_body_in_pieces_is_one() {
+        for pieces in [
+            &[&format!("{SIX}abcdef")[..]][..],
+            &[SIX, "ab", "c", "def"],
+            &[CHUNKED, "2\r\nab\r\n", "4\r\nc", "def\r\n", "0\r\n\r\n"],
+            &[CHUNKED, "6\r\nabcdef\r\n0\r\nTrailer: x\r\n\r\n"],
+        ] {
+            let (body, answer) = exchange(pieces).await;
+            assert_eq!(body.as_deref(), Ok(&b"abcdef"[..]), "{pieces:?}");
+            assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
         }
-        assert_eq!(list(&headers, CONNECTION).collect::<Vec<_>>(), ["keep-alive", "x", "Upgrade"]);
+        let (body, _) = exchange(&["POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"]).await;
+        assert_eq!(body.as_deref(), Ok(&b""[..]), "none at all");
     }
 
-    #[test]
-    fn parameters_are_unescaped_once() {
-        let get = |query| parameter(query, "codecs").map(|value| value.map(Cow::into_owned));
-        let some = |text: &str| Ok(Some(text.to_string()));
-        assert_eq!(get("codecs=avc1%2Cmp4a"), some("avc1,mp4a"));
-        assert_eq!(get("a=b&%63odecs=avc1%2c+opus&codecs=x"), some("avc1, opus"));
-        assert_eq!(get("codecs=%252C"), some("%2C"), "once");
-        assert_eq!(get("codecs=a=b"), some("a=b"));
-        assert_eq!((get("codecs"), get("codecs=")), (some(""), some("")), "there, and empty");
-        assert_eq!((get(""), get("code=x")), (Ok(None), Ok(None)));
-        for garbled in ["codecs=%", "codecs=%2", "codecs=%zz", "codecs=%+1", "codecs=%ff", "codecs=%c3%28", "%ff=1&codecs=x"] {
-            assert_eq!(get(garbled), Err(Garbled), "{garbled}");
+    #[tokio::test(flavor = "current_thread")]
+    async fn too_large_is_413_and_not_waited_for() {
+        let large = SIX.replace("6", "7");
+        let expecting = large.replace("Host: a", "Host: a\r\nExpect: 100-continue");
+        for pieces in [&[&large[..]][..], &[&expecting], &[CHUNKED, "4\r\nabcd\r\n", "3\r\nefg\r\n"], &[CHUNKED, "7\r\nabcdefg\r\n"]] {
+            let (body, answer) = exchange(pieces).await;
+            assert_eq!(body, Err(BodyError::TooLarge), "{pieces:?}");
+            assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("connection: close"), "{answer}");
         }
     }
 
-    #[test]
-    fn paths() {
-        assert_eq!(normal_path("/live.mp4"), "/live.mp4");
-        assert_eq!(normal_path("/%6cive%2Emp4"), "/live.mp4");
-        for stays in ["/a%2Fb", "/a%2fb", "/%25%36%63", "/%", "/%6", "/%zz", "/%ff", "/é%00"] {
-            assert_ne!(normal_path(stays), "/live");
+    #[tokio::test(flavor = "current_thread")]
+    async fn slow_is_408() {
+        for pieces in [&[SIX][..], &[SIX, "abc"], &[CHUNKED, "2\r\nab\r\n"]] {
+            let (body, answer) = exchange(pieces).await;
+            assert_eq!(body, Err(BodyError::TimedOut), "{pieces:?}");
+            assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("connection: close"), "{answer}");
         }
-        assert_eq!(normal_path("/%2541%2F%e9%"), "/%2541%2F%e9%");
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn what_is_no_body_is_not_taken_for_one() {
+        let (body, _) = exchange(&[CHUNKED, "2\r\nab\r\n", "no size\r\n"]).await;
+        assert_eq!(body, Err(BodyError::Broken));
     }
 }

@@ -3,6 +3,7 @@
 pub mod cursor;
 pub mod init_segment;
 pub mod publisher;
+pub mod registry;
 pub mod replica;
 pub mod ring;
 pub mod start;

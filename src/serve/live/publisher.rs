@@ -1,6 +1,7 @@
 //! The way in: one publisher per stream, owned by the thread that reads the input.
 
 use super::init_segment::InitSegment;
+use super::registry::{PublishError, Registry};
 use super::ring::Chunk;
 use super::start::{Start, Trouble};
 use super::stream::{self, Content, State, Stream};
@@ -18,9 +19,20 @@ use std::time::Instant;
 #[error("the server has stopped")]
 pub struct Closed;
 
-/// Publishes one stream. Dropped, it ends the stream: viewers get what is left and are let go.
+impl Registry {
+    /// A new stream of this name, and the way into it. It may take the place of a stream that has ended.
+    ///
+    /// # Errors
+    /// See [`PublishError`].
+    pub fn publish(&self, name: &str) -> Result<Publisher, PublishError> {
+        Ok(Publisher::new(self.clone(), self.add(name)?))
+    }
+}
+
+/// Publishes one stream, from any thread of the program. Its calls wait while the threads of the server do not keep up. Dropped, it ends the
+/// stream: viewers get what is left and are let go, and the stream is still listed. [`Publisher::withdraw`] takes it away.
 pub struct Publisher {
-    index: usize,
+    registry: Registry,
     stream: Arc<Stream>,
     shards: Vec<ShardSender>,
     movie: Option<Arc<InitSegment>>,
@@ -31,8 +43,6 @@ pub struct Publisher {
     told: Option<u64>,
     seq: u64,
     frames: u64,
-    /// What a ring keeps, in bytes.
-    ring: usize,
     /// Of this writer.
     start: Start,
     /// Viewers could begin, with this writer or one before.
@@ -40,12 +50,14 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    pub(crate) fn new(index: usize, stream: Arc<Stream>, shards: Vec<ShardSender>, ring: usize) -> Publisher {
+    fn new(registry: Registry, stream: Arc<Stream>) -> Publisher {
         let (orientation, sample_aspect, told) = (Orientation::UPRIGHT, SampleAspect::SQUARE, None);
-        let (movie, start) = (None, Start::new(ring));
-        Publisher { index, stream, shards, movie, orientation, sample_aspect, told, seq: 0, frames: 0, ring, start, started: false }
+        let (shards, start) = (registry.shards().to_vec(), Start::new(registry.ring()));
+        let movie = None;
+        Publisher { registry, stream, shards, movie, orientation, sample_aspect, told, seq: 0, frames: 0, start, started: false }
     }
 
+    /// The stream that it publishes.
     pub fn stream(&self) -> &Arc<Stream> {
         &self.stream
     }
@@ -119,9 +131,17 @@ impl Publisher {
 
     /// The writer has gone; another may come.
     pub fn away(&mut self) {
-        self.start = Start::new(self.ring);
+        self.start = Start::new(self.registry.ring());
         self.stream.set_trouble(None);
         self.stream.set_state(State::Waiting);
+    }
+
+    /// Takes the stream off the server, at once: it is no longer listed, its name is free, its memory is given back. Viewers get what their
+    /// connections take at that moment, then the close that ends every stream.
+    pub fn withdraw(mut self) {
+        // What is said of its end is said here.
+        self.shards.clear();
+        self.registry.remove(&self.stream);
     }
 
     /// Lets go of the stream without ending it: the server is about to say goodbye itself.
@@ -131,8 +151,7 @@ impl Publisher {
 
     fn tell(&self, update: StreamUpdate) -> Result<(), Closed> {
         for shard in &self.shards {
-            shard.inbox.send(ShardMessage { stream: self.index, update: update.clone() }).map_err(|_| Closed)?;
-            shard.wake.notify_one();
+            shard.send(ShardMessage { stream: self.stream.clone(), update: update.clone() }).map_err(|_| Closed)?;
         }
         Ok(())
     }

@@ -15,6 +15,8 @@ pub struct StreamReplica {
     /// `None` before the first init segment, and for JPEG.
     pub movie: Option<Arc<InitSegment>>,
     pub ended: bool,
+    /// It is to go after the next pass over the viewers.
+    pub withdrawn: bool,
     /// StreamUpdate since the last pass over the viewers.
     pub fresh: bool,
     waiting: Vec<Waker>,
@@ -32,7 +34,16 @@ pub enum Change {
 
 impl StreamReplica {
     pub fn new(stream: Arc<Stream>, retention: Retention) -> StreamReplica {
-        StreamReplica { stream, ring: Ring::new(retention), movie: None, ended: false, fresh: false, waiting: vec![], bodies: vec![] }
+        StreamReplica {
+            stream,
+            ring: Ring::new(retention),
+            movie: None,
+            ended: false,
+            withdrawn: false,
+            fresh: false,
+            waiting: vec![],
+            bodies: vec![],
+        }
     }
 
     pub fn take(&mut self, update: StreamUpdate) -> Change {
@@ -40,6 +51,9 @@ impl StreamReplica {
         self.waiting.drain(..).for_each(Waker::wake);
         match update {
             StreamUpdate::End => self.ended = true,
+            StreamUpdate::Withdrawn => (self.ended, self.withdrawn) = (true, true),
+            #[cfg(test)]
+            StreamUpdate::Panic => panic!("as the test wants it"),
             StreamUpdate::Chunk(chunk) if self.movie.is_some() && chunk.movie.is_none() => {
                 self.movie = None;
                 self.ring.clear();

@@ -6,7 +6,7 @@ use crate::codec::{exif, jpeg};
 use crate::media::{SampleAspect, VideoParams};
 use crate::serve::stats::histogram::Histogram;
 use serde::Serialize;
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,30 +15,55 @@ const WINDOW: Duration = Duration::from_secs(2);
 /// Without a chunk for so long a stream has no rate.
 const STILL: Duration = Duration::from_secs(5);
 
+/// The number of a stream. No two streams of a process have the same, though they may have had the same name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StreamId(u64);
+
+impl StreamId {
+    fn next() -> StreamId {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        StreamId(NEXT.fetch_add(1, Relaxed))
+    }
+}
+
 /// One stream, under one name.
 #[derive(Debug)]
 pub struct Stream {
+    id: StreamId,
+    /// Under which it is asked for.
     pub name: String,
+    /// What is counted of it.
     pub numbers: Numbers,
     /// [`Trouble::code`].
     trouble: AtomicU8,
+    withdrawn: AtomicBool,
     info: Mutex<Info>,
 }
 
-/// Totals since the start, and viewers now. `dropped` counts frames that late viewers skipped; MJPEG pictures skipped are not a loss.
+/// Totals since the stream was published, and viewers now. MJPEG pictures that are skipped are not a loss, and not counted as one.
 #[derive(Debug, Default)]
 pub struct Numbers {
+    /// Viewers now.
     pub viewers: AtomicUsize,
+    /// Viewers that have come.
     pub joined: AtomicU64,
+    /// Frames of the main track.
     pub frames: AtomicU64,
+    /// Bytes of media that were published.
     pub bytes_in: AtomicU64,
+    /// Bytes that went to viewers, with what the WebSocket puts before them.
     pub bytes_out: AtomicU64,
+    /// Frames that late viewers skipped.
     pub dropped: AtomicU64,
+    /// Viewers that were closed because they took nothing.
     pub stalled: AtomicU64,
-    /// From capture to screen, and how long pictures stood still, as players report it.
+    /// From capture to screen, as players report it.
     pub latency: Histogram,
+    /// How long pictures stood still, as players report it.
     pub stalls: Histogram,
+    /// Frames that players had and did not show, as they report.
     pub player_dropped: AtomicU64,
+    /// Errors of decoding or playback, as players report.
     pub player_errors: AtomicU64,
     /// How far the viewer furthest behind is behind, in milliseconds, at the last look.
     pub lag_ms: AtomicU64,
@@ -51,12 +76,15 @@ pub enum Content {
     Jpeg(VideoParams),
 }
 
+/// Whether something comes of a stream; in JSON in lower case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// No writer yet, or between writers.
     Waiting,
+    /// It is being published.
     Live,
+    /// No more will come.
     Ended,
 }
 
@@ -99,15 +127,31 @@ pub struct Summary {
 }
 
 impl Stream {
-    pub fn new(name: String) -> Stream {
+    pub(crate) fn new(name: String) -> Stream {
         let info = Info { content: None, state: State::Waiting, failure: None, meter: Meter::default() };
-        Stream { name, numbers: Numbers::default(), trouble: AtomicU8::new(0), info: Mutex::new(info) }
+        let (id, withdrawn) = (StreamId::next(), AtomicBool::new(false));
+        Stream { id, name, numbers: Numbers::default(), trouble: AtomicU8::new(0), withdrawn, info: Mutex::new(info) }
     }
 
-    pub fn content(&self) -> Option<Content> {
+    pub(crate) fn id(&self) -> StreamId {
+        self.id
+    }
+
+    /// It has left the registry, and is not to be kept anywhere again.
+    pub(crate) fn is_withdrawn(&self) -> bool {
+        self.withdrawn.load(Relaxed)
+    }
+
+    pub(crate) fn set_withdrawn(&self) {
+        self.withdrawn.store(true, Relaxed);
+    }
+
+    /// `None`: nothing has come yet.
+    pub(crate) fn content(&self) -> Option<Content> {
         self.info().content.clone()
     }
 
+    /// Whether something comes of it now.
     pub fn state(&self) -> State {
         self.info().state
     }
@@ -122,6 +166,7 @@ impl Stream {
         self.info().failure = Some(why);
     }
 
+    /// How many watch it now, over all shards.
     pub fn viewers(&self) -> usize {
         self.numbers.viewers.load(Relaxed)
     }
@@ -156,6 +201,7 @@ impl Stream {
         info.meter.count(frames, bytes, now);
     }
 
+    /// What there is to say of it now.
     pub fn summary(&self, now: Instant) -> Summary {
         let info = self.info();
         let (fps, bitrate) = info.meter.rates(now);

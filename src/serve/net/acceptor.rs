@@ -6,7 +6,6 @@
 use super::listener::Listener;
 use super::permit::ConnectionPermit;
 use super::socket::Accepted;
-use crate::serve::shard::ShardCommand;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -31,18 +30,25 @@ pub(crate) struct Acceptor {
     refused: Refused,
 }
 
+/// A connection that has a place.
+pub struct Admitted {
+    pub socket: Accepted,
+    pub permit: ConnectionPermit,
+}
+
+/// A shard, as far as connections are concerned.
 struct ShardHandle {
-    commands: UnboundedSender<ShardCommand>,
+    connections: UnboundedSender<Admitted>,
     load: Arc<AtomicUsize>,
 }
 
 impl Acceptor {
-    pub fn new(connections: usize, stall: Duration, shards: impl Iterator<Item = UnboundedSender<ShardCommand>>) -> Acceptor {
+    pub fn new(connections: usize, stall: Duration, shards: impl Iterator<Item = UnboundedSender<Admitted>>) -> Acceptor {
         let permits = Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS)));
         Acceptor {
             permits,
             stall,
-            shards: shards.map(|commands| ShardHandle { commands, load: Arc::default() }).collect(),
+            shards: shards.map(|connections| ShardHandle { connections, load: Arc::default() }).collect(),
             refused: Refused::default(),
         }
     }
@@ -80,7 +86,7 @@ impl Acceptor {
         }
         let permit = ConnectionPermit::new(permit, shard.load.clone());
         // A shard that cannot be told has ended, and the server with it.
-        _ = shard.commands.send(ShardCommand::Serve(socket, permit));
+        _ = shard.connections.send(Admitted { socket, permit });
     }
 
     /// There are no file descriptors; `one_is_free`, or it is waited until there are some.

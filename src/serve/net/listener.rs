@@ -14,7 +14,9 @@ const BACKLOG: u32 = 4096;
 /// Where to listen: `HOST:PORT`, `[IPv6]:PORT`, a port alone (this machine only) or `unix:PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listen {
+    /// `HOST:PORT`; port 0 is any that is free.
     Tcp(String),
+    /// A Unix socket, made under this path.
     Unix(PathBuf),
 }
 

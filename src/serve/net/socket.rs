@@ -86,15 +86,31 @@ impl Accepted {
     /// To be called inside the runtime that is to own it.
     pub fn into_socket(self) -> io::Result<Socket> {
         Ok(match self {
-            Accepted::Tcp(s) => Socket::Tcp(TcpStream::from_std(s)?),
-            Accepted::Unix(s) => Socket::Unix(UnixStream::from_std(s)?),
+            Accepted::Tcp(s) => Socket(Kind::Tcp(TcpStream::from_std(s)?)),
+            Accepted::Unix(s) => Socket(Kind::Unix(UnixStream::from_std(s)?)),
         })
     }
 }
 
-/// A connection of this runtime.
+/// A connection of this runtime. What kind it is, only this file knows: hyper reads and writes it as any other, and the hub and its viewers
+/// call the methods below, all of which return at once.
+///
+/// A kind that is more than a socket of the kernel, such as TLS over TCP, has its handshake behind it before it becomes a `Socket`, and keeps
+/// to this:
+///
+/// - [`Socket::try_read`] and [`Socket::try_write`] are about what the viewer says and gets, not about what is on the wire. `WouldBlock`: nothing
+///   could be done, and `poll_*_ready` wakes when it is worth another try. A read that has to write first, or the reverse, does so itself.
+/// - [`Socket::poll_read_ready`] and [`Socket::poll_unread`] are ready also when the kernel has nothing, but what it gave is not all read.
+/// - A write is counted as taken but for its last byte until the kernel has all of it: then the caller comes again, with that byte first. Until
+///   then `try_write` takes nothing, and `poll_write_ready` moves on what waits.
+/// - [`Socket::unacknowledged`] counts what waits before the kernel too: the rule for late viewers rests on it.
+/// - [`Socket::shutdown_write`] says goodbye in the protocol of the kind, then closes the kernel's side. [`Socket::abort`] says nothing.
+/// - It belongs to one thread, and the methods take `&self`: what changes is in a `Cell` or a `RefCell`.
 #[derive(Debug)]
-pub enum Socket {
+pub struct Socket(Kind);
+
+#[derive(Debug)]
+enum Kind {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
@@ -103,8 +119,8 @@ pub enum Socket {
 macro_rules! either {
     ($self:expr, $s:ident => $call:expr) => {
         match $self {
-            Socket::Tcp($s) => $call,
-            Socket::Unix($s) => $call,
+            Socket(Kind::Tcp($s)) => $call,
+            Socket(Kind::Unix($s)) => $call,
         }
     };
 }
@@ -112,16 +128,21 @@ macro_rules! either {
 impl Socket {
     /// `None`: it has gone again.
     pub fn peer(&self) -> Option<Peer> {
-        match self {
-            Socket::Tcp(s) => s.peer_addr().ok().map(Peer::Tcp),
-            Socket::Unix(_) => Some(Peer::Local),
+        match &self.0 {
+            Kind::Tcp(s) => s.peer_addr().ok().map(Peer::Tcp),
+            Kind::Unix(_) => Some(Peer::Local),
         }
     }
 
+    /// What has come, as far as there is room in `buf`; 0: the other end will say no more.
+    ///
+    /// # Errors
+    /// `WouldBlock`: nothing has come; likewise below.
     pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
         either!(self, s => s.try_read(buf))
     }
 
+    /// As much of `bufs` as is taken, in order.
     pub fn try_write(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         let [one] = bufs else { return either!(self, s => s.try_write_vectored(bufs)) };
         // Most writes get through. The runtime has to know only of those that do not: it is to watch the socket then.
@@ -131,10 +152,12 @@ impl Socket {
         }
     }
 
+    /// Ready when [`Socket::try_read`] is worth a try.
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         either!(self, s => s.poll_read_ready(cx))
     }
 
+    /// Ready when [`Socket::try_write`] is worth a try.
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         either!(self, s => s.poll_write_ready(cx))
     }
@@ -154,7 +177,7 @@ impl Socket {
     /// Bytes that were written and that the other end has not acknowledged (tcp(7), SIOCOUTQ); 0 where the system does not tell.
     pub fn unacknowledged(&self) -> usize {
         #[cfg(target_os = "linux")]
-        if let Socket::Tcp(s) = self {
+        if let Kind::Tcp(s) = &self.0 {
             let mut bytes: libc::c_int = 0;
             // SAFETY: this request writes one int, and the descriptor is open as long as the socket is borrowed.
             let done = unsafe { libc::ioctl(s.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
@@ -173,6 +196,13 @@ impl Socket {
     pub fn shutdown_write(&self) {
         // A failure means that the peer has gone already.
         _ = either!(self, s => SockRef::from(s).shutdown(std::net::Shutdown::Write));
+    }
+}
+
+#[cfg(test)]
+impl From<UnixStream> for Socket {
+    fn from(stream: UnixStream) -> Socket {
+        Socket(Kind::Unix(stream))
     }
 }
 

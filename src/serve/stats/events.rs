@@ -91,6 +91,7 @@ pub struct EventLog {
 }
 
 impl Events {
+    /// A log, and the end at which it is read.
     pub fn new() -> (Events, EventLog) {
         let (sender, receiver) = bounded(WAITING);
         let lost = Arc::<AtomicU64>::default();

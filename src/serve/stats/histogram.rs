@@ -15,7 +15,7 @@ impl Histogram {
     /// Upper bounds, in seconds: from one frame's latency to a picture that stands for half a minute.
     pub const BOUNDS: [f64; 14] = [0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
 
-    pub fn add(&self, time: Duration) {
+    pub(crate) fn add(&self, time: Duration) {
         let index = Histogram::BOUNDS.partition_point(|bound| *bound < time.as_secs_f64());
         self.counts[index].fetch_add(1, Relaxed);
         self.micros.fetch_add(time.as_micros() as u64, Relaxed);

@@ -199,7 +199,7 @@ impl Viewer {
 
     fn close_as(&mut self, code: u16, reason: &str, now: Instant, heard: bool) {
         self.phase = match self.phase {
-            Phase::Closing { since, .. } => Phase::Closing { since, heard },
+            Phase::Closing { since, heard: before } => Phase::Closing { since, heard: before || heard },
             Phase::Open => {
                 self.subscription = Subscription::Nothing;
                 self.out.truncate(usize::from(self.begun));
@@ -462,7 +462,7 @@ mod tests {
     fn viewer(now: Instant) -> (Viewer, tokio::net::UnixStream) {
         let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
         let handle = Arc::new(ViewerRegistry::new(1, Events::default())).take(None, "websocket", Peer::Local).unwrap();
-        (Viewer::new(Socket::Unix(ours), Waker::noop().clone(), handle, now), theirs)
+        (Viewer::new(ours.into(), Waker::noop().clone(), handle, now), theirs)
     }
 
     /// A client's frame; the mask is zero.

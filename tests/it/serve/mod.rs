@@ -23,6 +23,8 @@ mod memory;
 mod pictures;
 /// The messages of go2rtc's MSE mode.
 mod protocol;
+/// Streams that come and go while the server runs.
+mod registry;
 /// Paths, methods, headers and status codes.
 mod routes;
 /// Stopped and throttled viewers beside healthy ones, and many at a time.

@@ -1,0 +1,59 @@
+//! Answers, and refusals: what all of them have in common, and what a status asks for.
+
+use super::body::Reply;
+use bytes::Bytes;
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Response, StatusCode};
+
+pub type Answer = Response<Reply>;
+
+/// Why a request is not granted, for people; as an answer it has the headers that its status asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal(pub StatusCode, pub &'static str);
+
+pub const NOT_FOUND: Refusal = Refusal(StatusCode::NOT_FOUND, "there is nothing here; see /api/streams");
+pub const NOT_ALLOWED: Refusal = Refusal(StatusCode::METHOD_NOT_ALLOWED, "only GET, HEAD and OPTIONS");
+pub const NOT_BEGUN: Refusal = Refusal(StatusCode::SERVICE_UNAVAILABLE, "the stream has not begun yet");
+
+pub const METHODS: &str = "GET, HEAD, OPTIONS";
+pub const NO_STORE: &str = "no-store";
+pub const REVALIDATE: &str = "no-cache";
+
+impl From<Refusal> for Answer {
+    fn from(Refusal(status, why): Refusal) -> Answer {
+        let body = Reply::whole(Bytes::from(format!("{why}\n")));
+        let mut answer = respond(status, body, HeaderValue::from_static("text/plain; charset=utf-8"), NO_STORE);
+        add_headers_of(status, answer.headers_mut());
+        answer
+    }
+}
+
+fn add_headers_of(status: StatusCode, headers: &mut HeaderMap) {
+    let mut add = |name: HeaderName, value| headers.insert(name, HeaderValue::from_static(value));
+    match status {
+        StatusCode::METHOD_NOT_ALLOWED => _ = add(header::ALLOW, METHODS),
+        // What of the body has not come is not waited for.
+        StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT => _ = add(header::CONNECTION, "close"),
+        StatusCode::UPGRADE_REQUIRED => {
+            add(header::UPGRADE, "websocket");
+            add(header::CONNECTION, "Upgrade");
+            add(header::SEC_WEBSOCKET_VERSION, "13");
+        }
+        StatusCode::SERVICE_UNAVAILABLE => _ = add(header::RETRY_AFTER, "1"),
+        _ => {}
+    }
+}
+
+pub fn respond(status: StatusCode, body: Reply, content_type: HeaderValue, cache: &'static str) -> Answer {
+    let mut answer = empty(status);
+    *answer.body_mut() = body;
+    answer.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    answer
+}
+
+pub fn empty(status: StatusCode) -> Answer {
+    let mut answer = Response::new(Reply::empty());
+    *answer.status_mut() = status;
+    answer
+}
