@@ -24,7 +24,8 @@
 //! | 3 | `bin/*` | the only place where stages meet | all |
 //!
 //! `source`, `encode`, `serve` and `cli` are built by the features `capture`, `encode`, `serve` and `cli`, all on by default. Without
-//! features the library reads and writes every format, and muxes; it needs no C compiler.
+//! features the library reads and writes every format, and muxes; it needs no C compiler. The feature `testing`, off by default, has what tests, fuzz targets
+//! and examples share.
 //!
 //! What always holds:
 //!
@@ -42,7 +43,6 @@ pub mod media;
 pub mod mux;
 pub mod pipe;
 #[cfg(feature = "serve")]
-#[allow(missing_docs, reason = "its public face is still being drawn")]
 pub mod serve;
 #[cfg(feature = "capture")]
 pub mod source;

@@ -3,7 +3,7 @@
 
 use bytes::BytesMut;
 use h5live::format::bmff::{Split, Splitter};
-use h5live::serve::ws::frames;
+use h5live::serve::testing::frames;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;

@@ -2,9 +2,9 @@
 
 use super::PLACES;
 use h5live::format::testing::at_every_split;
+use h5live::serve::testing::frames::{Decoder, MAX_MESSAGE, Message, Violation};
+use h5live::serve::testing::messages::Command;
 use h5live::serve::testing::{Served, serve};
-use h5live::serve::ws::frames::{Decoder, MAX_MESSAGE, Message, Violation};
-use h5live::serve::ws::messages::Command;
 
 /// A connection is answered the same however its requests arrive, and whatever is answered is HTTP.
 pub fn http(data: &[u8]) {

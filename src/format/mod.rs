@@ -14,7 +14,7 @@ pub mod nut;
 mod pcm;
 mod simple;
 pub(crate) mod tags;
-#[doc(hidden)]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod timing;
 pub mod wav;

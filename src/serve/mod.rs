@@ -31,9 +31,9 @@ mod server;
 mod shard;
 mod state;
 mod stats;
-#[doc(hidden)]
+#[cfg(feature = "testing")]
 pub mod testing;
-pub mod ws;
+mod ws;
 
 pub use http::origin::Policy;
 pub use limits::ViewerLimits;

@@ -1,4 +1,6 @@
-//! For fuzz targets: one connection in memory, served as any other.
+//! For fuzz targets and examples: one connection in memory, served as any other, and what is said over a WebSocket.
+
+pub use super::ws::{frames, messages};
 
 use super::http::connection;
 use super::http::origin::Policy;

@@ -13,18 +13,26 @@ const MAX_CONTROL: usize = 125;
 /// Two bytes, eight of extended length, four of mask (RFC 6455, section 5.2).
 const MAX_HEAD: usize = 14;
 
-/// Status codes of a close frame (RFC 6455, section 7.4.1, and the IANA registry for 1012 and 1013).
+/// Status codes of a close frame (RFC 6455, section 7.4.1, and the IANA registry for 1012).
 pub mod code {
+    /// What the connection was for is done.
     pub const NORMAL: u16 = 1000;
+    /// The server stops.
     pub const GOING_AWAY: u16 = 1001;
+    /// A rule of RFC 6455 was broken.
     pub const PROTOCOL: u16 = 1002;
+    /// Data of a kind that is not taken.
     pub const UNSUPPORTED: u16 = 1003;
+    /// A close frame had no code. Never sent.
     pub const NO_STATUS: u16 = 1005;
+    /// A text that is no UTF-8.
     pub const NOT_UTF8: u16 = 1007;
+    /// A rule of ours was broken.
     pub const POLICY: u16 = 1008;
+    /// A message that is too long.
     pub const TOO_BIG: u16 = 1009;
+    /// The client is to come again.
     pub const RESTART: u16 = 1012;
-    pub const TRY_LATER: u16 = 1013;
 }
 
 const TEXT: u8 = 1;
@@ -57,6 +65,7 @@ pub fn text(text: &str) -> Bytes {
     frame(TEXT, text.as_bytes())
 }
 
+/// A ping without a payload.
 pub fn ping() -> Bytes {
     Bytes::from_static(&[0x80 | PING, 0])
 }
@@ -106,8 +115,11 @@ fn put_frame(out: &mut BytesMut, opcode: u8, payload: &[u8]) {
 /// What a client said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
+    /// A whole text message.
     Text(String),
+    /// Its payload is to come back.
     Ping(Vec<u8>),
+    /// Of any payload.
     Pong,
     /// The status code; 1005 when the client gave none.
     Close(u16),
@@ -117,7 +129,9 @@ pub enum Message {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct Violation {
+    /// One of [`code`].
     pub code: u16,
+    /// For people.
     pub reason: &'static str,
 }
 

@@ -45,6 +45,7 @@ pub fn mse(content_type: &str) -> String {
     json!({ "type": "mse", "value": content_type }).to_string()
 }
 
+/// Pictures follow.
 pub fn mjpeg() -> String {
     json!({ "type": "mjpeg" }).to_string()
 }
@@ -69,6 +70,7 @@ pub fn captured(wall: WallTime) -> String {
     json!({ "type": "captured", "value": unix_ms(wall) }).to_string()
 }
 
+/// The answer to [`Command::Ping`]: its value, and the time here.
 pub fn pong(t: f64) -> String {
     json!({ "type": "pong", "value": { "t": t, "server": unix_ms(WallTime::now()) } }).to_string()
 }
