@@ -143,21 +143,28 @@ fn damage_is_named_once_without_v() {
     }
 }
 
+/// Three programs at once, each on its own pipe.
 #[test]
 fn sigterm_ends_a_program_whose_output_hangs() {
-    for name in ["h5cap", "h5enc", "h5mux"] {
-        let mut running = Running::start(&mut reader(name));
-        let _unread = running.stdout();
-        let mut stdin = running.stdin();
-        // More than two pipes hold, so that the program stands in write.
-        let input = good_input(name).repeat(3_000_000 / good_input(name).len() + 1);
-        std::thread::spawn(move || _ = stdin.write_all(&input));
-        std::thread::sleep(Duration::from_millis(1000));
-        running.signal("TERM");
-        // It stands in write and cannot end in good order: after a grace time it ends all the same.
-        let done = running.finish(Duration::from_secs(20));
-        assert!(matches!(done.code(), 0 | -15), "{name}: exit code {}, {}", done.code(), done.stderr);
-    }
+    std::thread::scope(|scope| {
+        for name in ["h5cap", "h5enc", "h5mux"] {
+            scope.spawn(move || output_hangs(name));
+        }
+    });
+}
+
+fn output_hangs(name: &str) {
+    let mut running = Running::start(&mut reader(name));
+    let _unread = running.stdout();
+    let mut stdin = running.stdin();
+    // More than two pipes hold, so that the program stands in write.
+    let input = good_input(name).repeat(3_000_000 / good_input(name).len() + 1);
+    std::thread::spawn(move || _ = stdin.write_all(&input));
+    std::thread::sleep(Duration::from_millis(1000));
+    running.signal("TERM");
+    // It stands in write and cannot end in good order: after a grace time it ends all the same.
+    let done = running.finish(Duration::from_secs(20));
+    assert!(matches!(done.code(), 0 | -15), "{name}: exit code {}, {}", done.code(), done.stderr);
 }
 
 #[test]

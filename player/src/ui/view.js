@@ -35,6 +35,8 @@ export class View {
   #calm = 0;
   #toasted = 0;
   #sheet = new CSSStyleSheet();
+  /** Of the newest picture in the image. */
+  #imageSize = [0, 0];
   language = new Language();
 
   /** @param {ShadowRoot} shadow @param {Actions} actions */
@@ -130,18 +132,27 @@ export class View {
     });
     root.addEventListener('dblclick', e => isPicture(e) && full());
     for (const type of ['resize', 'turned']) this.video.addEventListener(type, () => this.#ratio(this.video, this.video.videoWidth, this.video.videoHeight));
-    this.image.addEventListener('load', () => this.#ratio(this.image, this.image.naturalWidth, this.image.naturalHeight));
+    this.image.addEventListener('load', () => {
+      this.#imageSize = [this.image.naturalWidth, this.image.naturalHeight];
+      this.#ratio(this.image, ...this.#imageSize);
+    });
   }
 
   /** Which of video, image and canvas shows the picture. */
   use(element) {
+    this.#imageSize = [0, 0];
     for (const each of [this.video, this.image, this.canvas]) each.hidden = each !== element;
   }
 
   /** What shows the picture, the picture's own size, 0 × 0 before there is one, and whether it can be drawn: not while the browser seeks. */
   get picture() {
     const of = (element, width, height, ready = true) => ({ element, ...shownSize(element, width, height), ready: ready && width > 0 && height > 0 });
-    if (!this.image.hidden) return of(this.image, this.image.naturalWidth, this.image.naturalHeight);
+    if (!this.image.hidden) {
+      // While the next picture is decoded, an image has no size of its own.
+      const { naturalWidth, naturalHeight } = this.image;
+      const [width, height] = naturalWidth ? [naturalWidth, naturalHeight] : this.#imageSize;
+      return of(this.image, width, height, naturalWidth > 0);
+    }
     if (!this.canvas.hidden) return of(this.canvas, this.canvas.width, this.canvas.height);
     return of(this.video, this.video.videoWidth, this.video.videoHeight, this.video.readyState >= 2);
   }
