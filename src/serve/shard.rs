@@ -60,9 +60,9 @@ impl Shard {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (connections, admitted) = mpsc::unbounded_channel();
         let ended = Arc::new(Notify::new());
-        let knell = NotifyOnDrop(ended.clone());
+        let notify_end = NotifyOnDrop(ended.clone());
         let thread = std::thread::Builder::new().name(format!("shard {number}")).spawn(move || {
-            let _knell = knell;
+            let _notify_end = notify_end;
             let hub = Rc::new(RefCell::new(make(inbox.wake.clone())));
             let local = LocalSet::new();
             local.block_on(&runtime, run(state, hub, stall, admitted, inbox));

@@ -1,7 +1,7 @@
 //! Who may ask: the one judgement over a request's head, before any route sees it. A route takes the [`Granted`] that only this makes.
 
 use super::answer::Refusal;
-use super::head::Given;
+use super::head::SingleHeader;
 use super::origin::{Origin, Policy};
 use crate::serve::net::socket::Peer;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -21,7 +21,7 @@ pub struct Granted {
 /// Judges a request by its Host and Origin.
 pub fn judge(head: &Parts, policy: &Policy, peer: Peer) -> Result<Granted, Refusal> {
     let host = host(head, policy, peer)?;
-    let given = |name| Given::of(&head.headers, name);
+    let given = |name| SingleHeader::of(&head.headers, name);
     let origin = policy.judge(given(header::ORIGIN), &host);
     let embed = policy.may_embed(&origin, given(header::REFERER));
     Ok(Granted { origin, embed })
@@ -30,12 +30,12 @@ pub fn judge(head: &Parts, policy: &Policy, peer: Peer) -> Result<Granted, Refus
 /// The name that the client used (RFC 9112, section 3.2).
 fn host(head: &Parts, policy: &Policy, peer: Peer) -> Result<String, Refusal> {
     let named = head.uri.authority().map(|a| a.as_str().to_string());
-    let host = match (named, Given::of(&head.headers, header::HOST)) {
-        (_, Given::Unreadable) => return Err(Refusal(StatusCode::BAD_REQUEST, "more than one Host header, or one that is no text")),
+    let host = match (named, SingleHeader::of(&head.headers, header::HOST)) {
+        (_, SingleHeader::Unreadable) => return Err(Refusal(StatusCode::BAD_REQUEST, "more than one Host header, or one that is no text")),
         (Some(named), _) => named,
-        (None, Given::Text(host)) => host.to_string(),
-        (None, Given::Absent) if head.version < Version::HTTP_11 => return Ok(String::new()),
-        (None, Given::Absent) => return Err(Refusal(StatusCode::BAD_REQUEST, "no Host header")),
+        (None, SingleHeader::Text(host)) => host.to_string(),
+        (None, SingleHeader::Absent) if head.version < Version::HTTP_11 => return Ok(String::new()),
+        (None, SingleHeader::Absent) => return Err(Refusal(StatusCode::BAD_REQUEST, "no Host header")),
     };
     // Over a Unix socket a Host means nothing.
     if peer == Peer::Local || policy.knows_host(&host) {

@@ -7,27 +7,27 @@ use std::borrow::Cow;
 
 /// A header that may stand there once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Given<'a> {
+pub enum SingleHeader<'a> {
     Absent,
     Text(&'a str),
     /// It stands there twice, or it is no text.
     Unreadable,
 }
 
-impl<'a> Given<'a> {
-    pub fn of(headers: &'a HeaderMap, name: HeaderName) -> Given<'a> {
+impl<'a> SingleHeader<'a> {
+    pub fn of(headers: &'a HeaderMap, name: HeaderName) -> SingleHeader<'a> {
         let mut values = headers.get_all(name).iter();
         match (values.next(), values.next()) {
-            (None, _) => Given::Absent,
-            (Some(value), None) => value.to_str().map_or(Given::Unreadable, Given::Text),
-            (Some(_), Some(_)) => Given::Unreadable,
+            (None, _) => SingleHeader::Absent,
+            (Some(value), None) => value.to_str().map_or(SingleHeader::Unreadable, SingleHeader::Text),
+            (Some(_), Some(_)) => SingleHeader::Unreadable,
         }
     }
 
     pub fn text(self) -> Option<&'a str> {
         match self {
-            Given::Text(text) => Some(text),
-            Given::Absent | Given::Unreadable => None,
+            SingleHeader::Text(text) => Some(text),
+            SingleHeader::Absent | SingleHeader::Unreadable => None,
         }
     }
 }
@@ -39,10 +39,10 @@ pub fn list(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str>
 
 /// The query is not to be understood: an escape that is none, or bytes that are no UTF-8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Garbled;
+pub struct MalformedQuery;
 
 /// The first parameter of this name, without its escapes; `None`: there is none.
-pub fn parameter<'a>(query: &'a str, name: &str) -> Result<Option<Cow<'a, str>>, Garbled> {
+pub fn parameter<'a>(query: &'a str, name: &str) -> Result<Option<Cow<'a, str>>, MalformedQuery> {
     for pair in query.split('&') {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         if unescape(key)? == name {
@@ -53,7 +53,7 @@ pub fn parameter<'a>(query: &'a str, name: &str) -> Result<Option<Cow<'a, str>>,
 }
 
 /// As forms and `URLSearchParams` write it: `%` and two digits, and `+` for a space. Once, so that nothing is taken off twice.
-fn unescape(text: &str) -> Result<Cow<'_, str>, Garbled> {
+fn unescape(text: &str) -> Result<Cow<'_, str>, MalformedQuery> {
     if !text.contains(['%', '+']) {
         return Ok(text.into());
     }
@@ -63,7 +63,7 @@ fn unescape(text: &str) -> Result<Cow<'_, str>, Garbled> {
         rest = after;
         match byte {
             b'%' => {
-                let (byte, after) = escape(rest).ok_or(Garbled)?;
+                let (byte, after) = escape(rest).ok_or(MalformedQuery)?;
                 bytes.push(byte);
                 rest = after;
             }
@@ -71,7 +71,7 @@ fn unescape(text: &str) -> Result<Cow<'_, str>, Garbled> {
             other => bytes.push(other),
         }
     }
-    String::from_utf8(bytes).map(Cow::Owned).map_err(|_| Garbled)
+    String::from_utf8(bytes).map(Cow::Owned).map_err(|_| MalformedQuery)
 }
 
 /// The byte that two digits stand for, and what follows them.
@@ -115,13 +115,13 @@ mod tests {
     #[test]
     fn what_is_unreadable_is_not_absent() {
         let mut headers = HeaderMap::new();
-        assert_eq!(Given::of(&headers, ORIGIN), Given::Absent);
+        assert_eq!(SingleHeader::of(&headers, ORIGIN), SingleHeader::Absent);
         headers.append(ORIGIN, HeaderValue::from_static("http://a"));
-        assert_eq!(Given::of(&headers, ORIGIN), Given::Text("http://a"));
+        assert_eq!(SingleHeader::of(&headers, ORIGIN), SingleHeader::Text("http://a"));
         headers.append(ORIGIN, HeaderValue::from_static("http://a"));
-        assert_eq!(Given::of(&headers, ORIGIN), Given::Unreadable, "twice");
+        assert_eq!(SingleHeader::of(&headers, ORIGIN), SingleHeader::Unreadable, "twice");
         headers.insert(ORIGIN, HeaderValue::from_bytes(b"http://a\xff").unwrap());
-        assert_eq!(Given::of(&headers, ORIGIN), Given::Unreadable, "no text");
+        assert_eq!(SingleHeader::of(&headers, ORIGIN), SingleHeader::Unreadable, "no text");
     }
 
     #[test]
@@ -144,7 +144,7 @@ mod tests {
         assert_eq!((get("codecs"), get("codecs=")), (some(""), some("")), "there, and empty");
         assert_eq!((get(""), get("code=x")), (Ok(None), Ok(None)));
         for garbled in ["codecs=%", "codecs=%2", "codecs=%zz", "codecs=%+1", "codecs=%ff", "codecs=%c3%28", "%ff=1&codecs=x"] {
-            assert_eq!(get(garbled), Err(Garbled), "{garbled}");
+            assert_eq!(get(garbled), Err(MalformedQuery), "{garbled}");
         }
     }
 

@@ -4,7 +4,7 @@
 //! name that its owner has pointed at this machine (DNS rebinding): then the origin looks right and only the name in `Host`
 //! gives it away. So names that are not known to be ours are refused; addresses cannot be rebound.
 
-use super::head::Given;
+use super::head::SingleHeader;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Which other origins and names are welcome.
@@ -42,12 +42,12 @@ impl Policy {
         ours && is_name(name)
     }
 
-    pub(super) fn judge(&self, origin: Given<'_>, host: &str) -> Origin {
+    pub(super) fn judge(&self, origin: SingleHeader<'_>, host: &str) -> Origin {
         let origin = match origin {
-            Given::Absent => return Origin::Same,
-            Given::Text(origin) => origin,
+            SingleHeader::Absent => return Origin::Same,
+            SingleHeader::Text(origin) => origin,
             // Also where all are welcome: a browser sends one, in ASCII.
-            Given::Unreadable => return Origin::Foreign,
+            SingleHeader::Unreadable => return Origin::Foreign,
         };
         if self.cors.iter().any(|c| c == "*") {
             return Origin::Welcome("*".into());
@@ -62,7 +62,7 @@ impl Policy {
     }
 
     /// Whether a page may embed what is asked for (Cross-Origin-Resource-Policy). A plain `<img>` sends no Origin, but as a rule a Referer.
-    pub(super) fn may_embed(&self, origin: &Origin, referer: Given<'_>) -> bool {
+    pub(super) fn may_embed(&self, origin: &Origin, referer: SingleHeader<'_>) -> bool {
         let page = || referer.text().and_then(origin_of).is_some_and(|page| self.welcomes(page));
         match origin {
             Origin::Welcome(_) => true,
@@ -166,36 +166,41 @@ mod tests {
     #[test]
     fn origins() {
         let strict = Policy::default();
-        assert_eq!(strict.judge(Given::Absent, "a:1"), Origin::Same);
-        assert_eq!(strict.judge(Given::Text("http://A:1"), "a:1"), Origin::Same);
-        assert_eq!(strict.judge(Given::Text("https://a"), "a"), Origin::Same);
+        assert_eq!(strict.judge(SingleHeader::Absent, "a:1"), Origin::Same);
+        assert_eq!(strict.judge(SingleHeader::Text("http://A:1"), "a:1"), Origin::Same);
+        assert_eq!(strict.judge(SingleHeader::Text("https://a"), "a"), Origin::Same);
         for foreign in ["http://a:2", "http://b:1", "null", "", "a:1", "file://a:1"] {
-            assert_eq!(strict.judge(Given::Text(foreign), "a:1"), Origin::Foreign, "{foreign}");
+            assert_eq!(strict.judge(SingleHeader::Text(foreign), "a:1"), Origin::Foreign, "{foreign}");
         }
-        assert_eq!(strict.judge(Given::Text("http://"), ""), Origin::Foreign, "no Host is no origin");
+        assert_eq!(strict.judge(SingleHeader::Text("http://"), ""), Origin::Foreign, "no Host is no origin");
         let some = Policy { cors: vec!["https://b.example/".into()], ..Policy::default() };
-        assert_eq!(some.judge(Given::Text("https://b.example"), "a:1"), Origin::Welcome("https://b.example".into()));
-        assert_eq!(some.judge(Given::Text("http://b.example"), "a:1"), Origin::Foreign);
+        assert_eq!(some.judge(SingleHeader::Text("https://b.example"), "a:1"), Origin::Welcome("https://b.example".into()));
+        assert_eq!(some.judge(SingleHeader::Text("http://b.example"), "a:1"), Origin::Foreign);
         let any = Policy { cors: vec!["*".into()], ..Policy::default() };
-        assert_eq!(any.judge(Given::Text("null"), "a:1"), Origin::Welcome("*".into()));
+        assert_eq!(any.judge(SingleHeader::Text("null"), "a:1"), Origin::Welcome("*".into()));
         for policy in [&strict, &some, &any] {
-            assert_eq!(policy.judge(Given::Unreadable, "a:1"), Origin::Foreign);
+            assert_eq!(policy.judge(SingleHeader::Unreadable, "a:1"), Origin::Foreign);
         }
     }
 
     #[test]
     fn who_may_embed() {
         let some = Policy { cors: vec!["https://b.example/".into()], ..Policy::default() };
-        let may = |policy: &Policy, origin: Given<'_>, referer: Given<'_>| policy.may_embed(&policy.judge(origin, "a:1"), referer);
-        assert!(may(&some, Given::Text("https://b.example"), Given::Absent));
-        assert!(may(&some, Given::Absent, Given::Text("https://b.example/page?x#y")));
-        assert!(may(&some, Given::Absent, Given::Text("https://b.example")));
+        let may =
+            |policy: &Policy, origin: SingleHeader<'_>, referer: SingleHeader<'_>| policy.may_embed(&policy.judge(origin, "a:1"), referer);
+        assert!(may(&some, SingleHeader::Text("https://b.example"), SingleHeader::Absent));
+        assert!(may(&some, SingleHeader::Absent, SingleHeader::Text("https://b.example/page?x#y")));
+        assert!(may(&some, SingleHeader::Absent, SingleHeader::Text("https://b.example")));
         for other in ["https://evil.example/?https://b.example/", "https://b.example.evil/", "https://b.example@evil/", "b.example", ""] {
-            assert!(!may(&some, Given::Absent, Given::Text(other)), "{other}");
+            assert!(!may(&some, SingleHeader::Absent, SingleHeader::Text(other)), "{other}");
         }
-        assert!(!may(&some, Given::Absent, Given::Absent) && !may(&some, Given::Text("http://a:1"), Given::Absent));
-        assert!(!may(&some, Given::Text("https://evil.example"), Given::Text("https://b.example/")));
+        assert!(
+            !may(&some, SingleHeader::Absent, SingleHeader::Absent) && !may(&some, SingleHeader::Text("http://a:1"), SingleHeader::Absent)
+        );
+        assert!(!may(&some, SingleHeader::Text("https://evil.example"), SingleHeader::Text("https://b.example/")));
         let any = Policy { cors: vec!["*".into()], ..Policy::default() };
-        assert!(may(&any, Given::Absent, Given::Absent) && !may(&Policy::default(), Given::Absent, Given::Absent));
+        assert!(
+            may(&any, SingleHeader::Absent, SingleHeader::Absent) && !may(&Policy::default(), SingleHeader::Absent, SingleHeader::Absent)
+        );
     }
 }

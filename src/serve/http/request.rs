@@ -1,7 +1,7 @@
 //! A request as routes get it: its head, who asks, and a body that is read as far as its route allows, in the time that it allows.
 
 use super::answer::Refusal;
-use super::head::{self, Given};
+use super::head::{self, SingleHeader};
 use crate::serve::net::socket::Peer;
 use bytes::{Bytes, BytesMut};
 use hyper::StatusCode;
@@ -48,8 +48,8 @@ impl Request {
     }
 
     /// A header that may stand there once.
-    pub fn given(&self, name: HeaderName) -> Given<'_> {
-        Given::of(&self.head.headers, name)
+    pub fn given(&self, name: HeaderName) -> SingleHeader<'_> {
+        SingleHeader::of(&self.head.headers, name)
     }
 
     /// A query parameter.
