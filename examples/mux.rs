@@ -7,8 +7,9 @@
 //! The input is any format of h5pipe(5). An MP4 file must have its index at the start; `h5live::source::mp4` reads the others.
 
 use h5live::format::Timing;
-use h5live::media::{Event, SystemClock};
-use h5live::mux::{Chunk, MuxOptions, Muxer};
+use h5live::format::bmff::Chunk;
+use h5live::media::{Event, SystemClock, Vectored};
+use h5live::mux::{MuxOptions, Muxer};
 use h5live::pipe::{Reader, ReaderOptions};
 use std::error::Error;
 use std::fs::File;
@@ -35,13 +36,13 @@ pub fn mux(from: &Path, to: &Path) -> Result<u32, Box<dyn Error>> {
         match (event, &mut muxer) {
             (Event::Header(header), None) => {
                 let made = muxer.insert(Muxer::new(&header, MuxOptions::default())?);
-                out.file.write_all(&made.init())?;
+                out.file.write_all(&made.init().bytes)?;
             }
             // New tracks in the middle: another initialization segment follows, where one is needed.
             (Event::Header(header), Some(muxer)) => {
                 out.chunks(muxer.flush())?;
                 if let Some(init) = muxer.header(&header)? {
-                    out.file.write_all(&init)?;
+                    out.file.write_all(&init.bytes)?;
                 }
             }
             (Event::Packet(packet), Some(muxer)) => out.chunks(muxer.push(packet)?)?,
@@ -64,8 +65,7 @@ impl Output {
     fn chunks(&mut self, chunks: impl IntoIterator<Item = Chunk>) -> std::io::Result<()> {
         for chunk in chunks {
             self.frames += chunk.frames;
-            self.file.write_all(&chunk.head)?;
-            chunk.data.iter().try_for_each(|frame| self.file.write_all(frame))?;
+            chunk.buffers().try_for_each(|piece| self.file.write_all(piece))?;
         }
         Ok(())
     }

@@ -60,7 +60,7 @@ fn push(bytes: &[u8], mut publisher: Publisher) -> Result<(), Box<dyn Error>> {
             Split::Chunk(chunk) => {
                 let (at, first) = *began.get_or_insert((Instant::now(), chunk.start));
                 thread::sleep((at + chunk.start.since(first)).saturating_duration_since(Instant::now()));
-                publisher.chunk(&chunk)?;
+                publisher.chunk(chunk)?;
             }
             Split::Need(_) | Split::Skip(_) | Split::End => return Ok(()),
         }

@@ -30,7 +30,7 @@ pub fn run(port: u16) -> io::Result<()> {
     loop {
         match splitter.next(&mut buf, false).expect("what `fanout source` writes") {
             Split::Chunk(chunk) => {
-                let frame = frames::binary("", &chunk.bytes).0;
+                let frame = frames::binary("", &chunk).0;
                 viewers.extend(new.try_iter());
                 viewers.retain_mut(|viewer| match viewer.put(&frame) {
                     Ok(whole) => {

@@ -22,7 +22,7 @@ pub fn run(seconds: u64) -> io::Result<()> {
     let track = Track { config: Bytes::from_static(&AVCC), ..Track::video(Codec::H264, params) };
     let mut muxer = Muxer::new(&Header { tracks: [track].into(), time_zero: None }, MuxOptions::default()).expect("H.264 can be muxed");
     let mut out = io::stdout().lock();
-    out.write_all(&muxer.init())?;
+    out.write_all(&muxer.init().bytes)?;
     let begun = now();
     for n in 0..seconds * 30 {
         let due = begun + n * 1_000_000_000 / 30;

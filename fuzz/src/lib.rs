@@ -131,7 +131,7 @@ pub fn bmff(data: &[u8]) {
 fn muxed(events: &[Event]) -> Option<(Header, Vec<u8>)> {
     let Some(Event::Header(header)) = events.first() else { return None };
     let mut muxer = Muxer::new(header, MuxOptions::default()).ok()?;
-    let mut out = muxer.init().to_vec();
+    let mut out = muxer.init().bytes.to_vec();
     for event in &events[1..] {
         let Event::Packet(packet) = event else { break };
         if let Some(chunk) = muxer.push(packet.clone()).ok()? {

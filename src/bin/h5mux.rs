@@ -3,8 +3,9 @@
 use anyhow::Context as _;
 use h5live::cli;
 use h5live::format::Timing;
+use h5live::format::bmff::Chunk;
 use h5live::media::{Clock, Event, Header, KeyframeWatch, Kind, NO_KEYFRAME, NoSource, Packet, Rate, SystemClock, WallTime, ZeroWatch};
-use h5live::mux::{self, Chunk, Fragment, MuxOptions, Muxer};
+use h5live::mux::{self, Fragment, MuxOptions, Muxer};
 use h5live::pipe::{BurstDetector, InputFormat, OmissionLog, OutputQueue, Reader, ReaderOptions, VectoredWriter, stdio};
 use h5live::source::mp4;
 use std::fs::{File, OpenOptions};
@@ -362,6 +363,7 @@ impl MuxStage {
             Some(muxer) => muxer.header(header)?,
             None => Some(self.muxer.insert(Muxer::new(header, self.options)?).init()),
         };
+        let init = init.map(|init| init.bytes.clone());
         let omitted = self.muxer.as_ref().map(|muxer| muxer.omitted().to_vec()).unwrap_or_default();
         self.omissions.warn(&self.name, omitted);
         if let Some(init) = init {

@@ -50,7 +50,7 @@ pub use manual::Manual;
 pub use metrics::{Counter, Gauge, Histogram};
 pub use overflow_arg::OverflowArg;
 pub use stats::Stats;
-pub use stop::Stop;
+pub use stop::{Stop, StopClock};
 
 use anyhow::Context as _;
 use manual::HEADING;

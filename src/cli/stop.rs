@@ -1,5 +1,6 @@
 //! The request to end: SIGINT and SIGTERM, seen as a flag, as a readable file descriptor and as something to wait for.
 
+use crate::media::{Clock, SystemClock, WallTime};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io::{self, PipeReader, PipeWriter, Write};
@@ -74,6 +75,11 @@ impl Stop {
         *self.0.requested.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A clock whose sleeps end with the stop.
+    pub fn clock(&self) -> StopClock {
+        StopClock { clock: SystemClock::default(), stop: self.clone() }
+    }
+
     /// A descriptor to poll beside others: readable from the request on, without end. Not to be read from.
     pub fn fd(&self) -> RawFd {
         self.0.readable.as_raw_fd()
@@ -90,6 +96,27 @@ impl Stop {
         let requested = self.0.requested.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.0.changed.wait_timeout_while(requested, limit, |requested| !*requested);
         *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+/// The machine's clock, but a sleep ends when a stop is asked for.
+#[derive(Clone, Debug)]
+pub struct StopClock {
+    clock: SystemClock,
+    stop: Stop,
+}
+
+impl Clock for StopClock {
+    fn now(&self) -> Duration {
+        self.clock.now()
+    }
+
+    fn wall(&self) -> WallTime {
+        self.clock.wall()
+    }
+
+    fn sleep_until(&self, until: Duration) {
+        self.stop.wait_for(until.saturating_sub(self.now()));
     }
 }
 

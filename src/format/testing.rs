@@ -51,7 +51,7 @@ pub fn splits(shift: i64, input: &[u8], piece: usize) -> Result<Vec<(Bytes, Stri
             Split::Init(init) => found.push((init.bytes, format!("{:?}", init.tracks))),
             Split::Chunk(c) => {
                 let said = format!("{:?} {} {} {:?} {} {:?}", c.track, c.key, c.start.micros(), c.duration, c.frames, c.captured);
-                found.push((c.bytes, said));
+                found.push((c.head, said));
             }
             Split::Need(n) => partial.more(n),
             Split::Skip(n) => partial.skip(n),

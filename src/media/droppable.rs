@@ -191,3 +191,9 @@ pub trait Vectored {
     /// The buffers, in the order in which they are written.
     fn buffers(&self) -> impl Iterator<Item = &Bytes>;
 }
+
+impl Vectored for Bytes {
+    fn buffers(&self) -> impl Iterator<Item = &Bytes> {
+        std::iter::once(self)
+    }
+}

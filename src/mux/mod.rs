@@ -5,5 +5,5 @@ mod muxer;
 mod output;
 mod timing;
 
-pub use muxer::{Chunk, Fragment, MuxOptions, Muxer};
+pub use muxer::{Fragment, MuxOptions, Muxer};
 pub use output::Output;

@@ -1,8 +1,8 @@
 //! Packets to chunks.
 
-use super::timing::{FrameDuration, SampleTimes};
+use super::timing::{FrameDuration, SnappedTimes};
 use crate::codec::{self, DecodeTimes, h264, h265};
-use crate::format::bmff::{self, ProducerTime, Sample, Timeline};
+use crate::format::bmff::{self, Chunk, Init, ProducerTime, Sample, Timeline};
 use crate::media::{Codec, Header, Kind, Malformed, OmittedTrack, PACKET_COST, Packet, Timestamp, Track, Unsupported, WallTime};
 use bytes::{BufMut, Bytes, BytesMut};
 use std::fmt;
@@ -63,25 +63,6 @@ impl Default for MuxOptions {
     }
 }
 
-/// One chunk: write `head`, then every piece of `data`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Chunk {
-    /// `prft`, `moof` and the header of the `mdat`.
-    pub head: Bytes,
-    /// The frames, untouched.
-    pub data: Vec<Bytes>,
-    /// Video or audio.
-    pub kind: Kind,
-    /// A decoder can start at its first frame.
-    pub key: bool,
-    /// Number of frames in it.
-    pub frames: u32,
-    /// Decode time of its first frame, and the end of its last one.
-    pub start: Timestamp,
-    /// The end of its last frame.
-    pub end: Timestamp,
-}
-
 /// A pending chunk is cut at this size or length, whatever [`Fragment`] says.
 const MAX_CHUNK_BYTES: u64 = 64 << 20;
 const MAX_CHUNK_MICROS: i64 = 60_000_000;
@@ -100,7 +81,7 @@ const OVERLAP: i64 = 1_000_000;
 /// `header`, which may give another initialization segment. At the end: `flush`.
 pub struct Muxer {
     options: MuxOptions,
-    init: Bytes,
+    init: Init,
     /// For each track of the header its place in `tracks`; `None`: it is left out.
     places: Vec<Option<usize>>,
     omitted: Vec<OmittedTrack>,
@@ -124,6 +105,16 @@ struct Heads {
     /// So many were written.
     fragments: u32,
     room: BytesMut,
+    shift: Shift,
+}
+
+/// How far chunks are moved in time.
+#[derive(Clone, Copy)]
+enum Shift {
+    /// By so many microseconds.
+    By(i64),
+    /// The next one begins at this time, and all others keep their distance from it.
+    To(Timestamp),
 }
 
 /// What is kept for a track.
@@ -156,7 +147,7 @@ enum Times {
         duration: FrameDuration,
         nominal: i64,
     },
-    Audio(SampleTimes),
+    Audio(SnappedTimes),
 }
 
 /// A frame with its times, in ticks with the origin.
@@ -182,7 +173,7 @@ impl Muxer {
             omitted,
             tracks: header.tracks.iter().map(Output::new).collect(),
             time_zero: header.time_zero,
-            heads: Heads { fragments: 0, room: BytesMut::with_capacity(ROOM) },
+            heads: Heads { fragments: 0, room: BytesMut::with_capacity(ROOM), shift: Shift::By(0) },
             offset: 0,
             rejoin: Rejoin::No,
             end: 0,
@@ -192,8 +183,13 @@ impl Muxer {
     }
 
     /// The initialization segment.
-    pub fn init(&self) -> Bytes {
-        self.init.clone()
+    pub fn init(&self) -> &Init {
+        &self.init
+    }
+
+    /// The next chunk begins at `start`, and all after it keep their distance from it: this stream goes on where another ended.
+    pub fn follow(&mut self, start: Timestamp) {
+        self.heads.shift = Shift::To(start);
     }
 
     /// Says when stream time zero was, where no header told it.
@@ -223,7 +219,7 @@ impl Muxer {
     ///
     /// # Errors
     /// No track that browsers play from MP4.
-    pub fn header(&mut self, header: &Header) -> Result<Option<Bytes>, Unsupported> {
+    pub fn header(&mut self, header: &Header) -> Result<Option<&Init>, Unsupported> {
         let Carried { header, places, omitted } = Carried::of(header)?;
         let header = &header;
         (self.places, self.omitted) = (places, omitted);
@@ -303,6 +299,18 @@ impl Muxer {
     }
 }
 
+impl Heads {
+    /// How far the chunk is moved whose own time is `start`, in microseconds.
+    fn shift(&mut self, start: Timestamp) -> i64 {
+        let shift = match self.shift {
+            Shift::By(micros) => micros,
+            Shift::To(wanted) => wanted - start,
+        };
+        self.shift = Shift::By(shift);
+        shift
+    }
+}
+
 /// What MP4 can carry of a header.
 struct Carried {
     header: Header,
@@ -360,7 +368,7 @@ impl Output {
                 let (duration, nominal) = (FrameDuration::new(nominal), nominal.unwrap_or(0));
                 Times::Video { decode: DecodeTimes::new(codec::reorder_depth(track), nominal), duration, nominal }
             }
-            Kind::Audio => Times::Audio(SampleTimes::new(timeline.timescale)),
+            Kind::Audio => Times::Audio(SnappedTimes::new(timeline.timescale)),
         };
         Output { track: track.clone(), timeline, times, sets: None, init_config: track.config.clone(), pending: Pending::default() }
     }
@@ -408,27 +416,34 @@ impl Output {
         let pending = &mut self.pending;
         let key = pending.samples.first()?.key;
         heads.fragments = heads.fragments.wrapping_add(1);
+        let start = Timestamp(self.timeline.micros(pending.start));
+        let shift = heads.shift(start);
+        let moved = |ticks| self.timeline.moved(ticks, shift);
+        let producer_time = pending.producer_time.map(|time| ProducerTime { media_time: moved(time.media_time), ..time });
+        let track_id = bmff::track_id(index);
         let fragment = bmff::Fragment {
             sequence: heads.fragments,
-            track_id: bmff::track_id(index),
-            decode_time: pending.start,
+            track_id,
+            decode_time: moved(pending.start),
             samples: &pending.samples,
-            producer_time: pending.producer_time,
+            producer_time,
         };
         let head = fragment.head(&mut heads.room);
         let frames = pending.samples.len() as u32;
         let last = pending.samples.last().map_or(0, |sample| sample.duration);
-        let (start, end) = (self.timeline.micros(pending.start), self.timeline.micros(pending.last.saturating_add(last.into())));
+        let duration = pending.last.saturating_add(last.into()).saturating_sub(pending.start);
         pending.samples.clear();
         pending.bytes = 0;
         Some(Chunk {
             head,
             data: std::mem::take(&mut pending.data),
+            track: Some(track_id),
             kind: self.track.kind(),
             key,
+            start: start + shift,
+            duration: self.timeline.duration(duration),
             frames,
-            start: Timestamp(start),
-            end: Timestamp(end),
+            captured: producer_time.map(|time| time.wall),
         })
     }
 }

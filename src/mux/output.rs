@@ -1,7 +1,7 @@
 //! What leaves the muxer, and which of it goes when the next program is slower than the camera: of video the rest of the group of
 //! pictures, since what comes after a lost frame cannot be decoded; of audio what has just come.
 
-use super::Chunk;
+use crate::format::bmff::Chunk;
 use crate::media::{Droppable, Kind, MAX_AUDIO_LAG, MAX_VIDEO_LAG, MAX_WAITING, PACKET_COST, Timestamp, Vectored, Waiting};
 use bytes::Bytes;
 
@@ -23,11 +23,11 @@ pub struct ChunkRules {
 
 impl Vectored for Output {
     fn buffers(&self) -> impl Iterator<Item = &Bytes> {
-        let (head, data) = match self {
-            Output::Init(init) => (init, &[][..]),
-            Output::Chunk(chunk) => (&chunk.head, &chunk.data[..]),
+        let (init, chunk) = match self {
+            Output::Init(init) => (Some(init), None),
+            Output::Chunk(chunk) => (None, Some(chunk.buffers())),
         };
-        std::iter::once(head).chain(data)
+        init.into_iter().chain(chunk.into_iter().flatten())
     }
 }
 
@@ -50,7 +50,7 @@ impl Droppable for Output {
     }
 
     fn mark(&self) -> Option<(Kind, Timestamp)> {
-        if let Output::Chunk(chunk) = self { Some((chunk.kind, chunk.end)) } else { None }
+        if let Output::Chunk(chunk) = self { Some((chunk.kind, chunk.end())) } else { None }
     }
 
     fn is_full(&self, _: &ChunkRules, waiting: &Waiting<Output>) -> bool {
@@ -84,6 +84,7 @@ impl Droppable for Output {
 mod tests {
     use super::*;
     use crate::media::{Admission, DropQueue, OverflowPolicy};
+    use std::time::Duration;
 
     fn chunk(kind: Kind, key: bool, size: usize) -> Chunk {
         at(0, kind, key, size)
@@ -91,8 +92,17 @@ mod tests {
 
     /// A chunk of 40 ms.
     fn at(millis: i64, kind: Kind, key: bool, size: usize) -> Chunk {
-        let (start, end) = (Timestamp(millis * 1000), Timestamp((millis + 40) * 1000));
-        Chunk { head: Bytes::from_static(b"head"), data: vec![vec![0; size].into()], kind, key, frames: 1, start, end }
+        Chunk {
+            head: Bytes::from_static(b"head"),
+            data: vec![vec![0; size].into()],
+            track: Some(1),
+            kind,
+            key,
+            start: Timestamp(millis * 1000),
+            duration: Duration::from_millis(40),
+            frames: 1,
+            captured: None,
+        }
     }
 
     /// A queue whose writer has the first of what came and writes nothing.
@@ -147,7 +157,7 @@ mod tests {
     #[test]
     fn long_chunks_may_wait_for_each_other() {
         let mut stuck = Stuck::default();
-        let gop = |n: i64| Chunk { end: Timestamp((n + 1) * 2_000_000), ..at(n * 2000, Kind::Video, true, 100) };
+        let gop = |n: i64| Chunk { duration: Duration::from_secs(2), ..at(n * 2000, Kind::Video, true, 100) };
         let sent: Vec<bool> = (0..4).map(|n| stuck.send(gop(n))).collect();
         assert_eq!(sent, [true, true, false, false]);
     }

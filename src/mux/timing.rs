@@ -34,7 +34,7 @@ impl FrameDuration {
 /// Decode times of audio packets, in samples: packets that follow each other do so exactly, whatever rounding their times went
 /// through (Matroska files have milliseconds).
 #[derive(Debug)]
-pub(super) struct SampleTimes {
+pub(super) struct SnappedTimes {
     rate: i64,
     /// Where the packet before ended.
     end: Option<i64>,
@@ -43,9 +43,9 @@ pub(super) struct SampleTimes {
 /// Half a millisecond of rounding in the first packet's time, as much in this one's, and room.
 const TOLERANCE_MICROS: i64 = 1_500;
 
-impl SampleTimes {
+impl SnappedTimes {
     pub fn new(rate: u32) -> Self {
-        SampleTimes { rate: i64::from(rate.max(1)), end: None }
+        SnappedTimes { rate: i64::from(rate.max(1)), end: None }
     }
 
     /// Time of a packet of `samples` at `pts` microseconds, in samples.
@@ -68,8 +68,8 @@ mod tests {
 
     #[test]
     fn extremes_do_not_overflow() {
-        SampleTimes::new(u32::MAX).next(i64::MAX, u32::MAX);
-        SampleTimes::new(1).next(i64::MIN, 0);
+        SnappedTimes::new(u32::MAX).next(i64::MAX, u32::MAX);
+        SnappedTimes::new(1).next(i64::MIN, 0);
         FrameDuration::new(Some(i64::MAX)).next(Some(i64::MAX));
     }
 
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn rounded_audio_times_become_exact() {
-        let mut times = SampleTimes::new(44_100);
+        let mut times = SnappedTimes::new(44_100);
         for n in 0..10_000i64 {
             let millis = (n * 1024 * 1000 + 22_050) / 44_100;
             assert_eq!(times.next(millis * 1000, 1024), n * 1024);

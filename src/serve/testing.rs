@@ -7,14 +7,16 @@ use super::http::origin::Policy;
 use super::hub::Hub;
 use super::limits::ViewerLimits;
 use super::live::registry::Registry;
-use super::live::ring::{Chunk, Retention};
+use super::live::ring::{Entry, Retention};
 use super::live::stream;
 use super::live::update::StreamUpdate;
 use super::net::socket::Peer;
 use super::state::ServerState;
 use super::stats::events::Events;
 use super::stats::viewers::ViewerRegistry;
-use crate::media::SampleAspect;
+use crate::format::bmff::Chunk;
+use crate::media::{SampleAspect, Timestamp};
+use bytes::Bytes;
 use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
@@ -45,7 +47,8 @@ pub fn serve(requests: &[u8], piece: usize) -> Served {
     let still = publishers[1].stream();
     still.set_content(stream::jpeg_content(picture, SampleAspect::SQUARE));
     let feed = hub.open(still).expect("it was not withdrawn");
-    for update in [StreamUpdate::Chunk(Arc::new(Chunk::new(picture, 0, Instant::now()))), StreamUpdate::End] {
+    let chunk = Chunk::picture(Bytes::from_static(picture), Timestamp::ZERO, None);
+    for update in [StreamUpdate::Chunk(Arc::new(Entry::new("", chunk, 0, Instant::now()))), StreamUpdate::End] {
         feed.take(update);
     }
     let state = Arc::new(ServerState {

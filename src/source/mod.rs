@@ -56,4 +56,5 @@ pub use error::Error;
 pub use kind::{Kind, Open, Scheme, Setting};
 pub use loss::OnLoss;
 pub use options::Options;
+pub use pace::Pace;
 pub use registry::{Found, find, open};

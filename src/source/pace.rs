@@ -24,11 +24,9 @@ pub struct Pace {
     clock: Arc<dyn Clock>,
     /// A stream time, and when it is due on the clock.
     anchor: Option<(Timestamp, Duration)>,
-    /// What was due last.
-    last: Timestamp,
     /// More delay than this is not caught up with.
     slack: Duration,
-    /// A step in stream time longer than this is not waited for.
+    /// A wait longer than this is a hole, and does not take place.
     longest: Duration,
     /// Time zero, from the start on.
     zero: Option<ZeroWatch>,
@@ -39,7 +37,12 @@ pub struct Pace {
 impl Pace {
     /// Keeps to the clock: after any delay it catches up.
     pub fn live(clock: Arc<dyn Clock>) -> Pace {
-        Pace { clock, anchor: None, last: Timestamp::ZERO, slack: Duration::MAX, longest: Duration::MAX, zero: None, news: None }
+        Pace { clock, anchor: None, slack: Duration::MAX, longest: Duration::MAX, zero: None, news: None }
+    }
+
+    /// As [`Pace::live`], but goes on at once where there is a hole of more than ten seconds.
+    pub fn file(clock: Arc<dyn Clock>) -> Pace {
+        Pace { longest: HOLE, ..Pace::live(clock) }
     }
 
     /// Plays on in its own time after a delay of more than a second, and at once where the recording has a hole: where times
@@ -51,7 +54,6 @@ impl Pace {
     /// Starts now with stream time `first`; gives the wall-clock time of stream time zero.
     pub fn start(&mut self, first: Timestamp) -> WallTime {
         self.anchor = Some((first, self.clock.now()));
-        self.last = first;
         let zero = WallTime(self.clock.wall().0.saturating_sub(first.micros()));
         self.zero = Some(ZeroWatch::new(zero, &*self.clock));
         zero
@@ -69,14 +71,18 @@ impl Pace {
         self.anchor.map_or(Duration::ZERO, |anchor| self.clock.now().saturating_sub(on_clock(anchor, due)))
     }
 
+    /// How early it is for `due`.
+    fn ahead(&self, due: Timestamp) -> Duration {
+        self.anchor.map_or(Duration::ZERO, |anchor| on_clock(anchor, due).saturating_sub(self.clock.now()))
+    }
+
     /// Waits until `due` has come; `false` if the clock ended the wait before. Starts with the first call, if [`Pace::start`] was not called.
     pub fn wait(&mut self, due: Timestamp) -> bool {
         if self.anchor.is_none() {
             self.start(due);
-        } else if self.behind(due) > self.slack || due.since(self.last) > self.longest {
+        } else if self.behind(due) > self.slack || self.ahead(due) > self.longest {
             self.news = Some(self.start(due));
         }
-        self.last = due;
         let Some(anchor) = self.anchor else { return true };
         let until = on_clock(anchor, due);
         self.clock.sleep_until(until);
@@ -215,6 +221,21 @@ mod tests {
             pace.wait(Timestamp(seconds * 1_000_000));
         }
         assert_eq!(clock.now(), Duration::from_secs(2));
+    }
+
+    #[test]
+    fn a_file_catches_up_after_any_delay() {
+        let clock = Arc::new(ManualClock::default());
+        let mut pace = Pace::file(clock.clone());
+        // Another track may begin far behind.
+        for (seconds, expected) in [(0, 0), (9, 9), (3, 9), (10, 10), (3600, 10), (3601, 11)] {
+            pace.wait(Timestamp(seconds * 1_000_000));
+            assert_eq!(clock.now(), Duration::from_secs(expected), "{seconds}");
+        }
+        clock.advance(Duration::from_secs(60));
+        pace.wait(Timestamp(3_650_000_000));
+        pace.wait(Timestamp(3_662_000_000));
+        assert_eq!(clock.now(), Duration::from_secs(72));
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use crate::util::{Running, TempDir, data, h5, run, shell};
 use bytes::BytesMut;
 use h5live::codec::{self, h264, h265};
-use h5live::format::bmff::{self, Split, Splitter};
+use h5live::format::bmff::{self, Chunk, Split, Splitter};
 use h5live::format::{Demuxer, Step, mkv};
-use h5live::media::{Event, Header, Packet, Timestamp, WallTime};
+use h5live::media::{Event, Header, Packet, Timestamp, Vectored, WallTime};
 use h5live::mux::{Fragment, MuxOptions, Muxer};
 use std::collections::BTreeMap;
 use std::fs;
@@ -256,7 +256,7 @@ fn no_frame_is_held_back() {
         }
         // This blocks for ever if the frame waits for its successor, which is not written before this chunk is there.
         let Split::Chunk(chunk) = output.next() else { panic!("no chunk") };
-        assert!(chunk.bytes.ends_with(&packet.data) && chunk.frames == 1);
+        assert!(chunk.head.ends_with(&packet.data) && chunk.frames == 1);
         assert_eq!(chunk.track, Some(packet.track as u32 + 1));
         assert!(chunk.start.micros().abs_diff(packet.pts.micros()) <= 21, "{:?} {:?}", chunk.start, packet.pts);
     }
@@ -500,7 +500,7 @@ fn the_next_writer_never_goes_back_in_time() {
     let zero = 1_700_000_000_000_000;
     for (next, expected) in [(zero + 5_000_000, 5_000_000), (zero + 20_000, 20_000), (zero - 3_600_000_000, 40_000)] {
         let mut muxer = Muxer::new(&header(zero), MuxOptions { fragment: Fragment::Frame, prft: true }).unwrap();
-        let mut movie = muxer.init().to_vec();
+        let mut movie = muxer.init().bytes.to_vec();
         let mut push = |muxer: &mut Muxer, n| {
             let chunk = muxer.push(packet(n)).unwrap().expect("a chunk per frame");
             movie.extend([chunk.head].into_iter().chain(chunk.data).flatten());
@@ -512,5 +512,52 @@ fn the_next_writer_never_goes_back_in_time() {
         let Split::Chunk(last) = pieces(&movie).pop().unwrap() else { panic!("no chunk") };
         assert_eq!(last.start.micros(), expected, "{next}");
         assert_eq!(last.captured, Some(WallTime(next)), "captured when it was captured");
+    }
+}
+
+/// A chunk is the same thing wherever it comes from: what the muxer says of one is what a splitter finds in its bytes, and a stream
+/// that follows another has the bytes of one that a splitter moved.
+#[test]
+fn a_chunk_says_what_is_in_its_bytes() {
+    let events = events(&data("bigbuckbunny-3s.mp4"));
+    let Event::Header(header) = &events[0] else { panic!("no header first") };
+    let packets = events.iter().filter_map(|event| if let Event::Packet(packet) = event { Some(packet) } else { None });
+    let made = |fragment, follow: Option<Timestamp>| {
+        let mut muxer = Muxer::new(header, MuxOptions { fragment, prft: true }).unwrap();
+        muxer.set_time_zero(|| WallTime(1_700_000_000_000_000));
+        follow.into_iter().for_each(|start| muxer.follow(start));
+        let mut chunks: Vec<_> = packets.clone().filter_map(|packet| muxer.push(packet.clone()).unwrap()).collect();
+        chunks.extend(muxer.flush());
+        let whole = |chunk: Chunk| Chunk { head: chunk.buffers().flatten().copied().collect(), data: vec![], ..chunk };
+        (muxer.init().clone(), chunks.into_iter().map(whole).collect::<Vec<_>>())
+    };
+    for fragment in [Fragment::Frame, Fragment::Gop, Fragment::Every(Duration::from_millis(500))] {
+        let (init, plain) = made(fragment, None);
+        let start = Timestamp(7_654_321);
+        for (shift, chunks) in [(0, &plain), (start - plain[0].start, &made(fragment, Some(start)).1)] {
+            let (mut splitter, mut buf) = (Splitter::default(), BytesMut::from(&init.bytes[..]));
+            splitter.set_shift(shift);
+            plain.iter().for_each(|chunk| buf.extend_from_slice(&chunk.head));
+            let Ok(Split::Init(found)) = splitter.next(&mut buf, true) else { panic!("no init segment first") };
+            assert_eq!(found.bytes, init.bytes);
+            for (found, said) in found.tracks.iter().zip(&init.tracks) {
+                let of = |t: &bmff::InitTrack| {
+                    (t.id, t.timescale, t.track.codec, codec::mime(&t.track), t.track.as_video().map(|v| v.displayed()))
+                };
+                assert_eq!(of(found), of(said));
+            }
+            for chunk in chunks {
+                let Ok(Split::Chunk(found)) = splitter.next(&mut buf, true) else { panic!("a chunk is missing") };
+                assert!(
+                    found == *chunk,
+                    "{fragment} by {shift}: {:?} {:?} {:?} {:?}",
+                    found.start,
+                    chunk.start,
+                    found.duration,
+                    chunk.duration
+                );
+            }
+            assert!(matches!(splitter.next(&mut buf, true), Ok(Split::End)));
+        }
     }
 }

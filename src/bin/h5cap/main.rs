@@ -12,11 +12,10 @@ mod list;
 use args::{Args, MANUAL};
 use capture::{Output, capture};
 use h5live::cli;
-use h5live::media::{Clock, SystemClock, WallTime};
+use h5live::media::Clock;
 use h5live::source::Options;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 fn main() -> ExitCode {
     cli::main(&MANUAL, run)
@@ -28,7 +27,7 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
         return list::list(args.camera.json);
     }
     let found = find::find(&args)?;
-    let clock: Arc<dyn Clock> = Arc::new(StopClock { clock: SystemClock::default(), stop: cx.stop.clone() });
+    let clock: Arc<dyn Clock> = Arc::new(cx.stop.clock());
     let mut options = Options::new(Arc::clone(&clock), input::opener(&args, &clock, &cx.stop));
     find::set(&args, &mut options, &found);
     let mut output = Output::open(options.late, args.duration, &cx)?;
@@ -36,24 +35,4 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     // Events from before an error are whole: they go out.
     let finished = output.finish();
     outcome.and(finished)
-}
-
-/// The machine's clock, but a sleep ends when a stop is asked for.
-struct StopClock {
-    clock: SystemClock,
-    stop: cli::Stop,
-}
-
-impl Clock for StopClock {
-    fn now(&self) -> Duration {
-        self.clock.now()
-    }
-
-    fn wall(&self) -> WallTime {
-        self.clock.wall()
-    }
-
-    fn sleep_until(&self, until: Duration) {
-        self.stop.wait_for(until.saturating_sub(self.now()));
-    }
 }

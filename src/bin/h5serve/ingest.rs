@@ -7,29 +7,27 @@ use crate::writer_input::WriterInput;
 use h5live::cli;
 use h5live::format::bmff::{Chunk, Init, Split};
 use h5live::media::{
-    Clock as _, Codec, Event, Header, Kind, Malformed, OmittedTrack, Packet, SystemClock, TimeWatch, Timestamp, Track, WallTime,
-    step_back_line,
+    Clock, Codec, Event, Header, Kind, Malformed, OmittedTrack, Packet, SystemClock, TimeWatch, Timestamp, Track, WallTime, step_back_line,
 };
 use h5live::mux::{Fragment, MuxOptions, Muxer};
 use h5live::pipe::{BurstDetector, InputFormat, OmissionLog, Reader, ReaderOptions};
 use h5live::serve::{Closed, Publisher, Trouble};
+use h5live::source::Pace;
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 /// One read from an input.
 const READ: usize = 64 * 1024;
 /// Decode times do not go back; rounding does no harm.
 const SLACK: i64 = 10_000;
-/// A file whose times jump further than this is not waited for.
-const MAX_WAIT: Duration = Duration::from_secs(10);
 
 pub struct Ingest {
     publisher: Publisher,
     cx: cli::Context,
     /// Name of the input in errors.
     input: String,
-    kinds: Vec<(u32, Kind)>,
+    /// Tracks of the newest init segment.
+    tracks: usize,
     /// End of all that was published, on the viewers' timeline.
     end: Option<Timestamp>,
     pace: Option<Pace>,
@@ -41,7 +39,7 @@ pub struct Ingest {
     omissions: OmissionLog,
     /// Between the last two pictures, in microseconds; the first of the next writer follows after as much.
     step: i64,
-    clock: SystemClock,
+    clock: Arc<dyn Clock>,
     bursts: BurstDetector,
     /// What is published is what came in, and was not muxed here.
     as_it_is: bool,
@@ -49,12 +47,12 @@ pub struct Ingest {
 
 impl Ingest {
     pub fn new(publisher: Publisher, cx: &cli::Context) -> Ingest {
-        let (clock, bursts, omissions) = (SystemClock::default(), BurstDetector::default(), OmissionLog::default());
+        let (clock, bursts, omissions) = (Arc::new(cx.stop.clock()), BurstDetector::default(), OmissionLog::default());
         Ingest {
             publisher,
             cx: cx.clone(),
             input: String::new(),
-            kinds: vec![],
+            tracks: 0,
             end: None,
             pace: None,
             read: 0,
@@ -72,7 +70,7 @@ impl Ingest {
     pub fn play(&mut self, name: String, mut input: WriterInput, reading: &Reading, paced: bool) -> anyhow::Result<()> {
         self.input = name;
         self.bursts = BurstDetector::default();
-        self.pace = if paced { self.pace.take().or_else(|| Some(Pace::default())) } else { None };
+        self.pace = if paced { self.pace.take().or_else(|| Some(Pace::file(self.clock.clone()))) } else { None };
         let mut head = Vec::new();
         (&mut input).take(8).read_to_end(&mut head).map_err(|e| self.refused(e))?;
         self.read += head.len() as u64;
@@ -151,7 +149,7 @@ impl Ingest {
             pieces += 1;
             match split {
                 Split::Init(init) => self.init(init)?,
-                Split::Chunk(chunk) => self.chunk(&chunk)?,
+                Split::Chunk(chunk) => self.chunk(chunk)?,
                 Split::Need(_) | Split::Skip(_) | Split::End => {}
             }
         }
@@ -160,26 +158,24 @@ impl Ingest {
 
     fn init(&mut self, init: Init) -> Result<(), Closed> {
         self.omissions.warn(&self.input, init.omitted.clone());
-        self.kinds = init.tracks.iter().map(|t| (t.id, t.track.kind())).collect();
+        self.tracks = init.tracks.len();
         self.publisher.init(init)
     }
 
-    fn chunk(&mut self, chunk: &Chunk) -> Result<(), Closed> {
+    fn chunk(&mut self, chunk: Chunk) -> Result<(), Closed> {
         if let Some(pace) = &mut self.pace {
-            pace.wait(chunk.start, &self.cx.stop);
+            pace.wait(chunk.start);
         }
         self.frames += u64::from(chunk.frames);
         if let Some(back) = chunk.track.and_then(|track| self.times.step_back(track, chunk.start.micros(), SLACK)) {
             tracing::warn!("{}", step_back_line(&self.input, back));
         }
-        let kind = self.kinds.iter().find(|(id, _)| Some(*id) == chunk.track).map_or(Kind::Video, |(_, kind)| *kind);
-        self.cx.stats.input.count(kind, chunk.bytes.len());
-        if self.as_it_is && (kind == Kind::Video || self.kinds.len() == 1) {
+        self.cx.stats.input.count(chunk.kind, chunk.size());
+        if self.as_it_is && (chunk.kind == Kind::Video || self.tracks == 1) {
             let last = chunk.start.saturating_add(chunk.duration.saturating_sub(chunk.duration / chunk.frames.max(1)));
             self.watch(chunk.start, last, chunk.frames, Some(InputFormat::Mp4));
         }
-        let end = chunk.start.saturating_add(chunk.duration);
-        self.end = self.end.max(Some(end));
+        self.end = self.end.max(Some(chunk.end()));
         self.publisher.chunk(chunk)
     }
 
@@ -231,10 +227,8 @@ impl Ingest {
                 break;
             }
         }
-        if let Some(Route::Muxed { muxer, splicer }) = &mut route {
-            for rest in muxer.flush() {
-                self.cut_all(splicer, [rest.head].into_iter().chain(rest.data))?;
-            }
+        if let Some(Route::Muxed { muxer, init }) = &mut route {
+            muxer.flush().into_iter().try_for_each(|chunk| self.muxed(chunk, init))?;
         }
         Ok(())
     }
@@ -249,17 +243,24 @@ impl Ingest {
             *route = Some(Route::Pictures { track, time_zero: header.time_zero, base: None });
             return Ok(());
         }
-        if let Some(Route::Muxed { muxer, splicer }) = route {
-            let init = muxer.header(header).map_err(|e| self.refused(e))?;
+        if let Some(Route::Muxed { muxer, init }) = route {
+            let new = muxer.header(header).map_err(|e| self.refused(e))?.cloned();
             self.omissions.warn(&self.input, muxer.omitted().to_vec());
-            return self.cut_all(splicer, init);
+            *init = new.or(init.take());
+            return Ok(());
         }
         let options = MuxOptions { fragment: Fragment::Frame, prft: true };
-        let muxer = Muxer::new(header, options).map_err(|e| self.refused(e))?;
+        let mut muxer = Muxer::new(header, options).map_err(|e| self.refused(e))?;
         self.omissions.warn(&self.input, muxer.omitted().to_vec());
-        let mut splicer = TimelineSplicer::new(self.end);
-        self.cut_all(&mut splicer, [muxer.init()])?;
-        *route = Some(Route::Muxed { muxer: Box::new(muxer), splicer });
+        let init = muxer.init().clone();
+        let init = if let Some(end) = self.end {
+            muxer.follow(end);
+            Some(init)
+        } else {
+            self.init(init)?;
+            None
+        };
+        *route = Some(Route::Muxed { muxer: Box::new(muxer), init });
         Ok(())
     }
 
@@ -269,25 +270,27 @@ impl Ingest {
                 let next = self.end.map(|end| end + self.step);
                 let at = packet.pts + *base.get_or_insert_with(|| next.map_or(0, |next| next - packet.pts));
                 if let Some(pace) = &mut self.pace {
-                    pace.wait(at, &self.cx.stop);
+                    pace.wait(at);
                 }
                 self.frames += 1;
                 self.cx.stats.input.count(Kind::Video, packet.data.len());
                 if let Some(end) = self.end.replace(self.end.map_or(at, |end| end.max(at))).filter(|end| at > *end) {
                     self.step = at - end;
                 }
-                Ok(self.publisher.jpeg(&packet.data, time_zero.map(|zero| zero.at(packet.pts)))?)
+                Ok(self.publisher.jpeg(packet.data, at, time_zero.map(|zero| zero.at(packet.pts)))?)
             }
             Route::Pictures { .. } => Ok(()),
-            Route::Muxed { muxer, splicer } => match muxer.push(packet).map_err(|e| self.refused(e))? {
-                Some(chunk) => self.cut_all(splicer, [chunk.head].into_iter().chain(chunk.data)),
+            Route::Muxed { muxer, init } => match muxer.push(packet).map_err(|e| self.refused(e))? {
+                Some(chunk) => self.muxed(chunk, init),
                 None => Ok(()),
             },
         }
     }
 
-    fn cut_all(&mut self, splicer: &mut TimelineSplicer, pieces: impl IntoIterator<Item = bytes::Bytes>) -> anyhow::Result<()> {
-        pieces.into_iter().try_for_each(|piece| self.cut(splicer, &piece, false).map(drop))
+    /// Publishes a chunk of the muxer, and what goes before it.
+    fn muxed(&mut self, chunk: Chunk, init: &mut Option<Init>) -> anyhow::Result<()> {
+        init.take().map_or(Ok(()), |init| self.init(init))?;
+        Ok(self.chunk(chunk)?)
     }
 
     fn refused(&self, error: impl std::error::Error + Send + Sync + 'static) -> anyhow::Error {
@@ -298,15 +301,9 @@ impl Ingest {
 /// How packets go on.
 enum Route {
     /// `base`: where this writer's time zero is on the viewers' timeline, in microseconds; known from its first picture on.
-    Pictures {
-        track: usize,
-        time_zero: Option<WallTime>,
-        base: Option<i64>,
-    },
-    Muxed {
-        muxer: Box<Muxer>,
-        splicer: TimelineSplicer,
-    },
+    Pictures { track: usize, time_zero: Option<WallTime>, base: Option<i64> },
+    /// `init`: goes out with the next chunk. Viewers of what came before keep that until there is more.
+    Muxed { muxer: Box<Muxer>, init: Option<Init> },
 }
 
 /// What is not served beside MJPEG.
@@ -325,25 +322,4 @@ fn beside_pictures(header: &Header, pictures: usize) -> Vec<OmittedTrack> {
 /// The boxes that a stream may begin with.
 fn is_mp4(head: &[u8]) -> bool {
     matches!(head.get(4..8), Some(b"ftyp" | b"styp" | b"moov" | b"moof" | b"prft" | b"emsg" | b"sidx" | b"free" | b"skip"))
-}
-
-/// Keeps a file to its own time.
-#[derive(Debug, Default)]
-struct Pace {
-    origin: Option<(Instant, Timestamp)>,
-}
-
-impl Pace {
-    /// Returns when it is time for `t`, or at the stop.
-    fn wait(&mut self, t: Timestamp, stop: &cli::Stop) {
-        let now = Instant::now();
-        let (began, first) = *self.origin.get_or_insert((now, t));
-        let due = began + t.since(first);
-        let ahead = due.saturating_duration_since(now);
-        if ahead > MAX_WAIT {
-            self.origin = Some((now, t));
-        } else if !ahead.is_zero() {
-            stop.wait_for(ahead);
-        }
-    }
 }

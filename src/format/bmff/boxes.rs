@@ -1,7 +1,7 @@
 //! Box headers and walking through boxes.
 
 use crate::media::Malformed;
-use mp4_atom::Decode;
+use mp4_atom::{Decode, Tkhd};
 
 /// Boxes that are read whole are refused beyond this: no real movie or fragment header comes near it.
 pub(super) const MAX_HEADER_BOX: u64 = 32 << 20;
@@ -91,6 +91,12 @@ pub(super) fn descend<'a>(data: &'a [u8], path: &[&[u8; 4]]) -> Result<BoxRef<'a
         found = child(found.body, kind).ok_or_else(|| malformed(format!("box {} is missing", name(**kind))))?;
     }
     Ok(found)
+}
+
+/// Number of the track that a `trak` box describes.
+pub(super) fn track_id(trak: BoxRef) -> Result<u32, Malformed> {
+    let tkhd: Tkhd = descend(trak.body, &[b"tkhd"])?.decode()?;
+    Ok(tkhd.track_id)
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
 //! The initialization segment: `ftyp` and `moov`.
 
-use super::shape;
+use super::segment::{Init, InitTrack};
+use super::{shape, shift};
 use crate::codec::{self, aac, flac, opus};
 use crate::media::{Codec, Colour, Header, Kind, Timestamp, Track, Unsupported};
-use bytes::Bytes;
 use mp4_atom::{
     Atom, Audio, Av01, Av1c, Avc1, Avcc, Colr, Dfla, Dinf, Dops, Dref, DrefEntry, Edts, Elst, ElstEntry, Encode, Esds, FixedPoint, Flac,
     Ftyp, Hdlr, Hvc1, Hvcc, Mdhd, Mdia, Minf, Moov, Mp4a, Mvex, Mvhd, Smhd, Stbl, Stco, Stsd, Tkhd, Trak, Trex, Url, Visual, Vmhd, esds,
 };
+use std::time::Duration;
 
 /// Ticks of the movie and of every video track: microseconds, so that no time is rounded (90 kHz would be off by a tick).
 const MICROSECONDS: u32 = 1_000_000;
@@ -37,6 +38,17 @@ impl Timeline {
         }
     }
 
+    /// A media time, moved by so many microseconds.
+    pub fn moved(self, ticks: u64, micros: i64) -> u64 {
+        ticks.saturating_add_signed(shift::ticks(micros, self.timescale))
+    }
+
+    /// As long as so many ticks, to the microsecond.
+    pub fn duration(self, ticks: u64) -> Duration {
+        let micros = Timestamp::from_ticks(i64::try_from(ticks).unwrap_or(i64::MAX), self.timescale).micros();
+        Duration::from_micros(micros.max(0) as u64)
+    }
+
     /// A media time as presentation time, in microseconds.
     pub fn micros(self, ticks: u64) -> i64 {
         let ticks = i64::try_from(ticks).unwrap_or(i64::MAX).saturating_sub_unsigned(self.origin);
@@ -60,11 +72,13 @@ pub fn track_id(index: usize) -> u32 {
 ///
 /// # Errors
 /// A codec that browsers do not play from MP4, or a track without its configuration.
-pub fn init(header: &Header) -> Result<Bytes, Unsupported> {
+pub fn init(header: &Header) -> Result<Init, Unsupported> {
     let mut out = Vec::with_capacity(2048);
     let brands = [b"iso6", b"cmfc", b"mp41"];
     let ftyp = Ftyp { major_brand: b"iso6".into(), minor_version: 0, compatible_brands: brands.map(Into::into).to_vec() };
     let tracks = header.tracks.iter().enumerate();
+    let described =
+        |(n, track): (usize, &Track)| InitTrack { id: track_id(n), timescale: Timeline::of(track).timescale, track: track.clone() };
     let moov = Moov {
         mvhd: Mvhd {
             timescale: MICROSECONDS,
@@ -74,11 +88,11 @@ pub fn init(header: &Header) -> Result<Bytes, Unsupported> {
             ..Default::default()
         },
         trak: tracks.clone().map(|(n, track)| trak(track_id(n), track)).collect::<Result<_, _>>()?,
-        mvex: Some(Mvex { mehd: None, trex: tracks.map(|(n, _)| trex(track_id(n))).collect() }),
+        mvex: Some(Mvex { mehd: None, trex: tracks.clone().map(|(n, _)| trex(track_id(n))).collect() }),
         ..Default::default()
     };
     ftyp.encode(&mut out).and_then(|()| moov.encode(&mut out)).map_err(|e| unsupported("the tracks", &e))?;
-    Ok(out.into())
+    Ok(Init { bytes: out.into(), tracks: tracks.map(described).collect(), omitted: Vec::new() })
 }
 
 /// Whether a track can be part of an initialization segment.

@@ -9,6 +9,7 @@
 
 mod audio_entry;
 mod boxes;
+mod chunk;
 mod demuxer;
 mod description;
 mod edits;
@@ -19,13 +20,16 @@ mod moof;
 mod movie;
 mod pcm;
 mod samples;
+mod segment;
 mod shape;
 mod shift;
 mod splitter;
 #[cfg(test)]
 mod tests;
 
+pub use chunk::Chunk;
 pub use demuxer::Demuxer;
 pub use fragment::{Fragment, ProducerTime, Sample};
 pub use init::{Timeline, check, init, track_id};
-pub use splitter::{Chunk, Init, InitTrack, Split, Splitter};
+pub use segment::{Init, InitTrack};
+pub use splitter::{Split, Splitter};

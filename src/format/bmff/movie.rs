@@ -2,7 +2,7 @@
 //! left out, never an error.
 
 use super::audio_entry;
-use super::boxes::{self, BoxRef, boxes, child, descend, malformed};
+use super::boxes::{self, BoxRef, boxes, child, descend, malformed, track_id};
 use super::description::{Described, Form, NOT_READ, object_type};
 use super::edits::Edits;
 use super::moof::Defaults;
@@ -11,7 +11,7 @@ use super::shape;
 use crate::codec::{av1, h264, h265};
 use crate::media::{Codec, Kind, MAX_TRACKS, Malformed, OmittedTrack, Params, Timestamp, Track, VideoParams, omitted_line};
 use bytes::Bytes;
-use mp4_atom::{Esds, Tkhd, Trex};
+use mp4_atom::{Esds, Trex};
 use std::time::Duration;
 
 /// A movie header that was read.
@@ -121,12 +121,6 @@ fn defaults(mvex: BoxRef, id: u32) -> Defaults {
         flags: trex.default_sample_flags,
         entry: trex.default_sample_description_index.saturating_sub(1) as usize,
     }
-}
-
-/// Number of the track that a `trak` box describes.
-pub(super) fn track_id(trak: BoxRef) -> Result<u32, Malformed> {
-    let tkhd: Tkhd = descend(trak.body, &[b"tkhd"])?.decode()?;
-    Ok(tkhd.track_id)
 }
 
 /// So many sample entries of a track are read.

@@ -25,6 +25,12 @@ pub(super) fn shift(chunk: &mut Vec<u8>, ticks: impl Fn(u32) -> i64) {
     }
 }
 
+/// So many microseconds in ticks, rounded down.
+pub(super) fn ticks(micros: i64, timescale: u32) -> i64 {
+    let ticks = (i128::from(micros) * i128::from(timescale)).div_euclid(1_000_000);
+    i64::try_from(ticks).unwrap_or(i64::MAX)
+}
+
 /// A time in a chunk.
 struct Time {
     track: u32,

@@ -2,10 +2,12 @@
 //! It rewrites nothing but the times, and those only where it is asked to.
 
 use super::boxes::{self, Head, MAX_FRAGMENT, MAX_HEADER_BOX, Peek, boxes, malformed};
+use super::chunk::Chunk;
 use super::moof::{self, TrackFragment};
-use super::movie::{self, Movie};
+use super::movie::Movie;
+use super::segment::{Init, InitTrack};
 use super::shift;
-use crate::media::{Kind, Malformed, OmittedTrack, Timestamp, Track, WallTime};
+use crate::media::{Kind, Malformed, Timestamp, WallTime};
 use bytes::{Bytes, BytesMut};
 use mp4_atom::Prft;
 use std::time::Duration;
@@ -41,47 +43,6 @@ pub enum Split {
     Skip(u64),
     /// The input has ended; a last chunk that was cut short is dropped.
     End,
-}
-
-/// An initialization segment: `ftyp` and `moov`.
-#[derive(Clone, Debug)]
-pub struct Init {
-    /// ftyp and moov.
-    pub bytes: Bytes,
-    /// The tracks that can be described.
-    pub tracks: Vec<InitTrack>,
-    /// Tracks that viewers do not get.
-    pub omitted: Vec<OmittedTrack>,
-}
-
-/// A track of an initialization segment.
-#[derive(Clone, Debug, PartialEq)]
-pub struct InitTrack {
-    /// track_ID.
-    pub id: u32,
-    /// Ticks a second.
-    pub timescale: u32,
-    /// What the track carries.
-    pub track: Track,
-}
-
-/// Boxes up to and with one `mdat`: `prft`, `emsg`, `moof`, `mdat`.
-#[derive(Clone, Debug)]
-pub struct Chunk {
-    /// All its boxes.
-    pub bytes: Bytes,
-    /// track_ID; `None` where the chunk has several tracks.
-    pub track: Option<u32>,
-    /// A decoder can start here: the first picture is a sync sample; always so without pictures.
-    pub key: bool,
-    /// Decode time of the first frame on the presentation time line (edit list taken off, shift added).
-    pub start: Timestamp,
-    /// Of all its frames together.
-    pub duration: Duration,
-    /// Frames of the video track where there is one, else of the first track.
-    pub frames: u32,
-    /// Wall-clock time of capture (`prft`).
-    pub captured: Option<WallTime>,
 }
 
 impl Splitter {
@@ -225,12 +186,14 @@ impl Splitter {
         let duration = i64::try_from(main.duration()).unwrap_or(i64::MAX);
         Ok(Some(Chunk {
             track: (tracks == 1).then_some(main.track_id),
+            kind: track.track.kind(),
             key: video.is_none_or(|v| v.samples.first().is_some_and(|s| s.sync)),
             start: micros(decode_time.saturating_sub(track.origin)) + self.shift,
             duration: Duration::from_micros(micros(duration).micros().max(0) as u64),
             frames: u32::try_from(main.samples.len()).unwrap_or(u32::MAX),
             captured,
-            bytes: self.shifted(bytes, movie),
+            head: self.shifted(bytes, movie),
+            data: Vec::new(),
         }))
     }
 
@@ -238,11 +201,7 @@ impl Splitter {
         if self.shift == 0 {
             return bytes.freeze();
         }
-        let ticks = |id| {
-            let timescale = movie.track(id).map_or(0, |t| t.timescale);
-            let ticks = (i128::from(self.shift) * i128::from(timescale)).div_euclid(1_000_000);
-            i64::try_from(ticks).unwrap_or(i64::MAX)
-        };
+        let ticks = |id| shift::ticks(self.shift, movie.track(id).map_or(0, |t| t.timescale));
         let mut bytes = Vec::from(bytes);
         shift::shift(&mut bytes, ticks);
         bytes.into()
@@ -265,39 +224,4 @@ pub(super) fn decode_time(next_times: &mut Vec<(u32, u64)>, fragment: &mut Track
     });
     let time = *fragment.decode_time.get_or_insert(next_times[index].1);
     next_times[index].1 = time.saturating_add(fragment.duration());
-}
-
-impl Init {
-    /// The same segment with only the tracks of these numbers, for a viewer who takes no others.
-    pub fn select(&self, ids: &[u32]) -> Bytes {
-        let mut out = Vec::with_capacity(self.bytes.len());
-        for b in boxes(&self.bytes) {
-            if b.kind == *b"moov" {
-                container(&mut out, b, |child, out| match &child.kind {
-                    b"trak" if movie::track_id(child).is_ok_and(|id| !ids.contains(&id)) => {}
-                    b"mvex" => container(out, child, |trex, out| {
-                        // track_ID follows version and flags.
-                        let id = trex.body.get(4..8).map(|b| u32::from_be_bytes(b.try_into().expect("four bytes")));
-                        if trex.kind != *b"trex" || id.is_none_or(|id| ids.contains(&id)) {
-                            out.extend_from_slice(trex.whole);
-                        }
-                    }),
-                    _ => out.extend_from_slice(child.whole),
-                });
-            } else {
-                out.extend_from_slice(b.whole);
-            }
-        }
-        out.into()
-    }
-}
-
-/// Writes a box anew, with what `each` writes for every box in it.
-fn container(out: &mut Vec<u8>, b: boxes::BoxRef, each: impl Fn(boxes::BoxRef, &mut Vec<u8>)) {
-    let start = out.len();
-    out.extend_from_slice(&[0; 4]);
-    out.extend_from_slice(&b.kind);
-    boxes(b.body).for_each(|child| each(child, out));
-    let size = u32::try_from(out.len() - start).expect("no larger than the box it comes from, which is bounded");
-    out[start..start + 4].copy_from_slice(&size.to_be_bytes());
 }

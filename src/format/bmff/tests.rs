@@ -42,7 +42,7 @@ fn small() -> (Header, Vec<Packet>) {
 }
 
 fn mux(header: &Header, packets: &[Packet]) -> Vec<u8> {
-    let mut out = init(header).unwrap().to_vec();
+    let mut out = init(header).unwrap().bytes.to_vec();
     for (n, packet) in packets.iter().enumerate() {
         let timeline = Timeline::of(&header.tracks[packet.track]);
         let ticks = (packet.pts.0 as i128 * i128::from(timeline.timescale)).div_euclid(1_000_000) as i64;
@@ -141,7 +141,7 @@ fn chunks_say_what_they_are() {
 #[test]
 fn a_viewer_can_have_some_of_the_tracks() {
     let (header, _) = small();
-    let bytes = init(&header).unwrap();
+    let bytes = init(&header).unwrap().bytes;
     let mut buf = BytesMut::from(&bytes[..]);
     let Ok(Split::Init(all)) = Splitter::default().next(&mut buf, true) else { panic!("no init") };
     assert_eq!(all.tracks.iter().map(|t| (t.id, t.timescale)).collect::<Vec<_>>(), [(1, 1_000_000), (2, 48_000)]);
@@ -156,7 +156,7 @@ fn a_viewer_can_have_some_of_the_tracks() {
 fn damage_is_told_with_its_place() {
     let (header, packets) = small();
     let mut stream = mux(&header, &packets);
-    let at = init(&header).unwrap().len();
+    let at = init(&header).unwrap().bytes.len();
     stream.truncate(at);
     stream.extend_from_slice(b"\xff\xff\xff\xff\xff\xff\xff\xff garbage");
     let error = split(&stream, 0).unwrap_err();

@@ -1,7 +1,7 @@
 //! A viewer's place in a ring, and the rule for those who fall behind. Pure: times are arguments.
 
 use super::init_segment::{ALL, Mask, TrackSelection};
-use super::ring::{Chunk, Ring};
+use super::ring::{Entry, Ring};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -50,7 +50,7 @@ impl Cursor {
         Cursor { next, tracks: ALL, sync_track: ALL, state: CursorState::Following, passed: 0, grace: now }
     }
 
-    fn go(&mut self, key: &Chunk) {
+    fn go(&mut self, key: &Entry) {
         *self = Cursor { next: key.seq, state: CursorState::Following, passed: key.frames.saturating_sub(1), ..*self };
     }
 
@@ -98,7 +98,7 @@ impl Cursor {
             self.state = CursorState::AwaitingKey { count: true };
         }
         let newest = ring.newest()?;
-        let fresh = |c: &&Arc<Chunk>| c.seq >= self.next && newest.arrived.saturating_duration_since(c.arrived) <= spare;
+        let fresh = |c: &&Arc<Entry>| c.seq >= self.next && newest.arrived.saturating_duration_since(c.arrived) <= spare;
         let (Some(key), CursorState::AwaitingKey { count }) = (ring.newest_key(self.sync_track).filter(fresh), self.state) else {
             self.next = self.next.max(ring.end());
             return None;
@@ -127,7 +127,7 @@ impl Cursor {
     }
 
     /// The chunks it gets from here on, as far as they are there. None while it waits for a keyframe.
-    pub fn pending<'r>(&self, ring: &'r Ring) -> impl Iterator<Item = &'r Arc<Chunk>> + use<'r> {
+    pub fn pending<'r>(&self, ring: &'r Ring) -> impl Iterator<Item = &'r Arc<Entry>> + use<'r> {
         let (tracks, next) = (self.tracks, self.next);
         let following = self.state == CursorState::Following && ring.get(next).is_some();
         ring.from(if following { next } else { ring.end() }).filter(move |c| c.tracks & tracks != 0)
@@ -139,7 +139,7 @@ impl Cursor {
     }
 
     /// `chunk` is on its way.
-    pub fn sent(&mut self, chunk: &Chunk) {
+    pub fn sent(&mut self, chunk: &Entry) {
         self.next = chunk.seq + 1;
         self.passed = chunk.frames;
     }
@@ -148,6 +148,7 @@ impl Cursor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::bmff::Chunk;
     use crate::serve::live::init_segment::InitSegment;
     use crate::serve::live::ring::Retention;
 
@@ -168,8 +169,8 @@ mod tests {
     }
 
     fn push_of(ring: &mut Ring, tracks: Mask, seq: u64, gop: u64, at: Instant) {
-        let (key, movie) = (seq.is_multiple_of(gop), Some(InitSegment::for_tests()));
-        ring.push(Arc::new(Chunk { tracks, key, movie, ..Chunk::new(b"x", seq, at) }));
+        let (key, movie, entry) = (seq.is_multiple_of(gop), Some(InitSegment::for_tests()), Entry::for_tests(b"x", seq, at));
+        ring.push(Arc::new(Entry { tracks, chunk: Chunk { key, ..entry.chunk }, movie, ..entry }));
     }
 
     fn selection() -> TrackSelection {
@@ -198,7 +199,7 @@ mod tests {
         (0..30).for_each(|seq| push(&mut ring, seq, 10, t));
         let mut cursor = Cursor::start(&ring, &selection(), t, LIMIT);
         drain(&mut cursor, &ring);
-        let size = ring.newest().unwrap().frame.len();
+        let size = ring.newest().unwrap().message.len();
         assert_eq!(cursor.behind(&ring, 0), Some(Duration::ZERO));
         assert_eq!(cursor.behind(&ring, size), Some(Duration::ZERO), "the newest itself");
         assert_eq!(cursor.behind(&ring, 4 * size + 1), Some(4 * FRAME));

@@ -1,14 +1,14 @@
 //! The way in: one publisher per stream, owned by the thread that reads the input.
 
-use super::init_segment::InitSegment;
+use super::init_segment::{ALL, InitSegment, Mask};
 use super::registry::{PublishError, Registry};
-use super::ring::Chunk;
+use super::ring::Entry;
 use super::start::{Start, Trouble};
 use super::stream::{self, Content, State, Stream};
 use super::update::{ShardMessage, ShardSender, StreamUpdate};
 use crate::codec::exif;
-use crate::format::bmff;
-use crate::media::{Orientation, SampleAspect, VideoParams, WallTime};
+use crate::format::bmff::{Chunk, Init};
+use crate::media::{Orientation, SampleAspect, Timestamp, VideoParams, WallTime};
 use crate::serve::ws::messages;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -66,7 +66,7 @@ impl Publisher {
     ///
     /// # Errors
     /// Only when the server has stopped; likewise below.
-    pub fn init(&mut self, init: bmff::Init) -> Result<(), Closed> {
+    pub fn init(&mut self, init: Init) -> Result<(), Closed> {
         let movie = Arc::new(InitSegment::new(init));
         self.movie = Some(movie.clone());
         self.stream.set_content(Content::Fmp4(movie.clone()));
@@ -74,14 +74,12 @@ impl Publisher {
     }
 
     /// A chunk that belongs to the newest init segment; one of a track that is not declared there is left out.
-    pub fn chunk(&mut self, chunk: &bmff::Chunk) -> Result<(), Closed> {
+    pub fn chunk(&mut self, chunk: Chunk) -> Result<(), Closed> {
         let Some(movie) = self.movie.clone() else { return Ok(()) };
-        let tracks = movie.mask(chunk.track);
-        if tracks == 0 {
-            return Ok(());
+        match movie.mask(chunk.track) {
+            0 => Ok(()),
+            tracks => self.publish("", chunk, tracks, Some(movie)),
         }
-        let main = if tracks & movie.main() != 0 { u64::from(chunk.frames) } else { 0 };
-        self.publish("", &chunk.bytes, main, |c| Chunk { tracks, key: chunk.key, movie: Some(movie), ..c })
     }
 
     /// How the JPEG pictures that follow are shown.
@@ -91,32 +89,33 @@ impl Publisher {
         self.told = None;
     }
 
-    /// One whole JPEG picture, and when it was captured. A track that is not upright says so in each picture's EXIF: every program that
-    /// shows pictures reads that.
-    pub fn jpeg(&mut self, picture: &Bytes, captured: Option<WallTime>) -> Result<(), Closed> {
+    /// One whole JPEG picture, its time, and when it was captured. A track that is not upright says so in each picture's EXIF: every program
+    /// that shows pictures reads that.
+    pub fn jpeg(&mut self, picture: Bytes, start: Timestamp, captured: Option<WallTime>) -> Result<(), Closed> {
         let picture = match self.orientation {
-            Orientation::UPRIGHT => picture.clone(),
-            orientation => exif::with_orientation(picture.clone(), orientation),
+            Orientation::UPRIGHT => picture,
+            orientation => exif::with_orientation(picture, orientation),
         };
         if self.movie.take().is_some() || self.told.is_none_or(|told| self.seq - told >= 64) {
             self.stream.set_content(stream::jpeg_content(&picture, self.sample_aspect));
             self.told = Some(self.seq);
         }
         let text = captured.map(messages::captured).unwrap_or_default();
-        self.publish(&text, &picture, 1, |c| c)
+        self.publish(&text, Chunk::picture(picture, start, captured), ALL, None)
     }
 
-    fn publish(&mut self, text: &str, payload: &[u8], frames: u64, complete: impl FnOnce(Chunk) -> Chunk) -> Result<(), Closed> {
+    fn publish(&mut self, text: &str, chunk: Chunk, tracks: Mask, movie: Option<Arc<InitSegment>>) -> Result<(), Closed> {
         let now = Instant::now();
+        let main = tracks & movie.as_ref().map_or(ALL, |movie| movie.main()) != 0;
+        let frames = if main { u64::from(chunk.frames) } else { 0 };
         self.frames += frames;
-        self.stream.count(frames, payload.len(), now);
-        let chunk = complete(Chunk { frames: self.frames, ..Chunk::announced(text, payload, self.seq, now) });
-        let main = chunk.tracks & chunk.movie.as_ref().map_or(super::init_segment::ALL, |movie| movie.main()) != 0;
-        self.start.chunk(main, chunk.key, chunk.frame.len(), now);
+        self.stream.count(frames, chunk.size(), now);
+        let entry = Entry { tracks, movie, frames: self.frames, ..Entry::new(text, chunk, self.seq, now) };
+        self.start.chunk(main, entry.chunk.key, entry.message.len(), now);
         self.started |= self.start.found();
         self.stream.set_trouble(self.start.trouble(now));
         self.seq += 1;
-        self.tell(StreamUpdate::Chunk(Arc::new(chunk)))
+        self.tell(StreamUpdate::Chunk(Arc::new(entry)))
     }
 
     /// Something that a viewer can begin with was published.

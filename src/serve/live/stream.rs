@@ -94,7 +94,7 @@ struct Info {
     state: State,
     /// Why it has ended, if not because its input has.
     failure: Option<String>,
-    meter: Meter,
+    rate: RateWindow,
 }
 
 /// What `/api/streams` says of a stream, and the message `stream`.
@@ -128,7 +128,7 @@ pub struct Summary {
 
 impl Stream {
     pub(crate) fn new(name: String) -> Stream {
-        let info = Info { content: None, state: State::Waiting, failure: None, meter: Meter::default() };
+        let info = Info { content: None, state: State::Waiting, failure: None, rate: RateWindow::default() };
         let (id, withdrawn) = (StreamId::next(), AtomicBool::new(false));
         Stream { id, name, numbers: Numbers::default(), trouble: AtomicU8::new(0), withdrawn, info: Mutex::new(info) }
     }
@@ -173,7 +173,7 @@ impl Stream {
 
     /// Time since the newest chunk; `None` before the first.
     pub fn since_last(&self, now: Instant) -> Option<Duration> {
-        self.info().meter.last.map(|last| now.saturating_duration_since(last))
+        self.info().rate.last.map(|last| now.saturating_duration_since(last))
     }
 
     /// Why no viewer can begin although frames come.
@@ -198,13 +198,13 @@ impl Stream {
         self.numbers.bytes_in.fetch_add(bytes as u64, Relaxed);
         let mut info = self.info();
         info.state = State::Live;
-        info.meter.count(frames, bytes, now);
+        info.rate.count(frames, bytes, now);
     }
 
     /// What there is to say of it now.
     pub fn summary(&self, now: Instant) -> Summary {
         let info = self.info();
-        let (fps, bitrate) = info.meter.rates(now);
+        let (fps, bitrate) = info.rate.rates(now);
         let (kind, codecs, audio, video) = match &info.content {
             None => (None, vec![], None, None),
             Some(Content::Jpeg(video)) => (Some("mjpeg"), vec!["jpeg".into()], None, Some(video)),
@@ -242,7 +242,7 @@ pub fn jpeg_content(picture: &[u8], sample_aspect: SampleAspect) -> Content {
 
 /// A mean over the last window.
 #[derive(Debug, Default)]
-struct Meter {
+struct RateWindow {
     began: Option<Instant>,
     frames: u64,
     bytes: usize,
@@ -250,7 +250,7 @@ struct Meter {
     rates: (f64, f64),
 }
 
-impl Meter {
+impl RateWindow {
     /// A window begins with a chunk and ends with the first chunk after its time: the last one opens the next.
     fn count(&mut self, frames: u64, bytes: usize, now: Instant) {
         let began = *self.began.get_or_insert(now);
@@ -281,13 +281,13 @@ mod tests {
 
     #[test]
     fn rates_are_measured() {
-        let (t, mut meter) = (Instant::now(), Meter::default());
+        let (t, mut rate) = (Instant::now(), RateWindow::default());
         for i in 0..200u32 {
-            meter.count(1, 1000, t + Duration::from_millis(40) * i);
+            rate.count(1, 1000, t + Duration::from_millis(40) * i);
         }
         let now = t + Duration::from_millis(40) * 200;
-        let (fps, bits) = meter.rates(now);
+        let (fps, bits) = rate.rates(now);
         assert!((fps - 25.0).abs() < 0.01 && (bits - 200_000.0).abs() < 100.0, "{fps} {bits}");
-        assert_eq!(meter.rates(now + STILL), (0.0, 0.0));
+        assert_eq!(rate.rates(now + STILL), (0.0, 0.0));
     }
 }

@@ -1,7 +1,7 @@
 //! What changes in a stream, on its way from its publisher to every shard.
 
 use super::init_segment::InitSegment;
-use super::ring::Chunk;
+use super::ring::Entry;
 use super::stream::Stream;
 use crossbeam_channel::{Receiver, SendError, Sender, bounded};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub struct ShardMessage {
 #[derive(Clone, Debug)]
 pub enum StreamUpdate {
     Init(Arc<InitSegment>),
-    Chunk(Arc<Chunk>),
+    Chunk(Arc<Entry>),
     /// No more chunks will come.
     End,
     /// The stream has left the registry, and its ring is to be given back.

@@ -1,6 +1,7 @@
 //! WebSocket frames (RFC 6455): the handshake's key, frames out, and a decoder of what a client sends. Pure: bytes in,
 //! messages out; how the input was cut does not matter. Extensions are not offered, so reserved bits must be zero.
 
+use crate::media::Vectored;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{BufMut, Bytes, BytesMut};
@@ -50,13 +51,15 @@ pub fn accept_key(key: &str) -> Option<String> {
 }
 
 /// A binary message in one frame, with a text message before it unless that is empty, and where the binary payload begins.
-pub fn binary(text: &str, payload: &[u8]) -> (Bytes, usize) {
-    let mut out = BytesMut::with_capacity(text.len() + payload.len() + 20);
+pub fn binary(text: &str, payload: &impl Vectored) -> (Bytes, usize) {
+    let size = payload.buffers().map(Bytes::len).sum();
+    let mut out = BytesMut::with_capacity(text.len() + size + 20);
     if !text.is_empty() {
         put_frame(&mut out, TEXT, text.as_bytes());
     }
-    put_frame(&mut out, BINARY, payload);
-    let at = out.len() - payload.len();
+    put_head(&mut out, BINARY, size);
+    let at = out.len();
+    payload.buffers().for_each(|piece| out.extend_from_slice(piece));
     (out.freeze(), at)
 }
 
@@ -97,8 +100,13 @@ fn frame(opcode: u8, payload: &[u8]) -> Bytes {
 }
 
 fn put_frame(out: &mut BytesMut, opcode: u8, payload: &[u8]) {
+    put_head(out, opcode, payload.len());
+    out.extend_from_slice(payload);
+}
+
+fn put_head(out: &mut BytesMut, opcode: u8, size: usize) {
     out.put_u8(0x80 | opcode);
-    match payload.len() {
+    match size {
         n @ 0..126 => out.put_u8(n as u8),
         n @ 126..0x1_0000 => {
             out.put_u8(126);
@@ -109,7 +117,6 @@ fn put_frame(out: &mut BytesMut, opcode: u8, payload: &[u8]) {
             out.put_u64(n as u64);
         }
     }
-    out.extend_from_slice(payload);
 }
 
 /// What a client said.
@@ -398,10 +405,10 @@ mod tests {
     #[test]
     fn frames_out() {
         assert_eq!(&text("hi")[..], b"\x81\x02hi");
-        let (f, at) = binary("", &[7; 70_000]);
+        let (f, at) = binary("", &Bytes::from_static(&[7; 70_000]));
         assert_eq!((&f[..at], f.len()), (&[0x82, 127, 0, 0, 0, 0, 0, 1, 0x11, 0x70][..], 70_010));
-        assert_eq!(binary("", &[7; 126]).1, 4);
-        let (f, at) = binary("hi", &[7; 3]);
+        assert_eq!(binary("", &Bytes::from_static(&[7; 126])).1, 4);
+        let (f, at) = binary("hi", &Bytes::from_static(&[7; 3]));
         assert_eq!((&f[..], at), (&[0x81, 2, b'h', b'i', 0x82, 3, 7, 7, 7][..], 6));
         assert_eq!(&close(1001, "bye")[..], b"\x88\x05\x03\xe9bye");
         let long = close(1008, &"é".repeat(80));

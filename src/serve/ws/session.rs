@@ -6,7 +6,7 @@ use crate::serve::limits::ViewerLimits;
 use crate::serve::live::cursor::Cursor;
 use crate::serve::live::init_segment::{ALL, InitSegment, TrackSelection};
 use crate::serve::live::replica::StreamReplica;
-use crate::serve::live::ring::Chunk;
+use crate::serve::live::ring::Entry;
 use crate::serve::live::start::Trouble;
 use crate::serve::net::socket::Socket;
 use crate::serve::stats::viewers::ViewerHandle;
@@ -299,7 +299,7 @@ impl Viewer {
         };
         self.out.iter().take(BATCH).for_each(|message| add(message));
         if let (Subscription::Playing(play), Some(feed)) = (&self.subscription, feed) {
-            play.chunks(feed).take(BATCH.saturating_sub(self.out.len())).for_each(|chunk| add(&chunk.frame));
+            play.chunks(feed).take(BATCH.saturating_sub(self.out.len())).for_each(|chunk| add(&chunk.message));
         }
         if n == 0 {
             return Written::Nothing;
@@ -340,10 +340,10 @@ impl Viewer {
             && let Some(chunk) = play.chunks(feed).next()
         {
             play.cursor.sent(chunk);
-            let part = chunk.frame.len().min(bytes);
+            let part = chunk.message.len().min(bytes);
             bytes -= part;
-            if part < chunk.frame.len() {
-                self.out.push_back(chunk.frame.slice(part..));
+            if part < chunk.message.len() {
+                self.out.push_back(chunk.message.slice(part..));
                 (self.begun, self.holds) = (true, Some(chunk.seq));
             }
         }
@@ -445,7 +445,7 @@ impl Play {
     }
 
     /// The chunks that can follow now: those of the init segment it has.
-    fn chunks<'f>(&self, feed: &'f StreamReplica) -> impl Iterator<Item = &'f Arc<Chunk>> + use<'f> {
+    fn chunks<'f>(&self, feed: &'f StreamReplica) -> impl Iterator<Item = &'f Arc<Entry>> + use<'f> {
         let init = self.init.as_ref().map(Arc::as_ptr);
         self.cursor.pending(&feed.ring).take_while(move |c| c.movie.as_ref().map(Arc::as_ptr) == init)
     }

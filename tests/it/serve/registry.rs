@@ -5,6 +5,7 @@ use super::studio::{Studio, number};
 use crate::util::eventually;
 use bytes::{Bytes, BytesMut};
 use h5live::format::bmff::{Split, Splitter};
+use h5live::media::Timestamp;
 use h5live::serve::{Error, Events, Options, Policy, PublishError, Publisher, Registry, Server, Stopper, Stream, ViewerLimits};
 use std::io::{Read, Write};
 use std::sync::{Arc, Weak};
@@ -72,7 +73,7 @@ impl Writer {
         while !buf.is_empty() {
             match self.splitter.next(&mut buf, false).unwrap() {
                 Split::Init(init) => self.publisher.init(init).unwrap(),
-                Split::Chunk(chunk) => self.publisher.chunk(&chunk).unwrap(),
+                Split::Chunk(chunk) => self.publisher.chunk(chunk).unwrap(),
                 Split::Need(_) | Split::Skip(_) | Split::End => panic!("not whole"),
             }
         }
@@ -98,7 +99,7 @@ fn viewer_of_pictures(port: u16, name: &str) -> Ws {
 fn come_and_go(registry: &Registry, port: u16) -> Vec<Weak<Stream>> {
     let one = |n: usize| {
         let mut publisher = registry.publish(&format!("s{}", n % 7)).unwrap();
-        publisher.jpeg(&picture(1 << 18, n as u8), None).unwrap();
+        publisher.jpeg(picture(1 << 18, n as u8), Timestamp::ZERO, None).unwrap();
         let stream = Arc::downgrade(publisher.stream());
         if n.is_multiple_of(10) {
             let mut ws = viewer_of_pictures(port, &format!("s{}", n % 7));
@@ -189,7 +190,7 @@ fn a_stream_that_is_not_there_yet() {
 fn another_stream_of_the_same_name_is_another_stream() {
     let server = Running::start(1);
     let mut publisher = server.registry.publish("cam").unwrap();
-    publisher.jpeg(&picture(5000, b'1'), None).unwrap();
+    publisher.jpeg(picture(5000, b'1'), Timestamp::ZERO, None).unwrap();
     let mut ws = viewer_of_pictures(server.port, "cam");
     assert_eq!(ws.binary()[2], b'1');
     let mut body = connect(server.port);
@@ -197,7 +198,7 @@ fn another_stream_of_the_same_name_is_another_stream() {
     let (_, mut got) = read_head(&mut body);
     publisher.withdraw();
     let mut publisher = server.registry.publish("cam").unwrap();
-    publisher.jpeg(&picture(5000, b'2'), None).unwrap();
+    publisher.jpeg(picture(5000, b'2'), Timestamp::ZERO, None).unwrap();
     assert_eq!(ws.closed(), (ENDED.0, ENDED.1.into()));
     body.read_to_end(&mut got).unwrap();
     assert!(got.windows(10).any(|part| part == b"--h5live--") && !got.windows(9).any(|part| part == b"222222222"));

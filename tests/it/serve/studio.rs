@@ -37,7 +37,7 @@ impl Studio {
     }
 
     pub fn init(&self) -> Vec<u8> {
-        self.muxer.init().to_vec()
+        self.muxer.init().bytes.to_vec()
     }
 
     /// The next picture's chunk.
