@@ -10,7 +10,7 @@ use super::net::permit::ConnectionPermit;
 use super::net::socket::Socket;
 use super::stats::viewers::ViewerHandle;
 use super::ws::frames::code;
-use super::ws::session::Viewer;
+use super::ws::viewer::Viewer;
 use slab::Slab;
 use std::cell::RefCell;
 use std::collections::BTreeMap;

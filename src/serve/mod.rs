@@ -17,7 +17,7 @@
 //! | `live/` | what there is to send: registry, stream, publisher, ring, cursor, init segment |
 //! | `net/` | where connections come in, how many there may be, how a socket is tuned |
 //! | `http/` | from a request to a response: access, routes, bodies, the player's files |
-//! | `ws/` | the frames of the WebSocket, the messages in them, a viewer's session |
+//! | `ws/` | the frames of the WebSocket, the messages in them, a viewer |
 //! | `stats/` | who is watching, what happens to them, what their players report |
 //!
 //! It parses no media beyond what [`crate::format::bmff`] hands it, encodes nothing, and records nothing.

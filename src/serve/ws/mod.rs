@@ -1,5 +1,5 @@
-//! The WebSocket: frames (RFC 6455), the text messages in them, and a viewer's session over them.
+//! The WebSocket: frames (RFC 6455), the text messages in them, and a viewer over them.
 
 pub mod frames;
 pub mod messages;
-pub(crate) mod session;
+pub(crate) mod viewer;
