@@ -1,6 +1,6 @@
 /**
  * Plays sound as it comes, in the audio thread. What is kept in hand is as little as the network allows: more after each underrun, less again
- * after a long time without one. The difference of the two clocks, and what is too much, is played off by a rate that nobody hears.
+ * after a long time without one. The difference of the two clocks, and what is too much, is played off by a rate that is not heard.
  */
 
 const CAPACITY_S = 4;

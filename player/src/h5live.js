@@ -10,7 +10,7 @@ import { View } from './ui/view.js';
 const TICK_MS = 250;
 /** A picture later than this, or with so much in the buffer, is behind: it should not be. */
 const BEHIND_MS = 2000;
-/** Out of sight for this long, a lazy player lets go. */
+/** Out of sight for this long, a lazy player closes its connection. */
 const UNSEEN_MS = 1000;
 /** What people may choose from, and what it is called. */
 const CHOICES = [['webcodecs', 'WebCodecs'], ['mse', 'MSE'], ['mjpeg', 'MJPEG'], ['mp4', 'MP4 (HTTP)'], ['multipart', 'MJPEG (HTTP)']];

@@ -17,7 +17,7 @@ const TROUBLES = {
 };
 /** Connected, but no data for this long: it is the source that is quiet. */
 const QUIET_MS = 2000;
-/** A silent player in a hidden tab lets go of its connection after this time. */
+/** A silent player in a hidden tab closes its connection after this time. */
 const PARK_MS = 30000;
 /** So many attempts in which no WebSocket opened, and plain HTTP is tried: some proxies are like that. */
 const UNREACHABLE = 2;
@@ -148,7 +148,7 @@ export class Session {
     return this.#unreachable >= UNREACHABLE ? 'no WebSocket gets through' : 'best here';
   }
 
-  /** What the server has said of a stream in which nobody can begin. */
+  /** What the server has said of a stream in which no viewer can begin. */
   get #trouble() {
     return TROUBLES[this.#info.trouble] ?? '';
   }
@@ -230,7 +230,7 @@ export class Session {
     this.#setState(state);
   }
 
-  /** Nobody wants it to play. */
+  /** It is not meant to play. */
   get resting() {
     return !this.#transport && (this.#state === 'idle' || this.#state === 'paused');
   }

@@ -345,7 +345,7 @@ fn read(reader: &mut Reader, mut take: impl FnMut(Event) -> anyhow::Result<bool>
     Ok(())
 }
 
-/// The input's faults are told with its name.
+/// The input's faults are reported with its name.
 fn explain(error: encode::Error, name: &str) -> anyhow::Error {
     match error {
         encode::Error::Malformed(error) => anyhow::Error::new(error).context(name.to_owned()),

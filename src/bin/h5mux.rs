@@ -335,7 +335,7 @@ impl MuxStage {
                     }
                     self.packet(packet)?;
                 }
-                Event::TimeZero(zero) => self.told(zero),
+                Event::TimeZero(zero) => self.time_zero(zero),
             }
             self.stats.damaged.set_total(reader.damage());
         }
@@ -392,7 +392,7 @@ impl MuxStage {
     }
 
     /// The input says that its wall clock was set.
-    fn told(&mut self, zero: WallTime) {
+    fn time_zero(&mut self, zero: WallTime) {
         self.zero = None;
         if let Some(muxer) = &mut self.muxer {
             muxer.time_zero(zero);

@@ -183,7 +183,7 @@ pub trait Syntax {
     fn is_keyframe(au: &[u8]) -> bool;
 }
 
-/// A configuration record whose lengths are told in the byte `at`, saying that they have 4 bytes.
+/// A configuration record with its byte `at` set to say that lengths have 4 bytes.
 pub(super) fn four_byte_lengths(config: Bytes, at: usize) -> Bytes {
     match config.get(at) {
         Some(b) if b & 3 != 3 => {

@@ -1,7 +1,7 @@
 //! The binding to OpenH264: the only unsafe code of the H.264 encoder.
 //!
 //! The safe crate `openh264` sets neither CABAC nor a quantiser per picture, which [`super::rate`] needs; hence the raw
-//! interface of `openh264-sys2`. The binding decides nothing: it codes every picture as it is told, and skips and holds back none.
+//! interface of `openh264-sys2`. The binding decides nothing: it codes every picture as the options say, and skips and holds back none.
 
 use super::picture::Planes;
 use crate::media::SampleAspect;
@@ -13,7 +13,7 @@ use std::ptr;
 
 /// The encoder takes no larger picture, lying or standing ("Encoder errors when resolution exceeds 3840x2160", its README).
 pub const MAX_SIDES: (u32, u32) = (3840, 2160);
-/// It has no more threads than this (`MAX_THREADS_NUM` in its wels_const.h), whatever it is told.
+/// It has no more threads than this (`MAX_THREADS_NUM` in its wels_const.h), whatever is asked for.
 pub const MAX_THREADS: u16 = 4;
 /// It takes no smaller side.
 pub const MIN_SIDE: u32 = 16;

@@ -55,7 +55,7 @@ pub enum Begin {
     NeedFrame,
     /// That it holds no audio: it is passed over.
     NoAudio,
-    /// That its track cannot be told: it is passed over, and counted as damage.
+    /// That its track is not known: it is passed over, and counted as damage.
     Unknown,
 }
 

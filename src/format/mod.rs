@@ -36,7 +36,7 @@ use bytes::BytesMut;
 /// - The events do not depend on how the input was cut.
 /// - With `eof`, no more input will come: the demuxer gives out what it still holds, then `End`. A last element cut short
 ///   is dropped and counted in [`Demuxer::damage`], as when a writer was killed.
-/// - `now` is the arrival time of the newest byte in stream time; only a demuxer told to time by arrival looks at it.
+/// - `now` is the arrival time of the newest byte in stream time; only a demuxer that times by arrival looks at it.
 pub trait Demuxer: Send {
     /// The next step. See the contract above.
     fn next(&mut self, buf: &mut BytesMut, eof: bool, now: Timestamp) -> Result<Step, Malformed>;

@@ -143,7 +143,7 @@ fn stream<'a>(words: impl Iterator<Item = &'a [u8]>) -> Result<(PixelFormat, Vid
     Ok((format, VideoParams { rate, colour, sample_aspect, ..VideoParams::new(width, height) }))
 }
 
-/// Eight bits only; the siting of chroma is not told apart.
+/// Eight bits only; the sitings of chroma are taken for one.
 fn pixel_format(name: &str) -> Option<PixelFormat> {
     match name {
         "420" | "420jpeg" | "420mpeg2" | "420paldv" => Some(PixelFormat::I420),

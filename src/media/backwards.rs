@@ -1,6 +1,6 @@
 //! Times that go back, as they do where two programs write into one pipe.
 
-/// A step back is told at the second time: one alone is a clock that was set, or a recording that begins anew.
+/// A step back is reported at the second time: one alone is a clock that was set, or a recording that begins anew.
 const TOLD_AT: u32 = 2;
 /// More tracks are not watched.
 const MAX_TRACKS: usize = 32;
@@ -43,15 +43,15 @@ mod tests {
 
     #[test]
     fn two_writers_are_told_once() {
-        let told = |times: &[(u32, i64)]| {
+        let reported = |times: &[(u32, i64)]| {
             let mut watch = TimeWatch::default();
             times.iter().filter_map(|(track, time)| watch.step_back(*track, *time, 100)).collect::<Vec<_>>()
         };
         let two: Vec<_> = (0..50).flat_map(|n| [(1, n * 40), (1, n * 40 - 3000)]).collect();
-        assert_eq!(told(&two), [3000]);
-        assert!(told(&[(1, 0), (1, 160), (1, 80), (1, 120), (1, 320), (1, 240)]).is_empty(), "reordering");
-        assert!(told(&[(1, 10_000), (1, 0), (1, 40), (1, 80)]).is_empty(), "begun anew");
-        assert!(told(&[(1, 10_000), (2, 0), (1, 10_040), (2, 40)]).is_empty(), "tracks of their own");
-        assert!(told(&[(1, i64::MAX), (1, i64::MIN)]).is_empty());
+        assert_eq!(reported(&two), [3000]);
+        assert!(reported(&[(1, 0), (1, 160), (1, 80), (1, 120), (1, 320), (1, 240)]).is_empty(), "reordering");
+        assert!(reported(&[(1, 10_000), (1, 0), (1, 40), (1, 80)]).is_empty(), "begun anew");
+        assert!(reported(&[(1, 10_000), (2, 0), (1, 10_040), (2, 40)]).is_empty(), "tracks of their own");
+        assert!(reported(&[(1, i64::MAX), (1, i64::MIN)]).is_empty());
     }
 }

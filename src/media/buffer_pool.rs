@@ -30,7 +30,7 @@ impl BufferPool {
         self.lent.push_front(frame.clone());
     }
 
-    /// The buffer of a frame of at least this length that is not in use any more. Smaller ones are let go.
+    /// The buffer of a frame of at least this length that is not in use any more. Smaller ones are dropped.
     fn returned(&mut self, len: usize) -> Option<BytesMut> {
         for _ in 0..self.lent.len() {
             match self.lent.pop_back()?.try_into_mut() {

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-/// A smaller step of the wall clock is not told: no latency that people read changes by it.
+/// A smaller step of the wall clock is not reported: no latency that people read changes by it.
 const LEAST_STEP: i64 = 5_000;
 /// Both clocks have to be read within this time: a process that was interrupted between the two would see a step where there is none.
 const AT_ONCE: Duration = Duration::from_millis(1);
@@ -66,7 +66,7 @@ impl ZeroWatch {
         ZeroWatch { zero, ahead: ahead(clock) }
     }
 
-    /// The time zero that was last told.
+    /// The time zero that was last reported.
     pub fn zero(&self) -> WallTime {
         self.zero
     }
@@ -145,17 +145,17 @@ mod tests {
         }
         clock.step(3_600_000_000);
         assert_eq!(watch.moved(&clock), Some(WallTime(zero.0 + 3_600_000_000)));
-        assert_eq!(watch.moved(&clock), None, "it is told once");
+        assert_eq!(watch.moved(&clock), None, "it is reported once");
         clock.step(-7_200_000_000);
         assert_eq!(watch.moved(&clock), Some(WallTime(zero.0 - 3_600_000_000)));
         // Small steps add up.
-        let told = (0..10)
+        let reported = (0..10)
             .filter(|_| {
                 clock.step(1000);
                 watch.moved(&clock).is_some()
             })
             .count();
-        assert_eq!((told, watch.zero().0), (2, zero.0 - 3_600_000_000 + 10_000));
+        assert_eq!((reported, watch.zero().0), (2, zero.0 - 3_600_000_000 + 10_000));
     }
 
     #[test]

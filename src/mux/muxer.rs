@@ -192,7 +192,7 @@ impl Muxer {
         self.heads.shift = Shift::To(start);
     }
 
-    /// Says when stream time zero was, where no header told it.
+    /// Says when stream time zero was, where no header gave it.
     pub fn set_time_zero(&mut self, wall: impl FnOnce() -> WallTime) {
         self.time_zero.get_or_insert_with(wall);
     }

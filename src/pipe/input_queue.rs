@@ -18,7 +18,7 @@ impl<T: Droppable> Clone for InputQueue<T> {
 }
 
 impl<T: Droppable> InputQueue<T> {
-    /// With [`OverflowPolicy::Drop`] or [`OverflowPolicy::Exit`]; a stage that is told [`OverflowPolicy::Block`] needs no queue.
+    /// With [`OverflowPolicy::Drop`] or [`OverflowPolicy::Exit`]; a stage with [`OverflowPolicy::Block`] needs no queue.
     pub fn new(policy: OverflowPolicy) -> InputQueue<T> {
         InputQueue { shared: Arc::new(Shared::new("stdout", policy)) }
     }

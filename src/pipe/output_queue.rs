@@ -78,7 +78,7 @@ impl<T: Droppable, S: Sink<T>> OutputQueue<T, S> {
         self
     }
 
-    /// Takes one item, and says whether it goes out or is dropped. Never blocks, unless told [`OverflowPolicy::Block`].
+    /// Takes one item, and says whether it goes out or is dropped. Blocks only with [`OverflowPolicy::Block`].
     ///
     /// # Errors
     /// Of the output, possibly of an earlier item; [`Error::TooSlow`] with [`OverflowPolicy::Exit`].
@@ -178,7 +178,7 @@ mod tests {
     use std::sync::mpsc;
     use std::time::Duration;
 
-    /// An output that takes nothing until it is told to; then all of it can be had.
+    /// An output that takes nothing until it is opened; then all of it can be had.
     struct StuckOutput {
         go: mpsc::Receiver<()>,
         open: bool,

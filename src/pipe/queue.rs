@@ -33,7 +33,7 @@ impl<T: Droppable> Shared<T> {
         Shared { queue: Mutex::new(queue), changed: Condvar::new(), name: name.to_owned(), policy }
     }
 
-    /// A poisoned lock only means that the other thread died, which is told as an error.
+    /// A poisoned lock only means that the other thread died, which becomes an error.
     fn lock(&self) -> MutexGuard<'_, Queue<T>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -34,7 +34,7 @@ const SCRATCH: usize = 512;
 
 pub struct Hub {
     /// Of the streams that this shard has heard of and that have not been withdrawn.
-    feeds: BTreeMap<StreamId, StreamReplica>,
+    streams: BTreeMap<StreamId, StreamReplica>,
     retention: Retention,
     viewers: Slab<Slot>,
     ready: Arc<Ready>,
@@ -46,7 +46,7 @@ pub struct Hub {
 struct Slot {
     viewer: Viewer,
     _permit: ConnectionPermit,
-    feed: Option<StreamId>,
+    stream: Option<StreamId>,
     waker: Arc<ViewerWaker>,
 }
 
@@ -79,7 +79,7 @@ impl Wake for ViewerWaker {
 impl Hub {
     pub fn new(retention: Retention, limits: ViewerLimits, wake: Arc<Notify>) -> Hub {
         Hub {
-            feeds: BTreeMap::new(),
+            streams: BTreeMap::new(),
             retention,
             viewers: Slab::new(),
             ready: Arc::new(Ready { keys: Mutex::default(), wake }),
@@ -92,7 +92,7 @@ impl Hub {
     /// A viewer of `stream` whose WebSocket handshake is done; `early`: what it has said since.
     pub fn join(&mut self, socket: Socket, early: &[u8], stream: Option<&Arc<Stream>>, handle: ViewerHandle, permit: ConnectionPermit) {
         let now = Instant::now();
-        let feed = stream.filter(|stream| self.open(stream).is_some()).map(|stream| stream.id());
+        let stream = stream.filter(|stream| self.open(stream).is_some()).map(|stream| stream.id());
         let entry = self.viewers.vacant_entry();
         let waker = Arc::new(ViewerWaker { key: entry.key(), queued: AtomicBool::new(false), ready: self.ready.clone() });
         let mut viewer = Viewer::new(socket, Waker::from(waker.clone()), handle, now);
@@ -101,22 +101,22 @@ impl Hub {
             viewer.close(code::GOING_AWAY, "the server is stopping", now);
         }
         waker.wake_by_ref();
-        entry.insert(Slot { viewer, _permit: permit, feed, waker });
+        entry.insert(Slot { viewer, _permit: permit, stream, waker });
     }
 
     /// The stream as it is here; `None`: nothing of it has come yet, or it has been withdrawn.
-    pub fn feed(&self, stream: StreamId) -> Option<&StreamReplica> {
-        self.feeds.get(&stream)
+    pub fn replica(&self, stream: StreamId) -> Option<&StreamReplica> {
+        self.streams.get(&stream)
     }
 
-    pub fn feed_mut(&mut self, stream: StreamId) -> Option<&mut StreamReplica> {
-        self.feeds.get_mut(&stream)
+    pub fn replica_mut(&mut self, stream: StreamId) -> Option<&mut StreamReplica> {
+        self.streams.get_mut(&stream)
     }
 
     /// The same, made if this shard hears of the stream for the first time. `None`: it has been withdrawn.
     pub fn open(&mut self, stream: &Arc<Stream>) -> Option<&mut StreamReplica> {
-        match self.feeds.entry(stream.id()) {
-            Entry::Occupied(feed) => Some(feed.into_mut()),
+        match self.streams.entry(stream.id()) {
+            Entry::Occupied(replica) => Some(replica.into_mut()),
             Entry::Vacant(_) if stream.is_withdrawn() => None,
             Entry::Vacant(place) => Some(place.insert(StreamReplica::new(stream.clone(), self.retention))),
         }
@@ -142,16 +142,16 @@ impl Hub {
             slot.viewer.close(code::GOING_AWAY, "the server is stopping", now);
             slot.waker.wake_by_ref();
         }
-        self.feeds.values_mut().for_each(StreamReplica::wake);
+        self.streams.values_mut().for_each(StreamReplica::wake);
     }
 
     fn take(&mut self, message: ShardMessage) {
         let ShardMessage { stream, update } = message;
-        let Some(feed) = self.open(&stream) else { return };
-        let (stream, called_back) = (stream.id(), feed.ring.called_back());
-        let change = feed.take(update);
-        if feed.ring.called_back() != called_back {
-            let before = feed.call_back();
+        let Some(replica) = self.open(&stream) else { return };
+        let (stream, called_back) = (stream.id(), replica.ring.called_back());
+        let change = replica.take(update);
+        if replica.ring.called_back() != called_back {
+            let before = replica.call_back();
             self.call_back(stream, before);
         }
         if change == Change::None {
@@ -159,15 +159,15 @@ impl Hub {
         }
         let now = Instant::now();
         for (_, slot) in &mut self.viewers {
-            if slot.feed == Some(stream) && slot.viewer.plays() {
+            if slot.stream == Some(stream) && slot.viewer.plays() {
                 slot.viewer.close(code::RESTART, "the stream has other tracks now", now);
             }
         }
     }
 
-    /// Lets go of those who hold what the ring wants back, up to chunk `before`: they have been in the middle of it for too long.
+    /// Closes the viewers that hold what the ring wants back, up to chunk `before`: they have been in the middle of it for too long.
     fn call_back(&mut self, stream: StreamId, before: u64) {
-        let late = |(key, slot): (usize, &Slot)| (slot.feed == Some(stream) && slot.viewer.holds_before(before)).then_some(key);
+        let late = |(key, slot): (usize, &Slot)| (slot.stream == Some(stream) && slot.viewer.holds_before(before)).then_some(key);
         let late: Vec<usize> = self.viewers.iter().filter_map(late).collect();
         late.into_iter().for_each(|key| self.viewers.remove(key).viewer.cut_off());
     }
@@ -175,8 +175,8 @@ impl Hub {
     /// One viewer's turn.
     fn turn(&mut self, key: usize, act: impl FnOnce(&mut Viewer, Option<&StreamReplica>, ViewerLimits, &mut [u8]) -> ControlFlow<()>) {
         let Some(slot) = self.viewers.get_mut(key) else { return };
-        let feed = slot.feed.and_then(|stream| self.feeds.get(&stream));
-        if act(&mut slot.viewer, feed, self.limits, &mut self.scratch) == ControlFlow::Break(()) {
+        let replica = slot.stream.and_then(|stream| self.streams.get(&stream));
+        if act(&mut slot.viewer, replica, self.limits, &mut self.scratch) == ControlFlow::Break(()) {
             self.viewers.remove(key).viewer.leave();
         }
     }
@@ -185,14 +185,14 @@ impl Hub {
         if let Some(slot) = self.viewers.get(key) {
             slot.waker.queued.store(false, Relaxed);
         }
-        self.turn(key, |viewer, feed, limits, scratch| viewer.ready(feed, Instant::now(), limits, scratch));
+        self.turn(key, |viewer, replica, limits, scratch| viewer.ready(replica, Instant::now(), limits, scratch));
     }
 
     fn serve_fresh(&mut self, keys: std::ops::Range<usize>, fresh: &[StreamId]) {
         let now = Instant::now();
         for key in keys {
-            if self.viewers.get(key).and_then(|slot| slot.feed).is_some_and(|stream| fresh.binary_search(&stream).is_ok()) {
-                self.turn(key, |viewer, feed, limits, _| viewer.pump(feed, now, limits));
+            if self.viewers.get(key).and_then(|slot| slot.stream).is_some_and(|stream| fresh.binary_search(&stream).is_ok()) {
+                self.turn(key, |viewer, replica, limits, _| viewer.pump(replica, now, limits));
             }
         }
     }
@@ -200,40 +200,40 @@ impl Hub {
     fn tick(&mut self, keys: std::ops::Range<usize>) {
         let now = Instant::now();
         for key in keys {
-            self.turn(key, |viewer, feed, limits, _| viewer.tick(feed, now, limits));
+            self.turn(key, |viewer, replica, limits, _| viewer.tick(replica, now, limits));
         }
     }
 
     /// Takes note of the viewer furthest behind, per stream.
     fn measure_lag(&self) {
-        let mut lags: BTreeMap<StreamId, Duration> = self.feeds.keys().map(|stream| (*stream, Duration::ZERO)).collect();
+        let mut lags: BTreeMap<StreamId, Duration> = self.streams.keys().map(|stream| (*stream, Duration::ZERO)).collect();
         for (_, slot) in &self.viewers {
-            if let Some(stream) = slot.feed
-                && let (Some(feed), Some(lag)) = (self.feeds.get(&stream), lags.get_mut(&stream))
+            if let Some(stream) = slot.stream
+                && let (Some(replica), Some(lag)) = (self.streams.get(&stream), lags.get_mut(&stream))
             {
-                *lag = slot.viewer.behind(feed).max(*lag);
+                *lag = slot.viewer.behind(replica).max(*lag);
             }
         }
-        for (feed, lag) in self.feeds.values().zip(lags.into_values()) {
-            feed.stream.numbers.lag_ms.store(lag.as_millis() as u64, Relaxed);
+        for (replica, lag) in self.streams.values().zip(lags.into_values()) {
+            replica.stream.numbers.lag_ms.store(lag.as_millis() as u64, Relaxed);
         }
     }
 
-    /// Lets go of the streams that were withdrawn, and of those who have not got all of them.
+    /// Removes the streams that were withdrawn, and closes the viewers that have not got all of them.
     fn release_withdrawn(&mut self) {
-        let gone: Vec<StreamId> = self.feeds.iter().filter(|(_, feed)| feed.withdrawn).map(|(stream, _)| *stream).collect();
+        let gone: Vec<StreamId> = self.streams.iter().filter(|(_, replica)| replica.withdrawn).map(|(stream, _)| *stream).collect();
         if gone.is_empty() {
             return;
         }
         let now = Instant::now();
         for (_, slot) in &mut self.viewers {
-            if slot.feed.is_some_and(|stream| gone.contains(&stream)) {
+            if slot.stream.is_some_and(|stream| gone.contains(&stream)) {
                 slot.viewer.close(code::NORMAL, "the stream has ended", now);
                 slot.waker.wake_by_ref();
             }
         }
         for stream in gone {
-            self.feeds.remove(&stream).iter_mut().for_each(StreamReplica::wake);
+            self.streams.remove(&stream).iter_mut().for_each(StreamReplica::wake);
         }
     }
 
@@ -243,7 +243,7 @@ impl Hub {
 
     /// The streams of which something new has come, in order.
     fn take_fresh(&mut self) -> Vec<StreamId> {
-        self.feeds.iter_mut().filter_map(|(stream, feed)| std::mem::take(&mut feed.fresh).then_some(*stream)).collect()
+        self.streams.iter_mut().filter_map(|(stream, replica)| std::mem::take(&mut replica.fresh).then_some(*stream)).collect()
     }
 }
 

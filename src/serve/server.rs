@@ -43,7 +43,7 @@ pub struct Options {
     pub threads: usize,
     /// Which names and which pages of others may ask.
     pub policy: Policy,
-    /// Where it is told what happens to viewers.
+    /// Where it reports what happens to viewers.
     pub events: Events,
 }
 
@@ -192,7 +192,7 @@ mod tests {
         assert!(server.run().is_ok());
     }
 
-    /// As by a mistake of ours: the program is told, and does not go on with a part of its viewers.
+    /// As by a mistake of ours: the program gets an error, and does not go on with a part of its viewers.
     #[test]
     fn a_shard_that_dies_ends_the_server() {
         let hub = |server: &mut Server| {

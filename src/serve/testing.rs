@@ -46,10 +46,10 @@ pub fn serve(requests: &[u8], piece: usize) -> Served {
     let picture = b"\xff\xd8\xff\xd9";
     let still = publishers[1].stream();
     still.set_content(stream::jpeg_content(picture, SampleAspect::SQUARE));
-    let feed = hub.open(still).expect("it was not withdrawn");
+    let replica = hub.open(still).expect("it was not withdrawn");
     let chunk = Chunk::picture(Bytes::from_static(picture), Timestamp::ZERO, None);
     for update in [StreamUpdate::Chunk(Arc::new(Entry::new("", chunk, 0, Instant::now()))), StreamUpdate::End] {
-        feed.take(update);
+        replica.take(update);
     }
     let state = Arc::new(ServerState {
         streams: registry,

@@ -9,7 +9,7 @@ const MOMENT: Duration = Duration::from_millis(20);
 /// Waits until a descriptor has something to read, or an error to tell. A signal counts as nothing.
 ///
 /// An error stays until the device is closed, and drivers exist whose next read says only "try again": who asks over and over
-/// would spin. So an error is told after a moment.
+/// would spin. So an error is returned after a moment.
 pub fn ready(fds: &mut [PollFd<'_>], wait: Duration) -> bool {
     let timeout = Timespec { tv_sec: wait.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: wait.subsec_nanos().into() };
     if !poll(fds, Some(&timeout)).is_ok_and(|ready| ready > 0) {

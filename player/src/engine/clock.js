@@ -51,7 +51,7 @@ function error({ trip, at }, now) {
 
 /**
  * Capture time of the media: its distance to media time is constant while one writer runs, so only its changes are kept, which also holds
- * for pictures whose own chunk told no time.
+ * for pictures whose own chunk has no time.
  */
 export class CaptureTimes {
   #offsets = [];

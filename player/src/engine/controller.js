@@ -5,7 +5,7 @@ import { Stalls } from './sight.js';
  * to run it. All media times are seconds, `now` is monotonic milliseconds.
  *
  * The measure is the **margin**: the media still in hand just before the next chunk is appended. A margin that was never used for
- * some seconds is delay that nobody needs, and is played off by a slightly faster rate. How much is needed differs by browser, rate and
+ * some seconds is delay without use, and is played off by a slightly faster rate. How much is needed differs by browser, rate and
  * network: it is learned from stalls, and forgotten again when all was well for long enough.
  *
  * @typedef {object} View    What the media element says.

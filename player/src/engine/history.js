@@ -7,7 +7,7 @@ export class History {
   #totals = [];
   #latencies = [];
 
-  /** To be told a few times a second. `bytes` begins anew with each connection. @param {number} now monotonic ms */
+  /** To be called a few times a second. `bytes` begins anew with each connection. @param {number} now monotonic ms */
   add(now, { pictures, bytes, latency }) {
     const last = this.#totals.at(-1);
     if (last && (bytes < last.bytes || pictures < last.pictures)) this.#totals = [];
@@ -28,7 +28,7 @@ export class History {
     return rate === null ? null : 8 * rate;
   }
 
-  /** `[seconds ago, ms]`, the oldest first; ms is null where there was no picture, or none that told its time. */
+  /** `[seconds ago, ms]`, the oldest first; ms is null where there was no picture, or none with a time. */
   latencies(now) {
     return this.#latencies.map(sample => [(now - sample.now) / 1000, sample.latency]);
   }

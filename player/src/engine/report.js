@@ -4,12 +4,12 @@ const REPORT_MS = { calm: 5000, news: 1000 };
 const MOST_STALLS = 32;
 /** Characters of an error. The server takes no more, and closes the connection at a message of 4 KiB. */
 const MOST_ERROR = 200;
-/** States in which a picture that stands still is the fault of nobody between camera and screen. */
+/** States in which a picture that stands still is no fault between camera and screen. */
 const RESTS = ['idle', 'connecting', 'waiting', 'paused', 'blocked'];
 
 /**
  * Tells the server how the picture is doing here: latency, how long it stood still, pictures that were not shown, errors. What could not be
- * told, as while there is no connection, is told later. It holds no clock: times are arguments.
+ * sent, as while there is no connection, is sent later. It holds no clock: times are arguments.
  */
 export class Reporter {
   #at = -Infinity;

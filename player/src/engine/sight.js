@@ -15,7 +15,7 @@ export class Stalls {
     this.#at = now;
   }
 
-  /** The picture is not meant to move: it is paused, or nobody sees it. */
+  /** The picture is not meant to move: it is paused, or out of sight. */
   rest() {
     this.#at = null;
   }

@@ -4,7 +4,7 @@ import { ServerClock, wallNow } from '../engine/clock.js';
 const SILENCE_MS = 5000;
 /** The watch comes ten times a second. So long after its time, the computer slept: the connection is gone, or full of what is old. */
 const SLEPT_MS = 4000;
-/** What `closed` is told then; 4000 to 4999 are for applications. */
+/** What `closed` gets then; 4000 to 4999 are for applications. */
 const SLEPT = 4001;
 /** Pings measure the server's clock; a few at once at first, then rarely, and each second when no data comes. */
 const PINGS = { first: 5, quick: 200, calm: 5000, quiet: 1000 };

@@ -4,8 +4,8 @@
  *
  * @typedef {object} TransportEvents
  * @property {(picture: {captured: number | null, at: number}) => void} shown  a picture is on the screen at wall-clock time `at`; when it was captured,
- *   by the clock of whoever captured it. Both are Unix ms
- * @property {() => void} leaving               the picture is about to go, though nobody asked for that
+ *   by the clock of the machine that captured it. Both are Unix ms
+ * @property {() => void} leaving               the picture is about to go, though no call asked for that
  * @property {(info: object) => void} info       what the server said of the stream
  * @property {() => void} blocked                the browser refuses to play before a gesture
  * @property {(reason: string, how?: Failure) => void} failed  the end of the attempt

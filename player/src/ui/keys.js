@@ -1,4 +1,4 @@
-/** Keys, and what they ask for: names of the player's actions. In the order in which people are told of them. */
+/** Keys, and what they ask for: names of the player's actions. In the order of the help panel. */
 export const KEYS = [
   { keys: ['Space', 'K'], action: 'toggle', text: 'keyPlay' },
   { keys: ['L'], action: 'live', text: 'keyLive' },

@@ -64,7 +64,7 @@ export class Help extends Sheet {
 
 /** Those that are short enough to stand two in a row. */
 const SHORT = ['bitrate', 'buffer', 'dropped', 'unshown', 'stalls', 'reconnects'];
-/** Rows of the statistics: key of the text, and how it is told. What is null is left out. */
+/** Rows of the statistics: key of the text, and how it is written. What is null is left out. */
 const ROWS = {
   why: (s, language) => (s.why ? language.reason(s.why) : null),
   codecs: s => s.codecs || null,

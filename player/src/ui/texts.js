@@ -41,7 +41,7 @@ export const TEXTS = {
     copyFailed: 'The browser does not let this page copy',
     latency: 'Latency',
     latencyMore: 'from capture to screen',
-    latencyUnknown: 'not told by this transport',
+    latencyUnknown: 'unknown with this transport',
     latencyGraph: 'Latency in the last minute: {low} to {high}',
     minute: 'last minute',
     transport: 'Transport',

@@ -188,7 +188,7 @@ export class View {
    * @param {number | null} now.latency in ms
    * @param {boolean} now.offersSound the stream has, or may have, sound
    * @param {boolean} now.muted
-   * @param {boolean} now.invite nobody has touched the sound yet: it is offered over the picture
+   * @param {boolean} now.invite the sound has not been touched yet: it is offered over the picture
    * @param {number} now.volume
    * @param {boolean} now.controls
    */

@@ -1,4 +1,4 @@
-//! One input and its thread: opens it, reads it to its end, and opens it again if so told; publishes what it carries.
+//! One input and its thread: opens it, reads it to its end, and opens it again if the options say so; publishes what it carries.
 
 use crate::ingest::Ingest;
 use crate::reading::Reading;

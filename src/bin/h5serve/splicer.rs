@@ -12,7 +12,7 @@ pub struct TimelineSplicer {
     buf: BytesMut,
     /// Bytes to pass over.
     skip: u64,
-    /// Until the first chunk has told where this writer's time begins.
+    /// Until the first chunk has shown where this writer's time begins.
     pending: Option<PendingShift>,
 }
 

@@ -54,17 +54,17 @@ pub(super) fn open(listener: TcpListener, control: Control) -> io::Result<()> {
 
 impl Acceptor {
     fn accept_all(self: &Arc<Acceptor>, listener: &TcpListener) {
-        let mut told = false;
+        let mut warned = false;
         loop {
             match listener.accept() {
                 Ok((stream, _)) => {
-                    told = false;
+                    warned = false;
                     self.admit(stream);
                 }
                 Err(e) if matches!(e.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted) => {}
                 Err(e) => {
-                    if !std::mem::replace(&mut told, true) {
-                        tracing::warn!("control endpoint: nobody can connect: {e}; trying again");
+                    if !std::mem::replace(&mut warned, true) {
+                        tracing::warn!("control endpoint: no client can connect: {e}; trying again");
                     }
                     std::thread::sleep(AGAIN);
                 }

@@ -192,8 +192,8 @@ mod tests {
         let (control, _, to) = endpoint();
         control.route("PUT", "/bitrate", |_| Reply::done());
         let mut waiting: Vec<_> = [10, 5000, 1 << 20, 1 << 60].map(|length: u64| begin(to, length)).into();
-        let (told, _) = (waiting.pop().unwrap(), waiting);
-        assert!(first_line(&told).starts_with("HTTP/1.1 413"));
+        let (refused, _) = (waiting.pop().unwrap(), waiting);
+        assert!(first_line(&refused).starts_with("HTTP/1.1 413"));
         assert!(get(to, "/stats").starts_with("HTTP/1.1 200"));
     }
 

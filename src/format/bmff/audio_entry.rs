@@ -1,7 +1,7 @@
 //! Sample entries of audio (section 12.2.3), and QuickTime's sound descriptions of versions 0 to 2.
 
 use super::boxes::{self, BoxRef, child, malformed};
-use super::description::{Described, Form, NOT_READ, object_type};
+use super::description::{Described, NOT_READ, SampleLayout, object_type};
 use super::init::{AUDIO_ISO_11172_3, AUDIO_ISO_14496_3};
 use super::pcm;
 use crate::codec::{aac, flac, opus};
@@ -80,7 +80,7 @@ fn begins_with_box(bytes: &[u8]) -> bool {
 /// A codec that is not understood, or a damaged entry.
 pub(super) fn audio(entry: BoxRef, timescale: u32) -> Result<Described, Malformed> {
     let fields = Fields::read(entry, timescale)?;
-    let plain = |track| Ok(Described { track, form: Form::Plain });
+    let plain = |track| Ok(Described { track, layout: SampleLayout::Plain });
     match &entry.kind {
         b"mp4a" => plain(mpeg4(&fields)?),
         b"Opus" => plain(opus::track(opus_head(&fields.find(b"dOps")?.decode()?).build())?),
@@ -93,7 +93,7 @@ pub(super) fn audio(entry: BoxRef, timescale: u32) -> Result<Described, Malforme
             let stored = described.stored().ok_or_else(|| malformed(NOT_READ))?;
             let params = fields.params();
             let frame = stored.bytes() * u32::from(params.channels);
-            Ok(Described { track: Track::audio(Codec::Pcm(stored.format()), params), form: Form::Pcm { stored, frame } })
+            Ok(Described { track: Track::audio(Codec::Pcm(stored.format()), params), layout: SampleLayout::Pcm { stored, frame } })
         }
     }
 }

@@ -1,7 +1,7 @@
 //! MP4 to events: fragmented, or with the movie header first (a pipe cannot seek).
 
 use super::boxes::{self, Head, MAX_FRAGMENT, MAX_HEADER_BOX, Peek, boxes, malformed};
-use super::description::Form;
+use super::description::SampleLayout;
 use super::locations::{self, SampleLocation, SampleLocations};
 use super::moof;
 use super::movie::{Movie, MovieTrack};
@@ -226,11 +226,11 @@ impl Demuxer {
     /// The packet in its canonical form; an empty one (a gap) is no packet, nor is a hidden one that nothing is predicted from.
     fn packet(&self, location: SampleLocation, data: Bytes) -> Result<Option<Packet>, Malformed> {
         let Some(track) = self.movie.as_ref().and_then(|m| m.tracks.get(location.track)) else { return Ok(None) };
-        let data = match (track.track.codec, track.form()) {
-            (Codec::H264, Form::Lengths(size)) => h264::normalize(data, size)?,
-            (Codec::H265, Form::Lengths(size)) => h265::normalize(data, size)?,
+        let data = match (track.track.codec, track.layout()) {
+            (Codec::H264, SampleLayout::Lengths(size)) => h264::normalize(data, size)?,
+            (Codec::H265, SampleLayout::Lengths(size)) => h265::normalize(data, size)?,
             (Codec::Av1, _) => av1::normalize(data),
-            (_, Form::Pcm { stored, frame }) => stored.canonical(data.slice(..data.len() - data.len() % frame as usize)),
+            (_, SampleLayout::Pcm { stored, frame }) => stored.canonical(data.slice(..data.len() - data.len() % frame as usize)),
             (Codec::Jpeg, _) => jpeg::with_tables(&data).unwrap_or(data),
             _ => data,
         };

@@ -8,12 +8,12 @@ use crate::media::{Malformed, Track};
 #[derive(Clone, Debug)]
 pub(super) struct Described {
     pub track: Track,
-    pub form: Form,
+    pub layout: SampleLayout,
 }
 
 /// How samples are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum SampleLayout {
     Plain,
     /// NAL units after lengths of so many bytes.
     Lengths(u8),

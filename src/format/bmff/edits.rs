@@ -23,7 +23,7 @@ pub(super) struct Edits {
     /// In the order of their media, which is that of the presentation; at least one.
     segments: Vec<Segment>,
     timescale: u32,
-    /// A time is told in ticks of the movie: so much may be rounding.
+    /// A time is in ticks of the movie: so much may be rounding.
     rounding: i64,
 }
 

@@ -1,6 +1,6 @@
 //! Which samples of a movie are packets: its tables, its fragments, and what edit lists leave of them, in the order of the file.
 
-use super::description::Form;
+use super::description::SampleLayout;
 use super::edits::Edits;
 use super::moof::TrackFragment;
 use super::movie::MovieTrack;
@@ -119,7 +119,7 @@ struct Cut {
 
 impl Cut {
     fn new(track: &MovieTrack, index: usize) -> Cut {
-        let frame = if let Form::Pcm { frame, .. } = track.form() { Some(frame) } else { None };
+        let frame = if let SampleLayout::Pcm { frame, .. } = track.layout() { Some(frame) } else { None };
         let predicts = track.track.kind() == Kind::Video && !track.track.codec.intra_only();
         let lead_in = if track.track.kind() == Kind::Audio && frame.is_none() { track.lead_in() } else { 0 };
         Cut { track: index, edits: track.edits.clone(), predicts, lead_in, frame }
@@ -161,7 +161,7 @@ pub(super) fn of_fragment(
 ) -> Option<()> {
     let cut = Cut::new(track, index);
     let start = track.edits.first_start();
-    let gather = if let Form::Pcm { frame, .. } = track.form() { Some(frame) } else { None };
+    let gather = if let SampleLayout::Pcm { frame, .. } = track.layout() { Some(frame) } else { None };
     let mut dts = fragment.decode_time.and_then(|time| i64::try_from(time).ok()).unwrap_or(i64::MAX);
     let mut run: Option<Sample> = None;
     let flush = |run: &mut Option<Sample>, locations: &mut Vec<SampleLocation>| {

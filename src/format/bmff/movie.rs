@@ -3,7 +3,7 @@
 
 use super::audio_entry;
 use super::boxes::{self, BoxRef, boxes, child, descend, malformed, track_id};
-use super::description::{Described, Form, NOT_READ, object_type};
+use super::description::{Described, NOT_READ, SampleLayout, object_type};
 use super::edits::Edits;
 use super::moof::Defaults;
 use super::samples::{Run, Table};
@@ -63,8 +63,8 @@ impl MovieTrack {
         true
     }
 
-    pub fn form(&self) -> Form {
-        self.entries.get(self.entry).and_then(Option::as_ref).map_or(Form::Plain, |described| described.form)
+    pub fn layout(&self) -> SampleLayout {
+        self.entries.get(self.entry).and_then(Option::as_ref).map_or(SampleLayout::Plain, |described| described.layout)
     }
 }
 
@@ -156,8 +156,8 @@ fn track(
     let defaults = mvex.map(|mvex| defaults(mvex, id)).unwrap_or_default();
     let edits = Edits::of(trak, media.timescale, movie_timescale, mvex.is_some())?;
     let Ok(first) = &read[usable] else { unreachable!("it is usable") };
-    let run = match first.form {
-        Form::Pcm { frame, .. } => Some(Run { frame, most: (media.timescale / PCM_PACKETS).max(1) }),
+    let run = match first.layout {
+        SampleLayout::Pcm { frame, .. } => Some(Run { frame, most: (media.timescale / PCM_PACKETS).max(1) }),
         _ => None,
     };
     let mut track = MovieTrack {
@@ -335,18 +335,18 @@ fn video(entry: BoxRef) -> Result<Described, Malformed> {
     let config = |kind: &[u8; 4]| child(children, kind).map(|b| Bytes::copy_from_slice(b.body)).unwrap_or_default();
     let described = VideoParams::new(size(24), size(26));
     let plain = |codec| Track::video(codec, described.clone());
-    let mut form = Form::Plain;
+    let mut layout = SampleLayout::Plain;
     let track = match &entry.kind {
         b"avc1" | b"avc3" => {
             let config = config(b"avcC");
             let record = h264::AvcC::parse(&config)?;
-            form = Form::Lengths(record.length_size);
+            layout = SampleLayout::Lengths(record.length_size);
             // Parameter sets may all be in band (avc3), or unreadable to us yet fine to a decoder: the entry's own size then.
             h264::track(config.clone()).unwrap_or_else(|_| Track { config: h264::four_byte_lengths(config), ..plain(Codec::H264) })
         }
         b"hvc1" | b"hev1" => {
             let config = config(b"hvcC");
-            form = Form::Lengths(h265::HvcC::parse(&config)?.length_size);
+            layout = SampleLayout::Lengths(h265::HvcC::parse(&config)?.length_size);
             h265::track(config.clone()).unwrap_or_else(|_| Track { config: h265::four_byte_lengths(config), ..plain(Codec::H265) })
         }
         b"av01" => {
@@ -366,5 +366,5 @@ fn video(entry: BoxRef) -> Result<Described, Malformed> {
         }
         _ => plain(Codec::Jpeg),
     };
-    Ok(Described { track, form })
+    Ok(Described { track, layout })
 }

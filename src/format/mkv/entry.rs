@@ -12,9 +12,9 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     pub number: u64,
-    /// For [`Form::AnnexB`] without `config` until parameter sets came by.
+    /// For [`FrameLayout::AnnexB`] without `config` until parameter sets came by.
     pub track: Track,
-    pub form: Form,
+    pub layout: FrameLayout,
     /// In the order in which they are undone.
     pub encodings: Vec<Encoding>,
     /// CodecDelay in microseconds: to be subtracted from stored times.
@@ -23,7 +23,7 @@ pub struct Entry {
 
 /// How frames are stored.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Form {
+pub enum FrameLayout {
     Canonical,
     /// NAL units after lengths of so many bytes.
     Lengths(NalCodec, u8),
@@ -43,13 +43,13 @@ pub enum Form {
 impl Entry {
     /// Whether a [`crate::media::Header`] can describe the track yet.
     pub fn is_ready(&self) -> bool {
-        !matches!(self.form, Form::AnnexB(_)) || !self.track.config.is_empty()
+        !matches!(self.layout, FrameLayout::AnnexB(_)) || !self.track.config.is_empty()
     }
 
     /// No frame of the track takes more bytes.
     pub fn max_len(&self) -> usize {
-        match &self.form {
-            Form::Raw(pictures) => pictures.max_len(),
+        match &self.layout {
+            FrameLayout::Raw(pictures) => pictures.max_len(),
             _ => nal::MAX_ACCESS_UNIT,
         }
     }
@@ -58,15 +58,17 @@ impl Entry {
     pub fn canonical(&self, data: Bytes) -> Result<Bytes, Malformed> {
         let too_long = || Malformed::new(super::FORMAT, "damaged compressed frame");
         let data = self.encodings.iter().try_fold(data, |data, e| e.undo(data, self.max_len())).ok_or_else(too_long)?;
-        match &self.form {
-            Form::Canonical => Ok(data),
-            Form::Lengths(codec, length_size) => codec.normalize(data, *length_size),
-            Form::AnnexB(codec) => Ok(codec.from_annex_b(&data)),
-            Form::Av1 => Ok(av1::normalize(data)),
-            Form::Raw(pictures) => pictures.canonical(data),
-            Form::Jpeg => Ok(jpeg::with_tables(&data).unwrap_or(data)),
-            Form::BigEndian(size) => Ok(data.chunks_exact(*size).flat_map(|sample| sample.iter().rev()).copied().collect()),
-            Form::Doubles => Ok(data.as_chunks().0.iter().flat_map(|sample| (f64::from_le_bytes(*sample) as f32).to_le_bytes()).collect()),
+        match &self.layout {
+            FrameLayout::Canonical => Ok(data),
+            FrameLayout::Lengths(codec, length_size) => codec.normalize(data, *length_size),
+            FrameLayout::AnnexB(codec) => Ok(codec.from_annex_b(&data)),
+            FrameLayout::Av1 => Ok(av1::normalize(data)),
+            FrameLayout::Raw(pictures) => pictures.canonical(data),
+            FrameLayout::Jpeg => Ok(jpeg::with_tables(&data).unwrap_or(data)),
+            FrameLayout::BigEndian(size) => Ok(data.chunks_exact(*size).flat_map(|sample| sample.iter().rev()).copied().collect()),
+            FrameLayout::Doubles => {
+                Ok(data.as_chunks().0.iter().flat_map(|sample| (f64::from_le_bytes(*sample) as f32).to_le_bytes()).collect())
+            }
         }
     }
 
@@ -77,7 +79,7 @@ impl Entry {
 
     /// Looks for the parameter sets that the header lacked in a canonical frame.
     pub fn learn(&mut self, frame: &[u8]) {
-        let Form::AnnexB(codec) = self.form else { return };
+        let FrameLayout::AnnexB(codec) = self.layout else { return };
         let Some(track) = codec.config_of(frame).and_then(|config| codec.track(config).ok()) else { return };
         let (Some(new), Params::Video(old)) = (track.as_video(), &self.track.params) else { return };
         let (rate, orientation) = (old.rate.or(new.rate), old.orientation);

@@ -1,7 +1,7 @@
 //! From a TrackEntry of Matroska to an [`Entry`].
 
 use super::blocks::Encoding;
-use super::entry::{Entry, Form};
+use super::entry::{Entry, FrameLayout};
 use super::nal_codec::NalCodec;
 use super::pictures::Pictures;
 use super::schema::{self, ChromaOrder, id};
@@ -20,7 +20,7 @@ pub fn entry(data: &[u8]) -> Result<Entry, OmittedTrack> {
     let refuse = |why: &str| fields.omitted(why);
     let encodings = fields.encodings.as_ref().map_err(|why| refuse(why))?;
     let config = fields.config().ok_or_else(|| refuse("damaged CodecPrivate"))?;
-    let (mut track, form) = match fields.track_type {
+    let (mut track, layout) = match fields.track_type {
         schema::VIDEO_TRACK => fields.video(config).map_err(refuse)?,
         schema::AUDIO_TRACK => fields.audio(config).map_err(refuse)?,
         _ => return Err(refuse("neither video nor audio")),
@@ -28,7 +28,7 @@ pub fn entry(data: &[u8]) -> Result<Entry, OmittedTrack> {
     fields.describe(&mut track);
     let encodings = encodings.iter().filter(|(scope, _)| scope & ALL_FRAMES != 0).map(|(_, e)| e.clone()).collect();
     let delay = i64::try_from(fields.codec_delay / 1000).unwrap_or(0);
-    Ok(Entry { number: fields.number, track, form, encodings, delay })
+    Ok(Entry { number: fields.number, track, layout, encodings, delay })
 }
 
 /// Bits of ContentEncodingScope (RFC 9559, section 5.1.4.1.31.1.2).
@@ -126,24 +126,24 @@ impl<'a> Fields<'a> {
         encodings.map(|(_, e)| e).try_fold(Bytes::copy_from_slice(self.codec_private), |data, e| e.undo(data, MAX))
     }
 
-    fn video(&self, config: Bytes) -> Result<(Track, Form), &'static str> {
+    fn video(&self, config: Bytes) -> Result<(Track, FrameLayout), &'static str> {
         match self.codec_id.as_str() {
             "V_MPEG4/ISO/AVC" => self.nal(NalCodec::H264, config),
             "V_MPEGH/ISO/HEVC" => self.nal(NalCodec::H265, config),
             "V_AV1" => match av1::track(config.clone()) {
-                Ok(track) => Ok((track, Form::Av1)),
-                Err(_) => Ok((self.plain_video(Codec::Av1)?.with(config), Form::Av1)),
+                Ok(track) => Ok((track, FrameLayout::Av1)),
+                Err(_) => Ok((self.plain_video(Codec::Av1)?.with(config), FrameLayout::Av1)),
             },
-            "V_VP8" => Ok((self.plain_video(Codec::Vp8)?, Form::Canonical)),
-            "V_VP9" => Ok((self.plain_video(Codec::Vp9)?.with(config), Form::Canonical)),
-            "V_MJPEG" => Ok((self.plain_video(Codec::Jpeg)?, Form::Jpeg)),
+            "V_VP8" => Ok((self.plain_video(Codec::Vp8)?, FrameLayout::Canonical)),
+            "V_VP9" => Ok((self.plain_video(Codec::Vp9)?.with(config), FrameLayout::Canonical)),
+            "V_MJPEG" => Ok((self.plain_video(Codec::Jpeg)?, FrameLayout::Jpeg)),
             "V_UNCOMPRESSED" => match schema::pixel_format(self.video.fourcc) {
                 Some(layout) => self.raw(layout),
                 None => Err("of a layout that is not known here: use I420, NV12, YUY2 or another of h5pipe(5)"),
             },
             // What AVI's BITMAPINFOHEADER says; its biCompression is a fourcc. mkvmerge makes it of AVI files.
             "V_MS/VFW/FOURCC" => match config.get(16..20).unwrap_or_default() {
-                b"MJPG" | b"mjpg" => Ok((self.plain_video(Codec::Jpeg)?, Form::Jpeg)),
+                b"MJPG" | b"mjpg" => Ok((self.plain_video(Codec::Jpeg)?, FrameLayout::Jpeg)),
                 b"H264" | b"h264" | b"avc1" | b"X264" | b"x264" => self.nal(NalCodec::H264, Bytes::new()),
                 fourcc => self.raw(schema::pixel_format(fourcc).ok_or("of a fourcc that is not known here")?),
             },
@@ -151,11 +151,11 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn nal(&self, codec: NalCodec, config: Bytes) -> Result<(Track, Form), &'static str> {
+    fn nal(&self, codec: NalCodec, config: Bytes) -> Result<(Track, FrameLayout), &'static str> {
         if config.is_empty() || config.starts_with(&[0, 0, 0, 1]) || config.starts_with(&[0, 0, 1]) {
             let sets = codec.config_of(&codec.from_annex_b(&config));
             let track = sets.and_then(|config| codec.track(config).ok()).map_or_else(|| self.plain_video(codec.codec()), Ok)?;
-            return Ok((track, Form::AnnexB(codec)));
+            return Ok((track, FrameLayout::AnnexB(codec)));
         }
         let length_size = codec.length_size(&config).ok_or("damaged CodecPrivate")?;
         let config = codec.four_byte_lengths(config);
@@ -164,17 +164,17 @@ impl<'a> Fields<'a> {
             // Parameter sets in band only, or beyond our reading: the container knows the size.
             Err(_) => self.plain_video(codec.codec())?.with(config),
         };
-        Ok((track, Form::Lengths(codec, length_size)))
+        Ok((track, FrameLayout::Lengths(codec, length_size)))
     }
 
-    fn raw(&self, (format, order): (PixelFormat, ChromaOrder)) -> Result<(Track, Form), &'static str> {
+    fn raw(&self, (format, order): (PixelFormat, ChromaOrder)) -> Result<(Track, FrameLayout), &'static str> {
         let track = self.plain_video(Codec::Raw(format))?;
         let video = track.as_video().expect("plain_video makes a video track");
         let pictures = Pictures::new(format, order, video.width, video.height);
         if pictures.max_len() > MAX_PICTURE {
             return Err("pictures of over 256 MiB");
         }
-        Ok((track, Form::Raw(pictures)))
+        Ok((track, FrameLayout::Raw(pictures)))
     }
 
     fn plain_video(&self, codec: Codec) -> Result<Track, &'static str> {
@@ -183,7 +183,7 @@ impl<'a> Fields<'a> {
         Ok(Track::video(codec, VideoParams::new(width, height)))
     }
 
-    fn audio(&self, config: Bytes) -> Result<(Track, Form), &'static str> {
+    fn audio(&self, config: Bytes) -> Result<(Track, FrameLayout), &'static str> {
         let damaged = |_| "damaged CodecPrivate";
         let plain = |codec| self.plain_audio(codec);
         match self.codec_id.as_str() {
@@ -191,23 +191,23 @@ impl<'a> Fields<'a> {
             id if id == "A_AAC" || id.starts_with("A_AAC/") => {
                 let audio = self.audio_params()?;
                 let config = if config.is_empty() { aac::AudioSpecificConfig::lc(audio.rate, audio.channels).build() } else { config };
-                Ok((aac::track(config).map_err(damaged)?, Form::Canonical))
+                Ok((aac::track(config).map_err(damaged)?, FrameLayout::Canonical))
             }
-            "A_OPUS" => Ok((opus::track(config).map_err(damaged)?, Form::Canonical)),
+            "A_OPUS" => Ok((opus::track(config).map_err(damaged)?, FrameLayout::Canonical)),
             "A_FLAC" => {
                 // Pictures and seek tables in CodecPrivate are left behind.
                 let stream_info = flac::metadata_block(&config).map_err(damaged)?;
-                Ok((flac::track(flac::config(&stream_info)).map_err(damaged)?, Form::Canonical))
+                Ok((flac::track(flac::config(&stream_info)).map_err(damaged)?, FrameLayout::Canonical))
             }
-            "A_MPEG/L3" => Ok((plain(Codec::Mp3)?, Form::Canonical)),
-            "A_PCM/INT/LIT" => Ok((plain(Codec::Pcm(self.integers()?))?, Form::Canonical)),
+            "A_MPEG/L3" => Ok((plain(Codec::Mp3)?, FrameLayout::Canonical)),
+            "A_PCM/INT/LIT" => Ok((plain(Codec::Pcm(self.integers()?))?, FrameLayout::Canonical)),
             "A_PCM/INT/BIG" => {
                 let format = self.integers()?;
-                Ok((plain(Codec::Pcm(format))?, Form::BigEndian(format.bytes())))
+                Ok((plain(Codec::Pcm(format))?, FrameLayout::BigEndian(format.bytes())))
             }
             "A_PCM/FLOAT/IEEE" => match self.audio.bit_depth {
-                64 => Ok((plain(Codec::Pcm(SampleFormat::F32))?, Form::Doubles)),
-                0 | 32 => Ok((plain(Codec::Pcm(SampleFormat::F32))?, Form::Canonical)),
+                64 => Ok((plain(Codec::Pcm(SampleFormat::F32))?, FrameLayout::Doubles)),
+                0 | 32 => Ok((plain(Codec::Pcm(SampleFormat::F32))?, FrameLayout::Canonical)),
                 _ => Err("of a depth that is not known here"),
             },
             _ => Err("not a codec that is read here"),

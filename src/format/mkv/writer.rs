@@ -208,7 +208,7 @@ impl Deref for ClusterPrefix {
 }
 
 /// The bytes to write before the `len` bytes of a frame. `track` is its index in the header, below 126; `stored` its
-/// [`stored_time`]. Times before zero can be told down to -32.768 ms, for audio priming; earlier ones become that.
+/// [`stored_time`]. Times before zero can be stored down to -32.768 ms, for audio priming; earlier ones become that.
 pub fn cluster_prefix(track: usize, stored: Timestamp, key: bool, len: usize) -> ClusterPrefix {
     const BLOCK_HEADER: u64 = 4;
     let cluster_time = stored.micros().max(0) as u64;

@@ -46,7 +46,7 @@ pub struct Demuxer {
     held: Vec<(u64, Packet)>,
     held_bytes: usize,
     ready: VecDeque<Event>,
-    /// Not yet told.
+    /// Not yet reported.
     omitted: Vec<OmittedTrack>,
     damage: u64,
 }

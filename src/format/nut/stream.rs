@@ -32,12 +32,12 @@ pub struct Stream {
 pub struct Content {
     /// Without `config` until [`Content::learn`] has found it.
     pub track: Track,
-    pub form: Form,
+    pub layout: PacketLayout,
 }
 
 /// How frames are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum PacketLayout {
     Canonical,
     H264,
     H265,
@@ -99,31 +99,31 @@ impl Picture {
 
     fn content(&self, fourcc: &[u8], config: Bytes) -> Result<Content, String> {
         let mp4 = config.first() == Some(&1);
-        let (track, form) = match fourcc {
+        let (track, layout) = match fourcc {
             b"H264" | b"h264" | b"X264" | b"x264" | b"avc1" | b"AVC1" if mp4 => {
                 let length_size = h264::AvcC::parse(&config).map_err(damaged)?.length_size;
-                (h264::track(h264::four_byte_lengths(config.clone())).map_err(damaged)?, Form::H264Lengths(length_size))
+                (h264::track(h264::four_byte_lengths(config.clone())).map_err(damaged)?, PacketLayout::H264Lengths(length_size))
             }
             b"HEVC" | b"hevc" | b"H265" | b"h265" | b"hvc1" | b"hev1" if mp4 => {
                 let length_size = h265::HvcC::parse(&config).map_err(damaged)?.length_size;
-                (h265::track(h265::four_byte_lengths(config.clone())).map_err(damaged)?, Form::H265Lengths(length_size))
+                (h265::track(h265::four_byte_lengths(config.clone())).map_err(damaged)?, PacketLayout::H265Lengths(length_size))
             }
-            b"H264" | b"h264" | b"X264" | b"x264" | b"avc1" | b"AVC1" => (self.plain(Codec::H264)?, Form::H264),
-            b"HEVC" | b"hevc" | b"H265" | b"h265" | b"hvc1" | b"hev1" => (self.plain(Codec::H265)?, Form::H265),
-            b"AV01" | b"av01" => (self.plain(Codec::Av1)?, Form::Av1),
-            b"VP80" | b"VP8 " => (self.plain(Codec::Vp8)?, Form::Canonical),
-            b"VP90" | b"VP9 " => (self.plain(Codec::Vp9)?, Form::Canonical),
-            b"MJPG" | b"mjpg" | b"JPEG" | b"jpeg" => (self.plain(Codec::Jpeg)?, Form::Jpeg),
-            _ => (self.raw(fourcc)?, Form::Canonical),
+            b"H264" | b"h264" | b"X264" | b"x264" | b"avc1" | b"AVC1" => (self.plain(Codec::H264)?, PacketLayout::H264),
+            b"HEVC" | b"hevc" | b"H265" | b"h265" | b"hvc1" | b"hev1" => (self.plain(Codec::H265)?, PacketLayout::H265),
+            b"AV01" | b"av01" => (self.plain(Codec::Av1)?, PacketLayout::Av1),
+            b"VP80" | b"VP8 " => (self.plain(Codec::Vp8)?, PacketLayout::Canonical),
+            b"VP90" | b"VP9 " => (self.plain(Codec::Vp9)?, PacketLayout::Canonical),
+            b"MJPG" | b"mjpg" | b"JPEG" | b"jpeg" => (self.plain(Codec::Jpeg)?, PacketLayout::Jpeg),
+            _ => (self.raw(fourcc)?, PacketLayout::Canonical),
         };
-        let mut content = Content { track, form };
-        match form {
-            Form::H264 => content.learn(&h264::to_length_prefixed(&config)),
-            Form::H265 => content.learn(&h265::to_length_prefixed(&config)),
-            Form::Av1 if mp4 || config.first() == Some(&0x81) => {
+        let mut content = Content { track, layout };
+        match layout {
+            PacketLayout::H264 => content.learn(&h264::to_length_prefixed(&config)),
+            PacketLayout::H265 => content.learn(&h265::to_length_prefixed(&config)),
+            PacketLayout::Av1 if mp4 || config.first() == Some(&0x81) => {
                 content.adopt(av1::track(config).map_err(damaged)?);
             }
-            Form::Av1 => content.learn(&config),
+            PacketLayout::Av1 => content.learn(&config),
             _ => {}
         }
         Ok(content)
@@ -177,25 +177,25 @@ impl AudioFields {
     }
 
     fn content(&self, fourcc: &[u8], config: Bytes) -> Result<Content, String> {
-        let (track, form) = match fourcc {
+        let (track, layout) = match fourcc {
             b"\xff\0\0\0" | b"mp4a" | b"AAC " => {
                 let config = if config.is_empty() { aac::AudioSpecificConfig::lc(self.rate, self.channels).build() } else { config };
-                (aac::track(config).map_err(damaged)?, Form::Canonical)
+                (aac::track(config).map_err(damaged)?, PacketLayout::Canonical)
             }
-            b"Opus" | b"OPUS" => (opus::track(config).map_err(damaged)?, Form::Canonical),
+            b"Opus" | b"OPUS" => (opus::track(config).map_err(damaged)?, PacketLayout::Canonical),
             b"\xac\xf1\0\0" | b"fLaC" | b"FLAC" => {
                 // STREAMINFO is the last block, and 34 bytes long; ffmpeg writes it without its head.
                 let config = if config.len() == 34 { flac::config(&[&[0x80, 0, 0, 34], &config[..]].concat()) } else { config };
-                (flac::track(flac::config(&flac::metadata_block(&config).map_err(damaged)?)).map_err(damaged)?, Form::Canonical)
+                (flac::track(flac::config(&flac::metadata_block(&config).map_err(damaged)?)).map_err(damaged)?, PacketLayout::Canonical)
             }
-            b"U\0\0\0" | b"mp3 " | b".mp3" | b"MP3 " => (self.plain(Codec::Mp3)?, Form::Canonical),
+            b"U\0\0\0" | b"mp3 " | b".mp3" | b"MP3 " => (self.plain(Codec::Mp3)?, PacketLayout::Canonical),
             _ => self.pcm(fourcc)?,
         };
-        Ok(Content { track, form })
+        Ok(Content { track, layout })
     }
 
     /// `P`, a letter for the type, `D` (interleaved), bits; big-endian ones backwards.
-    fn pcm(&self, fourcc: &[u8]) -> Result<(Track, Form), String> {
+    fn pcm(&self, fourcc: &[u8]) -> Result<(Track, PacketLayout), String> {
         let (code, big) = match *fourcc {
             [b'P', kind, b'D', bits] => ((kind, bits), false),
             [bits, b'D', kind, b'P'] => ((kind, bits), true),
@@ -209,7 +209,7 @@ impl AudioFields {
             (b'F', 32) => SampleFormat::F32,
             _ => return Err(FOREIGN.into()),
         };
-        Ok((self.plain(Codec::Pcm(format))?, if big { Form::BigEndian(format.bytes()) } else { Form::Canonical }))
+        Ok((self.plain(Codec::Pcm(format))?, if big { PacketLayout::BigEndian(format.bytes()) } else { PacketLayout::Canonical }))
     }
 
     fn plain(&self, codec: Codec) -> Result<Track, String> {
@@ -239,15 +239,15 @@ fn name(fourcc: &[u8]) -> String {
 impl Content {
     /// Whether the track can be described.
     pub fn is_ready(&self) -> bool {
-        !matches!(self.form, Form::H264 | Form::H265 | Form::Av1) || !self.track.config.is_empty()
+        !matches!(self.layout, PacketLayout::H264 | PacketLayout::H265 | PacketLayout::Av1) || !self.track.config.is_empty()
     }
 
     /// Looks for the configuration that the header lacked, in a canonical frame.
     pub fn learn(&mut self, frame: &[u8]) {
-        let track = match self.form {
-            Form::H264 => h264::config_of(frame).and_then(|config| h264::track(config).ok()),
-            Form::H265 => h265::config_of(frame).and_then(|config| h265::track(config).ok()),
-            Form::Av1 => av1::config_of(frame).and_then(|config| av1::track(config).ok()),
+        let track = match self.layout {
+            PacketLayout::H264 => h264::config_of(frame).and_then(|config| h264::track(config).ok()),
+            PacketLayout::H265 => h265::config_of(frame).and_then(|config| h265::track(config).ok()),
+            PacketLayout::Av1 => av1::config_of(frame).and_then(|config| av1::track(config).ok()),
             _ => None,
         };
         if let Some(track) = track {
@@ -278,15 +278,15 @@ impl Content {
     }
 
     pub fn canonical(&self, data: Bytes) -> Result<Bytes, Malformed> {
-        match self.form {
-            Form::Canonical => Ok(data),
-            Form::H264 => Ok(h264::to_length_prefixed(&data)),
-            Form::H265 => Ok(h265::to_length_prefixed(&data)),
-            Form::H264Lengths(size) => h264::normalize(data, size),
-            Form::H265Lengths(size) => h265::normalize(data, size),
-            Form::Av1 => Ok(av1::normalize(data)),
-            Form::Jpeg => Ok(jpeg::with_tables(&data).unwrap_or(data)),
-            Form::BigEndian(size) => Ok(data.chunks_exact(size).flat_map(|sample| sample.iter().rev()).copied().collect()),
+        match self.layout {
+            PacketLayout::Canonical => Ok(data),
+            PacketLayout::H264 => Ok(h264::to_length_prefixed(&data)),
+            PacketLayout::H265 => Ok(h265::to_length_prefixed(&data)),
+            PacketLayout::H264Lengths(size) => h264::normalize(data, size),
+            PacketLayout::H265Lengths(size) => h265::normalize(data, size),
+            PacketLayout::Av1 => Ok(av1::normalize(data)),
+            PacketLayout::Jpeg => Ok(jpeg::with_tables(&data).unwrap_or(data)),
+            PacketLayout::BigEndian(size) => Ok(data.chunks_exact(size).flat_map(|sample| sample.iter().rev()).copied().collect()),
         }
     }
 }

@@ -30,11 +30,11 @@ pub struct Endless {
     stream: StreamId,
     handle: ViewerHandle,
     cursor: Cursor,
-    form: Form,
+    format: BodyFormat,
     link: Rc<Link>,
 }
 
-enum Form {
+enum BodyFormat {
     /// The init segment it has.
     Fmp4 {
         init: Option<Arc<InitSegment>>,
@@ -81,29 +81,29 @@ impl Reply {
     ) -> Option<Reply> {
         let lag = hub.borrow().limits().lag;
         let start = |ring: &Ring| Cursor::start(ring, selection, Instant::now(), lag);
-        Reply::endless(hub, stream, start, Form::Fmp4 { init: None }, handle, link)
+        Reply::endless(hub, stream, start, BodyFormat::Fmp4 { init: None }, handle, link)
     }
 
     /// JPEG pictures, the newest whenever there is room for one. `early`: the head of each part is sent right after the picture
     /// before it, since browsers show a picture only when the next part begins; its length is then not known.
     pub fn multipart(hub: &Rc<RefCell<Hub>>, stream: &Arc<Stream>, early: bool, handle: ViewerHandle, link: &Rc<Link>) -> Option<Reply> {
         let state = if early { Part::Boundary } else { Part::Head };
-        Reply::endless(hub, stream, |ring| Cursor::newest(ring, Instant::now()), Form::Multipart { early, state }, handle, link)
+        Reply::endless(hub, stream, |ring| Cursor::newest(ring, Instant::now()), BodyFormat::Multipart { early, state }, handle, link)
     }
 
     fn endless(
         hub: &Rc<RefCell<Hub>>,
         stream: &Arc<Stream>,
         start: impl FnOnce(&Ring) -> Cursor,
-        form: Form,
+        format: BodyFormat,
         handle: ViewerHandle,
         link: &Rc<Link>,
     ) -> Option<Reply> {
         let mut shared = hub.borrow_mut();
-        let feed = shared.open(stream)?;
-        feed.add_body(link);
-        let cursor = start(&feed.ring);
-        Some(Reply::Endless(Box::new(Endless { hub: hub.clone(), stream: stream.id(), handle, cursor, form, link: link.clone() })))
+        let replica = shared.open(stream)?;
+        replica.add_body(link);
+        let cursor = start(&replica.ring);
+        Some(Reply::Endless(Box::new(Endless { hub: hub.clone(), stream: stream.id(), handle, cursor, format, link: link.clone() })))
     }
 }
 
@@ -149,27 +149,27 @@ impl Endless {
             BodyStep::Over => Poll::Ready(None),
             BodyStep::Wait => {
                 let mut hub = self.hub.borrow_mut();
-                let Some(feed) = hub.feed_mut(self.stream) else { return Poll::Ready(None) };
-                feed.wait(cx.waker());
+                let Some(replica) = hub.replica_mut(self.stream) else { return Poll::Ready(None) };
+                replica.wait(cx.waker());
                 Poll::Pending
             }
         }
     }
 
     fn next_piece(&mut self) -> BodyStep {
-        match self.form {
-            Form::Fmp4 { .. } => self.next_fragment(),
-            Form::Multipart { .. } => self.next_part(),
+        match self.format {
+            BodyFormat::Fmp4 { .. } => self.next_fragment(),
+            BodyFormat::Multipart { .. } => self.next_part(),
         }
     }
 
     /// Something to send that changes nothing at the other end: if there is one, it takes it.
     fn nothing_new(&mut self) -> BodyStep {
-        match self.form {
-            Form::Fmp4 { .. } => BodyStep::Data(Bytes::from_static(NOTHING)),
-            Form::Multipart { .. } => {
-                if let Some(feed) = self.hub.borrow().feed(self.stream) {
-                    self.cursor.repeat(&feed.ring);
+        match self.format {
+            BodyFormat::Fmp4 { .. } => BodyStep::Data(Bytes::from_static(NOTHING)),
+            BodyFormat::Multipart { .. } => {
+                if let Some(replica) = self.hub.borrow().replica(self.stream) {
+                    self.cursor.repeat(&replica.ring);
                 }
                 self.next_part()
             }
@@ -178,44 +178,44 @@ impl Endless {
 
     fn next_fragment(&mut self) -> BodyStep {
         let hub = self.hub.borrow();
-        let (Some(feed), Form::Fmp4 { init }) = (hub.feed(self.stream), &mut self.form) else { return BodyStep::Over };
+        let (Some(replica), BodyFormat::Fmp4 { init }) = (hub.replica(self.stream), &mut self.format) else { return BodyStep::Over };
         if hub.stopping() {
             return BodyStep::Over;
         }
-        if let Some(lost) = self.cursor.catch_up(&feed.ring, Instant::now(), hub.limits().lag, || 0) {
+        if let Some(lost) = self.cursor.catch_up(&replica.ring, Instant::now(), hub.limits().lag, || 0) {
             self.handle.jumped(lost);
         }
-        let Some(chunk) = self.cursor.pending(&feed.ring).next() else { return BodyStep::when_idle(feed.ended) };
-        let Some(movie) = &chunk.movie else { return BodyStep::Over };
+        let Some(chunk) = self.cursor.pending(&replica.ring).next() else { return BodyStep::when_idle(replica.ended) };
+        let Some(its_init) = &chunk.init else { return BodyStep::Over };
         match init {
-            Some(have) if Arc::ptr_eq(have, movie) => {
+            Some(have) if Arc::ptr_eq(have, its_init) => {
                 self.cursor.sent(chunk);
                 self.link.holds.set(Some(chunk.seq));
                 BodyStep::Data(chunk.payload())
             }
-            Some(have) if !have.continues_in(movie) => BodyStep::Over,
+            Some(have) if !have.continues_in(its_init) => BodyStep::Over,
             _ => {
-                *init = Some(movie.clone());
-                BodyStep::Data(movie.init_of(self.cursor.tracks()))
+                *init = Some(its_init.clone());
+                BodyStep::Data(its_init.init_of(self.cursor.tracks()))
             }
         }
     }
 
     fn next_part(&mut self) -> BodyStep {
         let hub = self.hub.borrow();
-        let (feed, Form::Multipart { early, state }) = (hub.feed(self.stream), &mut self.form) else { return BodyStep::Over };
+        let (replica, BodyFormat::Multipart { early, state }) = (hub.replica(self.stream), &mut self.format) else { return BodyStep::Over };
         let (data, next) = match state {
             Part::Over => return BodyStep::Over,
             Part::Boundary => (Bytes::from_static(NEXT_HEAD), Part::Head),
             Part::Picture(picture) => (std::mem::take(picture), Part::Tail),
             Part::Tail if *early => (Bytes::from_static(NEXT_HEAD_AFTER), Part::Head),
             Part::Head | Part::Tail => {
-                if let Some(feed) = feed {
-                    self.cursor.skip_to_newest(&feed.ring);
+                if let Some(replica) = replica {
+                    self.cursor.skip_to_newest(&replica.ring);
                 }
-                let chunk = feed.and_then(|feed| self.cursor.pending(&feed.ring).next()).filter(|_| !hub.stopping());
+                let chunk = replica.and_then(|replica| self.cursor.pending(&replica.ring).next()).filter(|_| !hub.stopping());
                 match chunk {
-                    Some(chunk) if chunk.movie.is_none() => {
+                    Some(chunk) if chunk.init.is_none() => {
                         let picture = chunk.payload();
                         self.cursor.sent(chunk);
                         self.link.holds.set(Some(chunk.seq));
@@ -225,7 +225,7 @@ impl Endless {
                             (part_head(matches!(state, Part::Tail), picture.len()), Part::Picture(picture))
                         }
                     }
-                    None if feed.is_some_and(|feed| !feed.ended) && !hub.stopping() => return BodyStep::Wait,
+                    None if replica.is_some_and(|replica| !replica.ended) && !hub.stopping() => return BodyStep::Wait,
                     _ => (Bytes::from_static(LAST), Part::Over),
                 }
             }

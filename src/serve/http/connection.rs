@@ -51,10 +51,10 @@ pub async fn http<I: AsyncRead + AsyncWrite + Unpin>(
     let mut serving = http.serve_connection(TokioIo::new(io), service);
     {
         let mut stopped = pin!(stop.wait_for(|stop| *stop));
-        let mut told = false;
+        let mut ending = false;
         let served = std::future::poll_fn(|cx| {
-            if !told && stopped.as_mut().poll(cx).is_ready() {
-                told = true;
+            if !ending && stopped.as_mut().poll(cx).is_ready() {
+                ending = true;
                 std::pin::Pin::new(&mut serving).graceful_shutdown();
             }
             serving.poll_without_shutdown(cx)

@@ -26,7 +26,7 @@ use std::time::Instant;
 
 /// A WebSocket whose handshake was accepted with this response.
 pub struct Accepted {
-    /// `None`: the stream asked for is not there; the viewer is told so in its own protocol.
+    /// `None`: the stream asked for is not there; the viewer gets the error in its own protocol.
     pub stream: Option<Arc<Stream>>,
     pub handle: ViewerHandle,
 }
@@ -103,13 +103,13 @@ impl Router<'_> {
 
     /// Endless fMP4; `?codecs=avc1,mp4a` chooses tracks as on the WebSocket.
     fn fmp4(&self, request: &Request, stream: &Arc<Stream>) -> Result<Answer, Refusal> {
-        let newest = self.hub.borrow().feed(stream.id()).and_then(|feed| feed.ring.newest().cloned()).ok_or(NOT_BEGUN)?;
-        let movie = newest.movie.clone().ok_or(NOT_BEGUN)?;
+        let newest = self.hub.borrow().replica(stream.id()).and_then(|replica| replica.ring.newest().cloned()).ok_or(NOT_BEGUN)?;
+        let init = newest.init.clone().ok_or(NOT_BEGUN)?;
         let codecs = request.query("codecs")?.unwrap_or_default();
-        let selection = movie.choose(&codecs, newest.tracks == ALL);
+        let selection = init.choose(&codecs, newest.tracks == ALL);
         let selection = selection.ok_or(Refusal(StatusCode::NOT_FOUND, "the stream has no such tracks"))?;
         // A client that asks again later gets a picture. An endless answer would show nothing, and not say why.
-        let starts = self.hub.borrow().feed(stream.id()).is_some_and(|feed| feed.ring.newest_key(selection.sync_track).is_some());
+        let starts = self.hub.borrow().replica(stream.id()).is_some_and(|replica| replica.ring.newest_key(selection.sync_track).is_some());
         if let Some(trouble) = stream.trouble().filter(|_| !starts) {
             return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, trouble.text()));
         }
@@ -144,7 +144,7 @@ impl Router<'_> {
 
     fn picture(&self, stream: &Arc<Stream>) -> Result<Answer, Refusal> {
         let hub = self.hub.borrow();
-        let newest = hub.feed(stream.id()).and_then(|feed| feed.ring.newest()).ok_or(NOT_BEGUN)?;
+        let newest = hub.replica(stream.id()).and_then(|replica| replica.ring.newest()).ok_or(NOT_BEGUN)?;
         Ok(respond(StatusCode::OK, Reply::whole(newest.payload()), HeaderValue::from_static("image/jpeg"), NO_STORE))
     }
 

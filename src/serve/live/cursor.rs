@@ -169,8 +169,8 @@ mod tests {
     }
 
     fn push_of(ring: &mut Ring, tracks: Mask, seq: u64, gop: u64, at: Instant) {
-        let (key, movie, entry) = (seq.is_multiple_of(gop), Some(InitSegment::for_tests()), Entry::for_tests(b"x", seq, at));
-        ring.push(Arc::new(Entry { tracks, chunk: Chunk { key, ..entry.chunk }, movie, ..entry }));
+        let (key, init, entry) = (seq.is_multiple_of(gop), Some(InitSegment::for_tests()), Entry::for_tests(b"x", seq, at));
+        ring.push(Arc::new(Entry { tracks, chunk: Chunk { key, ..entry.chunk }, init, ..entry }));
     }
 
     fn selection() -> TrackSelection {

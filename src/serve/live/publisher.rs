@@ -30,17 +30,17 @@ impl Registry {
 }
 
 /// Publishes one stream, from any thread of the program. Its calls wait while the threads of the server do not keep up. Dropped, it ends the
-/// stream: viewers get what is left and are let go, and the stream is still listed. [`Publisher::withdraw`] takes it away.
+/// stream: viewers get what is left and are closed, and the stream is still listed. [`Publisher::withdraw`] takes it away.
 pub struct Publisher {
     registry: Registry,
     stream: Arc<Stream>,
     shards: Vec<ShardSender>,
-    movie: Option<Arc<InitSegment>>,
+    init: Option<Arc<InitSegment>>,
     /// What the track of JPEG pictures says of them all.
     orientation: Orientation,
     sample_aspect: SampleAspect,
-    /// The picture by which it was last said how they look.
-    told: Option<u64>,
+    /// Number of the picture that last described the stream.
+    described: Option<u64>,
     seq: u64,
     frames: u64,
     /// Of this writer.
@@ -51,10 +51,10 @@ pub struct Publisher {
 
 impl Publisher {
     fn new(registry: Registry, stream: Arc<Stream>) -> Publisher {
-        let (orientation, sample_aspect, told) = (Orientation::UPRIGHT, SampleAspect::SQUARE, None);
+        let (orientation, sample_aspect, described) = (Orientation::UPRIGHT, SampleAspect::SQUARE, None);
         let (shards, start) = (registry.shards().to_vec(), Start::new(registry.ring()));
-        let movie = None;
-        Publisher { registry, stream, shards, movie, orientation, sample_aspect, told, seq: 0, frames: 0, start, started: false }
+        let init = None;
+        Publisher { registry, stream, shards, init, orientation, sample_aspect, described, seq: 0, frames: 0, start, started: false }
     }
 
     /// The stream that it publishes.
@@ -67,26 +67,26 @@ impl Publisher {
     /// # Errors
     /// Only when the server has stopped; likewise below.
     pub fn init(&mut self, init: Init) -> Result<(), Closed> {
-        let movie = Arc::new(InitSegment::new(init));
-        self.movie = Some(movie.clone());
-        self.stream.set_content(Content::Fmp4(movie.clone()));
-        self.tell(StreamUpdate::Init(movie))
+        let init = Arc::new(InitSegment::new(init));
+        self.init = Some(init.clone());
+        self.stream.set_content(Content::Fmp4(init.clone()));
+        self.tell(StreamUpdate::Init(init))
     }
 
     /// A chunk that belongs to the newest init segment; one of a track that is not declared there is left out.
     pub fn chunk(&mut self, chunk: Chunk) -> Result<(), Closed> {
-        let Some(movie) = self.movie.clone() else { return Ok(()) };
-        match movie.mask(chunk.track) {
+        let Some(init) = self.init.clone() else { return Ok(()) };
+        match init.mask(chunk.track) {
             0 => Ok(()),
-            tracks => self.publish("", chunk, tracks, Some(movie)),
+            tracks => self.publish("", chunk, tracks, Some(init)),
         }
     }
 
     /// How the JPEG pictures that follow are shown.
     pub fn pictures(&mut self, video: &VideoParams) {
         (self.orientation, self.sample_aspect) = (video.orientation, video.sample_aspect);
-        // PlayerStats anew with the next picture.
-        self.told = None;
+        // Described anew with the next picture.
+        self.described = None;
     }
 
     /// One whole JPEG picture, its time, and when it was captured. A track that is not upright says so in each picture's EXIF: every program
@@ -96,21 +96,21 @@ impl Publisher {
             Orientation::UPRIGHT => picture,
             orientation => exif::with_orientation(picture, orientation),
         };
-        if self.movie.take().is_some() || self.told.is_none_or(|told| self.seq - told >= 64) {
+        if self.init.take().is_some() || self.described.is_none_or(|described| self.seq - described >= 64) {
             self.stream.set_content(stream::jpeg_content(&picture, self.sample_aspect));
-            self.told = Some(self.seq);
+            self.described = Some(self.seq);
         }
         let text = captured.map(messages::captured).unwrap_or_default();
         self.publish(&text, Chunk::picture(picture, start, captured), ALL, None)
     }
 
-    fn publish(&mut self, text: &str, chunk: Chunk, tracks: Mask, movie: Option<Arc<InitSegment>>) -> Result<(), Closed> {
+    fn publish(&mut self, text: &str, chunk: Chunk, tracks: Mask, init: Option<Arc<InitSegment>>) -> Result<(), Closed> {
         let now = Instant::now();
-        let main = tracks & movie.as_ref().map_or(ALL, |movie| movie.main()) != 0;
+        let main = tracks & init.as_ref().map_or(ALL, |init| init.main()) != 0;
         let frames = if main { u64::from(chunk.frames) } else { 0 };
         self.frames += frames;
         self.stream.count(frames, chunk.size(), now);
-        let entry = Entry { tracks, movie, frames: self.frames, ..Entry::new(text, chunk, self.seq, now) };
+        let entry = Entry { tracks, init, frames: self.frames, ..Entry::new(text, chunk, self.seq, now) };
         self.start.chunk(main, entry.chunk.key, entry.message.len(), now);
         self.started |= self.start.found();
         self.stream.set_trouble(self.start.trouble(now));

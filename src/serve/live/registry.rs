@@ -106,7 +106,7 @@ impl Registry {
     fn withdraw(&self, stream: &Arc<Stream>) {
         stream.set_withdrawn();
         for shard in &self.0.shards {
-            // A shard that cannot be told has ended, and its rings with it.
+            // A shard that takes no message has ended, and its rings with it.
             _ = shard.send(ShardMessage { stream: stream.clone(), update: StreamUpdate::Withdrawn });
         }
     }

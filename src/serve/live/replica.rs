@@ -13,7 +13,7 @@ pub struct StreamReplica {
     pub stream: Arc<Stream>,
     pub ring: Ring,
     /// `None` before the first init segment, and for JPEG.
-    pub movie: Option<Arc<InitSegment>>,
+    pub init: Option<Arc<InitSegment>>,
     pub ended: bool,
     /// It is to go after the next pass over the viewers.
     pub withdrawn: bool,
@@ -37,7 +37,7 @@ impl StreamReplica {
         StreamReplica {
             stream,
             ring: Ring::new(retention),
-            movie: None,
+            init: None,
             ended: false,
             withdrawn: false,
             fresh: false,
@@ -54,19 +54,19 @@ impl StreamReplica {
             StreamUpdate::Withdrawn => (self.ended, self.withdrawn) = (true, true),
             #[cfg(test)]
             StreamUpdate::Panic => panic!("as the test wants it"),
-            StreamUpdate::Chunk(chunk) if self.movie.is_some() && chunk.movie.is_none() => {
-                self.movie = None;
+            StreamUpdate::Chunk(chunk) if self.init.is_some() && chunk.init.is_none() => {
+                self.init = None;
                 self.ring.clear();
                 self.ring.push(chunk);
                 return Change::Restarted;
             }
             StreamUpdate::Chunk(chunk) => self.ring.push(chunk),
-            StreamUpdate::Init(movie) => {
-                let restarted = match &self.movie {
-                    Some(old) => !old.continues_in(&movie),
+            StreamUpdate::Init(init) => {
+                let restarted = match &self.init {
+                    Some(old) => !old.continues_in(&init),
                     None => self.is_jpeg(),
                 };
-                self.movie = Some(movie);
+                self.init = Some(init);
                 if restarted {
                     self.ring.clear();
                     return Change::Restarted;
@@ -77,7 +77,7 @@ impl StreamReplica {
     }
 
     pub fn is_jpeg(&self) -> bool {
-        self.ring.newest().is_some_and(|c| c.movie.is_none())
+        self.ring.newest().is_some_and(|c| c.init.is_none())
     }
 
     /// Wakes `waker` at the next news.

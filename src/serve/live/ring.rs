@@ -32,15 +32,15 @@ pub struct Entry {
     /// When it came in.
     pub arrived: Instant,
     /// The init segment it belongs to; `None` for JPEG.
-    pub movie: Option<Arc<InitSegment>>,
+    pub init: Option<Arc<InitSegment>>,
 }
 
 impl Entry {
-    /// A JPEG picture, or a chunk until it is told its place in a movie. `text` goes before it.
+    /// A JPEG picture, or a chunk until it is given its init segment. `text` goes before it.
     pub fn new(text: &str, chunk: Chunk, seq: u64, arrived: Instant) -> Entry {
         let (message, payload_at) = frames::binary(text, &chunk);
         let chunk = Chunk { head: Bytes::new(), data: Vec::new(), ..chunk };
-        Entry { seq, chunk, message, payload_at, tracks: ALL, frames: seq + 1, arrived, movie: None }
+        Entry { seq, chunk, message, payload_at, tracks: ALL, frames: seq + 1, arrived, init: None }
     }
 
     /// A picture of these bytes.
@@ -84,7 +84,7 @@ impl Ring {
     pub fn push(&mut self, chunk: Arc<Entry>) {
         self.end = chunk.seq + 1;
         self.bytes += chunk.message.len();
-        if chunk.chunk.key && chunk.tracks & chunk.movie.as_ref().map_or(ALL, |m| m.main()) != 0 {
+        if chunk.chunk.key && chunk.tracks & chunk.init.as_ref().map_or(ALL, |m| m.main()) != 0 {
             self.newest_key = chunk.seq;
         }
         self.index(chunk.tracks).push(&chunk);
@@ -106,7 +106,7 @@ impl Ring {
     }
 
     fn front_is_over(&self, oldest: Option<Instant>) -> bool {
-        let stale = |c: &Arc<Entry>| c.movie.is_none() || (c.seq < self.newest_key && oldest.is_some_and(|t| c.arrived < t));
+        let stale = |c: &Arc<Entry>| c.init.is_none() || (c.seq < self.newest_key && oldest.is_some_and(|t| c.arrived < t));
         self.bytes + self.lent.bytes > self.retention.bytes || self.chunks.front().is_some_and(stale)
     }
 
@@ -248,7 +248,7 @@ mod tests {
 
     fn of_tracks(tracks: Mask, seq: u64, key: bool, at: Instant, len: usize) -> Arc<Entry> {
         let entry = Entry::for_tests(&vec![seq as u8; len], seq, at);
-        Arc::new(Entry { chunk: Chunk { key, ..entry.chunk }, tracks, movie: Some(InitSegment::for_tests()), ..entry })
+        Arc::new(Entry { chunk: Chunk { key, ..entry.chunk }, tracks, init: Some(InitSegment::for_tests()), ..entry })
     }
 
     #[test]

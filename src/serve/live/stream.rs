@@ -208,7 +208,7 @@ impl Stream {
         let (kind, codecs, audio, video) = match &info.content {
             None => (None, vec![], None, None),
             Some(Content::Jpeg(video)) => (Some("mjpeg"), vec!["jpeg".into()], None, Some(video)),
-            Some(Content::Fmp4(movie)) => (Some("mse"), movie.codecs(), movie.sound(), movie.video()),
+            Some(Content::Fmp4(init)) => (Some("mse"), init.codecs(), init.sound(), init.video()),
         };
         Summary {
             name: self.name.clone(),

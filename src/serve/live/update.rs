@@ -37,7 +37,7 @@ pub struct ShardSender {
     wake: Arc<Notify>,
 }
 
-/// The other end: what a shard's hub is told, and what wakes it.
+/// The other end: what a shard's hub receives, and what wakes it.
 #[derive(Debug)]
 pub struct ShardInbox {
     pub messages: Receiver<ShardMessage>,

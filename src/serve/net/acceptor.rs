@@ -55,7 +55,7 @@ impl Acceptor {
 
     /// Never ends by itself.
     pub async fn admit(self: Arc<Acceptor>, listener: Listener) {
-        // Given up, it makes room for a connection to be told that there is none.
+        // Its permit goes back, so that the next connection can be answered that there is no room.
         let mut reserve = File::open("/dev/null").ok();
         loop {
             match listener.accept().await {
@@ -85,7 +85,7 @@ impl Acceptor {
             return tracing::debug!("connection: {error}");
         }
         let permit = ConnectionPermit::new(permit, shard.load.clone());
-        // A shard that cannot be told has ended, and the server with it.
+        // A shard that takes no message has ended, and the server with it.
         _ = shard.connections.send(Admitted { socket, permit });
     }
 

@@ -1,4 +1,4 @@
-//! What happens to viewers, for a log. It is told as it happens, and no thread waits for the log: when the log does not keep up,
+//! What happens to viewers, for a log. Each is reported as it happens, and no thread waits for the log: when the log does not keep up,
 //! events are lost, and counted.
 
 use crate::media::WallTime;
@@ -79,7 +79,7 @@ fn name<S: Serializer>(stream: &Option<Arc<Stream>>, serializer: S) -> Result<S:
     stream.as_ref().map(|s| &s.name).serialize(serializer)
 }
 
-/// Where events are told; by default, nowhere. Clones share it.
+/// Where events are reported; by default, nowhere. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Events(Option<(Sender<Option<ViewerEvent>>, Arc<AtomicU64>)>);
 
@@ -107,7 +107,7 @@ impl Events {
         }
     }
 
-    /// Ends the log, after what was told so far; waits for that at most so long.
+    /// Ends the log, after what was reported so far; waits for that at most so long.
     pub fn end(&self, limit: Duration) {
         if let Some((sender, _)) = &self.0 {
             // A log that has gone, or whose reader takes nothing, cannot be ended better.
@@ -166,6 +166,6 @@ mod tests {
         events.end(Duration::from_secs(1));
         let rest: Vec<String> = log.collect();
         assert!(rest.len() == WAITING - 1 && rest.iter().all(|lines| lines.matches('\n').count() == 1));
-        Events::default().tell(|| panic!("nobody wants to know"));
+        Events::default().tell(|| panic!("there is no log"));
     }
 }

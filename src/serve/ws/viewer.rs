@@ -55,7 +55,7 @@ pub struct Viewer {
     holds: Option<u64>,
     /// Bytes sent that its handle has not counted yet: the counters lie elsewhere in memory.
     untold: usize,
-    /// The trouble that it was last told.
+    /// The trouble that was last sent to it.
     trouble: Option<Trouble>,
 }
 
@@ -113,10 +113,10 @@ impl Viewer {
     }
 
     /// The socket may have become readable or writable: reads what there is, then sends what there is. It breaks where the viewer has gone.
-    pub fn ready(&mut self, feed: Option<&StreamReplica>, now: Instant, limits: ViewerLimits, scratch: &mut [u8]) -> ControlFlow<()> {
+    pub fn ready(&mut self, replica: Option<&StreamReplica>, now: Instant, limits: ViewerLimits, scratch: &mut [u8]) -> ControlFlow<()> {
         match self.read(now, scratch) {
             ControlFlow::Break(()) => ControlFlow::Break(()),
-            ControlFlow::Continue(()) => self.pump(feed, now, limits),
+            ControlFlow::Continue(()) => self.pump(replica, now, limits),
         }
     }
 
@@ -211,16 +211,16 @@ impl Viewer {
     }
 
     /// Sends all that the socket takes.
-    pub fn pump(&mut self, feed: Option<&StreamReplica>, now: Instant, limits: ViewerLimits) -> ControlFlow<()> {
+    pub fn pump(&mut self, replica: Option<&StreamReplica>, now: Instant, limits: ViewerLimits) -> ControlFlow<()> {
         loop {
-            self.prepare(feed, now, limits);
+            self.prepare(replica, now, limits);
             if self.stuck.is_some() && self.socket.poll_write_ready(&mut Context::from_waker(&self.waker)).is_pending() {
                 return ControlFlow::Continue(());
             }
-            match self.write(feed) {
+            match self.write(replica) {
                 Written::Some => {
                     (self.stuck, self.active) = (None, now);
-                    if self.is_level(feed) {
+                    if self.is_level(replica) {
                         break;
                     }
                 }
@@ -240,57 +240,57 @@ impl Viewer {
     }
 
     /// Between two chunks: grants a request, applies the lag rule, puts a new init segment before the chunks that need it.
-    fn prepare(&mut self, feed: Option<&StreamReplica>, now: Instant, limits: ViewerLimits) {
-        match (&mut self.subscription, feed) {
+    fn prepare(&mut self, replica: Option<&StreamReplica>, now: Instant, limits: ViewerLimits) {
+        match (&mut self.subscription, replica) {
             (Subscription::Nothing, _) => {}
             (_, None) => {
                 self.say(&messages::error("mse: there is no such stream"));
                 self.subscription = Subscription::Nothing;
             }
-            (Subscription::Fmp4(_) | Subscription::Jpeg, Some(feed)) => self.grant(feed, now, limits),
+            (Subscription::Fmp4(_) | Subscription::Jpeg, Some(replica)) => self.grant(replica, now, limits),
             (Subscription::Playing(_), Some(_)) => {}
         }
-        let (Subscription::Playing(play), Some(feed)) = (&mut self.subscription, feed) else { return };
-        if let Some(lost) = play.keep_up(feed, now, limits, || held(&self.out, &self.socket)) {
+        let (Subscription::Playing(play), Some(replica)) = (&mut self.subscription, replica) else { return };
+        if let Some(lost) = play.keep_up(replica, now, limits, || held(&self.out, &self.socket)) {
             self.handle.jumped(lost);
             self.out.push_back(frames::text(&messages::dropped(lost)));
         }
-        if let Some(init) = play.next_init(feed) {
+        if let Some(init) = play.next_init(replica) {
             self.out.push_back(init);
         }
-        if feed.ended && self.out.is_empty() && play.chunks(feed).next().is_none() {
+        if replica.ended && self.out.is_empty() && play.chunks(replica).next().is_none() {
             self.close(code::NORMAL, "the stream has ended", now);
         }
     }
 
     /// Answers a request as soon as the stream has begun.
-    fn grant(&mut self, feed: &StreamReplica, now: Instant, limits: ViewerLimits) {
-        let Some(newest) = feed.ring.newest() else {
-            if feed.ended {
+    fn grant(&mut self, replica: &StreamReplica, now: Instant, limits: ViewerLimits) {
+        let Some(newest) = replica.ring.newest() else {
+            if replica.ended {
                 self.close(code::NORMAL, "the stream has ended", now);
             }
             return;
         };
-        let (answer, subscription) = match (&self.subscription, &newest.movie) {
-            (Subscription::Fmp4(codecs), Some(movie)) => match movie.choose(codecs, newest.tracks == ALL) {
-                Some(selection) => (messages::mse(&selection.content_type()), Play::fmp4(feed, &selection, now, limits)),
-                None => (messages::error(&format!("mse: codecs not matched: {}", movie.codecs().join(","))), Subscription::Nothing),
+        let (answer, subscription) = match (&self.subscription, &newest.init) {
+            (Subscription::Fmp4(codecs), Some(init)) => match init.choose(codecs, newest.tracks == ALL) {
+                Some(selection) => (messages::mse(&selection.content_type()), Play::fmp4(replica, &selection, now, limits)),
+                None => (messages::error(&format!("mse: codecs not matched: {}", init.codecs().join(","))), Subscription::Nothing),
             },
             (Subscription::Fmp4(_), None) => (messages::error("mse: codecs not matched: jpeg"), Subscription::Nothing),
             (_, Some(_)) => (messages::error("mjpeg: the stream is not MJPEG"), Subscription::Nothing),
-            (_, None) => (messages::mjpeg(), Subscription::Playing(Play { cursor: Cursor::newest(&feed.ring, now), init: None })),
+            (_, None) => (messages::mjpeg(), Subscription::Playing(Play { cursor: Cursor::newest(&replica.ring, now), init: None })),
         };
         self.subscription = subscription;
         self.say(&answer);
         if self.plays() {
-            self.trouble = feed.stream.trouble();
-            self.handle.gets(if feed.movie.is_some() { "mse" } else { "mjpeg" });
-            self.say(&messages::stream(&feed.stream.summary(now)));
+            self.trouble = replica.stream.trouble();
+            self.handle.gets(if replica.init.is_some() { "mse" } else { "mjpeg" });
+            self.say(&messages::stream(&replica.stream.summary(now)));
         }
     }
 
     /// One `writev` of what comes next.
-    fn write(&mut self, feed: Option<&StreamReplica>) -> Written {
+    fn write(&mut self, replica: Option<&StreamReplica>) -> Written {
         let mut bufs = [IoSlice::new(&[]); BATCH];
         let mut n = 0;
         let mut add = |bytes| {
@@ -298,8 +298,8 @@ impl Viewer {
             n += 1;
         };
         self.out.iter().take(BATCH).for_each(|message| add(message));
-        if let (Subscription::Playing(play), Some(feed)) = (&self.subscription, feed) {
-            play.chunks(feed).take(BATCH.saturating_sub(self.out.len())).for_each(|chunk| add(&chunk.message));
+        if let (Subscription::Playing(play), Some(replica)) = (&self.subscription, replica) {
+            play.chunks(replica).take(BATCH.saturating_sub(self.out.len())).for_each(|chunk| add(&chunk.message));
         }
         if n == 0 {
             return Written::Nothing;
@@ -307,7 +307,7 @@ impl Viewer {
         match self.socket.try_write(&bufs[..n]) {
             Ok(0) => Written::Failed,
             Ok(bytes) => {
-                self.sent(bytes, feed);
+                self.sent(bytes, replica);
                 Written::Some
             }
             Err(e) if e.kind() == ErrorKind::WouldBlock => Written::Full,
@@ -317,13 +317,13 @@ impl Viewer {
     }
 
     /// All that there is has been sent.
-    fn is_level(&self, feed: Option<&StreamReplica>) -> bool {
-        let level = |play: &Play, feed: &StreamReplica| play.cursor.is_level(&feed.ring) && !feed.ended;
-        self.out.is_empty() && matches!((&self.subscription, feed), (Subscription::Playing(play), Some(feed)) if level(play, feed))
+    fn is_level(&self, replica: Option<&StreamReplica>) -> bool {
+        let level = |play: &Play, replica: &StreamReplica| play.cursor.is_level(&replica.ring) && !replica.ended;
+        self.out.is_empty() && matches!((&self.subscription, replica), (Subscription::Playing(play), Some(replica)) if level(play, replica))
     }
 
     /// Takes note of `bytes` sent, in the order of [`Viewer::write`].
-    fn sent(&mut self, mut bytes: usize, feed: Option<&StreamReplica>) {
+    fn sent(&mut self, mut bytes: usize, replica: Option<&StreamReplica>) {
         self.untold += bytes;
         while let Some(front) = self.out.front_mut().filter(|_| bytes > 0) {
             let part = front.len().min(bytes);
@@ -335,9 +335,9 @@ impl Viewer {
                 self.out.pop_front();
             }
         }
-        let (Subscription::Playing(play), Some(feed)) = (&mut self.subscription, feed) else { return };
+        let (Subscription::Playing(play), Some(replica)) = (&mut self.subscription, replica) else { return };
         while bytes > 0
-            && let Some(chunk) = play.chunks(feed).next()
+            && let Some(chunk) = play.chunks(replica).next()
         {
             play.cursor.sent(chunk);
             let part = chunk.message.len().min(bytes);
@@ -354,23 +354,25 @@ impl Viewer {
     }
 
     /// Says what the stream is anew, when no viewer can begin in it any more, or can again.
-    fn tell_trouble(&mut self, feed: Option<&StreamReplica>, now: Instant) {
-        let Some(feed) = feed.filter(|feed| self.plays() && feed.stream.trouble() != self.trouble && self.out.len() < MAX_ANSWERS) else {
+    fn tell_trouble(&mut self, replica: Option<&StreamReplica>, now: Instant) {
+        let Some(replica) =
+            replica.filter(|replica| self.plays() && replica.stream.trouble() != self.trouble && self.out.len() < MAX_ANSWERS)
+        else {
             return;
         };
-        self.trouble = feed.stream.trouble();
-        self.say(&messages::stream(&feed.stream.summary(now)));
+        self.trouble = replica.stream.trouble();
+        self.say(&messages::stream(&replica.stream.summary(now)));
     }
 
     /// Called now and then: closes a viewer that takes nothing or asks for nothing, and pings one whose stream stands still.
-    pub fn tick(&mut self, feed: Option<&StreamReplica>, now: Instant, limits: ViewerLimits) -> ControlFlow<()> {
+    pub fn tick(&mut self, replica: Option<&StreamReplica>, now: Instant, limits: ViewerLimits) -> ControlFlow<()> {
         self.tell();
         if !matches!(self.subscription, Subscription::Nothing) {
             self.wanted = now;
         }
-        self.tell_trouble(feed, now);
+        self.tell_trouble(replica, now);
         if let Phase::Closing { since, .. } = self.phase {
-            return if now - since > GOODBYE { ControlFlow::Break(()) } else { self.pump(feed, now, limits) };
+            return if now - since > GOODBYE { ControlFlow::Break(()) } else { self.pump(replica, now, limits) };
         }
         if let Some(since) = self.stuck.filter(|since| now - *since > limits.stall) {
             self.handle.stalled(now - since);
@@ -380,13 +382,13 @@ impl Viewer {
         } else if self.stuck.is_none() && now - self.active > QUIET {
             self.out.push_back(frames::ping());
         }
-        self.pump(feed, now, limits)
+        self.pump(replica, now, limits)
     }
 
     /// How far it is behind the newest chunk.
-    pub fn behind(&self, feed: &StreamReplica) -> Duration {
+    pub fn behind(&self, replica: &StreamReplica) -> Duration {
         match &self.subscription {
-            Subscription::Playing(play) => play.cursor.behind(&feed.ring, held(&self.out, &self.socket)).unwrap_or_default(),
+            Subscription::Playing(play) => play.cursor.behind(&replica.ring, held(&self.out, &self.socket)).unwrap_or_default(),
             _ => Duration::ZERO,
         }
     }
@@ -421,33 +423,33 @@ fn held(out: &VecDeque<Bytes>, socket: &Socket) -> usize {
 }
 
 impl Play {
-    fn fmp4(feed: &StreamReplica, selection: &TrackSelection, now: Instant, limits: ViewerLimits) -> Subscription {
-        Subscription::Playing(Play { cursor: Cursor::start(&feed.ring, selection, now, limits.lag), init: None })
+    fn fmp4(replica: &StreamReplica, selection: &TrackSelection, now: Instant, limits: ViewerLimits) -> Subscription {
+        Subscription::Playing(Play { cursor: Cursor::start(&replica.ring, selection, now, limits.lag), init: None })
     }
 
     /// The lag rule; gives the number of frames lost. JPEG viewers get the newest picture and lose nothing by it.
-    fn keep_up(&mut self, feed: &StreamReplica, now: Instant, limits: ViewerLimits, held: impl FnOnce() -> usize) -> Option<u64> {
-        if feed.movie.is_some() {
-            return self.cursor.catch_up(&feed.ring, now, limits.lag, held);
+    fn keep_up(&mut self, replica: &StreamReplica, now: Instant, limits: ViewerLimits, held: impl FnOnce() -> usize) -> Option<u64> {
+        if replica.init.is_some() {
+            return self.cursor.catch_up(&replica.ring, now, limits.lag, held);
         }
-        self.cursor.skip_to_newest(&feed.ring);
+        self.cursor.skip_to_newest(&replica.ring);
         None
     }
 
     /// The init segment of the next chunk, if it is another than the last.
-    fn next_init(&mut self, feed: &StreamReplica) -> Option<Bytes> {
-        let movie = self.cursor.pending(&feed.ring).next()?.movie.as_ref()?;
-        if self.init.as_ref().is_some_and(|init| Arc::ptr_eq(init, movie)) {
+    fn next_init(&mut self, replica: &StreamReplica) -> Option<Bytes> {
+        let init = self.cursor.pending(&replica.ring).next()?.init.as_ref()?;
+        if self.init.as_ref().is_some_and(|have| Arc::ptr_eq(have, init)) {
             return None;
         }
-        self.init = Some(movie.clone());
-        Some(movie.init_message(self.cursor.tracks()))
+        self.init = Some(init.clone());
+        Some(init.init_message(self.cursor.tracks()))
     }
 
     /// The chunks that can follow now: those of the init segment it has.
-    fn chunks<'f>(&self, feed: &'f StreamReplica) -> impl Iterator<Item = &'f Arc<Entry>> + use<'f> {
+    fn chunks<'f>(&self, replica: &'f StreamReplica) -> impl Iterator<Item = &'f Arc<Entry>> + use<'f> {
         let init = self.init.as_ref().map(Arc::as_ptr);
-        self.cursor.pending(&feed.ring).take_while(move |c| c.movie.as_ref().map(Arc::as_ptr) == init)
+        self.cursor.pending(&replica.ring).take_while(move |c| c.init.as_ref().map(Arc::as_ptr) == init)
     }
 }
 

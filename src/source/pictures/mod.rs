@@ -119,7 +119,7 @@ impl EventMaker {
         EventMaker { rate, time_zero, track: None, pending: None }
     }
 
-    /// The wall clock was set. Returns whether a header has told of another time.
+    /// The wall clock was set. Returns whether a header has given another time.
     fn set_time_zero(&mut self, zero: WallTime) -> bool {
         self.time_zero = zero;
         self.track.is_some()

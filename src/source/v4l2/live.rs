@@ -24,7 +24,7 @@ pub struct Live {
 }
 
 enum Pictures {
-    Raw { layout: Layout, track: Track, told: bool },
+    Raw { layout: Layout, track: Track, announced: bool },
     Jpeg { rate: Option<Rate>, size: Option<(u32, u32)> },
     Coded { units: Coded, rate: Option<Rate> },
 }
@@ -84,7 +84,7 @@ impl Live {
         let pictures = match codec {
             Codec::Raw(pixels) => {
                 let video = VideoParams { rate, colour: format.colour, ..VideoParams::new(format.width, format.height) };
-                Pictures::Raw { layout: Layout::new(pixels, &format), track: Track::video(codec, video), told: false }
+                Pictures::Raw { layout: Layout::new(pixels, &format), track: Track::video(codec, video), announced: false }
             }
             Codec::H264 | Codec::H265 => Pictures::Coded { units: Coded::new(codec), rate },
             _ => Pictures::Jpeg { rate, size: None },
@@ -135,9 +135,9 @@ impl Pictures {
     fn frame(&mut self, buffers: &[&[u8]]) -> Result<Option<Frame>, &'static str> {
         let first = buffers.first().copied().unwrap_or_default();
         match self {
-            Pictures::Raw { layout, track, told } => {
+            Pictures::Raw { layout, track, announced } => {
                 let data = layout.pack(buffers).ok_or("it is short")?;
-                let track = (!std::mem::replace(told, true)).then(|| track.clone());
+                let track = (!std::mem::replace(announced, true)).then(|| track.clone());
                 Ok(Some(Frame { data, key: true, track }))
             }
             Pictures::Jpeg { rate, size } => {

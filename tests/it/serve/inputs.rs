@@ -195,7 +195,7 @@ fn a_log_of_events_that_nobody_reads_holds_up_nothing() {
     let dir = TempDir::new();
     let log = dir.join("events");
     mkfifo(&log);
-    // Nobody ever reads it.
+    // It is never read.
     let server = Server::start(&["--events", log.to_str().unwrap()]);
     server.process.signal("TERM");
     assert_eq!(server.process.finish(PATIENCE).code(), 0);
