@@ -5,8 +5,10 @@ use super::pictures::pictures;
 use super::studio::{Studio, number};
 use super::{Server, feed};
 use crate::util::{PATIENCE, Running, TempDir, eventually, h5, http};
+use rustix::fs::OFlags;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -14,8 +16,18 @@ fn mkfifo(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
+/// Opens a FIFO once it has a reader. A plain open would wait for the reader for ever, and the test with it.
 fn writer(path: &Path) -> File {
-    File::options().write(true).open(path).unwrap()
+    let nonblocking = OFlags::NONBLOCK.bits() as i32;
+    eventually("a reader of the FIFO", || File::options().write(true).custom_flags(nonblocking).open(path).ok())
+}
+
+/// Waits until a program has opened a file. An input that is gone before that ends h5serve: it says its address first, and opens its inputs then.
+fn wait_until_opened(program: &Running, path: &Path) {
+    eventually("the program opens the file", || {
+        let fds = std::fs::read_dir(format!("/proc/{}/fd", program.id())).ok()?;
+        fds.flatten().find(|fd| std::fs::read_link(fd.path()).is_ok_and(|to| to == path))
+    });
 }
 
 /// Calls of read(2) so far, of all threads; sockets are not read by it.
@@ -102,6 +114,7 @@ fn a_fifo_made_anew_is_noticed() {
     for on_eof in ["reopen", "exit", "wait"] {
         mkfifo(&path);
         let server = Server::start(&["--on-eof", on_eof, path.to_str().unwrap()]);
+        wait_until_opened(&server.process, &path);
         let mut ws = Ws::connect(server.port, "cam");
         ws.say(r#"{"type":"mse","value":""}"#);
         // With reopen also when the stream has begun, whether the old writer has gone or holds on.
@@ -131,6 +144,7 @@ fn a_fifo_that_comes_later_or_through_a_link() {
     mkfifo(&target);
     std::os::unix::fs::symlink(&target, &link).unwrap();
     let server = Server::start(&["--on-eof", "reopen", link.to_str().unwrap()]);
+    wait_until_opened(&server.process, &target);
     let mut ws = Ws::connect(server.port, "cam");
     ws.say(r#"{"type":"mse","value":""}"#);
     let mut show = |path: &Path| {
@@ -227,10 +241,7 @@ fn opening_a_fifo_ends_when_it_is_asked_to() {
     let cases: [(&str, &[&str]); 3] = [("h5cap", &[path]), ("h5mux", &[path]), ("h5serve", &["--listen", "127.0.0.1:0", path])];
     for (name, args) in cases {
         let running = Running::start(&mut h5(name, args));
-        eventually("it waits", || {
-            let fds = std::fs::read_dir(format!("/proc/{}/fd", running.id())).ok()?;
-            fds.flatten().find(|fd| std::fs::read_link(fd.path()).is_ok_and(|to| to == Path::new(path)))
-        });
+        wait_until_opened(&running, Path::new(path));
         running.signal("TERM");
         assert_eq!(running.finish(PATIENCE).code(), 0, "{name}");
     }
