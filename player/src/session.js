@@ -5,6 +5,7 @@ import { CodecsTransport } from './transports/webcodecs.js';
 import { JpegTransport } from './transports/jpeg.js';
 import { Mp4Transport, MultipartTransport } from './transports/http.js';
 import { Reporter } from './engine/report.js';
+import { isQuiet } from './engine/sight.js';
 
 const TRANSPORTS = { mse: MseTransport, webcodecs: CodecsTransport, mjpeg: JpegTransport, mp4: Mp4Transport, multipart: MultipartTransport };
 /** A picture that stands still for this long, or for two and a half frames where they come more slowly, gets a spinner. */
@@ -15,8 +16,6 @@ const TROUBLES = {
   'no-keyframe': "no keyframe so far; set the encoder's keyframe interval to 1 s",
   'keyframe-lost': "no keyframe for a new viewer; set the encoder's keyframe interval to 1 s",
 };
-/** Connected, but no data for this long: it is the source that is quiet. */
-const QUIET_MS = 2000;
 /** A silent player in a hidden tab closes its connection after this time. */
 const PARK_MS = 30000;
 /** So many attempts in which no WebSocket opened, and plain HTTP is tried: some proxies are like that. */
@@ -276,11 +275,11 @@ export class Session {
   /** To be called a few times a second: is the picture moving, and if not, whose fault is it? Tells whether it has stood still for long enough to say so. */
   tick() {
     const now = performance.now();
-    const frame = 1000 * (this.#transport?.edge?.chunk ?? 0);
+    const chunk = this.#transport?.edge?.chunk ?? 0;
     const still = document.hidden ? 0 : now - Math.max(this.#shownAt, this.#begun);
-    const busy = still > Math.max(BUSY_MS, 2.5 * frame) && !this.resting;
+    const busy = still > Math.max(BUSY_MS, 2500 * chunk) && !this.resting;
     const link = this.#transport?.link;
-    const quiet = link?.opened && now - link.dataAt > Math.max(QUIET_MS, 3 * frame) && link.heardAt > link.dataAt;
+    const quiet = link?.opened && isQuiet(now, link, chunk);
     if (this.#transport && ['playing', 'stalled', 'waiting', 'paused'].includes(this.#state)) {
       const paused = this.#transport?.constructor.surface === 'video' && this.#stage.video.paused && this.#pictures > 0;
       const state = paused ? 'paused' : !busy ? 'playing' : quiet ? 'waiting' : 'stalled';

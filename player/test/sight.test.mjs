@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { simulate } from './simulation.mjs';
-import { Signals, Stalls } from '../src/engine/sight.js';
+import { Signals, Stalls, isQuiet } from '../src/engine/sight.js';
 
 const CHUNK = 1 / 30;
 /** Pictures by each signal in one second at 30 pictures a second, looked at 60 times; `says`: what this browser tells at picture n. */
@@ -90,4 +90,14 @@ test('`waiting` that is over before a picture is missed is no stall; a network t
   assert.equal(busy.edge.stats.stalls, 0);
   const frozen = simulate({ fps: 30, seconds: 20, delay: (n, t) => (t > 8000 && t < 8600 ? 8600 - t : 5) });
   assert.equal(frozen.edge.stats.stalls, 1);
+});
+
+test('a source that is quiet, and a server that hangs', () => {
+  const after = (heard, now, chunk = CHUNK) => isQuiet(now, { dataAt: 10000, heardAt: 10000 + heard }, chunk);
+  assert.equal(after(1900, 12001), true, 'it answers the pings of each second');
+  assert.equal(after(1900, 11999), false, 'not for long enough');
+  assert.equal(after(0, 14000), false, 'it answers nothing');
+  assert.equal(after(20, 14000), false, 'its last answer came just behind the last picture');
+  assert.equal(after(1900, 12500, 1), false, 'a picture a second: the next one may be late');
+  assert.equal(after(2900, 13001, 1), true);
 });

@@ -3,6 +3,21 @@ const STALL_MS = 100;
 /** A signal that says nothing for so long, or for four frames, while another one speaks, does not work. */
 const GRACE_MS = 300;
 
+/** Connected, but no data for this long, or for three frames: it is the source that is quiet. */
+const QUIET_MS = 2000;
+
+/**
+ * Whether it is the source that is quiet, and not the server that hangs: a quiet connection is pinged every second, and the server answers. One answer
+ * says nothing: it may have come just behind the last picture. Pure.
+ * @param {number} now
+ * @param {{dataAt: number, heardAt: number}} link  when the last data came, and the last message of any kind
+ * @param {number} chunk  seconds from picture to picture
+ */
+export function isQuiet(now, { dataAt, heardAt }, chunk) {
+  const silence = Math.max(QUIET_MS, 3000 * chunk);
+  return now - dataAt > silence && heardAt - dataAt > silence / 2;
+}
+
 /** Counts stalls. Pure. */
 export class Stalls {
   count = 0;
