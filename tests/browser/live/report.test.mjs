@@ -49,18 +49,16 @@ for (const { name, open } of browsers) {
     });
 
     await t.test('a network that hangs is a stall at this viewer, of that length', async () => {
-      // Any other is over first.
-      await until('the picture is steady', async () => {
-        const { stalls } = (await viewers()).find(v => v.id === id).player;
-        await sleep(2500);
-        return (await viewers()).find(v => v.id === id).player.stalls === stalls && (await stats(page)).state === 'playing';
-      }, 60000);
+      await until('it plays', async () => (await stats(page)).state === 'playing');
       const told = events().length;
       server.process.kill('SIGSTOP');
       await until('the page says that the picture stands', async () => (await stats(page)).state === 'stalled');
       await sleep(3000);
       server.process.kill('SIGCONT');
-      const stall = await until('the stall is told', () => events().slice(told).find(e => e.event === 'stall' && e.viewer === id && e.seconds > 2), 20000);
+      // The page gives a connection up after five seconds. On a busy machine it may have come to that: then its next connection tells the stall, and
+      // is another viewer. The page is the only one here.
+      const stall = await until('the stall is told', () => events().slice(told).find(e => e.event === 'stall' && e.seconds > 2), 20000);
+      id = stall.viewer;
       t.diagnostic(`a stall of ${stall.seconds} s`);
       assert.equal(stall.by, 'player');
       assert.ok(stall.seconds < 20, `${stall.seconds}`);
