@@ -1,6 +1,6 @@
 // How late the picture is, by the clock in it, over each way that it can take. For tests and for scripts/latency.
-import { readClock, stats, watchClock } from './page.mjs';
-import { sleep, until } from './programs.mjs';
+import { readClock, stats, useTransport, watchArrivals, watchClock } from './page.mjs';
+import { idleMs, sleep, until } from './programs.mjs';
 
 /**
  * The player, with one transport: what the clock in the picture says, and what the page says.
@@ -8,7 +8,8 @@ import { sleep, until } from './programs.mjs';
  */
 export async function player(page, url, transport, { settle = 2500, time = 3000 } = {}) {
   await page.goto(url);
-  await page.evaluate(transport => (document.querySelector('h5-live').transport = transport), transport);
+  await watchArrivals(page);
+  await useTransport(page, transport);
   await until(`${transport} plays`, async () => {
     const { state, pictures } = await stats(page);
     return state === 'playing' && pictures > 5;
@@ -38,9 +39,18 @@ export async function watched(page, selector, { settle, time }) {
   return measured(page, settle, time);
 }
 
-async function measured(page, settle, time) {
+/** What the clock says in `time` ms, after `settle` ms. `idle`: the part of that time in which a processor had nothing to do. */
+export async function measured(page, settle, time) {
   await sleep(settle);
   await readClock(page);
+  const [begun, idle] = [Date.now(), idleMs()];
   await sleep(time);
-  return readClock(page);
+  const read = await readClock(page);
+  return { ...read, idle: (idleMs() - idle) / (Date.now() - begun) };
 }
+
+/** On a machine without a free processor, what is not shown is missing for want of one. */
+export const showsEnough = ({ seen, idle }, part) => seen > part || (idle < 0.1 && seen > part / 10);
+
+/** The page tells the median of the last 15 pictures: it is no nearer to the latency of a picture than that is steady. */
+export const saysTruth = ({ astray, p50, p95 }, tolerance) => Math.abs(astray) < tolerance + p95 - p50;

@@ -9,6 +9,35 @@ export async function useTransport(page, transport) {
   await page.evaluate(transport => (document.querySelector('h5-live').transport = transport), transport);
 }
 
+/**
+ * Notes in `window.arrived` the capture time (Unix ms) of the newest picture that has come over a WebSocket: from the prft box of a chunk, or from the
+ * message before a JPEG picture. It sees the connections that are opened from then on.
+ */
+export function watchArrivals(page) {
+  return page.evaluate(() => {
+    const NTP_TO_UNIX_S = 2208988800;
+    const captured = data => {
+      if (typeof data === 'string') {
+        const { type, value } = JSON.parse(data);
+        return type === 'captured' ? value : null;
+      }
+      const view = new DataView(data);
+      // A box of a chunk begins with its size and its type; prft has version, flags and the track before the NTP time.
+      for (let at = 0; at + 24 <= view.byteLength && view.getUint32(at + 4) !== 0x6d646174; at += Math.max(8, view.getUint32(at))) {
+        if (view.getUint32(at + 4) === 0x70726674) return (view.getUint32(at + 16) - NTP_TO_UNIX_S) * 1000 + (view.getUint32(at + 20) * 1000) / 2 ** 32;
+      }
+      return null;
+    };
+    window.arrived = null;
+    window.WebSocket = class extends window.WebSocket {
+      constructor(...args) {
+        super(...args);
+        this.addEventListener('message', ({ data }) => (window.arrived = captured(data) ?? window.arrived));
+      }
+    };
+  });
+}
+
 /** Starts to read the clock of every picture that the element presents, into `window.clock`: null where the checksum fails. */
 export function watchClock(page, selector = 'h5-live') {
   return page.evaluate(selector => {
@@ -40,9 +69,9 @@ export function watchClock(page, selector = 'h5-live') {
       const good = crc8(bytes) === number(32, 36) * 16 + number(68, 72);
       if (again && good && frame === last) return;
       last = frame;
-      let latency = (Date.now() % 2 ** 32) - time;
-      if (latency < -(2 ** 31)) latency += 2 ** 32;
-      window.clock.push(good ? { frame, time, latency, at: performance.now(), shown: host.stats?.latency ?? null } : null);
+      const since = now => ((((now - time) % 2 ** 32) + 1.5 * 2 ** 32) % 2 ** 32) - 2 ** 31;
+      const inHand = window.arrived ? since(window.arrived) : null;
+      window.clock.push(good ? { frame, time, latency: since(Date.now()), inHand, at: performance.now(), shown: host.stats?.latency ?? null } : null);
     };
     let called = false;
     const onframe = () => {
@@ -65,19 +94,28 @@ export function watchClock(page, selector = 'h5-live') {
   }, selector);
 }
 
-/** The clock's readings since the last call: how many were good, by how many frames it went back at most, the median latency in ms, and the median of the page's own figure. */
+/**
+ * The clock's readings since the last call: how many were good, by how many frames it went back at most, which part of the frames was seen, the median
+ * latency in ms, the median of the page's own figure, and that of the difference of both. `inHand`: the median of the media, in ms, that had
+ * come and was newer than the picture on the screen; `margin`: what it was at least, in nine of ten pictures; null without `watchArrivals`.
+ */
 export async function readClock(page) {
   const readings = await page.evaluate(() => window.clock.splice(0));
   const good = readings.filter(Boolean);
   const latencies = good.map(r => r.latency).sort((a, b) => a - b);
+  const inHand = good.map(r => r.inHand).filter(inHand => inHand !== null).sort((a, b) => a - b);
   return {
     pictures: readings.length,
     good: readings.length ? good.length / readings.length : 0,
     back: Math.max(0, ...good.map((r, i) => (i === 0 ? 0 : good[i - 1].frame - r.frame))),
     frames: good.map(r => r.frame),
+    seen: new Set(good.map(r => r.frame)).size / (1 + Math.max(...good.map(r => r.frame)) - Math.min(...good.map(r => r.frame))),
     p50: latencies[latencies.length >> 1] ?? NaN,
     p95: latencies[Math.floor(latencies.length * 0.95)] ?? NaN,
     shown: middle(good.map(r => r.shown).filter(shown => shown !== null)),
+    astray: middle(good.filter(r => r.shown !== null).map(r => r.shown - r.latency)),
+    inHand: middle(inHand),
+    margin: inHand[Math.floor(inHand.length / 10)] ?? null,
   };
 }
 

@@ -29,6 +29,14 @@ export async function until(what, ask, limit = 10000) {
   }
 }
 
+/** For how many ms a processor had nothing to do since the machine was started, on average of all processors (proc_stat(5)). */
+export function idleMs() {
+  const lines = fs.readFileSync('/proc/stat', 'utf8').split('\n').filter(line => /^cpu\d/.test(line));
+  const ticks = lines.map(line => line.trim().split(/\s+/).slice(4, 6).map(Number)).flat().reduce((a, b) => a + b, 0);
+  // A tick is a hundredth of a second to programs, whatever the kernel counts in.
+  return (10 * ticks) / lines.length;
+}
+
 export function freePort() {
   return new Promise((resolve, reject) => {
     const server = net.createServer().on('error', reject);
