@@ -45,7 +45,7 @@ test_packages() {
         apt-get)
             echo bsdutils curl ffmpeg iproute2 libturbojpeg0 libvo-aacenc0 mpv mkvtoolnix shellcheck systemd util-linux man-db $(unless node nodejs) $(unless npm npm) python3 python3-venv \
                 gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
-                gstreamer1.0-plugins-ugly gstreamer1.0-libav 'chromium|chromium-browser' 'firefox-esr|firefox' webkit2gtk-driver xvfb faketime
+                gstreamer1.0-plugins-ugly gstreamer1.0-libav gir1.2-gst-rtsp-server-1.0 python3-gi 'chromium|chromium-browser' 'firefox-esr|firefox' webkit2gtk-driver xvfb faketime
             ;;
         dnf)
             echo curl ffmpeg-free mpv mkvtoolnix ShellCheck man-db nodejs npm python3 turbojpeg gstreamer1 gstreamer1-plugins-base \

@@ -9,6 +9,7 @@ mod bits;
 mod decode;
 pub mod exif;
 pub(crate) mod flac;
+pub mod g711;
 pub mod h264;
 pub mod h265;
 pub(crate) mod jpeg;

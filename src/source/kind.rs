@@ -51,4 +51,8 @@ pub enum Setting {
     InputFormat,
     /// Times by arrival. They are part of [`Options::open_input`].
     Arrival,
+    /// User, password, and how long an answer may take.
+    Network,
+    /// TCP or UDP.
+    Transport,
 }

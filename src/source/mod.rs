@@ -8,6 +8,7 @@
 //! | `stream` | recordings in files, and streams from pipes; a program says how their bytes become events ([`input`]) |
 //! | `camera`, `v4l2` | a Linux camera, alone or with a microphone |
 //! | `microphone`, `alsa` | a Linux microphone |
+//! | `rtsp` | a network camera |
 //!
 //! `registry` knows them all. They share these modules: `pace` and `paced` play in real time; `looper` plays again without a jump in time;
 //! [`mp4`] reads files whose index stands at their end; `joined` makes one source of several, whose times have one `clock`; `uevent` says
@@ -21,6 +22,8 @@ mod camera;
 mod clock;
 #[cfg(all(target_os = "linux", any(feature = "v4l2", feature = "alsa")))]
 mod clocked;
+#[cfg(any(all(target_os = "linux", feature = "v4l2"), feature = "rtsp"))]
+mod coded;
 mod error;
 pub mod input;
 #[cfg(all(target_os = "linux", feature = "v4l2"))]
@@ -33,14 +36,18 @@ mod loss;
 mod microphone;
 mod mkv;
 pub mod mp4;
+#[cfg(feature = "rtsp")]
+pub mod network;
 mod options;
 mod pace;
 mod paced;
 pub mod pattern;
 mod pictures;
 mod registry;
-#[cfg(all(target_os = "linux", any(feature = "v4l2", feature = "alsa")))]
+#[cfg(any(all(target_os = "linux", any(feature = "v4l2", feature = "alsa")), feature = "rtsp"))]
 mod retry;
+#[cfg(feature = "rtsp")]
+mod rtsp;
 mod stream;
 #[cfg(all(target_os = "linux", any(feature = "v4l2", feature = "alsa")))]
 mod sysfs;

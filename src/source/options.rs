@@ -2,6 +2,8 @@
 
 use super::input::OpenInput;
 use super::loss::OnLoss;
+#[cfg(feature = "rtsp")]
+use super::network::NetworkOptions;
 #[cfg(all(target_os = "linux", feature = "v4l2"))]
 use super::v4l2::FormatRequest;
 use crate::media::{Clock, OverflowPolicy, PixelFormat, Rate};
@@ -44,6 +46,9 @@ pub struct Options {
     pub on_loss: OnLoss,
     /// The microphone beside a camera.
     pub microphone: Option<String>,
+    /// For sources over a network.
+    #[cfg(feature = "rtsp")]
+    pub network: NetworkOptions,
 }
 
 impl Options {
@@ -67,6 +72,8 @@ impl Options {
             stall: Duration::from_secs(3),
             on_loss: OnLoss::Wait,
             microphone: None,
+            #[cfg(feature = "rtsp")]
+            network: NetworkOptions::default(),
         }
     }
 }

@@ -10,7 +10,14 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 /// All kinds of sources.
-static KINDS: &[&Kind] = &[&pattern::KIND, &camera::KIND, &microphone::KIND, &stream::STDIN];
+static KINDS: &[&Kind] = &[
+    &pattern::KIND,
+    &camera::KIND,
+    &microphone::KIND,
+    &stream::STDIN,
+    #[cfg(feature = "rtsp")]
+    &super::rtsp::KIND,
+];
 
 /// A source that is there, or was at a first look. Nothing is open yet.
 pub struct Found {
@@ -93,7 +100,7 @@ mod tests {
         assert_eq!(scheme("microphone").unwrap(), Scheme::Named("microphone"));
         assert_eq!(scheme("file:/dev").unwrap(), Scheme::Path);
         assert_eq!(find("/dev/null", false).unwrap().addresses, ["camera:/dev/null"]);
-        assert!(matches!(find("rtsp://camera/stream", false), Err(Error::Other(_))));
+        assert!(matches!(find("rtmp://camera/stream", false), Err(Error::Other(_))));
         for missing in ["test:x", "nope", "file:nope", "file:test"] {
             assert!(matches!(find(missing, false), Err(Error::NoSource { .. })), "{missing}");
         }

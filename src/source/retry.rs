@@ -1,5 +1,6 @@
-//! When to try again to open a device that is away.
+//! When to try again to open a source that is away.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
 
 /// First and longest wait between two tries: a device that is there but will not work is not asked all the time.
@@ -28,11 +29,23 @@ impl Retry {
         self.at
     }
 
-    /// A try has failed.
+    /// A try has failed. The wait is up to a quarter shorter, by chance: many that lost one thing do not all ask for it at the same time.
     pub fn failed(&mut self) {
         self.patience = (self.patience * 2).min(LONGEST);
-        self.at = Instant::now() + self.patience;
+        self.at = Instant::now() + self.patience - self.patience.mul_f64(chance() / 4.0);
     }
+
+    /// A try has failed, and the next one is not before so long.
+    pub fn postpone(&mut self, wait: Duration) {
+        self.at = Instant::now() + wait;
+    }
+}
+
+/// From 0 to below 1.
+fn chance() -> f64 {
+    // Its keys are random.
+    let random = RandomState::new().build_hasher().finish();
+    (random >> 11) as f64 / (1u64 << 53) as f64
 }
 
 #[cfg(test)]
@@ -49,7 +62,7 @@ mod tests {
             })
             .collect();
         assert_eq!(waits, [100, 200, 400, 800, 1600, 2000, 2000, 2000]);
-        assert!(retry.at() > Instant::now() + Duration::from_millis(1500));
+        assert!(retry.at() > Instant::now() + Duration::from_millis(1400) && retry.at() <= Instant::now() + LONGEST);
         assert!(Retry::lost(true).at() > Retry::lost(false).at() && Retry::now().at() <= Instant::now());
     }
 }

@@ -38,6 +38,10 @@ mod shape;
 /// Where a stream can be started, and what is said where nothing is shown.
 mod starts;
 
+/// Network cameras.
+#[cfg(feature = "rtsp")]
+mod rtsp;
+
 /// The server over real sockets: routes, protocol, hostile and slow clients, inputs that end.
 mod serve;
 

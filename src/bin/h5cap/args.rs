@@ -1,6 +1,7 @@
 //! The arguments, and the manual.
 
-use crate::devices::{AudioArgs, CameraArgs};
+use crate::devices::{AudioArgs, CameraArgs, LossArgs};
+use crate::network::NetworkArgs;
 use h5live::cli;
 use h5live::media::{OverflowPolicy, PixelFormat, Rate};
 use h5live::pipe::InputFormat;
@@ -74,7 +75,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
 /// Arguments as typed.
 #[derive(clap::Parser)]
 pub struct Args {
-    /// test, a camera, microphone, a file, several pictures, a directory of pictures, or - for stdin; without it, the first camera
+    /// test, a camera, rtsp://CAMERA, microphone, a file, several pictures, a directory of pictures, or - for stdin; without it, the first camera
     #[arg(value_name = "SOURCE")]
     pub sources: Vec<String>,
 
@@ -128,6 +129,12 @@ pub struct Args {
 
     #[command(flatten)]
     pub camera: CameraArgs,
+
+    #[command(flatten)]
+    pub loss: LossArgs,
+
+    #[command(flatten)]
+    pub network: NetworkArgs,
 
     #[command(flatten)]
     pub audio: AudioArgs,

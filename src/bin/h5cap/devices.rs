@@ -1,8 +1,9 @@
 //! The arguments that are only for cameras and microphones, as far as this build has them.
 
-use h5live::source::{OnLoss, Options};
 #[cfg(all(target_os = "linux", feature = "v4l2"))]
-use {h5live::source::v4l2::FormatRequest, std::time::Duration};
+use h5live::source::v4l2::FormatRequest;
+use h5live::source::{OnLoss, Options};
+use std::time::Duration;
 
 /// Arguments for cameras, as typed.
 #[cfg(all(target_os = "linux", feature = "v4l2"))]
@@ -16,14 +17,6 @@ pub struct CameraArgs {
     /// Set a control of the camera, such as brightness=128 or power_line_frequency="60 Hz"; --list names them
     #[arg(long = "control-set", value_name = "NAME=VALUE", value_parser = parse_control)]
     pub controls: Vec<(String, String)>,
-
-    /// Restart a camera that gives no frame for this many seconds
-    #[arg(long, value_name = "SECONDS", default_value = "3", value_parser = parse_stall)]
-    pub stall: Duration,
-
-    /// When the camera is lost: wait for it, exit, or send black pictures (raw formats only) while waiting
-    #[arg(long, value_enum, value_name = "POLICY", default_value_t)]
-    pub on_loss: LossPolicy,
 
     /// List cameras with their formats and controls, and microphones, and exit
     #[arg(long)]
@@ -39,12 +32,22 @@ pub struct CameraArgs {
 #[derive(clap::Args)]
 pub struct CameraArgs {}
 
-impl CameraArgs {
-    /// What is asked of a camera, into the options of the source.
-    #[cfg(all(target_os = "linux", feature = "v4l2"))]
+/// Arguments for all cameras, as typed.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Cameras")]
+pub struct LossArgs {
+    /// Restart a camera that gives no frame for this many seconds
+    #[arg(long, value_name = "SECONDS", default_value = "3", value_parser = parse_stall)]
+    pub stall: Duration,
+
+    /// When the camera is lost: wait for it, exit, or send black pictures (raw formats only) while waiting
+    #[arg(long, value_enum, value_name = "POLICY", default_value_t)]
+    pub on_loss: LossPolicy,
+}
+
+impl LossArgs {
+    /// Into the options of the source.
     pub fn set(&self, options: &mut Options) {
-        options.format.clone_from(&self.format);
-        options.controls.clone_from(&self.controls);
         options.stall = self.stall;
         options.on_loss = match self.on_loss {
             LossPolicy::Wait => OnLoss::Wait,
@@ -52,11 +55,18 @@ impl CameraArgs {
             LossPolicy::Black => OnLoss::Black,
         };
     }
+}
+
+impl CameraArgs {
+    /// What is asked of a camera, into the options of the source.
+    #[cfg(all(target_os = "linux", feature = "v4l2"))]
+    pub fn set(&self, options: &mut Options) {
+        options.format.clone_from(&self.format);
+        options.controls.clone_from(&self.controls);
+    }
 
     #[cfg(not(all(target_os = "linux", feature = "v4l2")))]
-    pub fn set(&self, options: &mut Options) {
-        options.on_loss = OnLoss::Wait;
-    }
+    pub fn set(&self, _: &mut Options) {}
 }
 
 /// Arguments for microphones, as typed.
@@ -86,7 +96,6 @@ impl AudioArgs {
     }
 }
 
-#[cfg(all(target_os = "linux", feature = "v4l2"))]
 #[derive(Clone, Copy, Default, clap::ValueEnum)]
 pub enum LossPolicy {
     #[default]
@@ -101,20 +110,24 @@ fn parse_control(text: &str) -> Result<(String, String), String> {
     Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
-#[cfg(all(target_os = "linux", feature = "v4l2"))]
 fn parse_stall(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().filter(|s| (0.1..=3600.0).contains(s));
     seconds.map(Duration::from_secs_f64).ok_or_else(|| "0.1 to 3600 seconds".into())
 }
 
-#[cfg(all(test, target_os = "linux", feature = "v4l2"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn arguments() {
+    #[cfg(all(target_os = "linux", feature = "v4l2"))]
+    fn controls() {
         assert_eq!(parse_control("focus = 5"), Ok(("focus".into(), "5".into())));
         assert!(parse_control("focus").is_err());
+    }
+
+    #[test]
+    fn stalls() {
         assert_eq!(parse_stall("0.5"), Ok(Duration::from_millis(500)));
         for wrong in ["0", "-1", "nan", "1e9", ""] {
             assert!(parse_stall(wrong).is_err(), "{wrong}");

@@ -37,6 +37,8 @@ fn usable(args: &Args, found: &Found) -> anyhow::Result<()> {
         (args.no_audio, Setting::NoAudio, "--no-audio is for the test picture"),
         (args.input_format.is_some(), Setting::InputFormat, "--input-format is for streams"),
         (args.live, Setting::Arrival, "--live is for streams"),
+        (args.network.is_given(), Setting::Network, "--password-file is for cameras on a network"),
+        (args.network.has_transport(), Setting::Transport, "--transport is for cameras on a network"),
     ];
     match given.iter().find(|(given, setting, _)| *given && !found.kind.accepts.contains(setting)) {
         Some((_, _, what)) => Err(cli::usage(*what)),
@@ -45,7 +47,10 @@ fn usable(args: &Args, found: &Found) -> anyhow::Result<()> {
 }
 
 /// The arguments into the options of the source.
-pub fn set(args: &Args, options: &mut Options, found: &Found) {
+///
+/// # Errors
+/// A password cannot be read.
+pub fn set(args: &Args, options: &mut Options, found: &Found) -> anyhow::Result<()> {
     options.duration = args.duration;
     options.size = args.size;
     options.rate = args.rate;
@@ -56,7 +61,10 @@ pub fn set(args: &Args, options: &mut Options, found: &Found) {
     options.pace = if args.pace { Some(true) } else { args.no_pace.then_some(false) };
     options.microphone = args.audio.device().map(str::to_owned);
     args.camera.set(options);
+    args.loss.set(options);
+    args.network.set(options)?;
     // What is live does not wait for a slow reader.
     let late = if found.is_live(options) { OverflowPolicy::Drop } else { OverflowPolicy::Block };
     options.late = args.late.unwrap_or(late);
+    Ok(())
 }

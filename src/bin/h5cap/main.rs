@@ -8,6 +8,7 @@ mod find;
 mod input;
 #[cfg(all(target_os = "linux", feature = "v4l2"))]
 mod list;
+mod network;
 
 use args::{Args, MANUAL};
 use capture::{Output, capture};
@@ -29,7 +30,7 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     let found = find::find(&args)?;
     let clock: Arc<dyn Clock> = Arc::new(cx.stop.clock());
     let mut options = Options::new(Arc::clone(&clock), input::opener(&args, &clock, &cx.stop));
-    find::set(&args, &mut options, &found);
+    find::set(&args, &mut options, &found)?;
     let mut output = Output::open(options.late, args.duration, &cx)?;
     let outcome = found.open(&options).map_err(anyhow::Error::from).and_then(|mut source| capture(&mut *source, &mut output, &cx));
     // Events from before an error are whole: they go out.

@@ -1,11 +1,11 @@
 //! A camera that runs: the driver's buffers as frames.
 
-use super::coded::{self, Coded, Unit};
 use super::device::Device;
 use super::modes::{self, Mode, ModeRequest};
 use super::picture::{self, Layout};
 use super::stream::Stream;
 use crate::media::{Codec, Params, Rate, Track, VideoParams};
+use crate::source::coded::{self, Coded, Unit};
 use bytes::Bytes;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -141,13 +141,13 @@ impl Pictures {
                 Ok(Some(Frame { data, key: true, track }))
             }
             Pictures::Jpeg { rate, size } => {
-                let (data, info) = coded::jpeg(first)?;
+                let (data, info) = coded::jpeg(Bytes::copy_from_slice(first))?;
                 let now = (info.width, info.height);
                 let new = size.replace(now) != Some(now);
                 let video = VideoParams { rate: *rate, ..VideoParams::new(now.0, now.1) };
                 Ok(Some(Frame { data, key: true, track: new.then(|| Track::video(Codec::Jpeg, video)) }))
             }
-            Pictures::Coded { units, rate } => match units.unit(first) {
+            Pictures::Coded { units, rate } => match units.byte_stream(first) {
                 Unit::Nothing => Ok(None),
                 Unit::Frame { data, key, track } => Ok(Some(Frame { data, key, track: track.map(|t| with_rate(t, *rate)) })),
             },

@@ -1,7 +1,7 @@
 //! A camera of Linux (Video4Linux2): its frames with the driver's times.
 //!
 //! - Which camera: `Selector`. Which format, size and rate: `modes::choose`.
-//! - MJPEG and H.264 go straight through, made canonical (`coded`); raw pictures are packed (`picture`). A damaged frame
+//! - MJPEG and H.264 go straight through, made canonical (`super::coded`); raw pictures are packed (`picture`). A damaged frame
 //!   never goes out: it is counted.
 //! - Times are the driver's (CLOCK_MONOTONIC at the start of exposure, where the driver is that good), not those of arrival.
 //! - A camera that is unplugged, hangs or fails is waited for: the same one, by its [`Identity`], wherever it is plugged in
@@ -9,7 +9,6 @@
 //!
 //! It refuses to convert pictures, and to read from devices that do not stream.
 
-mod coded;
 mod controls;
 mod device;
 mod find;

@@ -1,17 +1,22 @@
-//! Coded pictures from a camera: made canonical (see [`Packet`](crate::media::Packet)), and refused where they are damaged.
+//! Coded pictures of a camera: made canonical (see [`Packet`](crate::media::Packet)), and refused where they are damaged.
 
 use crate::codec::jpeg::{self, Fault, JpegInfo};
 use crate::codec::{h264, h265, nal};
-use crate::media::{Codec, Track};
+use crate::media::{Codec, Track, VideoParams};
 use bytes::{BufMut, Bytes, BytesMut};
 
 /// A whole JPEG, or why it is none. Cameras pad the end with zeros, and leave out the Huffman tables, which browsers then miss.
-pub fn jpeg(data: &[u8]) -> Result<(Bytes, JpegInfo), &'static str> {
-    jpeg::canonical(Bytes::copy_from_slice(data)).map_err(|fault| match fault {
+pub fn jpeg(data: Bytes) -> Result<(Bytes, JpegInfo), &'static str> {
+    jpeg::canonical(data).map_err(|fault| match fault {
         Fault::Broken(_) => "broken JPEG",
         Fault::Cut => "JPEG without an end",
         Fault::Obstacle(_) => "JPEG of a kind that browsers do not show",
     })
+}
+
+/// The track of such pictures, without a frame rate.
+pub fn jpeg_track(info: &JpegInfo) -> Track {
+    Track::video(Codec::Jpeg, VideoParams::new(info.width, info.height))
 }
 
 /// The access units of H.264 or H.265 as a camera hands them out: one in a buffer, its parameter sets sometimes in a buffer
@@ -48,13 +53,23 @@ impl Coded {
         Coded { codec, before: BytesMut::new(), track: None, waits_for_key: true }
     }
 
+    /// H.264 or H.265.
+    pub fn codec(&self) -> Codec {
+        self.codec
+    }
+
     /// Frames were lost: those up to the next keyframe refer to them.
     pub fn lost(&mut self) {
         self.waits_for_key = true;
     }
 
-    pub fn unit(&mut self, data: &[u8]) -> Unit {
-        let units = if self.is_h264() { h264::to_length_prefixed(data) } else { h265::to_length_prefixed(data) };
+    /// Takes what a device hands out as a byte stream (Annex B).
+    pub fn byte_stream(&mut self, data: &[u8]) -> Unit {
+        self.unit(if self.is_h264() { h264::to_length_prefixed(data) } else { h265::to_length_prefixed(data) })
+    }
+
+    /// Takes an access unit in the canonical form.
+    pub fn unit(&mut self, units: Bytes) -> Unit {
         if !self.has_picture(&units) {
             if self.before.len() + units.len() <= MAX_BEFORE {
                 self.before.put_slice(&units);
@@ -102,18 +117,18 @@ mod tests {
 
     #[test]
     fn jpegs_are_made_whole() {
-        let (whole, info) = jpeg(BARE).unwrap();
+        let (whole, info) = jpeg(Bytes::from_static(BARE)).unwrap();
         assert_eq!((info.width, info.height), (8, 8));
         assert_eq!(whole.len(), BARE.len() - 3 + jpeg::TABLES_LENGTH);
         assert_eq!(whole[15..19], [0xff, 0xc4, 0x01, 0xa2], "the standard tables take 0x1a2 bytes");
-        assert_eq!(jpeg(&whole).unwrap().0, whole, "with tables it stays as it is");
+        assert_eq!(jpeg(whole.clone()).unwrap().0, whole, "with tables it stays as it is");
     }
 
     #[test]
     fn broken_jpegs_are_refused() {
-        assert_eq!(jpeg(&BARE[..BARE.len() - 5]), Err("JPEG without an end"));
-        assert_eq!(jpeg(&BARE[2..]), Err("broken JPEG"));
-        assert_eq!(jpeg(&[]), Err("JPEG without an end"));
+        assert_eq!(jpeg(Bytes::from_static(&BARE[..BARE.len() - 5])), Err("JPEG without an end"));
+        assert_eq!(jpeg(Bytes::from_static(&BARE[2..])), Err("broken JPEG"));
+        assert_eq!(jpeg(Bytes::new()), Err("JPEG without an end"));
     }
 
     const SPS: &[u8] = &[0x67, 0x42, 0xc0, 0x1e, 0xda, 0x02, 0x80, 0xf6, 0x40];
@@ -128,15 +143,15 @@ mod tests {
     #[test]
     fn h264_begins_at_a_keyframe_with_its_parameter_sets() {
         let mut coded = Coded::new(Codec::H264);
-        assert_eq!(coded.unit(&annex_b(&[P])), Unit::Nothing);
-        assert_eq!(coded.unit(&annex_b(&[IDR])), Unit::Nothing, "no parameter sets yet");
-        assert_eq!(coded.unit(&annex_b(&[SPS, PPS])), Unit::Nothing, "in a buffer of their own");
-        let Unit::Frame { data, key: true, track: Some(track) } = coded.unit(&annex_b(&[IDR])) else { panic!("no keyframe") };
+        assert_eq!(coded.byte_stream(&annex_b(&[P])), Unit::Nothing);
+        assert_eq!(coded.byte_stream(&annex_b(&[IDR])), Unit::Nothing, "no parameter sets yet");
+        assert_eq!(coded.byte_stream(&annex_b(&[SPS, PPS])), Unit::Nothing, "in a buffer of their own");
+        let Unit::Frame { data, key: true, track: Some(track) } = coded.byte_stream(&annex_b(&[IDR])) else { panic!("no keyframe") };
         assert_eq!(nal::units(&data).collect::<Vec<_>>(), [SPS, PPS, IDR]);
         assert_eq!(track.as_video().map(|v| (v.width, v.height)), Some((640, 480)));
-        assert!(matches!(coded.unit(&annex_b(&[P])), Unit::Frame { key: false, track: None, .. }));
+        assert!(matches!(coded.byte_stream(&annex_b(&[P])), Unit::Frame { key: false, track: None, .. }));
         coded.lost();
-        assert_eq!(coded.unit(&annex_b(&[P])), Unit::Nothing, "refers to what was lost");
-        assert!(matches!(coded.unit(&annex_b(&[SPS, PPS, IDR])), Unit::Frame { key: true, track: None, .. }));
+        assert_eq!(coded.byte_stream(&annex_b(&[P])), Unit::Nothing, "refers to what was lost");
+        assert!(matches!(coded.byte_stream(&annex_b(&[SPS, PPS, IDR])), Unit::Frame { key: true, track: None, .. }));
     }
 }

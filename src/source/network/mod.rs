@@ -1,0 +1,37 @@
+//! What sources over a network share: their address, and the times of what comes late, in bursts, and from another clock.
+
+pub mod address;
+pub mod refusal;
+pub mod times;
+
+pub use address::{Address, Credentials};
+pub use refusal::Refusal;
+
+use std::time::Duration;
+
+/// How RTP packets come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Transport {
+    /// Inside the connection to the server.
+    #[default]
+    Tcp,
+    /// In datagrams: what is lost on the way stays lost.
+    Udp,
+}
+
+/// What is asked of a source over a network.
+#[derive(Clone, Debug)]
+pub struct NetworkOptions {
+    /// In place of those in the address.
+    pub credentials: Option<Credentials>,
+    /// For cameras that offer several.
+    pub transport: Transport,
+    /// How long an answer may take.
+    pub timeout: Duration,
+}
+
+impl Default for NetworkOptions {
+    fn default() -> NetworkOptions {
+        NetworkOptions { credentials: None, transport: Transport::Tcp, timeout: Duration::from_secs(10) }
+    }
+}
