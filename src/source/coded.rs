@@ -14,6 +14,11 @@ pub fn jpeg(data: Bytes) -> Result<(Bytes, JpegInfo), &'static str> {
     })
 }
 
+/// Whether every block of a JPEG with an end marker is there. It takes a walk through all of the coded data.
+pub fn is_whole_jpeg(data: &[u8]) -> bool {
+    jpeg::whole_len(data) == data.len().checked_sub(2)
+}
+
 /// The track of such pictures, without a frame rate.
 pub fn jpeg_track(info: &JpegInfo) -> Track {
     Track::video(Codec::Jpeg, VideoParams::new(info.width, info.height))

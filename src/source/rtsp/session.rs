@@ -92,7 +92,7 @@ impl Connection {
             };
             session.setup(stream, SetupOptions::default().transport(transport).frame_format(FORMAT)).await.map_err(refused)?;
             numbers[stream] = Some(played.len());
-            played.push(Played::new(&session.streams()[stream]));
+            played.push(Played::new(&session.streams()[stream], request.transport == Transport::Udp));
         }
         // Cameras exist that leave the time out, or have it wrong for one of the streams.
         let play = PlayOptions::default().initial_timestamp(InitialTimestampPolicy::Permissive);

@@ -56,6 +56,8 @@ pub struct Played {
     content: Content,
     /// What it carries, once that is known.
     track: Option<Track>,
+    /// Parts of it may be lost on the way.
+    is_lossy: bool,
 }
 
 enum Content {
@@ -82,8 +84,8 @@ pub struct Frame {
 }
 
 impl Played {
-    /// A stream of [`Selection::streams`] after its SETUP.
-    pub fn new(stream: &Stream) -> Played {
+    /// A stream of [`Selection::streams`] after its SETUP. `is_lossy`: it comes in datagrams.
+    pub fn new(stream: &Stream, is_lossy: bool) -> Played {
         let rate = stream.framerate().and_then(|rate| rate.to_string().parse().ok());
         let content = match stream.encoding_name() {
             "h264" => Content::Coded { units: Coded::new(Codec::H264), rate },
@@ -98,7 +100,7 @@ impl Played {
             Some(ParametersRef::Audio(audio)) => audio_track(&content, audio),
             _ => None,
         };
-        Played { content, track }
+        Played { content, track, is_lossy }
     }
 
     /// What it carries; pictures tell it with their first keyframe.
@@ -133,6 +135,10 @@ impl Played {
             }
             Content::Jpeg { rate } => {
                 let (data, info) = coded::jpeg(data)?;
+                // A loss inside of a picture is not told.
+                if lost || (self.is_lossy && !coded::is_whole_jpeg(&data)) {
+                    return Err("a part of it was lost");
+                }
                 let track = with_rate(coded::jpeg_track(&info), *rate);
                 let is_new_track = self.track.as_ref() != Some(&track);
                 self.track = Some(track);

@@ -1,6 +1,6 @@
 //! Network cameras: RTSP by GStreamer's server, with ffmpeg as the judge of what arrives.
 
-use crate::util::{Finished, PATIENCE, Running, TempDir, eventually, free_port, h5, repository, run_for};
+use crate::util::{Finished, PATIENCE, Running, TempDir, eventually, free_port, h5, repository, run_for, shell};
 use h5live::codec::{h264, h265, nal};
 use h5live::format::Timing;
 use h5live::media::{Codec, Event, Kind, SystemClock};
@@ -104,12 +104,23 @@ fn read(bytes: Vec<u8>) -> Recording {
     recording
 }
 
-/// So many of `ours` are among `theirs`, without a hole from the first on.
-#[track_caller]
-fn agree<T: PartialEq>(ours: &[T], theirs: &[T], least: usize, what: &str) {
+/// How many of `ours` are among `theirs`, in the same order.
+fn in_order<T: PartialEq>(ours: &[T], theirs: &[T]) -> usize {
+    let mut rest = theirs;
+    let mut found = 0;
+    for packet in ours {
+        if let Some(at) = rest.iter().position(|other| other == packet) {
+            rest = &rest[at + 1..];
+            found += 1;
+        }
+    }
+    found
+}
+
+/// How many of `ours` are among `theirs` without a hole between them.
+fn in_one_run<T: PartialEq>(ours: &[T], theirs: &[T]) -> usize {
     let common = |start: usize| ours.iter().zip(&theirs[start..]).take_while(|(a, b)| a == b).count();
-    let run = (0..theirs.len()).map(common).max().unwrap_or(0);
-    assert!(run >= least, "{what}: of {} of ours, {run} are among {} of theirs", ours.len(), theirs.len());
+    (0..theirs.len()).map(common).max().unwrap_or(0)
 }
 
 /// Where `needle` begins.
@@ -129,7 +140,8 @@ fn compare(camera: &Camera, path: &str, transport: &str, sound_is_decoded: bool)
     command.args(decode).args(["-bsf:v", "setts=dts=PTS", "-flush_packets", "1", "-y"]).arg(&file);
     let ffmpeg = Running::start_with(&mut command, Stdio::null(), Stdio::null());
     eventually(&format!("{what}: ffmpeg records"), || fs::metadata(&file).ok().filter(|meta| meta.len() > 10_000));
-    let ours = run_for(&mut h5cap(camera, path, &["-v", "--duration", "6.2", "--transport", transport]), b"", PATIENCE).success();
+    let ours =
+        run_for(&mut h5cap(camera, path, &["-v", "--late", "block", "--duration", "7", "--transport", transport]), b"", PATIENCE).success();
     clean(&ours.stderr);
     assert!(!ours.stderr.contains("warning"), "{what}: {}", ours.stderr);
     let what = format!("{what}: {}", ours.stderr);
@@ -139,17 +151,19 @@ fn compare(camera: &Camera, path: &str, transport: &str, sound_is_decoded: bool)
     for (track, codec) in ours.codecs.iter().enumerate() {
         let other = theirs.codecs.iter().position(|other| other.kind() == codec.kind()).unwrap();
         let (mine, other) = (&ours.packets[track], &theirs.packets[other]);
+        // A busy machine loses datagrams.
+        let agree = if transport == "tcp" { in_one_run(mine, other) } else { in_order(mine, other) };
         if codec.kind() == Kind::Video {
-            agree(mine, other, FRAMES, &what);
+            assert!(agree >= FRAMES, "{what}: of {} of ours, {agree} are among {} of theirs", mine.len(), other.len());
         } else if sound_is_decoded {
-            // Packets of samples have no borders of their own. Six seconds at 8 kHz have 96,000 bytes.
+            // Packets of samples have no borders of their own. A second at 8 kHz has 16,000 bytes.
             let (mine, other) = (mine.concat(), other.concat());
             let mine = &mine[mine.iter().position(|byte| *byte != 0).unwrap_or(0)..];
             let common = |at: usize| mine.iter().zip(&other[at..]).take_while(|(a, b)| a == b).count();
             let run = places(&other, &mine[..2000]).map(common).max().unwrap_or(0);
-            assert!(run >= 80_000, "{what}: {run} bytes of sound agree");
+            assert!(run >= if transport == "tcp" { 80_000 } else { 20_000 }, "{what}: {run} bytes of sound agree");
         } else {
-            agree(mine, other, 200, &what);
+            assert!(agree >= 200, "{what}: of {} packets of audio, {agree} are among {} of theirs", mine.len(), other.len());
         }
     }
 }
@@ -259,4 +273,30 @@ fn a_camera_that_goes_and_comes_back() {
     let times = times(&file);
     let steps: Vec<f64> = times.windows(2).map(|two| two[1] - two[0]).collect();
     assert!(steps.iter().all(|step| *step > 0.0) && times.len() > 30, "{steps:?}");
+}
+
+/// 3 % of the datagrams are lost: no broken picture goes out, and what was lost is counted.
+#[test]
+fn losses_on_the_way_break_no_picture() {
+    std::thread::scope(|scope| {
+        for path in ["h264aac", "h265", "mjpeg"] {
+            scope.spawn(move || {
+                let dir = TempDir::new();
+                let script = repository("tests/it/rtsp/loss.sh");
+                let camera = repository("tests/it/rtsp/camera.py");
+                let line = format!(
+                    "exec unshare --net $([ $(id -u) = 0 ] || echo --map-root-user) bash '{}' {path} '{}'",
+                    script.display(),
+                    camera.display()
+                );
+                let done = run_for(shell(&line).current_dir(&*dir), b"", PATIENCE);
+                let messages = fs::read_to_string(dir.join("messages")).unwrap_or_default();
+                assert_eq!(done.code(), 0, "{path}: {} {messages}", done.stderr);
+                let counts: Vec<u64> = done.text().split_whitespace().map(|count| count.parse().unwrap()).collect();
+                assert!(counts[0] >= 20 && (path != "mjpeg" || counts[1] > 0), "{path}: {counts:?}");
+                let decoded = run_for(&mut shell("ffmpeg -v warning -i out.mkv -map 0 -f null -").current_dir(&*dir), b"", PATIENCE);
+                assert_eq!((decoded.code(), decoded.stderr.as_str()), (0, ""), "{path}: a broken picture");
+            });
+        }
+    });
 }
