@@ -2,7 +2,7 @@
 
 use crate::codec::jpeg::{self, Fault, JpegInfo};
 use crate::codec::{h264, h265, nal};
-use crate::media::{Codec, Track, VideoParams};
+use crate::media::{Codec, Track};
 use bytes::{BufMut, Bytes, BytesMut};
 
 /// A whole JPEG, or why it is none. Cameras pad the end with zeros, and leave out the Huffman tables, which browsers then miss.
@@ -15,13 +15,15 @@ pub fn jpeg(data: Bytes) -> Result<(Bytes, JpegInfo), &'static str> {
 }
 
 /// Whether every block of a JPEG with an end marker is there. It takes a walk through all of the coded data.
+#[cfg(feature = "rtsp")]
 pub fn is_whole_jpeg(data: &[u8]) -> bool {
     jpeg::whole_len(data) == data.len().checked_sub(2)
 }
 
 /// The track of such pictures, without a frame rate.
+#[cfg(feature = "rtsp")]
 pub fn jpeg_track(info: &JpegInfo) -> Track {
-    Track::video(Codec::Jpeg, VideoParams::new(info.width, info.height))
+    Track::video(Codec::Jpeg, crate::media::VideoParams::new(info.width, info.height))
 }
 
 /// The access units of H.264 or H.265 as a camera hands them out: one in a buffer, its parameter sets sometimes in a buffer
@@ -58,23 +60,29 @@ impl Coded {
         Coded { codec, before: BytesMut::new(), track: None, waits_for_key: true }
     }
 
-    /// H.264 or H.265.
-    pub fn codec(&self) -> Codec {
-        self.codec
-    }
-
     /// Frames were lost: those up to the next keyframe refer to them.
     pub fn lost(&mut self) {
         self.waits_for_key = true;
     }
 
     /// Takes what a device hands out as a byte stream (Annex B).
+    #[cfg(any(test, feature = "v4l2"))]
     pub fn byte_stream(&mut self, data: &[u8]) -> Unit {
         self.unit(if self.is_h264() { h264::to_length_prefixed(data) } else { h265::to_length_prefixed(data) })
     }
 
+    /// Takes NAL units, each after its length in four bytes.
+    ///
+    /// # Errors
+    /// A length is wrong.
+    #[cfg(feature = "rtsp")]
+    pub fn length_prefixed(&mut self, data: Bytes) -> Result<Unit, &'static str> {
+        let units = if self.is_h264() { h264::normalize(data, 4) } else { h265::normalize(data, 4) };
+        Ok(self.unit(units.map_err(|_| "NAL units of a wrong length")?))
+    }
+
     /// Takes an access unit in the canonical form.
-    pub fn unit(&mut self, units: Bytes) -> Unit {
+    fn unit(&mut self, units: Bytes) -> Unit {
         if !self.has_picture(&units) {
             if self.before.len() + units.len() <= MAX_BEFORE {
                 self.before.put_slice(&units);

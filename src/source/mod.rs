@@ -18,7 +18,7 @@
 pub mod alsa;
 mod api;
 mod camera;
-#[cfg(all(target_os = "linux", any(feature = "v4l2", feature = "alsa")))]
+#[cfg(any(all(target_os = "linux", any(feature = "v4l2", feature = "alsa")), feature = "rtsp"))]
 mod clock;
 #[cfg(all(target_os = "linux", any(feature = "v4l2", feature = "alsa")))]
 mod clocked;

@@ -36,6 +36,7 @@ impl Retry {
     }
 
     /// A try has failed, and the next one is not before so long.
+    #[cfg(feature = "rtsp")]
     pub fn postpone(&mut self, wait: Duration) {
         self.at = Instant::now() + wait;
     }

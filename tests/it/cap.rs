@@ -537,7 +537,7 @@ mod ends {
             ("folder", 3, "folder: no pictures in this directory"),
             ("/dev/video99", 3, "/dev/video99: No such file"),
             ("/dev/null", 3, "/dev/null: this device is no camera"),
-            ("rtsp://camera/stream", 4, "ffmpeg -i rtsp://"),
+            ("rtmp://camera/stream", 4, "ffmpeg -i rtmp://"),
             ("garbage.mkv", 4, "garbage.mkv: "),
             ("garbage.jpg", 4, "garbage.jpg: "),
             ("cut.jpg", 4, "cut.jpg: "),

@@ -35,6 +35,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
              audio alone. A device is default, an ALSA name such as hw:1, or a sound card's name, a part of its name, its serial number or its place on \
              the bus; --list shows them. h5cap records in the device's own format, at 48 kHz in stereo if the device supports it. The times are the \
              driver's, and h5enc(1) resamples audio whose clock runs differently. If a microphone is unplugged, h5cap waits for it.\n\n\
+             rtsp://HOST/PATH is a network camera. See NETWORK CAMERAS.\n\n\
              Picture files (JPEG, PNG, GIF, BMP, WebP, TIFF, PNM), and directories of them in the order of their names: each picture is a frame. \
              The default rate is one a second. JPEG goes out unchanged as MJPEG; the others are decoded. With \
              --follow, h5cap watches a directory, or a file that is rewritten: each new picture goes out when it is complete. While \
@@ -55,6 +56,22 @@ pub const MANUAL: cli::Manual = cli::Manual {
              The camera may return at another port; its times stay correct. --on-loss selects another behaviour.\n\n\
              --control-set sets controls of the camera. With --control, GET /controls lists them and PUT /controls {\"brightness\": 128} sets them while h5cap runs. \
              h5cap sets them again when the camera returns.",
+        ),
+        (
+            "NETWORK CAMERAS",
+            "rtsp://HOST[:PORT]/PATH is a camera that speaks RTSP (RFC 2326). Paths of some makers: /Streaming/Channels/101 (Hikvision), \
+             /cam/realmonitor?channel=1&subtype=0 (Dahua), /axis-media/media.amp (Axis), /h264Preview_01_main (Reolink), /stream1 (TP-Link Tapo).\n\n\
+             h5cap takes the first stream of video in H.264, H.265 or MJPEG, and the first of audio in AAC, G.711 or L16. G.711 and L16 go out as PCM, \
+             the others unchanged. A warning names the streams that are left out.\n\n\
+             --user and --password-file, or the environment variables H5CAP_USER and H5CAP_PASSWORD, give a user and a password. They can stand in the URL, \
+             as in rtsp://USER:PASSWORD@HOST/PATH, but then the list of processes shows them. Messages show *** in place of a password.\n\n\
+             By --transport tcp, packets come inside the connection. By --transport udp, they come in datagrams, and some can be lost: then h5cap drops the \
+             pictures up to the next keyframe. /metrics and /stats count lost packets and damaged frames.\n\n\
+             A camera that refuses at the start is an error. A camera that is lost later is asked again, at first after 50 ms, then \
+             every 2 s at most, and every 30 s if it refuses the password, because cameras lock accounts. The stream goes on when the camera is back. A camera is lost if the \
+             connection ends or if nothing comes for --stall seconds. --on-loss exit ends h5cap instead.\n\n\
+             Times are those of the camera's clock. If the camera gives its wall clock (RTCP sender reports) and that can be right, the \
+             latency in the page counts from the capture; otherwise it counts from the arrival.",
         ),
         (
             "TIME",

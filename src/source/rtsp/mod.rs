@@ -24,7 +24,7 @@ use streams::Frame;
 use tokio::runtime::Runtime;
 
 /// A network camera.
-pub const KIND: Kind = Kind {
+pub static KIND: Kind = Kind {
     scheme: Scheme::Url("rtsp"),
     accepts: &[Setting::Network, Setting::Transport],
     several: false,
@@ -101,9 +101,15 @@ impl Camera {
     fn open(text: &str, options: &Options) -> Result<Camera, Error> {
         let address = Address::parse(text, "rtsp").map_err(|error| {
             let what = error.to_string();
-            Error::Other(Box::new(Unsupported { what, advice: "write rtsp://HOST/PATH; h5cap(1) has the paths of some makers".into() }))
+            Error::Other(Box::new(Unsupported {
+                what,
+                advice: "write rtsp://HOST/PATH; h5cap(1), NETWORK CAMERAS, has the paths of some makers".into(),
+            }))
         })?;
         let name = address.to_string();
+        if options.on_loss == OnLoss::Black {
+            tracing::warn!("{name}: black pictures are made for raw formats only");
+        }
         let credentials = options.network.credentials.clone().or_else(|| address.credentials().cloned());
         let network = &options.network;
         let group = std::sync::Arc::default();

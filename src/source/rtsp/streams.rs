@@ -1,7 +1,7 @@
 //! Which streams of a presentation are played, and their frames as packets.
 
+use crate::codec::aac;
 use crate::codec::g711::{self, Law};
-use crate::codec::{aac, h264, h265};
 use crate::media::{AudioParams, Codec, Kind, OmittedTrack, Params, Rate, SampleFormat, Track};
 use crate::source::coded::{self, Coded, Unit};
 use bytes::Bytes;
@@ -120,9 +120,7 @@ impl Played {
                 if lost {
                     units.lost();
                 }
-                let is_h264 = units.codec() == Codec::H264;
-                let unit = if is_h264 { h264::normalize(data, 4) } else { h265::normalize(data, 4) };
-                match units.unit(unit.map_err(|_| "NAL units of a wrong length")?) {
+                match units.length_prefixed(data)? {
                     Unit::Nothing => Ok(None),
                     Unit::Frame { data, key, track } => {
                         let is_new_track = track.is_some();
@@ -173,6 +171,6 @@ fn audio_track(content: &Content, audio: &retina::codec::AudioParameters) -> Opt
     }
     let rate = audio.clock_rate();
     let params = AudioParams { rate, channels: audio.channels().get(), delay: Duration::ZERO };
-    let sane = crate::media::SOUND_RATES.contains(&rate) && params.channels <= 64;
+    let sane = crate::media::AUDIO_RATES.contains(&rate) && params.channels <= 64;
     sane.then(|| Track::audio(Codec::Pcm(SampleFormat::S16), params))
 }

@@ -75,7 +75,7 @@ fn events(bytes: Vec<u8>) -> Vec<Event> {
 
 /// Every pipeline that ffmpeg or GStreamer writes into: those of the manuals, and what errors advise.
 fn printed() -> Vec<(String, String)> {
-    let markdown = ["README.md", "docs/cameras.md", "docs/design.md", "docs/player.md"];
+    let markdown = ["README.md", "docs/cameras.md", "docs/network-cameras.md", "docs/design.md", "docs/player.md"];
     let manuals = ["man/h5cap.1", "man/h5enc.1", "man/h5mux.1", "man/h5serve.1", "man/h5pipe.5", "man/h5live.7"];
     let examples = markdown.iter().flat_map(|page| markdown_examples(&text(page)).into_iter().map(|e| (page.to_string(), e)));
     let examples = examples.chain(manuals.iter().flat_map(|page| man_examples(&text(page)).into_iter().map(|e| (page.to_string(), e))));
@@ -95,9 +95,9 @@ fn printed() -> Vec<(String, String)> {
         // What it encodes is not what h5mux takes.
         all.push(("an error".into(), format!("{} | h5mux", line.replace("-c:v mjpeg", "-c copy"))));
     }
-    let refused = run(&mut shell("h5cap rtsp://camera"), b"");
+    let refused = run(&mut shell("h5cap rtmp://camera"), b"");
     let advice = refused.stderr.split_once("ffmpeg -i").map(|(_, rest)| rest.lines().next().unwrap_or_default().to_owned());
-    let advice = advice.unwrap_or_else(|| panic!("no advice: {}", refused.stderr)).replace("rtsp://…", "film.mp4");
+    let advice = advice.unwrap_or_else(|| panic!("no advice: {}", refused.stderr)).replace("rtmp://…", "film.mp4");
     all.push(("h5cap's advice".into(), format!("ffmpeg -i{}", advice.replace("| h5cap -", "| h5cap - | h5mux"))));
     all
 }

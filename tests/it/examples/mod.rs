@@ -15,7 +15,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 /// What stands there, what is run in its place, and why.
-const CHANGED: [(&str, &str, &str); 19] = [
+const CHANGED: [(&str, &str, &str); 20] = [
+    ("rtsp://camera/stream1", "rtsp://127.0.0.1:8554/h264", "the camera of the tests, which runner.sh starts"),
     ("h5cap camera --format h264 | h5mux", "h5cap test | h5enc | h5mux", "no camera that codes"),
     ("h5cap camera | h5serve", "h5cap 1.jpg 2.jpg --loop | h5serve", "no camera; the pictures stand for one that gives MJPEG"),
     ("camera:C920 --audio C920", "test", "nor one with a microphone"),
@@ -53,8 +54,13 @@ fn docs_on_cameras() {
 }
 
 #[test]
+fn docs_on_network_cameras() {
+    run_all("docs/network-cameras.md", lines(markdown_examples(&text("docs/network-cameras.md"))));
+}
+
+#[test]
 fn every_page_with_examples_is_known() {
-    let known = ["cameras.md"];
+    let known = ["cameras.md", "network-cameras.md"];
     for entry in fs::read_dir(repository("docs")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         let has_examples = name.ends_with(".md") && !markdown_examples(&text(&format!("docs/{name}"))).is_empty();
@@ -94,8 +100,17 @@ fn overview() {
 
 #[test]
 fn every_change_has_an_example() {
-    let pages =
-        ["README.md", "docs/cameras.md", "man/h5cap.1", "man/h5enc.1", "man/h5mux.1", "man/h5serve.1", "man/h5pipe.5", "man/h5live.7"];
+    let pages = [
+        "README.md",
+        "docs/cameras.md",
+        "docs/network-cameras.md",
+        "man/h5cap.1",
+        "man/h5enc.1",
+        "man/h5mux.1",
+        "man/h5serve.1",
+        "man/h5pipe.5",
+        "man/h5live.7",
+    ];
     let all = pages.map(text).concat().replace("\\-", "-");
     for (what, _, why) in CHANGED {
         assert!(all.contains(what), "no example has {what:?} any more ({why})");
@@ -172,6 +187,7 @@ fn run_example(place: &str, example: &str) {
 /// Puts into the folder what the examples speak of: recordings, pictures, a stand-in for ssh, a player's configuration.
 fn furnish(folder: &Path) {
     let clip = data("bigbuckbunny-3s.mp4");
+    fs::write(folder.join("password"), "secret\n").unwrap();
     for name in ["FILE", "film.mp4", "clip.mp4"] {
         fs::copy(&clip, folder.join(name)).unwrap();
     }

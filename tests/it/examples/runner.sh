@@ -55,6 +55,15 @@ case $EXAMPLE in
         ;;
 esac
 
+case $EXAMPLE in
+    *rtsp://*)
+        # The camera prints a line when it serves.
+        coproc camera { exec /usr/bin/python3 tests/it/rtsp/camera.py 8554 auth=none; }
+        read -r -u "${camera[0]}" _ || fail "there is no camera"
+        trap 'kill "$camera_PID"' EXIT
+        ;;
+esac
+
 bash -o pipefail -c "$EXAMPLE" </dev/null >output 2>messages &
 example=$!
 

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """A network camera by GStreamer's RTSP server: camera.py PORT [OPTION=VALUE…]
 
-auth=none|basic|digest   password=SECRET   tls=CERTIFICATE,KEY   size=WIDTHxHEIGHT   fps=N   timeout=SECONDS
+auth=none|basic|digest   password=SECRET   tls=CERTIFICATE,KEY   size=WIDTHxHEIGHT   fps=N   timeout=SECONDS   serve=PATH
 
-Prints "ready" when it serves. The user is cam. Paths are in STREAMS: pictures and sound, each with one encoder.
+With serve, every path gives what that one does. Prints "ready" when it serves. The user is cam. Paths are in STREAMS: pictures and sound, each with one encoder.
 """
 import signal
 import sys
@@ -66,7 +66,7 @@ if options["auth"] != "none" or "tls" in options:
 
 for path, pipeline in STREAMS.items():
     factory = GstRtspServer.RTSPMediaFactory()
-    factory.set_launch(f"( {pipeline})")
+    factory.set_launch(f"( {STREAMS[options['serve']] if 'serve' in options else pipeline})")
     factory.set_shared(True)
     factory.set_protocols(GstRtsp.RTSPLowerTrans.TCP | GstRtsp.RTSPLowerTrans.UDP)
     factory.add_role_from_structure(user)

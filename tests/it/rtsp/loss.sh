@@ -12,7 +12,7 @@ h5cap -v --transport udp --control 9090 "rtsp://127.0.0.1:8554/$1" >out.mkv 2>me
 cap=$!
 counter() { curl -fs http://127.0.0.1:9090/metrics | awk -v name="h5cap_$1" '$1 == name { print $2 }'; }
 # By an order of events: until enough was lost.
-until [ "$(counter lost_packets_total)" -ge 20 ] 2>/dev/null; do
+until [ "$(counter lost_packets_total)" -ge 10 ] 2>/dev/null; do
     kill -0 "$cap"
     sleep 0.1
 done
