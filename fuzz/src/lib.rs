@@ -3,7 +3,7 @@
 
 mod net;
 
-pub use net::{http, ws};
+pub use net::{http, response, ws};
 
 use h5live::format::testing::{at_every_split, events, splits};
 use h5live::format::{Demuxer, Timing, adts, annexb, bmff, mjpeg, mkv, mp3, nut, wav, y4m};
@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub type Check = fn(&[u8]);
 
 /// Every target by name.
-pub const TARGETS: [(&str, Check); 9] = [
+pub const TARGETS: [(&str, Check); 10] = [
     ("sniff", sniff),
     ("reader", reader),
     ("mkv", mkv),
@@ -26,6 +26,7 @@ pub const TARGETS: [(&str, Check); 9] = [
     ("bare", bare),
     ("nut", nut),
     ("http", http),
+    ("response", response),
     ("ws", ws),
 ];
 

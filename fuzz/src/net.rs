@@ -1,4 +1,4 @@
-//! What viewers send: HTTP requests and WebSocket frames.
+//! What viewers send: HTTP requests and WebSocket frames; and what cameras answer.
 
 use super::PLACES;
 use h5live::format::testing::at_every_split;
@@ -40,6 +40,11 @@ fn without_refusal(mut answers: String) -> String {
 fn without_dates(answers: &[u8]) -> String {
     let lines = answers.split_inclusive(|&b| b == b'\n').filter(|line| !line.starts_with(b"date: "));
     lines.map(String::from_utf8_lossy).collect()
+}
+
+/// A response is read the same however it arrives.
+pub fn response(data: &[u8]) {
+    at_every_split(data.len(), PLACES, |piece| h5live::source::testing::response(data, piece));
 }
 
 /// Frames give the same messages however they arrive; and what a client says is understood again when it is said in one frame.

@@ -2,6 +2,7 @@
 
 use crate::media::Event;
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -52,7 +53,13 @@ pub trait EventReader: Send {
 
     /// Damaged elements since the last start.
     fn damage(&self) -> u64;
+
+    /// Whether the times of what it gave are the stream's own. Otherwise they are those of arrival, or counted by a rate.
+    fn has_times(&self) -> bool;
 }
 
 /// Opens an input.
 pub type OpenInput = Arc<dyn Fn(&Input) -> Result<Box<dyn EventReader>, BoxError> + Send + Sync>;
+
+/// Makes events of bytes that come over a network, timed by their arrival where they have no times of their own. The text is their name in errors.
+pub type ReadBytes = Arc<dyn Fn(&str, Box<dyn Read + Send>) -> Box<dyn EventReader> + Send + Sync>;

@@ -53,6 +53,8 @@ pub enum Setting {
     Arrival,
     /// User, password, and how long an answer may take.
     Network,
+    /// The fingerprint of a certificate.
+    Tls,
     /// TCP or UDP.
     Transport,
 }

@@ -8,6 +8,7 @@
 //! | `stream` | recordings in files, and streams from pipes; a program says how their bytes become events ([`input`]) |
 //! | `camera`, `v4l2` | a Linux camera, alone or with a microphone |
 //! | `microphone`, `alsa` | a Linux microphone |
+//! | `http` | a camera or a stream over HTTP or WebSocket |
 //! | `rtsp` | a network camera |
 //!
 //! `registry` knows them all. They share these modules: `pace` and `paced` play in real time; `looper` plays again without a jump in time;
@@ -18,13 +19,15 @@
 pub mod alsa;
 mod api;
 mod camera;
-#[cfg(any(all(target_os = "linux", any(feature = "v4l2", feature = "alsa")), feature = "rtsp"))]
+#[cfg(any(all(target_os = "linux", any(feature = "v4l2", feature = "alsa")), feature = "network"))]
 mod clock;
 #[cfg(all(target_os = "linux", any(feature = "v4l2", feature = "alsa")))]
 mod clocked;
 #[cfg(any(all(target_os = "linux", feature = "v4l2"), feature = "rtsp"))]
 mod coded;
 mod error;
+#[cfg(feature = "http")]
+mod http;
 pub mod input;
 #[cfg(all(target_os = "linux", feature = "v4l2"))]
 mod join;
@@ -36,7 +39,7 @@ mod loss;
 mod microphone;
 mod mkv;
 pub mod mp4;
-#[cfg(feature = "rtsp")]
+#[cfg(feature = "network")]
 pub mod network;
 mod options;
 mod pace;
@@ -44,7 +47,7 @@ mod paced;
 pub mod pattern;
 mod pictures;
 mod registry;
-#[cfg(any(all(target_os = "linux", any(feature = "v4l2", feature = "alsa")), feature = "rtsp"))]
+#[cfg(any(all(target_os = "linux", any(feature = "v4l2", feature = "alsa")), feature = "network"))]
 mod retry;
 #[cfg(feature = "rtsp")]
 mod rtsp;
@@ -65,3 +68,6 @@ pub use loss::OnLoss;
 pub use options::Options;
 pub use pace::Pace;
 pub use registry::{Found, find, open};
+
+#[cfg(all(feature = "http", feature = "testing"))]
+pub use http::testing;

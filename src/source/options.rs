@@ -1,8 +1,10 @@
 //! What a program asks of a source, in one type for all kinds. A kind reads what it accepts ([`super::Kind::accepts`]).
 
 use super::input::OpenInput;
+#[cfg(feature = "http")]
+use super::input::ReadBytes;
 use super::loss::OnLoss;
-#[cfg(feature = "rtsp")]
+#[cfg(feature = "network")]
 use super::network::NetworkOptions;
 #[cfg(all(target_os = "linux", feature = "v4l2"))]
 use super::v4l2::FormatRequest;
@@ -17,6 +19,9 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// Makes events of a stream of bytes.
     pub open_input: OpenInput,
+    /// Makes events of bytes from a network; sources over HTTP need it.
+    #[cfg(feature = "http")]
+    pub read_bytes: Option<ReadBytes>,
     /// How much of the stream is wanted.
     pub duration: Option<Duration>,
     /// Width and height in pixels.
@@ -47,7 +52,7 @@ pub struct Options {
     /// The microphone beside a camera.
     pub microphone: Option<String>,
     /// For sources over a network.
-    #[cfg(feature = "rtsp")]
+    #[cfg(feature = "network")]
     pub network: NetworkOptions,
 }
 
@@ -57,6 +62,8 @@ impl Options {
         Options {
             clock,
             open_input,
+            #[cfg(feature = "http")]
+            read_bytes: None,
             duration: None,
             size: None,
             rate: None,
@@ -72,7 +79,7 @@ impl Options {
             stall: Duration::from_secs(3),
             on_loss: OnLoss::Wait,
             microphone: None,
-            #[cfg(feature = "rtsp")]
+            #[cfg(feature = "network")]
             network: NetworkOptions::default(),
         }
     }

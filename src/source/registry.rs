@@ -15,6 +15,14 @@ static KINDS: &[&Kind] = &[
     &camera::KIND,
     &microphone::KIND,
     &stream::STDIN,
+    #[cfg(feature = "http")]
+    &super::http::HTTP,
+    #[cfg(feature = "http")]
+    &super::http::HTTPS,
+    #[cfg(feature = "http")]
+    &super::http::WS,
+    #[cfg(feature = "http")]
+    &super::http::WSS,
     #[cfg(feature = "rtsp")]
     &super::rtsp::KIND,
 ];

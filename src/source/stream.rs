@@ -149,6 +149,10 @@ mod tests {
         fn damage(&self) -> u64 {
             0
         }
+
+        fn has_times(&self) -> bool {
+            true
+        }
     }
 
     /// What goes out, and when by the clock, in milliseconds.

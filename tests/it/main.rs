@@ -38,6 +38,10 @@ mod shape;
 /// Where a stream can be started, and what is said where nothing is shown.
 mod starts;
 
+/// Cameras and streams over HTTP and WebSocket.
+#[cfg(feature = "http")]
+mod http;
+
 /// Network cameras.
 #[cfg(feature = "rtsp")]
 mod rtsp;

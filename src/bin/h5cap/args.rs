@@ -13,6 +13,8 @@ pub const MANUAL: cli::Manual = cli::Manual {
         ("Put the test picture on a web page", "h5cap test | h5enc | h5mux | h5serve"),
         ("The first camera, with no encoder at all if it gives MJPEG", "h5cap | h5serve"),
         ("The camera with its microphone", "h5cap camera --audio default | h5enc | h5mux | h5serve"),
+        ("A camera with MJPEG over HTTP, with no encoder", "h5cap http://camera/axis-cgi/mjpg/video.cgi | h5serve"),
+        ("A relay of another h5serve", "h5cap ws://origin:8080/live | h5serve"),
         ("A recording, in real time, again and again", "h5cap film.mkv --loop | h5enc | h5mux | h5serve"),
         ("Three pictures, each for a second", "h5cap 1.jpg 2.jpg 3.jpg --rate 1 --loop | h5serve"),
         ("The pictures that a camera uploads to a directory, as they arrive", "h5cap --follow /srv/ftp/camera | h5serve"),
@@ -36,6 +38,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
              the bus; --list shows them. h5cap records in the device's own format, at 48 kHz in stereo if the device supports it. The times are the \
              driver's, and h5enc(1) resamples audio whose clock runs differently. If a microphone is unplugged, h5cap waits for it.\n\n\
              rtsp://HOST/PATH is a network camera. See NETWORK CAMERAS.\n\n\
+             http://, https://, ws:// and wss:// are cameras and streams over HTTP and WebSocket. See HTTP AND WEBSOCKET.\n\n\
              Picture files (JPEG, PNG, GIF, BMP, WebP, TIFF, PNM), and directories of them in the order of their names: each picture is a frame. \
              The default rate is one a second. JPEG goes out unchanged as MJPEG; the others are decoded. With \
              --follow, h5cap watches a directory, or a file that is rewritten: each new picture goes out when it is complete. While \
@@ -74,6 +77,21 @@ pub const MANUAL: cli::Manual = cli::Manual {
              latency in the page counts from the capture; otherwise it counts from the arrival.",
         ),
         (
+            "HTTP AND WEBSOCKET",
+            "http://HOST[:PORT]/PATH and https://HOST[:PORT]/PATH are a live stream, or a picture. The first bytes of the answer say what it is, whatever its \
+             Content-Type says. A stream is multipart/x-mixed-replace with JPEG parts, or any format of h5pipe(5) without an end. Formats with times keep them; the others are timed by their \
+             arrival. If the answer is one JPEG, h5cap asks for it again at --rate, once a second by default, and over the same connection. It sends the ETag and Last-Modified of \
+             the picture along. A picture that has not changed goes out again, as with --follow.\n\n\
+             ws://HOST[:PORT]/NAME and wss://HOST[:PORT]/NAME are the stream NAME of an h5serve(1). Its media go out unchanged, with their capture times, so that \
+             h5cap ws://ORIGIN/NAME | h5serve is a relay. Any other path is taken as it is, for servers with the messages of go2rtc: ws://HOST:1984/api/ws?src=NAME. \
+             The first video and the first audio track go out. NAME.mp4, NAME.mjpg and NAME.jpg of an h5serve work over HTTP too.\n\n\
+             Users, passwords, --timeout, --stall and --on-loss are as for NETWORK CAMERAS. A server may ask for a basic or a digest login. h5cap follows up to five redirects. \
+             It sends the password to the same server only, or to the same host if that goes on by https.\n\n\
+             A certificate must be signed by an authority that this machine knows, for the name of the host. Cameras mostly sign their own: \
+             --tls-fingerprint takes that certificate and no other. The message of a refusal has the fingerprint that was presented; compare it with \
+             openssl x509 -noout -fingerprint -sha256 on the camera's certificate, or with what its page shows.",
+        ),
+        (
             "TIME",
             "h5cap plays the test picture, pictures and regular files in real time, and passes on a stream from a pipe as it arrives. \
              --pace and --no-pace override this. If the reader of a recording stops for more than a second, the recording continues where it was. \
@@ -92,7 +110,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
 /// Arguments as typed.
 #[derive(clap::Parser)]
 pub struct Args {
-    /// test, a camera, rtsp://CAMERA, microphone, a file, several pictures, a directory of pictures, or - for stdin; without it, the first camera
+    /// test, a camera, rtsp://CAMERA, http://CAMERA, ws://SERVER, microphone, a file, several pictures, a directory of pictures, or - for stdin; without it, the first camera
     #[arg(value_name = "SOURCE")]
     pub sources: Vec<String>,
 

@@ -38,6 +38,7 @@ fn usable(args: &Args, found: &Found) -> anyhow::Result<()> {
         (args.input_format.is_some(), Setting::InputFormat, "--input-format is for streams"),
         (args.live, Setting::Arrival, "--live is for streams"),
         (args.network.is_given(), Setting::Network, "--password-file is for cameras on a network"),
+        (args.network.has_fingerprint(), Setting::Tls, "--tls-fingerprint is for https, wss and rtsps"),
         (args.network.has_transport(), Setting::Transport, "--transport is for cameras on a network"),
     ];
     match given.iter().find(|(given, setting, _)| *given && !found.kind.accepts.contains(setting)) {

@@ -45,6 +45,42 @@ impl How {
     }
 }
 
+/// Reads bytes from a network, which come as they are captured.
+#[cfg(feature = "http")]
+pub fn network_reader(args: &Args, clock: &Arc<dyn Clock>) -> h5live::source::input::ReadBytes {
+    let (format, clock) = (args.input_format, Arc::clone(clock));
+    Arc::new(move |name, bytes| {
+        let options = ReaderOptions { name: name.to_owned(), format, timing: Timing::Arrival, clock: Arc::clone(&clock) };
+        Box::new(NetworkReader(Reader::new(bytes, options)))
+    })
+}
+
+#[cfg(feature = "http")]
+struct NetworkReader(Reader);
+
+#[cfg(feature = "http")]
+impl EventReader for NetworkReader {
+    fn next(&mut self) -> Result<Option<Event>, BoxError> {
+        Ok(self.0.next()?)
+    }
+
+    fn restart(&mut self) -> Result<(), BoxError> {
+        Err("what came over a network cannot be read again".into())
+    }
+
+    fn bytes(&self) -> u64 {
+        self.0.bytes()
+    }
+
+    fn damage(&self) -> u64 {
+        self.0.damage()
+    }
+
+    fn has_times(&self) -> bool {
+        self.0.format().is_some_and(InputFormat::has_times)
+    }
+}
+
 /// An input that can be read again.
 struct InputReader {
     input: Input,
@@ -68,6 +104,10 @@ impl EventReader for InputReader {
 
     fn damage(&self) -> u64 {
         self.reader.damage()
+    }
+
+    fn has_times(&self) -> bool {
+        self.reader.format().is_some_and(InputFormat::has_times)
     }
 }
 

@@ -30,6 +30,10 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     let found = find::find(&args)?;
     let clock: Arc<dyn Clock> = Arc::new(cx.stop.clock());
     let mut options = Options::new(Arc::clone(&clock), input::opener(&args, &clock, &cx.stop));
+    #[cfg(feature = "http")]
+    {
+        options.read_bytes = Some(input::network_reader(&args, &clock));
+    }
     find::set(&args, &mut options, &found)?;
     let mut output = Output::open(options.late, args.duration, &cx)?;
     let outcome = found.open(&options).map_err(anyhow::Error::from).and_then(|mut source| capture(&mut *source, &mut output, &cx));

@@ -1,10 +1,11 @@
 //! The arguments for cameras on a network, as far as this build has them.
 
 use h5live::source::Options;
-#[cfg(feature = "rtsp")]
+#[cfg(feature = "network")]
 use {
     anyhow::Context as _,
     h5live::cli,
+    h5live::source::network::tls::Fingerprint,
     h5live::source::network::{Credentials, Transport},
     std::io::Read,
     std::path::{Path, PathBuf},
@@ -12,7 +13,7 @@ use {
 };
 
 /// Arguments for cameras on a network, as typed.
-#[cfg(feature = "rtsp")]
+#[cfg(feature = "network")]
 #[derive(clap::Args)]
 #[command(next_help_heading = "Network cameras")]
 pub struct NetworkArgs {
@@ -28,17 +29,21 @@ pub struct NetworkArgs {
     #[arg(long, value_enum, value_name = "TRANSPORT")]
     pub transport: Option<TransportName>,
 
+    /// SHA-256 fingerprint of the certificate of a camera that has signed it itself: no other is accepted
+    #[arg(long, value_name = "SHA256")]
+    pub tls_fingerprint: Option<Fingerprint>,
+
     /// How long the camera may take to answer
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_timeout)]
     pub timeout: Duration,
 }
 
 /// Built without network cameras.
-#[cfg(not(feature = "rtsp"))]
+#[cfg(not(feature = "network"))]
 #[derive(clap::Args)]
 pub struct NetworkArgs {}
 
-#[cfg(feature = "rtsp")]
+#[cfg(feature = "network")]
 #[derive(Clone, Copy, clap::ValueEnum)]
 pub enum TransportName {
     Tcp,
@@ -46,7 +51,7 @@ pub enum TransportName {
 }
 
 /// A longer password is a file given by mistake.
-#[cfg(feature = "rtsp")]
+#[cfg(feature = "network")]
 const MAX_PASSWORD: u64 = 1024;
 
 impl NetworkArgs {
@@ -54,13 +59,14 @@ impl NetworkArgs {
     ///
     /// # Errors
     /// The password cannot be read.
-    #[cfg(feature = "rtsp")]
+    #[cfg(feature = "network")]
     pub fn set(&self, options: &mut Options) -> anyhow::Result<()> {
         options.network.transport = match self.transport {
             None | Some(TransportName::Tcp) => Transport::Tcp,
             Some(TransportName::Udp) => Transport::Udp,
         };
         options.network.timeout = self.timeout;
+        options.network.fingerprint = self.tls_fingerprint;
         let password = match &self.password_file {
             Some(path) => Some(password(path)?),
             None => std::env::var("H5CAP_PASSWORD").ok(),
@@ -73,36 +79,47 @@ impl NetworkArgs {
         Ok(())
     }
 
-    #[cfg(not(feature = "rtsp"))]
+    #[cfg(not(feature = "network"))]
     pub fn set(&self, _: &mut Options) -> anyhow::Result<()> {
         Ok(())
     }
 
     /// Whether a user or a password is given for this source alone.
-    #[cfg(feature = "rtsp")]
+    #[cfg(feature = "network")]
     pub fn is_given(&self) -> bool {
         self.password_file.is_some()
     }
 
-    #[cfg(not(feature = "rtsp"))]
+    #[cfg(not(feature = "network"))]
     pub fn is_given(&self) -> bool {
         false
     }
 
+    /// Whether a certificate is named.
+    #[cfg(feature = "network")]
+    pub fn has_fingerprint(&self) -> bool {
+        self.tls_fingerprint.is_some()
+    }
+
+    #[cfg(not(feature = "network"))]
+    pub fn has_fingerprint(&self) -> bool {
+        false
+    }
+
     /// Whether a transport is asked for.
-    #[cfg(feature = "rtsp")]
+    #[cfg(feature = "network")]
     pub fn has_transport(&self) -> bool {
         self.transport.is_some()
     }
 
-    #[cfg(not(feature = "rtsp"))]
+    #[cfg(not(feature = "network"))]
     pub fn has_transport(&self) -> bool {
         false
     }
 }
 
 /// The first line of a file.
-#[cfg(feature = "rtsp")]
+#[cfg(feature = "network")]
 fn password(path: &Path) -> anyhow::Result<String> {
     let mut text = String::new();
     let read = if path == Path::new("-") {
@@ -114,7 +131,7 @@ fn password(path: &Path) -> anyhow::Result<String> {
     Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 
-#[cfg(feature = "rtsp")]
+#[cfg(feature = "network")]
 fn parse_timeout(text: &str) -> Result<Duration, String> {
     let seconds = text.strip_suffix('s').unwrap_or(text).parse().ok().filter(|s| (0.1..=600.0).contains(s));
     seconds.map(Duration::from_secs_f64).ok_or_else(|| "0.1 to 600 seconds".into())

@@ -53,6 +53,10 @@ impl Address {
         // A URL parser takes a # or ? in a password for the end of the host.
         let authority = &rest[..rest.find('/').unwrap_or(rest.len())];
         let (secrets, start) = authority.rfind('@').map_or((None, 0), |at| (Some(&authority[..at]), at + 1));
+        // For HTTP, the URL standard passes over slashes before a host.
+        if rest[start..].is_empty() || rest[start..].starts_with(['/', '\\', '?', '#']) {
+            return Err(AddressError::NoHost(scheme));
+        }
         let url = Url::parse(&format!("{scheme}://{}", &rest[start..])).map_err(|error| match error {
             url::ParseError::EmptyHost => AddressError::NoHost(scheme),
             error => AddressError::Syntax(error),
@@ -174,6 +178,9 @@ mod tests {
         {
             let error = Address::parse(wrong, "rtsp").unwrap_err();
             assert!(!error.to_string().contains("s3cret"), "{error}");
+        }
+        for wrong in ["http:///path", "http://u:s3cret@/path", "http://u:s3cret@?x", "http://\\\\x", "http://u@\\x"] {
+            assert_eq!(Address::parse(wrong, "http").err(), Some(AddressError::NoHost("http")), "{wrong}");
         }
         assert!(Address::parse(&format!("rtsp://{}", "a".repeat(5000)), "rtsp").is_err());
     }

@@ -1,8 +1,12 @@
 //! What sources over a network share: their address, and the times of what comes late, in bursts, and from another clock.
 
 pub mod address;
+pub mod connection;
+pub mod outage;
 pub mod refusal;
+pub mod timeline;
 pub mod times;
+pub mod tls;
 
 pub use address::{Address, Credentials};
 pub use refusal::Refusal;
@@ -28,10 +32,12 @@ pub struct NetworkOptions {
     pub transport: Transport,
     /// How long an answer may take.
     pub timeout: Duration,
+    /// Of the certificate of a server by TLS.
+    pub fingerprint: Option<tls::Fingerprint>,
 }
 
 impl Default for NetworkOptions {
     fn default() -> NetworkOptions {
-        NetworkOptions { credentials: None, transport: Transport::Tcp, timeout: Duration::from_secs(10) }
+        NetworkOptions { credentials: None, transport: Transport::Tcp, timeout: Duration::from_secs(10), fingerprint: None }
     }
 }

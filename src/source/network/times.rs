@@ -33,6 +33,8 @@ pub struct Times {
     /// How late packets of the first track came, at the least: in this window and in the one before.
     lateness: Lateness,
     zero: Option<WallTime>,
+    /// The longest that a packet may have taken by the sender's wall clock, in microseconds.
+    longest_way: i64,
     /// How long packets took by the sender's wall clock, in microseconds, where that cannot be.
     disbelieved: Option<i64>,
     jumps: u64,
@@ -68,9 +70,16 @@ impl Times {
             in_step: false,
             lateness: Lateness::default(),
             zero,
+            longest_way: LONGEST_WAY,
             disbelieved: None,
             jumps: 0,
         }
+    }
+
+    /// A sender begins with what it captured up to so long ago, in microseconds.
+    #[must_use]
+    pub fn starting_up_to(self, ago: i64) -> Times {
+        Times { longest_way: ago.max(LONGEST_WAY), ..self }
     }
 
     /// How often the sender's clock was set.
@@ -105,7 +114,8 @@ impl Times {
             return None;
         }
         times.latest = Some(times.latest.map_or(time, |latest| latest.max(time)));
-        if track == 0 {
+        let has_main = self.tracks.first().is_some_and(|main| main.latest.is_some());
+        if track == 0 || !has_main {
             self.lateness.seen(arrived, arrived.saturating_sub(time));
         }
         Some(Timestamp(time))
@@ -140,9 +150,9 @@ impl Times {
         // What came fastest took no time, unless the sender knows better.
         let earliest = WallTime(arrival.0.saturating_add(self.lateness.least()?));
         let main = self.tracks.first()?;
-        let by_sender = main.report.zip(main.offset).map(|(report, offset)| WallTime(report.saturating_sub(offset)));
+        let by_sender = main.report.zip(main.offset.or(self.offset)).map(|(report, offset)| WallTime(report.saturating_sub(offset)));
         let way = by_sender.map_or(0, |zero| earliest.0.saturating_sub(zero.0));
-        let believed = (0..=LONGEST_WAY).contains(&way);
+        let believed = (0..=self.longest_way).contains(&way);
         self.disbelieved = (!believed).then_some(way);
         let wall = by_sender.filter(|_| believed).unwrap_or(earliest);
         if self.zero.is_some_and(|told| told.0.abs_diff(wall.0) < LEAST_CHANGE as u64) {

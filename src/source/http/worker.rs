@@ -1,0 +1,178 @@
+//! One session with a server, in a thread of its own: it asks, reads, and reports. Its reads wait as long as they take; the source watches
+//! over it, and cuts its connection.
+
+use super::client::{Client, Request};
+use super::head::Head;
+use crate::media::{Codec, Event};
+use crate::source::input::{BoxError, ReadBytes};
+use crate::source::network::Refusal;
+use crate::source::network::connection::Cutter;
+use crate::source::network::refusal::RefusalKind;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// So many events wait for the source: then the session stops reading.
+const WAITING: usize = 4;
+
+/// What a session reports.
+pub enum Report {
+    /// The server has answered, and sends.
+    Opened,
+    /// An event, read at this time.
+    Event {
+        at: Instant,
+        event: Event,
+        /// Its time is that of the sender's clock, not that of its arrival.
+        has_time: bool,
+        /// Damaged elements of this answer so far.
+        damage: u64,
+    },
+    /// The picture is still the same.
+    Unchanged(Instant),
+    /// Nothing more is to be expected before this time has passed.
+    Pause(Duration),
+    /// The session has ended.
+    Ended(Ended),
+}
+
+/// Why a session has ended.
+pub enum Ended {
+    Refused(Refusal),
+    /// What came cannot be read.
+    Unreadable(BoxError),
+}
+
+impl From<Refusal> for Ended {
+    fn from(refusal: Refusal) -> Ended {
+        Ended::Refused(refusal)
+    }
+}
+
+/// What a session needs.
+#[derive(Clone)]
+pub struct Session {
+    /// Of the source, as it is printed.
+    pub name: String,
+    pub request: Request,
+    pub read: ReadBytes,
+    /// Between two requests for one picture.
+    pub interval: Duration,
+    /// [`stream`], or that of WebSocket.
+    pub run: fn(&Session, &Cutter, &Reporter) -> Result<Gone, Ended>,
+}
+
+/// Where reports go.
+pub struct Reporter(SyncSender<Report>);
+
+/// Nobody takes reports any more.
+pub struct Gone;
+
+impl Reporter {
+    /// `Err`: nobody takes it.
+    pub fn send(&self, report: Report) -> Result<(), Gone> {
+        self.0.send(report).map_err(|_| Gone)
+    }
+}
+
+impl Session {
+    /// Begins a session in a thread of its own. It ends after [`Cutter::cut`].
+    ///
+    /// # Errors
+    /// The system has no thread for it.
+    pub fn start(&self, cutter: &Cutter) -> std::io::Result<Receiver<Report>> {
+        let (sender, reports) = sync_channel(WAITING);
+        let (session, cutter) = (self.clone(), cutter.clone());
+        thread::Builder::new().name("network".into()).spawn(move || {
+            let reporter = Reporter(sender);
+            if let Err(ended) = (session.run)(&session, &cutter, &reporter) {
+                _ = reporter.send(Report::Ended(ended));
+            }
+        })?;
+        Ok(reports)
+    }
+}
+
+/// Reads the resource: a stream to its end, one picture again and again.
+pub fn stream(session: &Session, cutter: &Cutter, reporter: &Reporter) -> Result<Gone, Ended> {
+    let mut client = Client::new(session.request.clone(), cutter.clone());
+    let mut validators = Vec::new();
+    let mut is_open = false;
+    loop {
+        let asked = Instant::now();
+        let response = client.get(&validators)?;
+        if !is_open && reporter.send(Report::Opened).is_err() {
+            return Ok(Gone);
+        }
+        is_open = true;
+        if response.head.status == 304 {
+            if reporter.send(Report::Unchanged(Instant::now())).is_err() {
+                return Ok(Gone);
+            }
+        } else {
+            validators = self::validators(&response.head);
+            match read(session, response.body, reporter) {
+                Ok(Content::Picture) => {}
+                Ok(content) => return Err(content.ended()),
+                Err(Stopped::Gone) => return Ok(Gone),
+                Err(Stopped::Unreadable(error)) => return Err(Ended::Unreadable(error)),
+            }
+        }
+        if reporter.send(Report::Pause(session.interval)).is_err() || !cutter.sleep_until(asked + session.interval) {
+            return Ok(Gone);
+        }
+    }
+}
+
+/// Why reading has stopped before the end.
+pub enum Stopped {
+    Gone,
+    Unreadable(BoxError),
+}
+
+impl From<Gone> for Stopped {
+    fn from(_: Gone) -> Stopped {
+        Stopped::Gone
+    }
+}
+
+/// What bytes were, at their end.
+pub enum Content {
+    Nothing,
+    /// One JPEG.
+    Picture,
+    Stream,
+}
+
+impl Content {
+    /// The session ends with them.
+    pub fn ended(&self) -> Ended {
+        let text = if matches!(self, Content::Nothing) { "its answer is empty" } else { "it has ended the stream" };
+        Refusal::new(RefusalKind::Failed, text).into()
+    }
+}
+
+/// Reads bytes to their end, and reports their events.
+pub fn read(session: &Session, bytes: impl std::io::Read + Send + 'static, reporter: &Reporter) -> Result<Content, Stopped> {
+    let mut reader = (session.read)(&session.name, Box::new(bytes));
+    let (mut packets, mut is_jpeg) = (0, false);
+    while let Some(event) = reader.next().map_err(Stopped::Unreadable)? {
+        match &event {
+            Event::Header(header) => is_jpeg = header.tracks.iter().all(|track| track.codec == Codec::Jpeg),
+            Event::Packet(_) => packets += 1,
+            Event::TimeZero(_) => {}
+        }
+        reporter.send(Report::Event { at: Instant::now(), event, has_time: reader.has_times(), damage: reader.damage() })?;
+    }
+    Ok(match packets {
+        0 => Content::Nothing,
+        1 if is_jpeg => Content::Picture,
+        _ => Content::Stream,
+    })
+}
+
+/// The headers that make a request conditional (RFC 9110, section 13.1).
+fn validators(head: &Head) -> Vec<(&'static str, String)> {
+    let of = |name, value: Option<&str>| value.map(|value| (name, value.to_owned()));
+    [of("If-None-Match", head.value("etag")), of("If-Modified-Since", head.value("last-modified"))].into_iter().flatten().collect()
+}
