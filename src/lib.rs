@@ -14,7 +14,7 @@
 //! |---|---|---|---|
 //! | 0 | [`media`] | tracks, packets, events, times: plain data | nothing of ours |
 //! | 1 | [`codec`] | bitstream syntax, pure: H.264, H.265, AAC, Opus, JPEG, raw pictures | 0 |
-//! | 1 | [`format`](mod@format) | container syntax, pure: Matroska, fMP4, Annex B, y4m, MJPEG, ADTS, WAV | 0, codec |
+//! | 1 | [`format`](mod@format) | container syntax, pure: Matroska, fMP4, FLV, MPEG-TS, Annex B, y4m, MJPEG, ADTS, WAV | 0, codec |
 //! | 2 | [`pipe`] | bytes in, events out, and back; the bounded sniff | 0-1 |
 //! | 2 | [`source`] | one file or folder per source of pictures or audio, a registry of them | 0-1 |
 //! | 2 | [`encode`] | one file per encoder or decoder, and pixel conversion | 0-1 |

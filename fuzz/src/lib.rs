@@ -6,7 +6,7 @@ mod net;
 pub use net::{http, response, ws};
 
 use h5live::format::testing::{at_every_split, events, splits};
-use h5live::format::{Demuxer, Timing, adts, annexb, bmff, mjpeg, mkv, mp3, nut, wav, y4m};
+use h5live::format::{Demuxer, Timing, adts, annexb, bmff, flv, mjpeg, mkv, mp3, mpegts, nut, wav, y4m};
 use h5live::media::{Event, Header, SystemClock};
 use h5live::mux::{MuxOptions, Muxer};
 use h5live::pipe::{InputFormat, Reader, ReaderOptions, Sniffed, Writer, sniff as look};
@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub type Check = fn(&[u8]);
 
 /// Every target by name.
-pub const TARGETS: [(&str, Check); 10] = [
+pub const TARGETS: [(&str, Check); 12] = [
     ("sniff", sniff),
     ("reader", reader),
     ("mkv", mkv),
@@ -25,6 +25,8 @@ pub const TARGETS: [(&str, Check); 10] = [
     ("bmff", bmff),
     ("bare", bare),
     ("nut", nut),
+    ("flv", flv),
+    ("mpegts", mpegts),
     ("http", http),
     ("response", response),
     ("ws", ws),
@@ -101,6 +103,14 @@ pub fn mkv(data: &[u8]) {
 
 pub fn nut(data: &[u8]) {
     demuxer(nut::Demuxer::default, data);
+}
+
+pub fn flv(data: &[u8]) {
+    demuxer(flv::Demuxer::default, data);
+}
+
+pub fn mpegts(data: &[u8]) {
+    demuxer(mpegts::Demuxer::default, data);
 }
 
 /// What was read is read again after it was written.

@@ -266,6 +266,13 @@ impl<S: Syntax> Splitter<S> {
         self.buf.extend_from_slice(data);
     }
 
+    /// Bytes of the stream are missing here: the access unit so far is dropped, and what comes up to the next start code.
+    pub fn lose(&mut self) {
+        self.skip(self.buf.len());
+        self.au.clear();
+        (self.state, self.has_picture, self.between) = (State::Between, false, None);
+    }
+
     /// # Errors
     /// An access unit over [`MAX_ACCESS_UNIT`] bytes.
     #[allow(clippy::should_implement_trait, reason = "it fails, and a later call may give more")]

@@ -29,7 +29,7 @@ pub struct Demuxer {
 }
 
 /// The same functions for both codecs.
-enum AccessUnits {
+pub(super) enum AccessUnits {
     H264(h264::AccessUnits),
     H265(h265::AccessUnits),
 }
@@ -106,15 +106,23 @@ impl super::Demuxer for Demuxer {
 }
 
 impl AccessUnits {
-    fn push(&mut self, data: &[u8]) {
+    pub(super) fn push(&mut self, data: &[u8]) {
         match self {
             AccessUnits::H264(units) => units.push(data),
             AccessUnits::H265(units) => units.push(data),
         }
     }
 
+    /// Bytes are missing here.
+    pub(super) fn lose(&mut self) {
+        match self {
+            AccessUnits::H264(units) => units.lose(),
+            AccessUnits::H265(units) => units.lose(),
+        }
+    }
+
     /// With `all`, also what is not known to be whole.
-    fn next(&mut self, all: bool) -> Result<Option<AccessUnit>, Malformed> {
+    pub(super) fn next(&mut self, all: bool) -> Result<Option<AccessUnit>, Malformed> {
         match self {
             AccessUnits::H264(units) if all => units.flush(),
             AccessUnits::H264(units) => units.next(),
@@ -124,7 +132,7 @@ impl AccessUnits {
     }
 
     /// The track by the parameter sets in an access unit.
-    fn track(&self, au: &Bytes) -> Option<Track> {
+    pub(super) fn track(&self, au: &Bytes) -> Option<Track> {
         let (track, orientation) = match self {
             AccessUnits::H264(_) => (h264::config_of(au).and_then(|config| h264::track(config).ok()), sei::h264_orientation(au)),
             AccessUnits::H265(_) => (h265::config_of(au).and_then(|config| h265::track(config).ok()), sei::h265_orientation(au)),

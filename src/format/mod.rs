@@ -6,10 +6,14 @@ pub mod adts;
 pub mod annexb;
 pub mod bmff;
 pub(crate) mod ebml;
+pub mod flv;
 mod frames;
+mod header_gate;
 pub mod mjpeg;
 pub mod mkv;
 pub mod mp3;
+pub mod mpegts;
+mod nal_codec;
 pub mod nut;
 mod pcm;
 mod simple;
@@ -17,6 +21,7 @@ pub(crate) mod tags;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod timing;
+mod unwrap;
 pub mod wav;
 pub mod y4m;
 
@@ -46,7 +51,8 @@ pub trait Demuxer: Send {
         0
     }
 
-    /// The tracks that are left out and were not given out by this function before. They are complete when a header is given out.
+    /// The tracks that are left out and were not given out by this function before. They are complete when a header is given out, but
+    /// for those of formats that name their tracks only as they come.
     fn omitted(&mut self) -> Vec<OmittedTrack> {
         Vec::new()
     }

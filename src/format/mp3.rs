@@ -24,6 +24,14 @@ pub fn frame(data: &[u8]) -> Option<(FrameHeader, usize)> {
     Some((header, header.frame_len.filter(|len| *len > HEADER)?))
 }
 
+/// The track that begins with a frame.
+pub(super) fn track(header: FrameHeader) -> Track {
+    let FrameHeader { rate, channels, samples, .. } = header;
+    let mut track = Track::audio(Codec::Mp3, AudioParams { rate, channels, delay: Duration::ZERO });
+    track.frame_duration = Some(Duration::from_nanos(u64::from(samples) * 1_000_000_000 / u64::from(rate)));
+    track
+}
+
 impl FrameSyntax for LayerThree {
     const FORMAT: &'static str = "MP3";
     const LEN: usize = HEADER;
@@ -65,10 +73,7 @@ impl FrameSyntax for LayerThree {
         if first && is_index(frame) {
             return Ok(Begin::NoAudio);
         }
-        let FrameHeader { rate, channels, samples, .. } = self.header;
-        let mut track = Track::audio(Codec::Mp3, AudioParams { rate, channels, delay: Duration::ZERO });
-        track.frame_duration = Some(Duration::from_nanos(u64::from(samples) * 1_000_000_000 / u64::from(rate)));
-        Ok(Begin::Track(track))
+        Ok(Begin::Track(track(self.header)))
     }
 }
 

@@ -3,8 +3,7 @@
 use crate::media::Unsupported;
 
 /// Formats that are seen often and not read: the position of the mark, the mark, the name, and what to do.
-const FOREIGN: [(usize, &[u8], &str, Advice); 22] = [
-    (0, b"FLV\x01", "FLV", Advice::Remux),
+const FOREIGN: [(usize, &[u8], &str, Advice); 21] = [
     (0, b"OggS", "Ogg", Advice::Remux),
     (8, b"AVI ", "AVI", Advice::Remux),
     (0, b"DKIF", "IVF", Advice::Remux),
@@ -27,10 +26,6 @@ const FOREIGN: [(usize, &[u8], &str, Advice); 22] = [
     (0, b"\x1F\x8B", "gzip", Advice::Unpack),
     (0, b"\x28\xB5\x2F\xFD", "zstd", Advice::Unpack),
 ];
-
-/// Enough for every mark, and for two packets of a transport stream.
-pub const FOREIGN_NEED: usize = 2 * TS_PACKET;
-const TS_PACKET: usize = 188;
 
 #[derive(Clone, Copy)]
 enum Advice {
@@ -57,19 +52,15 @@ impl Advice {
 
 /// Names the format of these first bytes, as far as it is known, with advice.
 pub fn unknown(bytes: &[u8]) -> Unsupported {
-    let transport_stream = bytes.first() == Some(&0x47) && bytes.get(TS_PACKET).is_none_or(|&b| b == 0x47) && bytes.len() >= TS_PACKET;
     let known = FOREIGN.iter().find(|(at, mark, ..)| bytes.get(*at..).is_some_and(|rest| rest.starts_with(mark)));
-    if let Some((_, _, name, advice)) = known.filter(|_| !transport_stream) {
+    if let Some((_, _, name, advice)) = known {
         return Unsupported { what: format!("byte 0: the input is {name}, which is not read here"), advice: advice.text().into() };
-    }
-    if transport_stream {
-        let what = "byte 0: the input is an MPEG transport stream, which is not read here".into();
-        return Unsupported { what, advice: Advice::Remux.text().into() };
     }
     if bytes.is_empty() {
         return Unsupported { what: "there is nothing behind its tags".into(), advice: "is it whole?".into() };
     }
-    let formats = "Matroska, WebM, MP4, Annex B of H.264 and H.265, YUV4MPEG2, JPEG, multipart JPEG, ADTS, MP3, WAVE and NUT are read";
+    let formats =
+        "Matroska, WebM, MP4, Annex B of H.264 and H.265, YUV4MPEG2, JPEG, multipart JPEG, ADTS, MP3, WAVE, NUT, FLV and MPEG-TS are read";
     Unsupported {
         what: format!("byte 0: not understood: the input begins with {}", first_bytes(bytes)),
         advice: format!("{formats} (--input-format says which, where the start does not)"),

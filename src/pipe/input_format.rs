@@ -29,11 +29,15 @@ pub enum InputFormat {
     Wav,
     /// NUT, which ffmpeg writes without holding a frame back.
     Nut,
+    /// FLV, with legacy and enhanced codecs.
+    Flv,
+    /// MPEG transport stream.
+    MpegTs,
 }
 
 impl InputFormat {
     /// Every format.
-    pub const ALL: [InputFormat; 11] = [
+    pub const ALL: [InputFormat; 13] = [
         InputFormat::Matroska,
         InputFormat::Mp4,
         InputFormat::H264,
@@ -45,11 +49,13 @@ impl InputFormat {
         InputFormat::Mp3,
         InputFormat::Wav,
         InputFormat::Nut,
+        InputFormat::Flv,
+        InputFormat::MpegTs,
     ];
 
     /// Whether its packets have times of their own, so that [`crate::format::Timing`] does not matter.
     pub fn has_times(self) -> bool {
-        matches!(self, InputFormat::Matroska | InputFormat::Mp4 | InputFormat::Nut)
+        matches!(self, InputFormat::Matroska | InputFormat::Mp4 | InputFormat::Nut | InputFormat::Flv | InputFormat::MpegTs)
     }
 }
 
@@ -68,6 +74,8 @@ impl fmt::Display for InputFormat {
             InputFormat::Mp3 => "mp3",
             InputFormat::Wav => "wav",
             InputFormat::Nut => "nut",
+            InputFormat::Flv => "flv",
+            InputFormat::MpegTs => "mpegts",
         })
     }
 }

@@ -6,7 +6,7 @@ use super::omission_log::OmissionLog;
 use super::sniff::{self, Sniffed};
 use super::track_normalizer::TrackNormalizer;
 use super::{Error, InputFormat};
-use crate::format::{Demuxer, Step, Timing, adts, annexb, bmff, mjpeg, mkv, mp3, nut, tags, wav, y4m};
+use crate::format::{Demuxer, Step, Timing, adts, annexb, bmff, flv, mjpeg, mkv, mp3, mpegts, nut, tags, wav, y4m};
 use crate::media::{Clock, Event, Header, Malformed};
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -116,7 +116,7 @@ impl Reader {
         let format = *format;
         let step = demuxer.next(&mut self.input.buf, self.input.eof, now);
         let damage = demuxer.damage();
-        if matches!(step, Ok(Step::Event(Event::Header(_)) | Step::End) | Err(_)) {
+        if matches!(step, Ok(Step::Event(_) | Step::End) | Err(_)) {
             self.omissions.warn(&self.options.name, demuxer.omitted());
         }
         self.watch_damage(damage);
@@ -270,6 +270,8 @@ fn demuxer(format: InputFormat, timing: Timing) -> Box<dyn Demuxer> {
         InputFormat::Mp3 => Box::new(mp3::Demuxer::new(timing)),
         InputFormat::Wav => Box::new(wav::Demuxer::new(timing)),
         InputFormat::Nut => Box::new(nut::Demuxer::default()),
+        InputFormat::Flv => Box::new(flv::Demuxer::default()),
+        InputFormat::MpegTs => Box::new(mpegts::Demuxer::default()),
     }
 }
 

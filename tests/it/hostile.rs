@@ -156,6 +156,16 @@ fn bare_streams() -> Vec<Hostile> {
             "WAV of 0 channels",
             b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0data\xff\xff\xff\xff1234".to_vec(),
         ),
+        hostile("FLV tags of 16 MiB of nothing", {
+            let tag = [&b"\0\0\0\0\x09\xff\xff\xff\0\0\0\0\0\0\0\x17\x01\0\0\0"[..], &[0; (1 << 24) - 6]].concat();
+            [&b"FLV\x01\x05\0\0\0\x09"[..], &tag.repeat(3)].concat()
+        }),
+        hostile("an FLV header of 2^32 - 1 bytes", [&b"FLV\x01\x05\xff\xff\xff\xff"[..], &[0; 9000]].concat()),
+        hostile("FLV without tags", [&b"FLV\x01\x05\0\0\0\x09\0\0\0\0"[..], &[0x55; 40_000_000]].concat()),
+        hostile("a transport stream without tables", [&b"\x47\x41\0\x10"[..], &[0xff; 184]].concat().repeat(400_000)),
+        hostile("packets of a transport stream, then none", {
+            [[&b"\x47\x41\0\x10"[..], &[0xff; 184]].concat().repeat(10), vec![0x55; 40_000_000]].concat()
+        }),
         hostile("ADTS frames of 7 bytes", b"\xff\xf1\x50\x80\0\xff\xfc".repeat(100_000)),
         hostile("multipart with a Content-Length of 2^60", {
             [&b"--x\r\nContent-Type: image/jpeg\r\nContent-Length: 1152921504606846976\r\n\r\n\xff\xd8"[..], &[0; 9000]].concat()

@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One read while looking for a beginning.
 const READ: usize = 64 * 1024;
-/// What a beginning is known by: size and type of a box, or the EBML ID and the size of its header, or the start of NUT's mark.
+/// What a beginning is known by: size and type of a box, or the EBML ID and the size of its header, or the start of NUT's mark, or FLV's
+/// with its flags.
 const MARK: usize = 8;
 /// No honest `ftyp` or `moov` is larger.
 const MAX_BOX: u32 = 16 << 20;
@@ -122,12 +123,13 @@ impl Read for WriterInput {
     }
 }
 
-/// The head of `ftyp` or `moov`, or of an EBML header, or of NUT.
+/// The head of `ftyp` or `moov`, or of an EBML header, or of NUT, or of FLV.
 fn is_beginning(bytes: &[u8]) -> bool {
     let [a, b, c, d, kind @ ..] = *bytes.first_chunk::<MARK>().expect("windows of that size");
     let size = u32::from_be_bytes([a, b, c, d]);
     let is_box = matches!(&kind, b"ftyp" | b"moov") && (8..=MAX_BOX).contains(&size);
-    is_box || (size == 0x1A45_DFA3 && kind[0] >= 0x80) || bytes.starts_with(b"nut/mult")
+    let is_flv = bytes.starts_with(b"FLV\x01") && matches!(kind, [1 | 4 | 5, 0, 0, 0]);
+    is_box || is_flv || (size == 0x1A45_DFA3 && kind[0] >= 0x80) || bytes.starts_with(b"nut/mult")
 }
 
 #[cfg(test)]
@@ -153,8 +155,9 @@ mod tests {
     fn the_next_beginning_is_found_wherever_the_reader_was() {
         let ebml = b"\x1a\x45\xdf\xa3\x8f\x42\x82";
         let nut = b"nut/multimedia container\0";
-        for (start, rest) in [(FTYP, [FTYP, b"rest"].concat()), (ebml, [ebml, &b"rest"[..]].concat()), (nut, [nut, &b"rest"[..]].concat())]
-        {
+        let flv = b"FLV\x01\x05\0\0\0\x09";
+        for start in [FTYP, ebml, nut, flv] {
+            let rest = [start, &b"rest"[..]].concat();
             let bytes = [start, &b"broken \0\0\0\0ftyp moov \x1a\x45\xdf\xa3\0"[..], &rest].concat();
             let at = bytes.len() - rest.len();
             for piece in [1, 7, 1000] {

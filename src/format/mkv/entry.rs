@@ -1,9 +1,9 @@
 //! A track with what must be done to its frames so that they are canonical ([`crate::media::Packet`]).
 
 use super::blocks::Encoding;
-use super::nal_codec::NalCodec;
 use super::pictures::Pictures;
 use crate::codec::{self, av1, jpeg, nal};
+use crate::format::nal_codec::NalCodec;
 use crate::media::{Malformed, Params, Track, VideoParams};
 use bytes::Bytes;
 use std::time::Duration;

@@ -5,7 +5,6 @@
 mod assembler;
 mod blocks;
 mod entry;
-mod nal_codec;
 mod pictures;
 mod reader;
 mod schema;

@@ -2,11 +2,11 @@
 
 use super::blocks::Encoding;
 use super::entry::{Entry, FrameLayout};
-use super::nal_codec::NalCodec;
 use super::pictures::Pictures;
 use super::schema::{self, ChromaOrder, id};
 use super::shape::{Shape, gcd};
 use crate::codec::{aac, av1, flac, opus};
+use crate::format::nal_codec::NalCodec;
 use crate::format::{MAX_PICTURE, ebml};
 use crate::media::{
     AUDIO_RATES, AudioParams, Codec, Colour, Kind, OmittedTrack, Params, PixelFormat, Rate, SampleFormat, Track, VideoParams,

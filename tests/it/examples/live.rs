@@ -89,7 +89,7 @@ fn printed() -> Vec<(String, String)> {
     let capture = script.lines().find_map(|line| line.split_once("ffmpeg -hide").map(|(_, rest)| format!("ffmpeg -hide{rest}")));
     let capture = capture.expect("scripts/live reads addresses by ffmpeg");
     all.push(("scripts/live".into(), format!("{} | h5mux", capture.trim_end_matches(" ;;"))));
-    for foreign in [&b"FLV\x01\x05"[..], b"\0\0\x01\xB3 MPEG-2"] {
+    for foreign in [&b"OggS\0\x02"[..], b"\0\0\x01\xB3 MPEG-2"] {
         let Sniffed::Unknown(unsupported) = sniff(foreign, true) else { panic!("read by now: {foreign:?}") };
         let line = unsupported.advice.split('`').nth(1).expect("a command").replace("-i -", MATROSKA);
         // What it encodes is not what h5mux takes.

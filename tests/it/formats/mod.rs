@@ -1,8 +1,12 @@
 //! The formats at the joints, judged by the outside world: ffmpeg, ffprobe, mpv, GStreamer and mkvmerge read what we write, live,
 //! from a pipe; we read what they and Chromium's MediaRecorder write.
 
+/// FLV as others write it.
+mod flv;
 /// They read what we write.
 mod judges;
+/// MPEG transport streams as others write them.
+mod mpegts;
 /// NUT as ffmpeg writes it.
 mod nut;
 /// We read what they write.

@@ -1,5 +1,6 @@
 //! H.264 and H.265, whose functions have the same names.
 
+use crate::codec::start::{self, Entry};
 use crate::codec::{h264, h265};
 use crate::media::{Codec, Malformed, Track};
 use bytes::Bytes;
@@ -59,6 +60,22 @@ impl NalCodec {
         match self {
             NalCodec::H264 => h264::normalize(au, length_size),
             NalCodec::H265 => h265::normalize(au, length_size),
+        }
+    }
+
+    /// A decoder can go on at this access unit (canonical form) after a loss.
+    pub fn is_entry(self, au: &[u8]) -> bool {
+        match self {
+            NalCodec::H264 => !matches!(start::entry(au), Entry::Inter | Entry::Unknown),
+            NalCodec::H265 => h265::is_keyframe(au),
+        }
+    }
+
+    /// The sequence parameter sets of a track.
+    pub fn sets(self, track: &Track) -> Option<Vec<Bytes>> {
+        match self {
+            NalCodec::H264 => h264::AvcC::parse(&track.config).ok().map(|c| c.sps),
+            NalCodec::H265 => h265::HvcC::parse(&track.config).ok().map(|c| c.sps),
         }
     }
 }
