@@ -36,7 +36,7 @@ impl Retry {
     }
 
     /// A try has failed, and the next one is not before so long.
-    #[cfg(feature = "rtsp")]
+    #[cfg(feature = "network")]
     pub fn postpone(&mut self, wait: Duration) {
         self.at = Instant::now() + wait;
     }
