@@ -45,6 +45,8 @@ pub enum Coding {
     },
     /// None that is read here.
     Other(String),
+    /// None at all: a command.
+    Command,
 }
 
 impl Coding {
@@ -60,6 +62,7 @@ impl Coding {
             Coding::Flac => "FLAC",
             Coding::Pcm { .. } => "PCM",
             Coding::Other(name) => name,
+            Coding::Command => "",
         }
     }
 }
@@ -187,7 +190,7 @@ fn enhanced(kind: Kind, frame_type: u8, packet_type: u8, mut data: Bytes) -> Opt
             data = (size <= data.len()).then(|| data.split_to(size))?;
         }
     } else if kind == Kind::Video && frame_type == COMMAND {
-        return Some(Body::new(Coding::Other("command".into()), Part::Nothing, Bytes::new()));
+        return Some(Body::new(Coding::Command, Part::Nothing, Bytes::new()));
     } else {
         coding = by_fourcc(&mut data)?;
     }
@@ -272,7 +275,8 @@ mod tests {
         assert_eq!(body(Kind::Video, b"\x93avc1data"), Body::new(Coding::H264, Part::Frame, Bytes::from_static(b"data")));
         assert_eq!(body(Kind::Video, b"\x91av01data"), Body::new(Coding::Av1, Part::Frame, Bytes::from_static(b"data")));
         assert_eq!(body(Kind::Video, b"\x92avc1").part, Part::Nothing);
-        assert_eq!(body(Kind::Video, b"\xd0\0").part, Part::Nothing, "a command");
+        assert_eq!(body(Kind::Video, b"\xd0\0"), Body::new(Coding::Command, Part::Nothing, Bytes::new()));
+        assert_eq!(body(Kind::Video, b"\xd4hvc1colours").part, Part::Nothing, "metadata");
         assert_eq!(body(Kind::Audio, b"\x90OpusOpusHead").part, Part::Description);
         assert_eq!(body(Kind::Audio, b"\x91ac-3data").coding, Coding::Other("ac-3".into()));
     }

@@ -147,6 +147,7 @@ impl Demuxer {
                 let name = name.clone();
                 self.dismiss(kind, &name, "no codec that is read here");
             }
+            Coding::Command => {}
             _ => self.body(kind, body, dts),
         }
     }

@@ -173,6 +173,12 @@ fn what_is_not_read_is_named_and_holds_nothing_up() {
     let mut tags = movie(0);
     tags.push(tag(syntax::VIDEO, 0, b"\x96\x01hvc1\x01data"));
     assert_eq!(omitted(&sized(b"FLV\x01\x01\0\0\0\x09", &tags)).1, "track 1 (video, H.265): one track of a kind is read");
+    let mut tags = movie(0);
+    tags.insert(1, tag(syntax::VIDEO, 0, b"\xd4hvc1colours"));
+    assert_eq!(
+        omitted(&sized(b"FLV\x01\x01\0\0\0\x09", &tags)),
+        (lines(&events(Demuxer::default(), &sized(FILE, &movie(0)), 4096).unwrap().0), String::new())
+    );
     let only = sized(FILE, &[tag(syntax::VIDEO, 0, b"\x22picture")]);
     let error = events_at_every_split(Demuxer::default, &only).unwrap_err().to_string();
     assert!(error.contains("no track that is understood: track 1 (video, Sorenson H.263)"), "{error}");

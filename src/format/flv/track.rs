@@ -74,7 +74,9 @@ impl Content {
             Coding::Aac => (aac::track(config)?, FrameLayout::Canonical),
             Coding::Opus => (opus::track(config)?, FrameLayout::Canonical),
             Coding::Flac => (flac::track(flac::config(&flac::metadata_block(&config)?))?, FrameLayout::Canonical),
-            Coding::Mp3 | Coding::Pcm { .. } | Coding::Other(_) => return Err(bad("a sequence header of a codec that has none")),
+            Coding::Mp3 | Coding::Pcm { .. } | Coding::Other(_) | Coding::Command => {
+                return Err(bad("a sequence header of a codec that has none"));
+            }
         };
         (self.coding, self.layout) = (Some(coding), layout);
         Ok(track)
