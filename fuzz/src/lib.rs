@@ -3,7 +3,7 @@
 
 mod net;
 
-pub use net::{http, response, ws};
+pub use net::{http, response, soap, ws};
 
 use h5live::format::testing::{at_every_split, events, splits};
 use h5live::format::{Demuxer, Timing, adts, annexb, bmff, flv, mjpeg, mkv, mp3, mpegts, nut, wav, y4m};
@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub type Check = fn(&[u8]);
 
 /// Every target by name.
-pub const TARGETS: [(&str, Check); 12] = [
+pub const TARGETS: [(&str, Check); 13] = [
     ("sniff", sniff),
     ("reader", reader),
     ("mkv", mkv),
@@ -29,6 +29,7 @@ pub const TARGETS: [(&str, Check); 12] = [
     ("mpegts", mpegts),
     ("http", http),
     ("response", response),
+    ("soap", soap),
     ("ws", ws),
 ];
 

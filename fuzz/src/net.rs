@@ -47,6 +47,11 @@ pub fn response(data: &[u8]) {
     at_every_split(data.len(), PLACES, |piece| h5live::source::testing::response(data, piece));
 }
 
+/// Whatever a camera answers by ONVIF.
+pub fn soap(data: &[u8]) {
+    h5live::source::onvif::testing::answer(data);
+}
+
 /// Frames give the same messages however they arrive; and what a client says is understood again when it is said in one frame.
 pub fn ws(data: &[u8]) {
     let (messages, _) = at_every_split(data.len(), PLACES, |piece| decoded(data, piece));

@@ -10,6 +10,7 @@
 //! | `microphone`, `alsa` | a Linux microphone |
 //! | `http` | a camera or a stream over HTTP or WebSocket |
 //! | `rtsp` | a network camera |
+//! | `onvif` | a network camera that says itself where its stream is |
 //!
 //! `registry` knows them all. They share these modules: `pace` and `paced` play in real time; `looper` plays again without a jump in time;
 //! [`mp4`] reads files whose index stands at their end; `joined` makes one source of several, whose times have one `clock`; `uevent` says
@@ -41,6 +42,8 @@ mod mkv;
 pub mod mp4;
 #[cfg(feature = "network")]
 pub mod network;
+#[cfg(feature = "onvif")]
+pub mod onvif;
 mod options;
 mod pace;
 mod paced;

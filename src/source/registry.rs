@@ -25,6 +25,8 @@ static KINDS: &[&Kind] = &[
     &super::http::WSS,
     #[cfg(feature = "rtsp")]
     &super::rtsp::KIND,
+    #[cfg(feature = "onvif")]
+    &super::onvif::KIND,
 ];
 
 /// A source that is there, or was at a first look. Nothing is open yet.

@@ -46,6 +46,10 @@ mod http;
 #[cfg(feature = "rtsp")]
 mod rtsp;
 
+/// Network cameras that say themselves where their stream is.
+#[cfg(feature = "onvif")]
+mod onvif;
+
 /// The server over real sockets: routes, protocol, hostile and slow clients, inputs that end.
 mod serve;
 

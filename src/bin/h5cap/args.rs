@@ -38,6 +38,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
              the bus; --list shows them. h5cap records in the device's own format, at 48 kHz in stereo if the device supports it. The times are the \
              driver's, and h5enc(1) resamples audio whose clock runs differently. If a microphone is unplugged, h5cap waits for it.\n\n\
              rtsp://HOST/PATH is a network camera. See NETWORK CAMERAS.\n\n\
+             onvif://HOST/ is a network camera that says itself where its stream is. See ONVIF.\n\n\
              http://, https://, ws:// and wss:// are cameras and streams over HTTP and WebSocket. See HTTP AND WEBSOCKET.\n\n\
              Picture files (JPEG, PNG, GIF, BMP, WebP, TIFF, PNM), and directories of them in the order of their names: each picture is a frame. \
              The default rate is one a second. JPEG goes out unchanged as MJPEG; the others are decoded. With \
@@ -92,6 +93,16 @@ pub const MANUAL: cli::Manual = cli::Manual {
              openssl x509 -noout -fingerprint -sha256 on the camera's certificate, or with what its page shows.",
         ),
         (
+            "ONVIF",
+            "h5cap --list --network asks the local network for cameras (WS-Discovery, over IPv4) and lists those that answer within two seconds. With a user and a \
+             password it lists their profiles and the addresses of their streams too.\n\n\
+             onvif://HOST[:PORT]/ asks the camera for its profiles and plays one over RTSP. Criteria, most important first: video; H.264, then H.265, then JPEG; at \
+             most 1920×1080; the largest picture; the highest rate; the camera's own order. onvif://HOST/PROFILE selects a profile by its name or token. -v prints the profile.\n\n\
+             The user and the password are given as for NETWORK CAMERAS. h5cap sends a digest with the camera's own time (WS-Security), then a digest or basic login of HTTP if the camera asks \
+             for one. A camera that refuses both gets the password unencrypted. The password goes to HOST only, whatever address the camera names. Port 443 means https.\n\n\
+             h5cap asks for the address once, at the start. It does not pan, tilt or zoom.",
+        ),
+        (
             "TIME",
             "h5cap plays the test picture, pictures and regular files in real time, and passes on a stream from a pipe as it arrives. \
              --pace and --no-pace override this. If the reader of a recording stops for more than a second, the recording continues where it was. \
@@ -110,7 +121,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
 /// Arguments as typed.
 #[derive(clap::Parser)]
 pub struct Args {
-    /// test, a camera, rtsp://CAMERA, http://CAMERA, ws://SERVER, microphone, a file, several pictures, a directory of pictures, or - for stdin; without it, the first camera
+    /// test, a camera, rtsp://CAMERA, onvif://CAMERA, http://CAMERA, ws://SERVER, microphone, a file, several pictures, a directory of pictures, or - for stdin; without it, the first camera
     #[arg(value_name = "SOURCE")]
     pub sources: Vec<String>,
 

@@ -22,6 +22,11 @@ pub struct CameraArgs {
     #[arg(long)]
     pub list: bool,
 
+    /// List the cameras of the local network too, by ONVIF; with --user also their profiles
+    #[cfg(feature = "onvif")]
+    #[arg(long = "network", requires = "list")]
+    pub network: bool,
+
     /// Print the list as JSON
     #[arg(long, requires = "list")]
     pub json: bool,

@@ -18,18 +18,32 @@ struct Opened {
     controls: Vec<Control>,
 }
 
-pub fn list(as_json: bool) -> anyhow::Result<()> {
+/// A part of the list that others have made.
+pub struct Part {
+    pub text: String,
+    pub json: Value,
+}
+
+/// Prints the list. `network`: the cameras of the network, where they were asked for.
+pub fn list(as_json: bool, network: Option<Part>) -> anyhow::Result<()> {
     let cameras: Vec<Listed> = v4l2::nodes().into_iter().filter_map(look).collect();
     let mut out = io::stdout().lock();
     if as_json {
         let all: Vec<Value> = cameras.iter().map(to_json).collect();
-        writeln!(out, "{:#}", json!({ "cameras": all, "microphones": microphones::as_json() }))?;
+        let mut list = json!({ "cameras": all, "microphones": microphones::as_json() });
+        if let Some(network) = network {
+            list["network"] = network.json;
+        }
+        writeln!(out, "{list:#}")?;
     } else {
         if cameras.is_empty() {
             writeln!(out, "no cameras")?;
         }
         cameras.iter().try_for_each(|camera| print(&mut out, camera))?;
         microphones::print(&mut out)?;
+        if let Some(network) = network {
+            write!(out, "{}", network.text)?;
+        }
     }
     Ok(out.flush()?)
 }

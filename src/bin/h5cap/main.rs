@@ -8,6 +8,8 @@ mod find;
 mod input;
 #[cfg(all(target_os = "linux", feature = "v4l2"))]
 mod list;
+#[cfg(all(target_os = "linux", feature = "v4l2", feature = "onvif"))]
+mod list_network;
 mod network;
 
 use args::{Args, MANUAL};
@@ -25,7 +27,11 @@ fn main() -> ExitCode {
 fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     #[cfg(all(target_os = "linux", feature = "v4l2"))]
     if args.camera.list {
-        return list::list(args.camera.json);
+        #[cfg(feature = "onvif")]
+        let network = if args.camera.network { Some(list_network::find(&args.network)?) } else { None };
+        #[cfg(not(feature = "onvif"))]
+        let network = None;
+        return list::list(args.camera.json, network);
     }
     let found = find::find(&args)?;
     let clock: Arc<dyn Clock> = Arc::new(cx.stop.clock());

@@ -67,16 +67,25 @@ impl NetworkArgs {
         };
         options.network.timeout = self.timeout;
         options.network.fingerprint = self.tls_fingerprint;
+        options.network.credentials = self.credentials()?;
+        Ok(())
+    }
+
+    /// The user and password beside the URL.
+    ///
+    /// # Errors
+    /// The password cannot be read.
+    #[cfg(feature = "network")]
+    pub fn credentials(&self) -> anyhow::Result<Option<Credentials>> {
         let password = match &self.password_file {
             Some(path) => Some(password(path)?),
             None => std::env::var("H5CAP_PASSWORD").ok(),
         };
-        options.network.credentials = match (&self.user, password) {
-            (Some(user), password) => Some(Credentials { user: user.clone(), password: password.unwrap_or_default() }),
-            (None, Some(_)) if self.password_file.is_some() => return Err(cli::usage("--password-file needs --user")),
-            (None, _) => None,
-        };
-        Ok(())
+        match (&self.user, password) {
+            (Some(user), password) => Ok(Some(Credentials { user: user.clone(), password: password.unwrap_or_default() })),
+            (None, Some(_)) if self.password_file.is_some() => Err(cli::usage("--password-file needs --user")),
+            (None, _) => Ok(None),
+        }
     }
 
     #[cfg(not(feature = "network"))]

@@ -132,7 +132,7 @@ impl Client {
         );
         let login = self.login.as_mut().zip(self.request.credentials.as_ref());
         if let Some((login, credentials)) = login.filter(|_| self.is_trusted) {
-            let line = authorization(login, credentials, &path)?;
+            let line = authorization(login, credentials, "GET", &path)?;
             head.push_str(&format!("Authorization: {line}\r\n"));
         }
         for (name, value) in headers {
@@ -181,13 +181,13 @@ pub fn challenge(head: &Head) -> Result<PasswordClient, Refusal> {
     challenges.build().map_err(|_| Refusal::new(RefusalKind::Denied, "401: it asks for a login that is neither basic nor digest"))
 }
 
-/// The value of the header `Authorization` of a GET.
+/// The value of the header `Authorization` of a request without a body, or one whose body is not part of the login.
 ///
 /// # Errors
 /// The user or password has characters that cannot be sent.
-pub fn authorization(login: &mut PasswordClient, credentials: &Credentials, path: &str) -> Result<String, Refusal> {
+pub fn authorization(login: &mut PasswordClient, credentials: &Credentials, method: &str, path: &str) -> Result<String, Refusal> {
     let Credentials { user, password } = credentials;
-    let params = PasswordParams { username: user, password, uri: path, method: "GET", body: Some(&[]) };
+    let params = PasswordParams { username: user, password, uri: path, method, body: Some(&[]) };
     let line = login.respond(&params).ok().filter(|line| !line.contains(char::is_control));
     line.ok_or_else(|| Refusal::new(RefusalKind::Denied, "the user or password has characters that cannot be sent"))
 }

@@ -11,9 +11,9 @@
 //! | `worker` | a session in a thread of its own |
 //! | `websocket` | sessions by WebSocket |
 
-mod body;
-mod client;
-mod head;
+pub(super) mod body;
+pub(super) mod client;
+pub(super) mod head;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod websocket;

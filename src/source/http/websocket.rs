@@ -109,7 +109,7 @@ fn connect(request: &Request, cutter: &Cutter) -> Result<Socket, Refusal> {
     let mut login = None;
     loop {
         let line = match (&mut login, &request.credentials) {
-            (Some(login), Some(credentials)) => Some(authorization(login, credentials, path(&url))?),
+            (Some(login), Some(credentials)) => Some(authorization(login, credentials, "GET", path(&url))?),
             _ => None,
         };
         let connection = Connection::open(&peer(&url), &request.tls, request.timeout, cutter)?;
