@@ -39,8 +39,8 @@ pub struct Demuxer {
     times: Unwrapped,
     gate: HeaderGate,
     omitted: Vec<OmittedTrack>,
-    /// Of `omitted`, how many were told.
-    told: usize,
+    /// Of `omitted`, how many were reported.
+    reported: usize,
     damage: u64,
 }
 
@@ -72,7 +72,7 @@ impl Default for Demuxer {
             times: Unwrapped::new(32),
             gate: HeaderGate::default(),
             omitted: Vec::new(),
-            told: 0,
+            reported: 0,
             damage: 0,
         }
     }
@@ -290,8 +290,8 @@ impl SimpleDemuxer for Demuxer {
                 self.omit(kind, 0, "", "the file header names it, and nothing of it came");
             }
         }
-        let new = self.omitted[self.told..].to_vec();
-        self.told = self.omitted.len();
+        let new = self.omitted[self.reported..].to_vec();
+        self.reported = self.omitted.len();
         new
     }
 }

@@ -54,8 +54,8 @@ pub struct Demuxer {
     gate: HeaderGate,
     times: Unwrapped,
     omitted: Vec<OmittedTrack>,
-    /// Of `omitted`, how many were told.
-    told: usize,
+    /// Of `omitted`, how many were reported.
+    reported: usize,
     damage: u64,
 }
 
@@ -119,7 +119,7 @@ impl Default for Demuxer {
             gate: HeaderGate::default(),
             times: Unwrapped::new(33),
             omitted: Vec::new(),
-            told: 0,
+            reported: 0,
             damage: 0,
         }
     }
@@ -361,8 +361,8 @@ impl SimpleDemuxer for Demuxer {
 
     fn omitted(&mut self) -> Vec<OmittedTrack> {
         self.name_missing();
-        let new = self.omitted[self.told..].to_vec();
-        self.told = self.omitted.len();
+        let new = self.omitted[self.reported..].to_vec();
+        self.reported = self.omitted.len();
         new
     }
 }

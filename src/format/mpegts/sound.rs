@@ -47,11 +47,11 @@ impl Timed {
         self.buf.split_to(n).freeze()
     }
 
-    /// The time of a frame at the front of `buf`, after which the next follows. `None`: no PES packet told any so far.
+    /// The time of a frame at the front of `buf`, after which the next follows. `None`: no PES packet gave any so far.
     fn time(&mut self, samples: u32, rate: u32) -> Option<Timestamp> {
         let mut pts = self.next;
-        while let Some((_, told)) = self.marks.front().copied().filter(|(at, _)| *at <= self.at) {
-            pts = Some(told);
+        while let Some((_, given)) = self.marks.front().copied().filter(|(at, _)| *at <= self.at) {
+            pts = Some(given);
             self.marks.pop_front();
         }
         self.next = pts.map(|pts| pts + Timestamp::from_ticks(samples.into(), rate).micros());

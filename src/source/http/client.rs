@@ -1,5 +1,5 @@
-//! A client of HTTP/1.1 for one resource: asks for it, again and again if that is wanted, answers a server that asks who is there, and follows
-//! it to where it says the resource is. A password goes to nobody but the host that it was given for.
+//! A client of HTTP/1.1 for one resource. It asks for the resource once or many times, answers challenges (RFC 9110, section 11), and follows
+//! redirects. A password goes only to the host that it was given for.
 
 use super::body::{Body, Slot};
 use super::head::{Head, NoHead};
@@ -15,7 +15,7 @@ use url::{Position, Url};
 
 /// Redirects that are followed for one answer.
 const MAX_REDIRECTS: usize = 5;
-/// Answers to one server that asks who is there: a nonce may be too old once.
+/// Answers to the challenges of one server: a nonce may be too old once.
 const MAX_ANSWERS: usize = 2;
 /// Less than a frame is read into it; of frames, what is larger goes where it stays.
 const BUFFER: usize = 16 << 10;
@@ -172,7 +172,7 @@ impl Client {
     }
 }
 
-/// What a server asks who is there by: digest where it offers that.
+/// The login that a server asks for: digest where it offers that.
 ///
 /// # Errors
 /// It offers neither digest nor basic.

@@ -65,11 +65,11 @@ pub struct Session {
 /// Where reports go.
 pub struct Reporter(SyncSender<Report>);
 
-/// Nobody takes reports any more.
+/// Reports are not taken any more.
 pub struct Gone;
 
 impl Reporter {
-    /// `Err`: nobody takes it.
+    /// `Err`: it is not taken.
     pub fn send(&self, report: Report) -> Result<(), Gone> {
         self.0.send(report).map_err(|_| Gone)
     }

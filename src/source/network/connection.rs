@@ -63,7 +63,7 @@ impl Read for Connection {
         match &mut self.0 {
             Io::Plain(socket) => socket.read(buf),
             Io::Tls(stream) => match stream.read(buf) {
-                // Cameras close without a word (RFC 8446, section 6.1). Where an end must be told from a cut, a length does it.
+                // Cameras close without close_notify (RFC 8446, section 6.1). A length distinguishes an end from a cut, where that matters.
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
                 read => read,
             },

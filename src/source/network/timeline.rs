@@ -14,7 +14,7 @@ const OLDEST_START: i64 = 30_000_000;
 pub struct Timeline {
     clock: StreamClock,
     times: Times,
-    /// As it was told last.
+    /// As it was reported last.
     zero: Option<WallTime>,
     /// The end of all that went out.
     end: Option<Timestamp>,

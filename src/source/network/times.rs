@@ -2,7 +2,7 @@
 //!
 //! A packet's stream time is the sender's time of it, moved by an offset that is fixed when a connection begins. So jitter on the way changes
 //! nothing, and nothing is delayed. The sender's clock runs a little faster or slower than ours, and packets come later than they were captured:
-//! that changes the wall-clock time of stream time zero, which is told anew when it has moved.
+//! that changes the wall-clock time of stream time zero, which is reported again when it has moved.
 
 use crate::media::{Timestamp, WallTime};
 
@@ -16,7 +16,7 @@ const IN_STEP: i64 = 20_000;
 const APART: i64 = 10_000_000;
 /// The earliest arrival is looked for over so long, in microseconds.
 const WINDOW: i64 = 5_000_000;
-/// A smaller change of the wall-clock time of zero is not told, in microseconds.
+/// A smaller change of the wall-clock time of zero is not reported, in microseconds.
 const LEAST_CHANGE: i64 = 10_000;
 /// A sender whose clock says that a packet took longer, in microseconds, has a clock that is wrong.
 const LONGEST_WAY: i64 = 2_000_000;
@@ -61,7 +61,7 @@ struct Lateness {
 
 impl Times {
     /// For so many tracks; the first is the main one. `not_before`: the end of what went out before this connection. `zero`: the wall-clock
-    /// time of stream time zero that was told then.
+    /// time of stream time zero that was reported then.
     pub fn new(tracks: usize, not_before: Option<Timestamp>, zero: Option<WallTime>) -> Times {
         Times {
             tracks: vec![TrackTimes::default(); tracks],
@@ -145,7 +145,7 @@ impl Times {
         }
     }
 
-    /// The wall-clock time of stream time zero where it has changed. `arrival`: that of the clock by which arrivals are told.
+    /// The wall-clock time of stream time zero where it has changed. `arrival`: that of the clock by which arrivals are timed.
     pub fn zero(&mut self, arrival: WallTime) -> Option<WallTime> {
         // What came fastest took no time, unless the sender knows better.
         let earliest = WallTime(arrival.0.saturating_add(self.lateness.least()?));
@@ -155,7 +155,7 @@ impl Times {
         let believed = (0..=self.longest_way).contains(&way);
         self.disbelieved = (!believed).then_some(way);
         let wall = by_sender.filter(|_| believed).unwrap_or(earliest);
-        if self.zero.is_some_and(|told| told.0.abs_diff(wall.0) < LEAST_CHANGE as u64) {
+        if self.zero.is_some_and(|reported| reported.0.abs_diff(wall.0) < LEAST_CHANGE as u64) {
             return None;
         }
         self.zero = Some(wall);
@@ -292,7 +292,7 @@ mod tests {
             let sent = n * FRAME + n * FRAME / 1000;
             let time = stamp(&mut times, 0, sent, n * FRAME).unwrap();
             let zero = times.zero(ARRIVALS).unwrap_or(times.zero.unwrap());
-            // Within what passes in two windows, and what is not told.
+            // Within what passes in two windows, and what is not reported.
             assert!((zero.at(Timestamp(time)).0 - ARRIVALS.at(Timestamp(n * FRAME)).0).abs() < 70_000, "{n}");
         }
     }

@@ -72,7 +72,7 @@ pub struct TlsClient {
 }
 
 impl TlsClient {
-    /// `fingerprint`: that of the only certificate that is accepted, whoever has signed it, whatever name it has and however old it is. Without it,
+    /// `fingerprint`: that of the only certificate that is accepted; its signature, name and age do not count. Without it,
     /// an authority of this machine must have signed it, for the name of the host.
     pub fn new(fingerprint: Option<Fingerprint>) -> TlsClient {
         let provider = Arc::new(aws_lc::default_provider());

@@ -62,7 +62,7 @@ struct Camera {
     retry: Retry,
     clock: StreamClock,
     times: Times,
-    /// The wall-clock time of stream time zero, as it was told last.
+    /// The wall-clock time of stream time zero, as it was reported last.
     zero: Option<WallTime>,
     /// The tracks of the last header.
     tracks: Vec<Track>,

@@ -133,7 +133,7 @@ impl Played {
             }
             Content::Jpeg { rate } => {
                 let (data, info) = coded::jpeg(data)?;
-                // A loss inside of a picture is not told.
+                // A loss inside a picture is not reported.
                 if lost || (self.is_lossy && !coded::is_whole_jpeg(&data)) {
                     return Err("a part of it was lost");
                 }
