@@ -173,7 +173,10 @@ fn scripts_live_builds_the_quick_way_and_says_so() {
     run(shell(&format!("kill -INT -- -{}", live.id())).current_dir(&*folder), b"").success();
     assert_eq!(live.finish(crate::util::PATIENCE).code(), 0);
     let asked = fs::read_to_string(folder.join("asked")).unwrap();
-    assert_eq!(asked.trim(), "build --profile quick --no-default-features --features capture,encode,serve,cli,alsa,v4l2 --locked --bins");
+    assert_eq!(
+        asked.trim(),
+        "build --profile quick --no-default-features --features capture,encode,serve,cli,alsa,rtsp,v4l2 --locked --bins"
+    );
 }
 
 #[test]

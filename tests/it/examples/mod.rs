@@ -19,6 +19,7 @@ const CHANGED: [(&str, &str, &str); 22] = [
     ("h5cap http://camera/axis-cgi/mjpg/video.cgi |", "h5cap 1.jpg 2.jpg --loop |", "no camera; tests/it/http has one"),
     ("h5cap ws://origin:8080/live |", "h5cap test | h5enc |", "nor another server; tests/it/http has some"),
     ("rtsp://camera/stream1", "rtsp://127.0.0.1:8554/h264", "the camera of the tests, which runner.sh starts"),
+    ("onvif://192.168.1.20/", "onvif://127.0.0.1:8000/", "likewise"),
     ("h5cap camera --format h264 | h5mux", "h5cap test | h5enc | h5mux", "no camera that codes"),
     ("h5cap camera | h5serve", "h5cap 1.jpg 2.jpg --loop | h5serve", "no camera; the pictures stand for one that gives MJPEG"),
     ("camera:C920 --audio C920", "test", "nor one with a microphone"),

@@ -56,11 +56,21 @@ case $EXAMPLE in
 esac
 
 case $EXAMPLE in
-    *rtsp://*)
+    *rtsp://* | *onvif://*)
         # The camera prints a line when it serves.
         coproc camera { exec /usr/bin/python3 tests/it/rtsp/camera.py 8554 auth=none; }
         read -r -u "${camera[0]}" _ || fail "there is no camera"
         trap 'kill "$camera_PID"' EXIT
+        ;;
+esac
+
+case $EXAMPLE in
+    *onvif://*)
+        # It names the stream of that camera.
+        exec 9< <(exec /usr/bin/python3 tests/it/onvif/device.py port=8000 user=viewer "password=$(cat password)" uri=rtsp://127.0.0.1:8554/h264)
+        device=$!
+        read -r -u 9 _ || fail "there is no camera by ONVIF"
+        trap 'kill "$camera_PID" "$device"' EXIT
         ;;
 esac
 

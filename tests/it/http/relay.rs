@@ -33,11 +33,11 @@ impl Node {
     }
 
     /// The stream has begun.
-    fn begun(self) -> Node {
+    pub fn begun(self) -> Node {
         eventually("a picture", || {
             let (_, list) = crate::util::http(self.port, "GET", "/api/streams", b"");
             let list: serde_json::Value = serde_json::from_str(&list).unwrap();
-            list["live"]["codecs"].as_array().is_some_and(|codecs| !codecs.is_empty()).then_some(())
+            list["live"]["fps"].as_f64().is_some_and(|fps| fps > 0.0).then_some(())
         });
         self
     }

@@ -93,10 +93,10 @@ fn a_picture_of_nginx() {
 /// What h5serve sends to players is a source too: MP4 with its capture times, and MJPEG.
 #[test]
 fn streams_of_h5serve() {
-    let mp4 = relay::Node::start("h5cap test --size 160x120 --rate 25 | h5enc --gop 500ms | h5mux");
+    let mp4 = relay::Node::start("h5cap test --size 160x120 --rate 25 | h5enc --gop 500ms | h5mux").begun();
     let done = h5cap(&[&mp4.http("live.mp4"), "--duration", "1"]).success();
     assert_eq!(Recording::of(&done.stdout).codecs(), [Codec::H264, Codec::Opus]);
-    let mjpeg = relay::Node::start("h5cap test --size 160x120 --rate 25 --no-audio | h5enc --video mjpeg");
+    let mjpeg = relay::Node::start("h5cap test --size 160x120 --rate 25 --no-audio | h5enc --video mjpeg").begun();
     let done = h5cap(&[&mjpeg.http("live.mjpg"), "--duration", "1"]).success();
     let recording = Recording::of(&done.stdout);
     assert!(recording.codecs() == [Codec::Jpeg] && recording.packets.len() > 10);

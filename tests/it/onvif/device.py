@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """A camera by ONVIF, with WS-Discovery on loopback: device.py [OPTION=VALUE…]
 
-user=NAME   password=SECRET   way=digest|http|text   ahead=SECONDS   uri=RTSP-URI   name=NAME
+port=PORT   user=NAME   password=SECRET   way=digest|http|text   ahead=SECONDS   uri=RTSP-URI   name=NAME
 
 `way` is the only login that it believes; `ahead` is by how much its clock is ahead. The addresses that it gives name a host that nobody has, as those of
 a camera behind a router. Prints "ready PORT" when it serves.
@@ -17,7 +17,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-options = {"user": "admin", "password": "", "way": "digest", "ahead": "0", "uri": "rtsp://10.255.255.1:554/{}", "name": "Test%20camera"}
+options = {"port": "0", "user": "admin", "password": "", "way": "digest", "ahead": "0", "uri": "rtsp://10.255.255.1:554/{}", "name": "Test%20camera"}
 options.update(word.split("=", 1) for word in sys.argv[1:])
 ENVELOPE = '<?xml version="1.0" encoding="UTF-8"?>\n<S:Envelope xmlns:S="http://www.w3.org/2003/05/soap-envelope"><S:Body>%s</S:Body></S:Envelope>'
 DENIED = ENVELOPE % (
@@ -122,7 +122,7 @@ def discovery():
         s.sendto((ENVELOPE % match % (server.server_port, options["name"], server.server_port)).encode(), sender)
 
 
-server = ThreadingHTTPServer(("127.0.0.1", 0), Service)
+server = ThreadingHTTPServer(("127.0.0.1", int(options["port"])), Service)
 listening = threading.Event()
 threading.Thread(target=discovery, daemon=True).start()
 listening.wait()

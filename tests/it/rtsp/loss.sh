@@ -11,8 +11,8 @@ nft add rule inet line in udp dport 1024-65535 numgen random mod 100 '<' 3 drop
 h5cap -v --transport udp --control 9090 "rtsp://127.0.0.1:8554/$1" >out.mkv 2>messages &
 cap=$!
 counter() { curl -fs http://127.0.0.1:9090/metrics | awk -v name="h5cap_$1" '$1 == name { print $2 }'; }
-# By an order of events: until enough was lost.
-until [ "$(counter lost_packets_total)" -ge 10 ] 2>/dev/null; do
+# By an order of events: until enough was lost, and pictures came all the same.
+until [ "$(counter lost_packets_total)" -ge 10 ] 2>/dev/null && [ "$(stat -c %s out.mkv)" -ge 100000 ]; do
     kill -0 "$cap"
     sleep 0.1
 done
