@@ -165,8 +165,12 @@ impl Running {
         assert!(sent.success());
     }
 
-    /// Most resident memory so far in KiB; 0 if the process is gone.
+    /// Most resident memory so far in KiB; 0 if the process is gone, or is not yet the program: until then it shares the memory of the tests.
     pub fn peak_kib(&self) -> u64 {
+        let program = fs::read_link(format!("/proc/{}/exe", self.id()));
+        if program.ok() == std::env::current_exe().ok() {
+            return 0;
+        }
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap_or_default();
         let field = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
         field.and_then(|f| f.trim().trim_end_matches("kB").trim().parse().ok()).unwrap_or(0)

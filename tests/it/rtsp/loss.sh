@@ -2,7 +2,7 @@
 # Writes out.mkv and messages; prints the counters at the end.
 set -eu
 ip link set lo up
-coproc camera { exec /usr/bin/python3 "$2" 8554 auth=none fps=25 size=640x360; }
+coproc camera { exec /usr/bin/python3 "$2" 8554 auth=none fps=25 size=320x240; }
 read -r -u "${camera[0]}" ready
 trap 'kill "$camera_PID"' EXIT
 nft add table inet line
@@ -12,7 +12,7 @@ h5cap -v --transport udp --control 9090 "rtsp://127.0.0.1:8554/$1" >out.mkv 2>me
 cap=$!
 counter() { curl -fs http://127.0.0.1:9090/metrics | awk -v name="h5cap_$1" '$1 == name { print $2 }'; }
 # By an order of events: until enough was lost, and pictures came all the same.
-until [ "$(counter lost_packets_total)" -ge 10 ] 2>/dev/null && [ "$(stat -c %s out.mkv)" -ge 100000 ]; do
+until [ "$(counter lost_packets_total)" -ge 10 ] 2>/dev/null && [ "$(stat -c %s out.mkv)" -ge 20000 ]; do
     kill -0 "$cap"
     sleep 0.1
 done
