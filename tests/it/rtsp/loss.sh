@@ -14,6 +14,7 @@ counter() { curl -fs http://127.0.0.1:9090/metrics | awk -v name="h5cap_$1" '$1 
 # By an order of events: until enough was lost, and pictures came all the same.
 until [ "$(counter lost_packets_total)" -ge 10 ] 2>/dev/null && [ "$(stat -c %s out.mkv)" -ge 20000 ]; do
     kill -0 "$cap"
+    [ "$SECONDS" -lt 60 ] || { echo "$(counter lost_packets_total) lost, $(stat -c %s out.mkv) bytes in $SECONDS s" >&2; exit 1; }
     sleep 0.1
 done
 echo "$(counter lost_packets_total)" "$(counter damaged_total)"
