@@ -34,6 +34,8 @@ pub struct Coded {
     before: BytesMut,
     /// The track, once parameter sets were seen.
     track: Option<Track>,
+    /// The track as a description beside the stream has it, for a first keyframe without parameter sets.
+    described: Option<Track>,
     /// Frames cannot be decoded until the next keyframe: at the start, and after a loss.
     waits_for_key: bool,
 }
@@ -57,7 +59,15 @@ const MAX_BEFORE: usize = 64 << 10;
 impl Coded {
     /// `codec` is H.264 or H.265.
     pub fn new(codec: Codec) -> Coded {
-        Coded { codec, before: BytesMut::new(), track: None, waits_for_key: true }
+        Coded { codec, before: BytesMut::new(), track: None, described: None, waits_for_key: true }
+    }
+
+    /// With the decoder configuration record of a description beside the stream. It counts until parameter sets come.
+    #[cfg(feature = "rtsp")]
+    pub fn with_config(self, record: &[u8]) -> Coded {
+        let record = Bytes::copy_from_slice(record);
+        let described = if self.is_h264() { h264::track(record) } else { h265::track(record) };
+        Coded { described: described.ok(), ..self }
     }
 
     /// Frames were lost: those up to the next keyframe refer to them.
@@ -96,7 +106,8 @@ impl Coded {
             self.before.split().freeze()
         };
         let key = if self.is_h264() { h264::is_keyframe(&units) } else { h265::is_keyframe(&units) };
-        let new = self.config(&units).filter(|track| self.track.as_ref() != Some(track));
+        let described = if key && self.track.is_none() { self.described.take() } else { None };
+        let new = self.config(&units).or(described).filter(|track| self.track.as_ref() != Some(track));
         if new.is_some() {
             self.track.clone_from(&new);
         }

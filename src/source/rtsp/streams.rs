@@ -87,9 +87,11 @@ impl Played {
     /// A stream of [`Selection::streams`] after its SETUP. `is_lossy`: it comes in datagrams.
     pub fn new(stream: &Stream, is_lossy: bool) -> Played {
         let rate = stream.framerate().and_then(|rate| rate.to_string().parse().ok());
+        // A CRA picture of H.265 is a keyframe before which most servers put no parameter sets: those of the SDP are its own.
+        let record = if let Some(ParametersRef::Video(video)) = stream.parameters() { video.extra_data() } else { &[] };
         let content = match stream.encoding_name() {
-            "h264" => Content::Coded { units: Coded::new(Codec::H264), rate },
-            "h265" => Content::Coded { units: Coded::new(Codec::H265), rate },
+            "h264" => Content::Coded { units: Coded::new(Codec::H264).with_config(record), rate },
+            "h265" => Content::Coded { units: Coded::new(Codec::H265).with_config(record), rate },
             "jpeg" => Content::Jpeg { rate },
             "pcma" => Content::G711(Law::A),
             "pcmu" => Content::G711(Law::Mu),
