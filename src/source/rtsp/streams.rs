@@ -62,7 +62,7 @@ pub struct Played {
 
 enum Content {
     Coded {
-        units: Coded,
+        units: Box<Coded>,
         rate: Option<Rate>,
     },
     Jpeg {
@@ -90,8 +90,8 @@ impl Played {
         // A CRA picture of H.265 is a keyframe before which most servers put no parameter sets: those of the SDP are its own.
         let record = if let Some(ParametersRef::Video(video)) = stream.parameters() { video.extra_data() } else { &[] };
         let content = match stream.encoding_name() {
-            "h264" => Content::Coded { units: Coded::new(Codec::H264).with_config(record), rate },
-            "h265" => Content::Coded { units: Coded::new(Codec::H265).with_config(record), rate },
+            "h264" => Content::Coded { units: Box::new(Coded::new(Codec::H264).with_config(record)), rate },
+            "h265" => Content::Coded { units: Box::new(Coded::new(Codec::H265).with_config(record)), rate },
             "jpeg" => Content::Jpeg { rate },
             "pcma" => Content::G711(Law::A),
             "pcmu" => Content::G711(Law::Mu),
