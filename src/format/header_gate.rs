@@ -1,6 +1,7 @@
 //! The header of a stream whose tracks are described only as it goes: it waits, and the packets with it, until every track is described
 //! or waiting has no end. What is described later, or anew, brings another header.
 
+use super::Step;
 use crate::media::{Event, Header, Packet, Timestamp, Track};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -25,7 +26,7 @@ pub struct HeaderGate {
     /// The tracks of the last header; `None`: the next header is given in any case.
     given: Option<Vec<Track>>,
     begun: bool,
-    /// Slots that the last header is without, not yet told.
+    /// Slots that the last header is without, not yet reported.
     missing: Vec<usize>,
 }
 
@@ -108,6 +109,12 @@ impl HeaderGate {
     /// The track, as it was described.
     pub fn track(&self, slot: usize) -> Option<&Track> {
         self.slots.get(slot)?.track.as_ref()
+    }
+
+    /// At the end of the input, what is next; `None`: no track was described.
+    pub fn end(&mut self) -> Option<Step> {
+        self.finish();
+        self.pop().map(Step::Event).or(self.begun.then_some(Step::End))
     }
 
     /// A header was given out.

@@ -3,9 +3,9 @@
 use crate::list::Part;
 use crate::network::NetworkArgs;
 use anyhow::Context as _;
-use h5live::source::network::connection::Cutter;
+use h5live::source::network::connection::CancelToken;
 use h5live::source::onvif::discovery::{Found, discover};
-use h5live::source::onvif::{Device, Login, Profile};
+use h5live::source::onvif::{Device, DeviceOptions, Profile};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -23,12 +23,12 @@ struct Listed {
 
 /// Finds the cameras, and asks each for its profiles.
 pub fn find(args: &NetworkArgs) -> anyhow::Result<Part> {
-    let login = Login { credentials: args.credentials()?, fingerprint: args.tls_fingerprint, timeout: args.timeout };
+    let options = DeviceOptions { credentials: args.credentials()?, fingerprint: args.tls_fingerprint, timeout: args.timeout };
     let found = discover(TIME).context("--network")?;
     let mut cameras = Vec::new();
     for group in found.chunks(AT_ONCE) {
         let asked = std::thread::scope(|scope| {
-            let threads: Vec<_> = group.iter().map(|found| scope.spawn(|| profiles(found, &login))).collect();
+            let threads: Vec<_> = group.iter().map(|found| scope.spawn(|| profiles(found, &options))).collect();
             let failed = || Err("its request has failed".to_owned());
             threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| failed())).collect::<Vec<_>>()
         });
@@ -37,8 +37,8 @@ pub fn find(args: &NetworkArgs) -> anyhow::Result<Part> {
     Ok(Part { text: text(&cameras), json: cameras.iter().map(to_json).collect() })
 }
 
-fn profiles(found: &Found, login: &Login) -> Result<Vec<Profile>, String> {
-    let mut device = Device::of(found.service.clone(), login, &Cutter::default()).map_err(|refusal| refusal.text)?;
+fn profiles(found: &Found, options: &DeviceOptions) -> Result<Vec<Profile>, String> {
+    let mut device = Device::of(found.service.clone(), options, &CancelToken::default()).map_err(|refusal| refusal.text)?;
     let mut profiles = device.profiles().map_err(|refusal| refusal.text)?;
     for profile in &mut profiles {
         profile.uri = device.stream_uri(&profile.token).ok();

@@ -270,12 +270,7 @@ impl SimpleDemuxer for Demuxer {
     fn end(&mut self, buf: &mut BytesMut) -> Result<Step, Malformed> {
         self.damage += u64::from(buf.len() > PREVIOUS_SIZE && self.state == State::Tag);
         self.take(buf, buf.len());
-        self.gate.finish();
-        match self.gate.pop() {
-            Some(event) => Ok(Step::Event(event)),
-            None if self.gate.has_begun() => Ok(Step::End),
-            None => Err(self.no_track()),
-        }
+        self.gate.end().ok_or_else(|| self.no_track())
     }
 
     fn damage(&self) -> u64 {

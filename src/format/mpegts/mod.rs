@@ -347,12 +347,7 @@ impl SimpleDemuxer for Demuxer {
         for channel in &mut self.streams {
             self.damage += channel.content.finish(&mut self.gate);
         }
-        self.gate.finish();
-        match self.gate.pop() {
-            Some(event) => Ok(Step::Event(event)),
-            None if self.gate.has_begun() => Ok(Step::End),
-            None => Err(self.no_track()),
-        }
+        self.gate.end().ok_or_else(|| self.no_track())
     }
 
     fn damage(&self) -> u64 {

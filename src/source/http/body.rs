@@ -10,7 +10,7 @@ const MAX_LINE: u64 = 4 << 10;
 const MAX_TRAILERS: usize = 100;
 
 /// Where a connection is left when the body on it was read to its end, for the next request.
-pub type Slot<C> = Arc<Mutex<Option<C>>>;
+pub type KeptConnection<C> = Arc<Mutex<Option<C>>>;
 
 /// A body. Its end is an error where the server has said that there is more.
 pub struct Body<C> {
@@ -18,7 +18,7 @@ pub struct Body<C> {
     input: Option<C>,
     state: State,
     /// `None`: no request may follow.
-    slot: Option<Slot<C>>,
+    slot: Option<KeptConnection<C>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ enum State {
 
 impl<C: BufRead> Body<C> {
     /// What follows a head. `slot`: for the connection, where it may be used again.
-    pub fn new(input: C, framing: Framing, slot: Option<Slot<C>>) -> Body<C> {
+    pub fn new(input: C, framing: Framing, slot: Option<KeptConnection<C>>) -> Body<C> {
         let state = match framing {
             Framing::Length(length) => State::Length(length),
             Framing::Chunked => State::ChunkLine,
@@ -152,7 +152,7 @@ mod tests {
 
     /// The body, what is behind it, and whether the connection can be used again.
     fn read(framing: Framing, text: &str) -> io::Result<(String, Option<String>)> {
-        let slot = Slot::default();
+        let slot = KeptConnection::default();
         let mut body = Body::new(Cursor::new(text.as_bytes().to_vec()), framing, Some(Arc::clone(&slot)));
         let mut out = String::new();
         body.read_to_string(&mut out)?;

@@ -1,9 +1,9 @@
 //! A client of HTTP/1.1 for one resource. It asks for the resource once or many times, answers challenges (RFC 9110, section 11), and follows
 //! redirects. A password goes only to the host that it was given for.
 
-use super::body::{Body, Slot};
+use super::body::{Body, KeptConnection};
 use super::head::{Head, NoHead};
-use crate::source::network::connection::{Connection, Cutter, Peer, Stage};
+use crate::source::network::connection::{CancelToken, Connection, Peer, Stage};
 use crate::source::network::refusal::RefusalKind;
 use crate::source::network::tls::TlsClient;
 use crate::source::network::{Address, Credentials, Refusal};
@@ -35,13 +35,13 @@ pub struct Request {
 /// A client.
 pub struct Client {
     request: Request,
-    cutter: Cutter,
+    cancel_token: CancelToken,
     /// Where the resource is, by the redirects so far.
     target: Url,
     /// `target` may have the password.
     is_trusted: bool,
     login: Option<PasswordClient>,
-    slot: Slot<Stream>,
+    slot: KeptConnection<Stream>,
     /// Where the connection in the slot goes.
     peer: Option<Peer>,
 }
@@ -53,9 +53,9 @@ pub struct Response {
 }
 
 impl Client {
-    pub fn new(request: Request, cutter: Cutter) -> Client {
+    pub fn new(request: Request, cancel_token: CancelToken) -> Client {
         let target = request.address.url().clone();
-        Client { request, cutter, target, is_trusted: true, login: None, slot: Slot::default(), peer: None }
+        Client { request, cancel_token, target, is_trusted: true, login: None, slot: KeptConnection::default(), peer: None }
     }
 
     /// Asks for the resource. The body before it is no longer needed. `headers`: besides the usual ones.
@@ -104,7 +104,7 @@ impl Client {
                 Ok(response) => return Ok(response),
             }
         }
-        let connection = Connection::open(&peer, &self.request.tls, self.request.timeout, &self.cutter)?;
+        let connection = Connection::open(&peer, &self.request.tls, self.request.timeout, &self.cancel_token)?;
         self.peer = Some(peer);
         self.ask(BufReader::with_capacity(BUFFER, connection), &head).map_err(|error| match error {
             NoHead::Closed => Refusal::new(RefusalKind::Failed, "it has closed the connection without an answer"),
@@ -113,12 +113,12 @@ impl Client {
     }
 
     fn ask(&self, mut stream: Stream, request: &[u8]) -> Result<Response, NoHead> {
-        self.cutter.reach(Stage::Answer).map_err(NoHead::Refused)?;
+        self.cancel_token.reach(Stage::Answer).map_err(NoHead::Refused)?;
         let sent = stream.get_mut().write_all(request).and_then(|()| stream.get_mut().flush());
         sent.map_err(|_| NoHead::Closed)?;
         let head = Head::read(&mut stream)?;
         let framing = head.framing().map_err(NoHead::Refused)?;
-        let slot = head.is_kept().then(|| Slot::clone(&self.slot));
+        let slot = head.is_kept().then(|| KeptConnection::clone(&self.slot));
         Ok(Response { head, body: Body::new(stream, framing, slot) })
     }
 

@@ -20,13 +20,13 @@ mod websocket;
 mod worker;
 
 use super::kind::{Kind, Scheme, Setting};
-use super::network::connection::Cutter;
+use super::network::connection::CancelToken;
 use super::network::outage::Outage;
 use super::network::refusal::RefusalKind;
 use super::network::timeline::{Timeline, micros};
 use super::network::tls::TlsClient;
 use super::network::{Address, Refusal};
-use super::{Captured, Count, Error, Options, Poll, Source};
+use super::{Captured, Count, Error, Options, Poll, Source, network};
 use crate::media::{Codec, Event, Header, Kind as TrackKind, Packet, Rate, Track, Unsupported};
 use client::Request;
 use std::collections::VecDeque;
@@ -48,6 +48,8 @@ const fn kind(scheme: &'static str, open: super::Open) -> Kind {
     Kind { scheme: Scheme::Url(scheme), accepts, several: false, is_live: |_| true, open }
 }
 
+/// A server sends from its newest keyframe on, which may be so old, in microseconds.
+const OLDEST_START: i64 = 30_000_000;
 /// How far a picture may be before one that came before it, in microseconds: pictures are reordered, audio is not.
 const REORDERED: i64 = 1_000_000;
 
@@ -71,7 +73,7 @@ fn open(scheme: &'static str, addresses: &[String], options: &Options) -> Result
         stall,
         outage,
         state: State::Away,
-        timeline: Timeline::default(),
+        timeline: Timeline::new("sender", OLDEST_START),
         tracks: Vec::new(),
         ready: VecDeque::new(),
         last_picture: None,
@@ -110,7 +112,7 @@ enum State {
 /// A session that runs.
 struct Active {
     reports: Receiver<Report>,
-    cutter: Cutter,
+    cancel_token: CancelToken,
     /// The tracks of its last header, and whether each waits for a keyframe.
     tracks: Vec<(Track, bool)>,
     /// The server has answered.
@@ -126,7 +128,7 @@ struct Active {
 
 impl Drop for Active {
     fn drop(&mut self) {
-        self.cutter.cut();
+        self.cancel_token.cancel();
     }
 }
 
@@ -144,7 +146,7 @@ impl Resource {
             Ok(report) => self.take(report),
             Err(RecvTimeoutError::Timeout) if Instant::now() >= until => {
                 let text = || format!("nothing came for {} s", limit.as_secs_f32());
-                let (is_open, stage) = (active.is_open, active.cutter.stage());
+                let (is_open, stage) = (active.is_open, active.cancel_token.stage());
                 self.end(if is_open { Refusal::new(RefusalKind::Failed, text()) } else { stage.late(limit) }.into())
             }
             Err(RecvTimeoutError::Timeout) => Ok(()),
@@ -153,10 +155,10 @@ impl Resource {
     }
 
     fn begin(&mut self) -> Result<(), Error> {
-        let cutter = Cutter::default();
-        let reports = self.session.start(&cutter).map_err(|error| Error::io(self.outage.name(), error))?;
+        let cancel_token = CancelToken::default();
+        let reports = self.session.start(&cancel_token).map_err(|error| Error::io(self.outage.name(), error))?;
         let (heard, pause) = (Instant::now(), Duration::ZERO);
-        let active = Active { reports, cutter, tracks: Vec::new(), is_open: false, has_begun: false, heard, pause, damage: 0 };
+        let active = Active { reports, cancel_token, tracks: Vec::new(), is_open: false, has_begun: false, heard, pause, damage: 0 };
         self.state = State::Active(Box::new(active));
         self.timeline.begin(0);
         Ok(())
@@ -250,16 +252,7 @@ fn causes(error: &(dyn std::error::Error + 'static)) -> String {
 
 impl Source for Resource {
     fn poll(&mut self, wait: Duration) -> Result<Poll, Error> {
-        let end = Instant::now() + wait;
-        loop {
-            if let Some(captured) = self.pending() {
-                return Ok(Poll::Captured(captured));
-            }
-            self.advance(end)?;
-            if self.ready.is_empty() && Instant::now() >= end {
-                return Ok(Poll::Nothing);
-            }
-        }
+        network::poll(self, wait, Resource::advance)
     }
 
     fn pending(&mut self) -> Option<Captured> {

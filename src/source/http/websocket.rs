@@ -10,11 +10,11 @@
 
 use super::client::{Request, authorization, challenge, path, peer};
 use super::head::Head;
-use super::worker::{Ended, Gone, Report, Reporter, Session, Stopped, read};
+use super::worker::{Disconnected, Ended, Report, Reporter, Session, Stopped, read};
 use crate::codec::jpeg;
 use crate::media::{Codec, Event, Header, Packet, Timestamp, Track, VideoParams, WallTime};
 use crate::source::network::Refusal;
-use crate::source::network::connection::{Connection, Cutter, Stage};
+use crate::source::network::connection::{CancelToken, Connection, Stage};
 use crate::source::network::refusal::RefusalKind;
 use bytes::{Buf, Bytes};
 use std::io::{self, Read};
@@ -34,8 +34,8 @@ const MAX_MESSAGE: usize = 64 << 20;
 type Socket = WebSocket<Connection>;
 
 /// Reads the stream to its end.
-pub fn stream(session: &Session, cutter: &Cutter, reporter: &Reporter) -> Result<Gone, Ended> {
-    let mut socket = connect(&session.request, cutter)?;
+pub fn stream(session: &Session, cancel_token: &CancelToken, reporter: &Reporter) -> Result<Disconnected, Ended> {
+    let mut socket = connect(&session.request, cancel_token)?;
     say(&mut socket, &serde_json::json!({ "type": "mse", "value": CODECS }))?;
     let mut answers = Answers { captured: None };
     loop {
@@ -51,17 +51,17 @@ pub fn stream(session: &Session, cutter: &Cutter, reporter: &Reporter) -> Result
         }
     }
     if reporter.send(Report::Opened).is_err() {
-        return Ok(Gone);
+        return Ok(Disconnected);
     }
     match read(session, Binary { socket, answers, rest: Bytes::new() }, reporter) {
         Ok(content) => Err(content.ended()),
-        Err(Stopped::Gone) => Ok(Gone),
+        Err(Stopped::Disconnected) => Ok(Disconnected),
         Err(Stopped::Unreadable(error)) => Err(Ended::Unreadable(error)),
     }
 }
 
 /// JPEG pictures, each with its capture time where the server tells it.
-fn pictures(mut socket: Socket, reporter: &Reporter) -> Result<Gone, Ended> {
+fn pictures(mut socket: Socket, reporter: &Reporter) -> Result<Disconnected, Ended> {
     let mut answers = Answers { captured: None };
     let (mut track, mut is_open, mut damage) = (None, false, 0);
     loop {
@@ -97,14 +97,14 @@ fn pictures(mut socket: Socket, reporter: &Reporter) -> Result<Gone, Ended> {
         }
         for report in reports {
             if reporter.send(report).is_err() {
-                return Ok(Gone);
+                return Ok(Disconnected);
             }
         }
     }
 }
 
 /// Connects, and logs in where that is asked for.
-fn connect(request: &Request, cutter: &Cutter) -> Result<Socket, Refusal> {
+fn connect(request: &Request, cancel_token: &CancelToken) -> Result<Socket, Refusal> {
     let url = endpoint(request.address.url());
     let mut login = None;
     loop {
@@ -112,8 +112,8 @@ fn connect(request: &Request, cutter: &Cutter) -> Result<Socket, Refusal> {
             (Some(login), Some(credentials)) => Some(authorization(login, credentials, "GET", path(&url))?),
             _ => None,
         };
-        let connection = Connection::open(&peer(&url), &request.tls, request.timeout, cutter)?;
-        cutter.reach(Stage::Answer)?;
+        let connection = Connection::open(&peer(&url), &request.tls, request.timeout, cancel_token)?;
+        cancel_token.reach(Stage::Answer)?;
         let config = WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE));
         let error = match client_with_config(handshake(&url, line)?, connection, Some(config)) {
             Ok((socket, _)) => return Ok(socket),

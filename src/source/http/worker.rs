@@ -6,7 +6,7 @@ use super::head::Head;
 use crate::media::{Codec, Event};
 use crate::source::input::{BoxError, ReadBytes};
 use crate::source::network::Refusal;
-use crate::source::network::connection::Cutter;
+use crate::source::network::connection::CancelToken;
 use crate::source::network::refusal::RefusalKind;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -59,33 +59,33 @@ pub struct Session {
     /// Between two requests for one picture.
     pub interval: Duration,
     /// [`stream`], or that of WebSocket.
-    pub run: fn(&Session, &Cutter, &Reporter) -> Result<Gone, Ended>,
+    pub run: fn(&Session, &CancelToken, &Reporter) -> Result<Disconnected, Ended>,
 }
 
 /// Where reports go.
 pub struct Reporter(SyncSender<Report>);
 
 /// Reports are not taken any more.
-pub struct Gone;
+pub struct Disconnected;
 
 impl Reporter {
     /// `Err`: it is not taken.
-    pub fn send(&self, report: Report) -> Result<(), Gone> {
-        self.0.send(report).map_err(|_| Gone)
+    pub fn send(&self, report: Report) -> Result<(), Disconnected> {
+        self.0.send(report).map_err(|_| Disconnected)
     }
 }
 
 impl Session {
-    /// Begins a session in a thread of its own. It ends after [`Cutter::cut`].
+    /// Begins a session in a thread of its own. It ends after [`CancelToken::cancel`].
     ///
     /// # Errors
     /// The system has no thread for it.
-    pub fn start(&self, cutter: &Cutter) -> std::io::Result<Receiver<Report>> {
+    pub fn start(&self, cancel_token: &CancelToken) -> std::io::Result<Receiver<Report>> {
         let (sender, reports) = sync_channel(WAITING);
-        let (session, cutter) = (self.clone(), cutter.clone());
+        let (session, cancel_token) = (self.clone(), cancel_token.clone());
         thread::Builder::new().name("network".into()).spawn(move || {
             let reporter = Reporter(sender);
-            if let Err(ended) = (session.run)(&session, &cutter, &reporter) {
+            if let Err(ended) = (session.run)(&session, &cancel_token, &reporter) {
                 _ = reporter.send(Report::Ended(ended));
             }
         })?;
@@ -94,45 +94,45 @@ impl Session {
 }
 
 /// Reads the resource: a stream to its end, one picture again and again.
-pub fn stream(session: &Session, cutter: &Cutter, reporter: &Reporter) -> Result<Gone, Ended> {
-    let mut client = Client::new(session.request.clone(), cutter.clone());
+pub fn stream(session: &Session, cancel_token: &CancelToken, reporter: &Reporter) -> Result<Disconnected, Ended> {
+    let mut client = Client::new(session.request.clone(), cancel_token.clone());
     let mut validators = Vec::new();
     let mut is_open = false;
     loop {
         let asked = Instant::now();
         let response = client.get(&validators)?;
         if !is_open && reporter.send(Report::Opened).is_err() {
-            return Ok(Gone);
+            return Ok(Disconnected);
         }
         is_open = true;
         if response.head.status == 304 {
             if reporter.send(Report::Unchanged(Instant::now())).is_err() {
-                return Ok(Gone);
+                return Ok(Disconnected);
             }
         } else {
             validators = self::validators(&response.head);
             match read(session, response.body, reporter) {
                 Ok(Content::Picture) => {}
                 Ok(content) => return Err(content.ended()),
-                Err(Stopped::Gone) => return Ok(Gone),
+                Err(Stopped::Disconnected) => return Ok(Disconnected),
                 Err(Stopped::Unreadable(error)) => return Err(Ended::Unreadable(error)),
             }
         }
-        if reporter.send(Report::Pause(session.interval)).is_err() || !cutter.sleep_until(asked + session.interval) {
-            return Ok(Gone);
+        if reporter.send(Report::Pause(session.interval)).is_err() || !cancel_token.sleep_until(asked + session.interval) {
+            return Ok(Disconnected);
         }
     }
 }
 
 /// Why reading has stopped before the end.
 pub enum Stopped {
-    Gone,
+    Disconnected,
     Unreadable(BoxError),
 }
 
-impl From<Gone> for Stopped {
-    fn from(_: Gone) -> Stopped {
-        Stopped::Gone
+impl From<Disconnected> for Stopped {
+    fn from(_: Disconnected) -> Stopped {
+        Stopped::Disconnected
     }
 }
 

@@ -1,4 +1,4 @@
-//! A connection to a server, with TLS or without, that another thread can cut. Its reads and writes wait without end: the thread that watches
+//! A connection to a server, with TLS or without, that another thread can cancel. Its reads and writes wait without end: the thread that watches
 //! over it knows when it has waited for too long.
 
 use super::refusal::{Refusal, RefusalKind};
@@ -32,22 +32,22 @@ pub struct Peer {
 }
 
 impl Connection {
-    /// Connects. `timeout`: for the addresses of the host together; the rest is for the holder of the cutter to watch.
+    /// Connects. `timeout`: for the addresses of the host together; the rest is for the holder of the token to watch.
     ///
     /// # Errors
-    /// Nothing answers, or not as it should; or it was cut.
-    pub fn open(peer: &Peer, tls: &TlsClient, timeout: Duration, cutter: &Cutter) -> Result<Connection, Refusal> {
-        cutter.reach(Stage::Name)?;
+    /// Nothing answers, or not as it should; or it was cancelled.
+    pub fn open(peer: &Peer, tls: &TlsClient, timeout: Duration, cancel_token: &CancelToken) -> Result<Connection, Refusal> {
+        cancel_token.reach(Stage::Name)?;
         let found = (&*peer.host, peer.port).to_socket_addrs().map_err(|error| unreachable(&error))?;
         let addresses: Vec<SocketAddr> = found.take(MAX_ADDRESSES).collect();
-        cutter.reach(Stage::Connection)?;
+        cancel_token.reach(Stage::Connection)?;
         let mut socket = connect(&addresses, timeout)?;
         _ = socket.set_nodelay(true);
-        cutter.hold(&socket)?;
+        cancel_token.hold(&socket)?;
         if !peer.tls {
             return Ok(Connection(Io::Plain(socket)));
         }
-        cutter.reach(Stage::Tls)?;
+        cancel_token.reach(Stage::Tls)?;
         let name = TlsClient::name(&peer.host).map_err(|error| Refusal::new(RefusalKind::Unreachable, error.to_string()))?;
         let session = ClientConnection::new(tls.config(), name);
         let mut session = session.map_err(|error| Refusal::new(RefusalKind::Failed, format!("TLS: {error}")))?;
@@ -140,9 +140,9 @@ impl Stage {
     }
 }
 
-/// Cuts a connection, or what is to become one. Clones are the same.
+/// Cancels a connection, or what is to become one. Clones are the same.
 #[derive(Clone, Default)]
-pub struct Cutter(Arc<Shared>);
+pub struct CancelToken(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
@@ -152,20 +152,20 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    is_cut: bool,
+    is_cancelled: bool,
     stage: Stage,
     socket: Option<TcpStream>,
 }
 
-impl Cutter {
+impl CancelToken {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends all reads, writes and sleeps of the connection, now and from now on.
-    pub fn cut(&self) {
+    pub fn cancel(&self) {
         let mut state = self.state();
-        state.is_cut = true;
+        state.is_cancelled = true;
         if let Some(socket) = state.socket.take() {
             _ = socket.shutdown(Shutdown::Both);
         }
@@ -180,29 +180,29 @@ impl Cutter {
     /// It has come so far.
     ///
     /// # Errors
-    /// It was cut.
+    /// It was cancelled.
     pub fn reach(&self, stage: Stage) -> Result<(), Refusal> {
         let mut state = self.state();
         state.stage = stage;
-        if state.is_cut { Err(Refusal::new(RefusalKind::Failed, "it was cut")) } else { Ok(()) }
+        if state.is_cancelled { Err(Refusal::new(RefusalKind::Failed, "it was cancelled")) } else { Ok(()) }
     }
 
-    /// This socket is to be cut.
+    /// This socket is closed by a cancellation.
     fn hold(&self, socket: &TcpStream) -> Result<(), Refusal> {
         let held = socket.try_clone().map_err(|error| unreachable(&error))?;
         self.reach(Stage::Connection)?;
         self.state().socket = Some(held);
-        // It may have been cut between the two.
-        self.reach(Stage::Connection).inspect_err(|_| self.cut())
+        // It may have been cancelled between the two.
+        self.reach(Stage::Connection).inspect_err(|_| self.cancel())
     }
 
-    /// Sleeps until then; `false` if it was cut before.
+    /// Sleeps until then; `false` if it was cancelled before.
     pub fn sleep_until(&self, until: Instant) -> bool {
         let mut state = self.state();
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            if state.is_cut || left.is_zero() {
-                return !state.is_cut;
+            if state.is_cancelled || left.is_zero() {
+                return !state.is_cancelled;
             }
             state = self.0.woken.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -214,35 +214,35 @@ mod tests {
     use super::*;
     use std::net::TcpListener;
 
-    fn open(port: u16, cutter: &Cutter) -> Result<Connection, Refusal> {
+    fn open(port: u16, cancel_token: &CancelToken) -> Result<Connection, Refusal> {
         let peer = Peer { host: "127.0.0.1".into(), port, tls: false };
-        Connection::open(&peer, &TlsClient::new(None), Duration::from_secs(10), cutter)
+        Connection::open(&peer, &TlsClient::new(None), Duration::from_secs(10), cancel_token)
     }
 
     #[test]
-    fn a_cut_ends_a_read_and_a_sleep() {
+    fn a_cancellation_ends_a_read_and_a_sleep() {
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
-        let cutter = Cutter::default();
-        let mut connection = open(server.local_addr().unwrap().port(), &cutter).unwrap();
-        let other = cutter.clone();
+        let cancel_token = CancelToken::default();
+        let mut connection = open(server.local_addr().unwrap().port(), &cancel_token).unwrap();
+        let other = cancel_token.clone();
         let reading = std::thread::spawn(move || connection.read(&mut [0; 10]).unwrap_or_default());
         let sleeping = std::thread::spawn(move || other.sleep_until(Instant::now() + Duration::from_secs(100)));
-        cutter.cut();
+        cancel_token.cancel();
         assert_eq!((reading.join().unwrap(), sleeping.join().unwrap()), (0, false));
-        assert!(open(server.local_addr().unwrap().port(), &cutter).is_err(), "cut before it began");
+        assert!(open(server.local_addr().unwrap().port(), &cancel_token).is_err(), "cancelled before it began");
     }
 
     #[test]
     fn a_port_without_a_server_refuses() {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let refusal = open(port, &Cutter::default()).err().unwrap();
+        let refusal = open(port, &CancelToken::default()).err().unwrap();
         assert_eq!((refusal.kind, &*refusal.text), (RefusalKind::Unreachable, "connection refused"));
     }
 
     #[test]
     fn an_unknown_name_is_said() {
         let peer = Peer { host: "camera.invalid".into(), port: 80, tls: false };
-        let refusal = Connection::open(&peer, &TlsClient::new(None), Duration::from_secs(1), &Cutter::default()).err().unwrap();
+        let refusal = Connection::open(&peer, &TlsClient::new(None), Duration::from_secs(1), &CancelToken::default()).err().unwrap();
         assert!(refusal.text.starts_with("the host's name is not known"), "{}", refusal.text);
     }
 }

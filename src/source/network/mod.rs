@@ -12,6 +12,11 @@ pub use address::{Address, Credentials};
 pub use refusal::Refusal;
 
 use std::time::Duration;
+#[cfg(any(feature = "http", feature = "rtsp"))]
+use {
+    super::{Error, Poll, Source},
+    std::time::Instant,
+};
 
 /// How RTP packets come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,5 +44,27 @@ pub struct NetworkOptions {
 impl Default for NetworkOptions {
     fn default() -> NetworkOptions {
         NetworkOptions { credentials: None, transport: Transport::Tcp, timeout: Duration::from_secs(10), fingerprint: None }
+    }
+}
+
+/// [`Source::poll`] of a source whose `advance` does what can be done until a time.
+///
+/// # Errors
+/// Those of `advance`.
+#[cfg(any(feature = "http", feature = "rtsp"))]
+pub(super) fn poll<S: Source>(
+    source: &mut S,
+    wait: Duration,
+    advance: impl Fn(&mut S, Instant) -> Result<(), Error>,
+) -> Result<Poll, Error> {
+    let end = Instant::now() + wait;
+    loop {
+        if let Some(captured) = source.pending() {
+            return Ok(Poll::Captured(captured));
+        }
+        advance(source, end)?;
+        if Instant::now() >= end {
+            return Ok(source.pending().map_or(Poll::Nothing, Poll::Captured));
+        }
     }
 }

@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 
 /// A clock of a sender is called wrong if it is off by more, in microseconds. Servers exist that are ahead by the delay of their encoder.
 const WRONG: u64 = 2_000_000;
-/// A server sends from its newest keyframe on, which may be so old, in microseconds.
-const OLDEST_START: i64 = 30_000_000;
 
 /// Stream times, and the wall-clock time of stream time zero.
 pub struct Timeline {
+    /// Who sends, for a warning.
+    sender: &'static str,
+    /// How old what a connection begins with may be, in microseconds.
+    oldest_start: i64,
     clock: StreamClock,
     times: Times,
     /// As it was reported last.
@@ -24,18 +26,18 @@ pub struct Timeline {
     is_wrong: bool,
 }
 
-impl Default for Timeline {
-    /// Time zero is that of the first packet.
-    fn default() -> Timeline {
-        Timeline { clock: StreamClock::default(), times: Times::new(0, None, None), zero: None, end: None, jumps: 0, is_wrong: false }
-    }
-}
-
 impl Timeline {
+    /// Time zero is that of the first packet. `sender`: who sends, for a warning. `oldest_start`: how old what a connection begins with may be, in
+    /// microseconds.
+    pub fn new(sender: &'static str, oldest_start: i64) -> Timeline {
+        let (clock, times) = (StreamClock::default(), Times::new(0, None, None));
+        Timeline { sender, oldest_start, clock, times, zero: None, end: None, jumps: 0, is_wrong: false }
+    }
+
     /// A connection with so many tracks begins, or its tracks are others. The first is the main one.
     pub fn begin(&mut self, tracks: usize) {
         self.jumps += self.times.jumps();
-        self.times = Times::new(tracks, self.end, self.zero).starting_up_to(OLDEST_START);
+        self.times = Times::new(tracks, self.end, self.zero).starting_up_to(self.oldest_start);
     }
 
     /// How often the sender's clock was set.
@@ -45,7 +47,12 @@ impl Timeline {
 
     /// The sender's time zero was this wall-clock time, for all its tracks.
     pub fn report(&mut self, tracks: usize, wall: WallTime) {
-        (0..tracks).for_each(|track| self.times.report(track, 0, wall));
+        (0..tracks).for_each(|track| self.report_at(track, 0, wall));
+    }
+
+    /// By the sender, its time `sent` of a track was this wall-clock time; see [`Times::report`].
+    pub fn report_at(&mut self, track: usize, sent: i64, wall: WallTime) {
+        self.times.report(track, sent, wall);
     }
 
     /// The stream time of a packet; see [`Times::stamp`].
@@ -69,7 +76,7 @@ impl Timeline {
         if let Some(way) = self.times.disbelieved().filter(|way| !self.is_wrong && way.unsigned_abs() > WRONG) {
             self.is_wrong = true;
             let (off, side) = (Duration::from_micros(way.unsigned_abs()), if way > 0 { "behind" } else { "ahead" });
-            tracing::warn!("{name}: the sender's clock is {off:.1?} {side}: the latency counts from the arrival of a picture");
+            tracing::warn!("{name}: the {}'s clock is {off:.1?} {side}: the latency counts from the arrival of a picture", self.sender);
         }
         self.zero = moved.or(self.zero);
         moved.is_some()

@@ -31,7 +31,7 @@ pub struct Times {
     not_before: i64,
     in_step: bool,
     /// How late packets of the first track came, at the least: in this window and in the one before.
-    lateness: Lateness,
+    lateness: WindowedMinimum,
     zero: Option<WallTime>,
     /// The longest that a packet may have taken by the sender's wall clock, in microseconds.
     longest_way: i64,
@@ -53,7 +53,7 @@ struct TrackTimes {
 
 /// The least of what was seen over the last one to two windows.
 #[derive(Debug, Default)]
-struct Lateness {
+struct WindowedMinimum {
     began: Option<i64>,
     now: Option<i64>,
     before: Option<i64>,
@@ -68,7 +68,7 @@ impl Times {
             offset: None,
             not_before: not_before.map_or(i64::MIN, Timestamp::micros),
             in_step: false,
-            lateness: Lateness::default(),
+            lateness: WindowedMinimum::default(),
             zero,
             longest_way: LONGEST_WAY,
             disbelieved: None,
@@ -103,7 +103,7 @@ impl Times {
                 times.report = None;
                 offset = arrived.max(times.latest.map_or(not_before, |latest| latest.saturating_add(1))).saturating_sub(sent);
                 if track == 0 {
-                    self.lateness = Lateness::default();
+                    self.lateness = WindowedMinimum::default();
                 }
             }
         }
@@ -168,7 +168,7 @@ impl Times {
     }
 }
 
-impl Lateness {
+impl WindowedMinimum {
     fn seen(&mut self, now: i64, late: i64) {
         if now.saturating_sub(*self.began.get_or_insert(now)) > WINDOW {
             self.began = Some(now);

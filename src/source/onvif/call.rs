@@ -3,7 +3,7 @@
 use crate::source::http::body::Body;
 use crate::source::http::client::{authorization, challenge, path, peer};
 use crate::source::http::head::{Head, NoHead};
-use crate::source::network::connection::{Connection, Cutter, Stage};
+use crate::source::network::connection::{CancelToken, Connection, Stage};
 use crate::source::network::refusal::RefusalKind;
 use crate::source::network::tls::TlsClient;
 use crate::source::network::{Credentials, Refusal};
@@ -24,7 +24,7 @@ pub struct Answer {
 pub struct Caller<'c> {
     pub tls: TlsClient,
     pub timeout: Duration,
-    pub cutter: &'c Cutter,
+    pub cancel_token: &'c CancelToken,
 }
 
 impl Caller<'_> {
@@ -33,8 +33,8 @@ impl Caller<'_> {
     /// # Errors
     /// Nothing answers, or not by HTTP.
     pub fn post(&self, url: &Url, action: &str, envelope: &str, login: Option<&str>) -> Result<Answer, Refusal> {
-        let mut connection = Connection::open(&peer(url), &self.tls, self.timeout, self.cutter)?;
-        self.cutter.reach(Stage::Answer)?;
+        let mut connection = Connection::open(&peer(url), &self.tls, self.timeout, self.cancel_token)?;
+        self.cancel_token.reach(Stage::Answer)?;
         let login = login.map_or(String::new(), |line| format!("Authorization: {line}\r\n"));
         let request = format!(
             "POST {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: h5live/{}\r\nContent-Type: application/soap+xml; charset=utf-8; action=\"{action}\"\r\n\

@@ -4,7 +4,7 @@ use super::call::{self, Answer, Caller};
 use super::profile::{Profile, choose};
 use super::soap::{self, Token};
 use crate::media::WallTime;
-use crate::source::network::connection::Cutter;
+use crate::source::network::connection::CancelToken;
 use crate::source::network::refusal::RefusalKind;
 use crate::source::network::tls::{Fingerprint, TlsClient};
 use crate::source::network::{Address, Credentials, Refusal};
@@ -14,7 +14,7 @@ use url::Url;
 
 /// How a camera is asked.
 #[derive(Clone)]
-pub struct Login {
+pub struct DeviceOptions {
     /// `None`: as a guest.
     pub credentials: Option<Credentials>,
     /// Of its certificate, where it is asked by TLS.
@@ -23,9 +23,9 @@ pub struct Login {
     pub timeout: Duration,
 }
 
-/// The way in which a camera believes who asks.
+/// A login that a camera may accept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+enum LoginMethod {
     /// A header of SOAP.
     Soap(Token),
     /// A header of HTTP, as its challenge asks.
@@ -33,7 +33,7 @@ enum Way {
 }
 
 /// In this order: the last one shows the password to all who listen.
-const WAYS: [Way; 3] = [Way::Soap(Token::Digest), Way::Http, Way::Soap(Token::Text)];
+const LOGIN_METHODS: [LoginMethod; 3] = [LoginMethod::Soap(Token::Digest), LoginMethod::Http, LoginMethod::Soap(Token::Text)];
 
 const DEVICE: &str = "http://www.onvif.org/ver10/device/wsdl";
 const MEDIA: &str = "http://www.onvif.org/ver10/media/wsdl";
@@ -45,11 +45,11 @@ pub struct Device {
     /// Its device service.
     url: Url,
     media: Url,
-    login: Login,
+    options: DeviceOptions,
     /// The camera's clock less that of this machine, in microseconds.
     offset: i64,
-    way: Way,
-    cutter: Cutter,
+    method: LoginMethod,
+    cancel_token: CancelToken,
 }
 
 impl Device {
@@ -57,20 +57,27 @@ impl Device {
     ///
     /// # Errors
     /// Nothing answers there, or it refuses the login.
-    pub fn at(address: &Address, login: &Login, cutter: &Cutter) -> Result<Device, Refusal> {
+    pub fn at(address: &Address, options: &DeviceOptions, cancel_token: &CancelToken) -> Result<Device, Refusal> {
         let (host, port) = address.host_and_port(80);
         let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
         let scheme = if port == 443 { "https" } else { "http" };
         let url = Url::parse(&format!("{scheme}://{host}:{port}{DEVICE_PATH}"));
-        Device::of(url.map_err(|error| Refusal::new(RefusalKind::Absent, error.to_string()))?, login, cutter)
+        Device::of(url.map_err(|error| Refusal::new(RefusalKind::Absent, error.to_string()))?, options, cancel_token)
     }
 
     /// The camera with this device service, as discovery has it.
     ///
     /// # Errors
     /// Nothing answers there, or it refuses the login.
-    pub fn of(url: Url, login: &Login, cutter: &Cutter) -> Result<Device, Refusal> {
-        let mut device = Device { media: url.clone(), url, login: login.clone(), offset: 0, way: WAYS[0], cutter: cutter.clone() };
+    pub fn of(url: Url, options: &DeviceOptions, cancel_token: &CancelToken) -> Result<Device, Refusal> {
+        let mut device = Device {
+            media: url.clone(),
+            url,
+            options: options.clone(),
+            offset: 0,
+            method: LOGIN_METHODS[0],
+            cancel_token: cancel_token.clone(),
+        };
         device.offset = device.clock_offset()?;
         let body = format!("<GetCapabilities xmlns=\"{DEVICE}\"><Category>Media</Category></GetCapabilities>");
         let answer = device.ask(&device.url.clone(), DEVICE, "GetCapabilities", &body)?;
@@ -130,18 +137,20 @@ impl Device {
         Ok(time.map_or(0, |time| time.0.saturating_sub(WallTime::now().0)))
     }
 
-    /// Asks, with the login in the way that this camera believes.
+    /// Asks, with the login that this camera accepts.
     fn ask(&mut self, url: &Url, namespace: &str, name: &str, body: &str) -> Result<String, Refusal> {
-        let Some(credentials) = self.login.credentials.clone() else {
+        let Some(credentials) = self.options.credentials.clone() else {
             let answer = self.post(url, namespace, name, &soap::envelope("", body), None)?;
             return accepted(answer, false);
         };
-        let first = WAYS.iter().position(|way| *way == self.way).unwrap_or(0);
+        let first = LOGIN_METHODS.iter().position(|method| *method == self.method).unwrap_or(0);
         let mut challenge: Option<Answer> = None;
-        for way in &WAYS[first..] {
-            let answer = match way {
-                Way::Soap(token) => self.post(url, namespace, name, &soap::envelope(&self.token(*token, &credentials)?, body), None)?,
-                Way::Http => {
+        for method in &LOGIN_METHODS[first..] {
+            let answer = match method {
+                LoginMethod::Soap(token) => {
+                    self.post(url, namespace, name, &soap::envelope(&self.token(*token, &credentials)?, body), None)?
+                }
+                LoginMethod::Http => {
                     if challenge.is_none() && first == 1 {
                         challenge = Some(self.post(url, namespace, name, &soap::envelope("", body), None)?);
                     }
@@ -150,7 +159,7 @@ impl Device {
                 }
             };
             if !is_denied(&answer) {
-                self.way = *way;
+                self.method = *method;
                 return accepted(answer, true);
             }
             challenge = Some(answer);
@@ -166,14 +175,14 @@ impl Device {
         Ok(soap::security(token, &credentials.user, &credentials.password, &nonce, created))
     }
 
-    /// One request in a thread of its own, which is cut at its timeout.
+    /// One request in a thread of its own, which is cancelled at its timeout.
     fn post(&self, url: &Url, namespace: &str, name: &str, envelope: &str, login: Option<&str>) -> Result<Answer, Refusal> {
-        let (timeout, cutter) = (self.login.timeout, self.cutter.clone());
-        let tls = TlsClient::new(self.login.fingerprint);
+        let (timeout, cancel_token) = (self.options.timeout, self.cancel_token.clone());
+        let tls = TlsClient::new(self.options.fingerprint);
         let (sender, answer) = sync_channel(1);
         let (url, action, envelope, login) = (url.clone(), format!("{namespace}/{name}"), envelope.to_owned(), login.map(str::to_owned));
         let request = move || {
-            let caller = Caller { tls, timeout, cutter: &cutter };
+            let caller = Caller { tls, timeout, cancel_token: &cancel_token };
             _ = sender.send(caller.post(&url, &action, &envelope, login.as_deref()));
         };
         let failed = |text: &str| Refusal::new(RefusalKind::Failed, text);
@@ -181,8 +190,8 @@ impl Device {
         match answer.recv_timeout(timeout) {
             Ok(answer) => answer,
             Err(RecvTimeoutError::Timeout) => {
-                let stage = self.cutter.stage();
-                self.cutter.cut();
+                let stage = self.cancel_token.stage();
+                self.cancel_token.cancel();
                 Err(stage.late(timeout))
             }
             Err(RecvTimeoutError::Disconnected) => Err(failed("the request has ended without an answer")),

@@ -18,11 +18,11 @@ mod soap;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use device::{Device, Login};
+pub use device::{Device, DeviceOptions};
 pub use profile::{Profile, choose};
 
 use super::kind::{Kind, Scheme, Setting};
-use super::network::connection::Cutter;
+use super::network::connection::CancelToken;
 use super::network::refusal::RefusalKind;
 use super::network::{Address, Refusal};
 use super::{Captured, Controls, Count, Error, Options, Poll, Source};
@@ -49,20 +49,20 @@ fn open(text: &str, options: &Options) -> Result<Box<dyn Source>, Error> {
     let mut options = options.clone();
     options.network.credentials = options.network.credentials.take().or_else(|| address.credentials().cloned());
     let name = address.to_string();
-    let cutter = Cutter::default();
+    let cancel_token = CancelToken::default();
     let (sender, answer) = sync_channel(1);
-    let login = Login {
+    let how = DeviceOptions {
         credentials: options.network.credentials.clone(),
         fingerprint: options.network.fingerprint,
         timeout: options.network.timeout,
     };
-    let asking = cutter.clone();
+    let asking = cancel_token.clone();
     let ask = move || {
         let wanted = wanted(&address);
-        _ = sender.send(Device::at(&address, &login, &asking).and_then(|mut device| device.stream(wanted.as_deref())));
+        _ = sender.send(Device::at(&address, &how, &asking).and_then(|mut device| device.stream(wanted.as_deref())));
     };
     std::thread::Builder::new().name("onvif".into()).spawn(ask).map_err(|error| Error::io(&name, error))?;
-    Ok(Box::new(Camera { name, options, state: State::Asking { answer, cutter } }))
+    Ok(Box::new(Camera { name, options, state: State::Asking { answer, cancel_token } }))
 }
 
 /// The profile that the path of an address names; `None`: any.
@@ -83,15 +83,15 @@ enum State {
     /// Its thread asks the camera where the stream is.
     Asking {
         answer: Receiver<Result<Profile, Refusal>>,
-        cutter: Cutter,
+        cancel_token: CancelToken,
     },
     Playing(Box<dyn Source>),
 }
 
 impl Drop for State {
     fn drop(&mut self) {
-        if let State::Asking { cutter, .. } = self {
-            cutter.cut();
+        if let State::Asking { cancel_token, .. } = self {
+            cancel_token.cancel();
         }
     }
 }

@@ -6,13 +6,12 @@
 mod session;
 mod streams;
 
-use super::clock::{StreamClock, monotonic};
 use super::kind::{Kind, Scheme, Setting};
+use super::network::outage::Outage;
 use super::network::refusal::RefusalKind;
-use super::network::times::Times;
+use super::network::timeline::Timeline;
 use super::network::{Address, Refusal};
-use super::retry::Retry;
-use super::{Captured, Count, Error, OnLoss, Options, Poll, Source};
+use super::{Captured, Count, Error, OnLoss, Options, Poll, Source, network};
 use crate::media::{Event, Header, Packet, Timestamp, Track, Unsupported, WallTime, omitted_line};
 use retina::codec::CodecItem;
 use session::{Connection, Request};
@@ -34,10 +33,6 @@ pub static KIND: Kind = Kind {
 
 /// How far a picture may be before one that came before it, in microseconds: pictures are reordered, audio is not.
 const REORDERED: i64 = 1_000_000;
-/// Waits between tries with a user or password that is refused: cameras lock accounts.
-const DENIED: Duration = Duration::from_secs(30);
-/// A clock of a camera is called wrong if it is off by more, in microseconds. Servers exist that are ahead by the delay of their encoder.
-const WRONG: u64 = 2_000_000;
 /// So many packets of audio wait for the first picture; older ones are left out.
 const MAX_WAITING: usize = 500;
 
@@ -47,40 +42,21 @@ struct Counts {
     frames: u64,
     lost: u64,
     damaged: u64,
-    losses: u64,
-    jumps: u64,
 }
 
 struct Camera {
-    /// As it is printed.
-    name: String,
     request: Request,
     stall: Duration,
-    on_loss: OnLoss,
+    outage: Outage,
     runtime: Runtime,
     state: State,
-    retry: Retry,
-    clock: StreamClock,
-    times: Times,
-    /// The wall-clock time of stream time zero, as it was reported last.
-    zero: Option<WallTime>,
+    timeline: Timeline,
     /// The tracks of the last header.
     tracks: Vec<Track>,
-    /// The end of all that went out.
-    end: Option<Timestamp>,
     /// Frames of audio that came before the first picture.
     waiting: VecDeque<Packet>,
     ready: VecDeque<Event>,
     counts: Counts,
-    trouble: Option<Trouble>,
-    /// It was said that the camera's clock is wrong.
-    clock_is_wrong: bool,
-}
-
-/// What is wrong, and since when, as it was said last.
-struct Trouble {
-    since: Instant,
-    text: String,
 }
 
 type Opening = Pin<Box<dyn Future<Output = Result<Connection, Refusal>>>>;
@@ -117,23 +93,16 @@ impl Camera {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| Error::io(&name, error))?;
         let state = State::Connecting(Box::pin(Connection::open(request.clone(), false)));
         Ok(Camera {
-            name,
             request,
             stall: options.stall,
-            on_loss: options.on_loss,
+            outage: Outage::new(name, options.on_loss),
             runtime,
             state,
-            retry: Retry::now(),
-            clock: StreamClock::default(),
-            times: Times::new(0, None, None),
-            zero: None,
+            timeline: Timeline::new("camera", 0),
             tracks: Vec::new(),
-            end: None,
             waiting: VecDeque::new(),
             ready: VecDeque::new(),
             counts: Counts::default(),
-            trouble: None,
-            clock_is_wrong: false,
         })
     }
 
@@ -145,7 +114,10 @@ impl Camera {
                 match opened {
                     Err(_) => {}
                     Ok(Ok(connection)) => self.connected(connection),
-                    Ok(Err(refusal)) => self.refused(refusal)?,
+                    Ok(Err(refusal)) => {
+                        self.state = State::Away;
+                        self.outage.refused(refusal)?;
+                    }
                 }
             }
             State::Playing(playing) => {
@@ -162,7 +134,7 @@ impl Camera {
                 }
             }
             State::Away => {
-                let at = self.retry.at();
+                let at = self.outage.retry_at();
                 self.runtime.block_on(async { tokio::time::sleep_until(end.min(at).into()).await });
                 if Instant::now() >= at {
                     self.state = State::Connecting(Box::pin(Connection::open(self.request.clone(), true)));
@@ -174,29 +146,11 @@ impl Camera {
 
     fn connected(&mut self, connection: Connection) {
         if self.tracks.is_empty() && !connection.omitted.is_empty() {
-            tracing::warn!("{}: left out: {}", self.name, omitted_line(&connection.omitted));
+            tracing::warn!("{}: left out: {}", self.outage.name(), omitted_line(&connection.omitted));
         }
-        self.counts.jumps += self.times.jumps();
-        self.times = Times::new(connection.played.len(), self.end, self.zero);
+        self.timeline.begin(connection.played.len());
         self.waiting.clear();
         self.state = State::Playing(Box::new(Playing { connection, heard: Instant::now() }));
-    }
-
-    /// A try to connect has failed: an error at the start, and another try later.
-    fn refused(&mut self, refusal: Refusal) -> Result<(), Error> {
-        let Some(trouble) = &mut self.trouble else { return Err(refusal.into_error(&self.name)) };
-        if trouble.text == refusal.text {
-            tracing::debug!("{}: {}", self.name, refusal.text);
-        } else {
-            tracing::warn!("{}: {}; trying again", self.name, refusal.text);
-        }
-        trouble.text = refusal.text;
-        match refusal.kind {
-            RefusalKind::Denied => self.retry.postpone(DENIED),
-            _ => self.retry.failed(),
-        }
-        self.state = State::Away;
-        Ok(())
     }
 
     /// The connection has ended, or gives nothing.
@@ -204,16 +158,7 @@ impl Camera {
         // The session ends in a task of the runtime.
         let _runtime = self.runtime.enter();
         self.state = State::Away;
-        self.retry = Retry::lost(self.trouble.is_some());
-        if self.on_loss == OnLoss::Exit {
-            return Err(Error::io(&self.name, std::io::Error::other(refusal.text)));
-        }
-        if self.trouble.is_none() {
-            tracing::warn!("{}: lost: {}; waiting for it", self.name, refusal.text);
-            self.counts.losses += 1;
-            self.trouble = Some(Trouble { since: Instant::now(), text: refusal.text });
-        }
-        Ok(())
+        self.outage.lost(refusal)
     }
 
     fn take(&mut self, item: CodecItem) {
@@ -223,13 +168,13 @@ impl Camera {
             CodecItem::VideoFrame(frame) => {
                 self.counts.lost += u64::from(frame.loss());
                 let Some(number) = playing.connection.number(frame.stream_id()) else { return };
-                let (sent, arrived) = (micros(frame.timestamp()), arrival(frame.start_ctx().received()));
+                let (sent, arrived) = (micros(frame.timestamp()), frame.start_ctx().received());
                 match playing.connection.played[number].video(frame) {
                     Ok(Some(frame)) => self.packet(number, sent, arrived, REORDERED, frame),
                     Ok(None) => {}
                     Err(what) => {
                         self.counts.damaged += 1;
-                        tracing::debug!("{}: frame dropped: {what}", self.name);
+                        tracing::debug!("{}: frame dropped: {what}", self.outage.name());
                     }
                 }
             }
@@ -237,24 +182,23 @@ impl Camera {
                 self.counts.lost += u64::from(frame.loss());
                 let Some(number) = playing.connection.number(frame.stream_id()) else { return };
                 let data = playing.connection.played[number].audio(&frame);
-                let (sent, arrived) = (micros(frame.timestamp()), arrival(frame.ctx().received()));
+                let (sent, arrived) = (micros(frame.timestamp()), frame.ctx().received());
                 self.packet(number, sent, arrived, 0, Frame { data, key: true, is_new_track: false });
             }
             CodecItem::Rtcp(packet) => {
                 let report = packet.pkts().next().and_then(|packet| packet.as_sender_report().ok().flatten());
                 let number = playing.connection.number(packet.stream_id());
                 if let (Some(report), Some(sent), Some(number)) = (report, packet.rtp_timestamp(), number) {
-                    self.times.report(number, micros(sent), WallTime::from_ntp(report.ntp_timestamp().0));
+                    self.timeline.report_at(number, micros(sent), WallTime::from_ntp(report.ntp_timestamp().0));
                 }
             }
             _ => {}
         }
     }
 
-    fn packet(&mut self, track: usize, sent: i64, arrived: i64, back: i64, frame: Frame) {
+    fn packet(&mut self, track: usize, sent: i64, arrived: Instant, back: i64, frame: Frame) {
         let State::Playing(playing) = &self.state else { return };
-        let arrived = self.clock.stream_time(arrived);
-        let Some(pts) = self.times.stamp(track, sent, arrived, back) else { return };
+        let Some(pts) = self.timeline.stamp(track, sent, arrived, back) else { return };
         let packet = Packet { track, pts, key: frame.key, data: frame.data, hidden: false };
         if playing.connection.played.iter().any(|played| played.track().is_none()) {
             // What the pictures are is not known before the first of them.
@@ -263,37 +207,20 @@ impl Camera {
             }
             return self.waiting.push_back(packet);
         }
-        if let Some(trouble) = self.trouble.take() {
-            tracing::warn!("{}: back after {:.1} s", self.name, trouble.since.elapsed().as_secs_f32());
-        }
+        self.outage.back();
         let tracks = || playing.connection.played.iter().filter_map(|played| played.track());
         let changed = frame.is_new_track || self.tracks.is_empty() || !self.waiting.is_empty();
+        let has_moved = self.timeline.tell_zero(self.outage.name());
         if changed && !tracks().eq(&self.tracks) {
             self.tracks = tracks().cloned().collect();
-            self.tell_zero();
-            self.ready.push_back(Event::Header(Header { tracks: self.tracks.clone().into(), time_zero: self.zero }));
-        } else if self.tell_zero() {
-            self.ready.extend(self.zero.map(Event::TimeZero));
+            self.ready.push_back(Event::Header(Header { tracks: self.tracks.clone().into(), time_zero: self.timeline.zero() }));
+        } else if has_moved {
+            self.ready.extend(self.timeline.zero().map(Event::TimeZero));
         }
         for packet in self.waiting.drain(..).chain([packet]) {
-            self.end = self.end.max(Some(packet.pts));
             self.counts.frames += 1;
             self.ready.push_back(Event::Packet(packet));
         }
-    }
-
-    /// Whether the wall-clock time of stream time zero is another one now.
-    fn tell_zero(&mut self) -> bool {
-        // The clock of the arrivals follows the wall clock where that is set.
-        self.clock.moved();
-        let moved = self.clock.wall().and_then(|arrival| self.times.zero(arrival));
-        if let Some(way) = self.times.disbelieved().filter(|way| !self.clock_is_wrong && way.unsigned_abs() > WRONG) {
-            self.clock_is_wrong = true;
-            let (off, side) = (Duration::from_micros(way.unsigned_abs()), if way > 0 { "behind" } else { "ahead" });
-            tracing::warn!("{}: the camera's clock is {off:.1?} {side}: the latency counts from the arrival of a picture", self.name);
-        }
-        self.zero = moved.or(self.zero);
-        moved.is_some()
     }
 }
 
@@ -302,23 +229,9 @@ fn micros(time: retina::Timestamp) -> i64 {
     Timestamp::from_ticks(time.elapsed(), time.clock_rate().get()).micros()
 }
 
-/// A time of arrival by CLOCK_MONOTONIC, in microseconds.
-fn arrival(received: Instant) -> i64 {
-    monotonic().saturating_sub(i64::try_from(received.elapsed().as_micros()).unwrap_or(i64::MAX))
-}
-
 impl Source for Camera {
     fn poll(&mut self, wait: Duration) -> Result<Poll, Error> {
-        let end = Instant::now() + wait;
-        loop {
-            if let Some(captured) = self.pending() {
-                return Ok(Poll::Captured(captured));
-            }
-            self.advance(end)?;
-            if self.ready.is_empty() && Instant::now() >= end {
-                return Ok(Poll::Nothing);
-            }
-        }
+        network::poll(self, wait, Camera::advance)
     }
 
     fn pending(&mut self) -> Option<Captured> {
@@ -326,21 +239,17 @@ impl Source for Camera {
     }
 
     fn counts(&self) -> Vec<Count> {
-        let Counts { lost, damaged, losses, jumps, .. } = self.counts;
+        let Counts { lost, damaged, .. } = self.counts;
         vec![
             Count::damaged(damaged),
             Count { name: "lost_packets_total", help: "RTP packets that were lost on the way.", total: lost },
-            Count { name: "camera_losses_total", help: "Times that the camera was away.", total: losses },
-            Count {
-                name: "camera_clock_jumps_total",
-                help: "Times that the clock of the camera was set.",
-                total: jumps + self.times.jumps(),
-            },
+            Count { name: "camera_losses_total", help: "Times that the camera was away.", total: self.outage.losses() },
+            Count { name: "camera_clock_jumps_total", help: "Times that the clock of the camera was set.", total: self.timeline.jumps() },
         ]
     }
 
     fn summary(&self, dropped: u64) -> Vec<String> {
-        let Counts { frames, lost, damaged, losses, .. } = self.counts;
+        let (Counts { frames, lost, damaged }, losses) = (self.counts, self.outage.losses());
         vec![format!("{frames} packets, {lost} RTP packets lost, {damaged} damaged, {dropped} dropped, {losses} times away")]
     }
 }

@@ -1,6 +1,6 @@
 //! One connection to an RTSP server: from DESCRIBE (RFC 2326, section 10.2) to the frames.
 
-use super::streams::{Played, Selection};
+use super::streams::{PlayedStream, Selection};
 use crate::media::OmittedTrack;
 use crate::source::network::refusal::RefusalKind;
 use crate::source::network::{Address, Credentials, Refusal, Transport};
@@ -39,7 +39,7 @@ pub struct Connection {
     /// What is played of each stream of the presentation: the number of its track.
     numbers: Vec<Option<usize>>,
     /// By number of the track.
-    pub played: Vec<Played>,
+    pub played: Vec<PlayedStream>,
     /// What the presentation has besides.
     pub omitted: Vec<OmittedTrack>,
 }
@@ -92,7 +92,7 @@ impl Connection {
             };
             session.setup(stream, SetupOptions::default().transport(transport).frame_format(FORMAT)).await.map_err(refused)?;
             numbers[stream] = Some(played.len());
-            played.push(Played::new(&session.streams()[stream], request.transport == Transport::Udp));
+            played.push(PlayedStream::new(&session.streams()[stream], request.transport == Transport::Udp));
         }
         // Cameras exist that leave the time out, or have it wrong for one of the streams.
         let play = PlayOptions::default().initial_timestamp(InitialTimestampPolicy::Permissive);

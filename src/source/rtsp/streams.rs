@@ -52,7 +52,7 @@ fn is_read(encoding: &str) -> bool {
 }
 
 /// A stream that is played.
-pub struct Played {
+pub struct PlayedStream {
     content: Content,
     /// What it carries, once that is known.
     track: Option<Track>,
@@ -83,9 +83,9 @@ pub struct Frame {
     pub is_new_track: bool,
 }
 
-impl Played {
+impl PlayedStream {
     /// A stream of [`Selection::streams`] after its SETUP. `is_lossy`: it comes in datagrams.
-    pub fn new(stream: &Stream, is_lossy: bool) -> Played {
+    pub fn new(stream: &Stream, is_lossy: bool) -> PlayedStream {
         let rate = stream.framerate().and_then(|rate| rate.to_string().parse().ok());
         // A CRA picture of H.265 is a keyframe before which most servers put no parameter sets: those of the SDP are its own.
         let record = if let Some(ParametersRef::Video(video)) = stream.parameters() { video.extra_data() } else { &[] };
@@ -102,7 +102,7 @@ impl Played {
             Some(ParametersRef::Audio(audio)) => audio_track(&content, audio),
             _ => None,
         };
-        Played { content, track, is_lossy }
+        PlayedStream { content, track, is_lossy }
     }
 
     /// What it carries; pictures tell it with their first keyframe.

@@ -12,7 +12,7 @@ mod nut;
 /// We read what they write.
 mod world;
 
-use crate::util::{Running, shell};
+use crate::util::{Running, h5, run, shell};
 use h5live::format::Timing;
 use h5live::media::{Codec, Event, Header, Packet, PixelFormat, Rate, SystemClock, Timestamp, Track, VideoParams};
 use h5live::pipe::{InputFormat, Reader, ReaderOptions, Writer};
@@ -164,4 +164,22 @@ impl Live {
         }
         got
     }
+}
+
+/// Every program takes two seconds of H.264 and AAC in this format where it takes coded media.
+#[track_caller]
+fn every_program_takes(stream: &[u8], format: &str) {
+    let count = "ffprobe -v error -count_packets -show_entries stream=codec_name,nb_read_packets -of csv=p=0 -";
+    let streams = |line: &str| run(&mut shell(&format!("{line} | {count}")), stream).success().text();
+    let muxed = streams("h5mux");
+    assert!(muxed.contains("h264,50") && muxed.contains("aac,9"), "{muxed}");
+    assert!(streams("h5cap --no-pace - | h5mux").contains("h264,50"));
+    assert!(streams("h5enc").contains("h264,50"));
+    let refused = run(&mut h5("h5enc", &["--video", "mjpeg", "--audio", "none"]), stream);
+    assert_eq!(refused.code(), 4);
+    assert!(refused.stderr.contains("h5enc does not decode H.264"), "{}", refused.stderr);
+    let named = run(&mut h5("h5mux", &["--input-format", format]), stream).success();
+    assert!(!named.stdout.is_empty());
+    let served = run(&mut h5("h5serve", &["--listen", "127.0.0.1:0", "-q", "-"]), stream).success();
+    assert_eq!(served.stderr, "");
 }
