@@ -9,7 +9,7 @@
 //! | `camera`, `v4l2` | a Linux camera, alone or with a microphone |
 //! | `microphone`, `alsa` | a Linux microphone |
 //! | `http` | a camera or a stream over HTTP or WebSocket |
-//! | `rtsp` | a network camera |
+//! | `rtsp` | a network camera, with TLS or without |
 //! | `onvif` | a network camera that says itself where its stream is |
 //!
 //! `registry` knows them all. They share these modules: `pace` and `paced` play in real time; `looper` plays again without a jump in time;

@@ -24,7 +24,9 @@ static KINDS: &[&Kind] = &[
     #[cfg(feature = "http")]
     &super::http::WSS,
     #[cfg(feature = "rtsp")]
-    &super::rtsp::KIND,
+    &super::rtsp::RTSP,
+    #[cfg(feature = "rtsp")]
+    &super::rtsp::RTSPS,
     #[cfg(feature = "onvif")]
     &super::onvif::KIND,
 ];

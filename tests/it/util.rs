@@ -305,3 +305,24 @@ pub fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
         std::thread::sleep(Duration::from_millis(10));
     }
 }
+
+/// A certificate that a camera has signed itself.
+pub struct Certificate {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+    /// SHA-256, by openssl.
+    pub fingerprint: String,
+}
+
+impl Certificate {
+    /// Its files are `name` in `dir`.
+    pub fn new(dir: &TempDir, name: &str) -> Certificate {
+        let (cert, key) = (dir.join(format!("{name}.pem")), dir.join(format!("{name}.key")));
+        let args = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=camera", "-keyout"];
+        run_for(Command::new("openssl").args(args).arg(&key).arg("-out").arg(&cert), b"", PATIENCE).success();
+        let print = ["x509", "-noout", "-fingerprint", "-sha256", "-in"];
+        let print = run_for(Command::new("openssl").args(print).arg(&cert), b"", PATIENCE).success().text();
+        let fingerprint = print.trim().rsplit_once('=').unwrap().1.to_owned();
+        Certificate { cert, key, fingerprint }
+    }
+}

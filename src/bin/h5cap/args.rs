@@ -71,6 +71,8 @@ pub const MANUAL: cli::Manual = cli::Manual {
              as in rtsp://USER:PASSWORD@HOST/PATH, but then the list of processes shows them. Messages show *** in place of a password.\n\n\
              By --transport tcp, packets come inside the connection. By --transport udp, they come in datagrams, and some can be lost: then h5cap drops the \
              pictures up to the next keyframe. /metrics and /stats count lost packets and damaged frames.\n\n\
+             rtsps://HOST[:PORT]/PATH is the same by TLS, at port 322 if the URL has none. --tls-fingerprint is as for https. --transport udp is refused: datagrams would \
+             not be encrypted.\n\n\
              A camera that refuses at the start is an error. A camera that is lost later is asked again, at first after 50 ms, then \
              every 2 s at most, and every 30 s if it refuses the password, because cameras lock accounts. The stream goes on when the camera is back. A camera is lost if the \
              connection ends or if nothing comes for --stall seconds. --on-loss exit ends h5cap instead.\n\n\

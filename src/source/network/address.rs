@@ -115,15 +115,23 @@ impl fmt::Display for Address {
     }
 }
 
-/// A text whose `name=value` pairs with secret names lose their values. A value ends where a URL's part ends.
-fn write_masked(f: &mut fmt::Formatter<'_>, mut rest: &str) -> fmt::Result {
+/// A text of a server or a library, which may quote a URL, as it may be printed: `***` for values as in an [`Address`].
+#[cfg(feature = "rtsp")]
+pub(crate) fn masked(text: &str) -> String {
+    let mut masked = String::new();
+    write_masked(&mut masked, text).expect("a String takes all");
+    masked
+}
+
+/// A text whose `name=value` pairs with secret names lose their values. A value ends where a URL or its part ends.
+fn write_masked(f: &mut impl fmt::Write, mut rest: &str) -> fmt::Result {
     while let Some(equals) = rest.find('=') {
-        let name = rest[..equals].rfind(['?', '&', ';', '/']).map_or(&rest[..equals], |at| &rest[at + 1..equals]).to_ascii_lowercase();
+        let name = rest[..equals].rfind(['?', '&', ';', '/', ' ']).map_or(&rest[..equals], |at| &rest[at + 1..equals]).to_ascii_lowercase();
         f.write_str(&rest[..=equals])?;
         rest = &rest[equals + 1..];
         if SECRET_NAMES.iter().any(|secret| name.contains(secret)) {
             f.write_str("***")?;
-            rest = &rest[rest.find(['&', ';', '/', '?', '#']).unwrap_or(rest.len())..];
+            rest = &rest[rest.find(['&', ';', '/', '?', '#', ' ', '"']).unwrap_or(rest.len())..];
         }
     }
     f.write_str(rest)
@@ -145,6 +153,15 @@ mod tests {
 
     fn secrets(text: &str) -> Option<(String, String)> {
         parse(text).credentials().map(|c| (c.user.clone(), c.password.clone()))
+    }
+
+    #[cfg(feature = "rtsp")]
+    #[test]
+    fn a_text_that_quotes_a_url_is_masked() {
+        let text = "DESCRIBE response at rtsp://cam/user=admin_password=s3cret has unexpected content type text/html";
+        assert_eq!(masked(text), "DESCRIBE response at rtsp://cam/user=admin_password=*** has unexpected content type text/html");
+        assert_eq!(masked("bad Content-Base \"cam/?token=s3cret\": no scheme"), "bad Content-Base \"cam/?token=***\": no scheme");
+        assert_eq!(masked("a = b"), "a = b");
     }
 
     #[test]

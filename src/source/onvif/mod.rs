@@ -101,7 +101,8 @@ impl Camera {
     fn play(&mut self, profile: &Profile) -> Result<(), Error> {
         let uri = profile.uri.as_deref().unwrap_or_default();
         tracing::info!("{}: profile {}", self.name, profile.line());
-        let source = (super::rtsp::KIND.open)(&[uri.to_owned()], &self.options)?;
+        let kind = if uri.starts_with("rtsps:") { &super::rtsp::RTSPS } else { &super::rtsp::RTSP };
+        let source = (kind.open)(&[uri.to_owned()], &self.options)?;
         self.state = State::Playing(source);
         Ok(())
     }

@@ -1,8 +1,9 @@
-//! `rtsp://`: a network camera, by RTSP (RFC 2326) and RTP (RFC 3550).
+//! `rtsp://` and `rtsps://`: a network camera, by RTSP (RFC 2326) and RTP (RFC 3550), with TLS or without.
 //!
 //! Video and audio go out as they come, with the times of the camera's own clock. A camera that is lost is asked again until it is back; the
 //! stream goes on, and time in it with the clock. What is damaged or lost on the way is counted, and no picture goes out that needs it.
 
+mod forwarder;
 mod session;
 mod streams;
 
@@ -10,7 +11,8 @@ use super::kind::{Kind, Scheme, Setting};
 use super::network::outage::Outage;
 use super::network::refusal::RefusalKind;
 use super::network::timeline::Timeline;
-use super::network::{Address, Refusal};
+use super::network::tls::TlsClient;
+use super::network::{Address, Refusal, Transport};
 use super::{Captured, Count, Error, OnLoss, Options, Poll, Source, network};
 use crate::media::{Event, Header, Packet, Timestamp, Track, Unsupported, WallTime, omitted_line};
 use retina::codec::CodecItem;
@@ -23,12 +25,19 @@ use streams::Frame;
 use tokio::runtime::Runtime;
 
 /// A network camera.
-pub static KIND: Kind = Kind {
+pub static RTSP: Kind = Kind {
     scheme: Scheme::Url("rtsp"),
     accepts: &[Setting::Network, Setting::Transport],
     several: false,
     is_live: |_| true,
-    open: |addresses, options| Ok(Box::new(Camera::open(addresses.first().map_or("", String::as_str), options)?)),
+    open: |addresses, options| Ok(Box::new(Camera::open(addresses, "rtsp", options)?)),
+};
+/// The same by TLS.
+pub static RTSPS: Kind = Kind {
+    scheme: Scheme::Url("rtsps"),
+    accepts: &[Setting::Network, Setting::Tls, Setting::Transport],
+    open: |addresses, options| Ok(Box::new(Camera::open(addresses, "rtsps", options)?)),
+    ..RTSP
 };
 
 /// How far a picture may be before one that came before it, in microseconds: pictures are reordered, audio is not.
@@ -74,22 +83,23 @@ struct Playing {
 }
 
 impl Camera {
-    fn open(text: &str, options: &Options) -> Result<Camera, Error> {
-        let address = Address::parse(text, "rtsp").map_err(|error| {
-            let what = error.to_string();
-            Error::Other(Box::new(Unsupported {
-                what,
-                advice: "write rtsp://HOST/PATH; h5cap(1), NETWORK CAMERAS, has the paths of some makers".into(),
-            }))
+    fn open(addresses: &[String], scheme: &'static str, options: &Options) -> Result<Camera, Error> {
+        let unsupported = |what: String, advice: &str| Error::Other(Box::new(Unsupported { what, advice: advice.into() }));
+        let address = Address::parse(addresses.first().map_or("", String::as_str), scheme).map_err(|error| {
+            unsupported(error.to_string(), "write rtsp://HOST/PATH; h5cap(1), NETWORK CAMERAS, has the paths of some makers")
         })?;
         let name = address.to_string();
+        let tls = (scheme == "rtsps").then(|| TlsClient::new(options.network.fingerprint));
+        if tls.is_some() && options.network.transport == Transport::Udp {
+            return Err(unsupported(format!("{name}: datagrams of RTP are not encrypted"), "leave --transport udp out"));
+        }
         if options.on_loss == OnLoss::Black {
             tracing::warn!("{name}: black pictures are made for raw formats only");
         }
         let credentials = options.network.credentials.clone().or_else(|| address.credentials().cloned());
         let network = &options.network;
         let group = std::sync::Arc::default();
-        let request = Request { address, credentials, transport: network.transport, timeout: network.timeout, group };
+        let request = Request { address, credentials, tls, transport: network.transport, timeout: network.timeout, group };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| Error::io(&name, error))?;
         let state = State::Connecting(Box::pin(Connection::open(request.clone(), false)));
         Ok(Camera {

@@ -1,8 +1,11 @@
 //! One connection to an RTSP server: from DESCRIBE (RFC 2326, section 10.2) to the frames.
 
+use super::forwarder;
 use super::streams::{PlayedStream, Selection};
 use crate::media::OmittedTrack;
+use crate::source::network::address::masked;
 use crate::source::network::refusal::RefusalKind;
+use crate::source::network::tls::TlsClient;
 use crate::source::network::{Address, Credentials, Refusal, Transport};
 use futures_core::Stream as _;
 use retina::client::{
@@ -16,6 +19,8 @@ use std::time::Duration;
 
 /// The port of RTSP (RFC 2326, section 3.2).
 const PORT: u16 = 554;
+/// With TLS (RFC 7826, section 4.2).
+const TLS_PORT: u16 = 322;
 /// A host that is off answers nothing at all. After a loss it is asked again after so long, so that it is found soon when it is back.
 const REACH: Duration = Duration::from_secs(2);
 /// So long the session before may take to end: cameras with room for few viewers count it as long as it lasts.
@@ -26,11 +31,19 @@ pub const GOODBYE: Duration = Duration::from_millis(500);
 pub struct Request {
     pub address: Address,
     pub credentials: Option<Credentials>,
+    /// Of a server with TLS.
+    pub tls: Option<TlsClient>,
     pub transport: Transport,
     /// For each answer.
     pub timeout: Duration,
     /// The sessions with this server, over all connections.
     pub group: Arc<SessionGroup>,
+}
+
+impl Request {
+    fn host_and_port(&self) -> (&str, u16) {
+        self.address.host_and_port(if self.tls.is_some() { TLS_PORT } else { PORT })
+    }
 }
 
 /// A session that plays.
@@ -58,7 +71,7 @@ impl Connection {
     /// Nothing answers, in time or as it should; there is no stream that can be read.
     pub async fn open(request: Request, again: bool) -> Result<Connection, Refusal> {
         if again {
-            reach(&request.address).await?;
+            reach(request.host_and_port()).await?;
             // A failure costs nothing but a session that the server keeps for a while.
             _ = tokio::time::timeout(GOODBYE, request.group.await_teardown()).await;
         }
@@ -69,6 +82,13 @@ impl Connection {
 
     async fn play(request: Request) -> Result<Connection, Refusal> {
         let has_password = request.credentials.is_some();
+        let url = match &request.tls {
+            Some(tls) => {
+                let port = forwarder::start(request.host_and_port(), tls).await?;
+                forwarder::url(request.address.url(), port)
+            }
+            None => request.address.url().clone(),
+        };
         let refused = |error: retina::Error| refusal(&error, has_password);
         let credentials = request.credentials.map(|c| retina::client::Credentials { username: c.user, password: c.password });
         let options = SessionOptions::default()
@@ -77,7 +97,7 @@ impl Connection {
             .session_group(request.group)
             // Cameras exist that change it at every SETUP.
             .session_id(SessionIdPolicy::UseFirst);
-        let mut session = Session::describe(request.address.url().clone(), options).await.map_err(refused)?;
+        let mut session = Session::describe(url, options).await.map_err(refused)?;
         let Selection { streams, omitted } = Selection::of(session.streams());
         if streams.is_empty() {
             let has = crate::media::omitted_line(&omitted);
@@ -119,9 +139,8 @@ impl Connection {
 }
 
 /// Whether something listens at the address.
-async fn reach(address: &Address) -> Result<(), Refusal> {
-    let connect = tokio::net::TcpStream::connect(address.host_and_port(PORT));
-    match tokio::time::timeout(REACH, connect).await {
+async fn reach(address: (&str, u16)) -> Result<(), Refusal> {
+    match tokio::time::timeout(REACH, tokio::net::TcpStream::connect(address)).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(unreachable(&error.to_string())),
         Err(_) => Err(Refusal::new(RefusalKind::Unreachable, "no answer")),
@@ -137,12 +156,12 @@ fn refusal(error: &retina::Error, with_password: bool) -> Refusal {
     let line = text.lines().next().unwrap_or_default();
     match line.strip_prefix("Unable to connect to RTSP server: ") {
         Some(cause) => unreachable(cause),
-        None => Refusal::new(RefusalKind::Failed, line.chars().take(200).collect::<String>()),
+        None => Refusal::new(RefusalKind::Failed, masked(line).chars().take(200).collect::<String>()),
     }
 }
 
 /// `cause`: the system's word.
-fn unreachable(cause: &str) -> Refusal {
+pub fn unreachable(cause: &str) -> Refusal {
     // Without the number that the standard library adds.
     let cause = cause.split(" (os error").next().unwrap_or_default();
     let cause = cause

@@ -9,7 +9,7 @@ mod secrets;
 /// What ffmpeg, nginx and h5serve send.
 mod servers;
 
-use crate::util::{Finished, PATIENCE, Running, TempDir, eventually, free_port, h5, repository, run_for};
+use crate::util::{Certificate, Finished, PATIENCE, Running, TempDir, eventually, free_port, h5, repository, run_for};
 use h5live::format::Timing;
 use h5live::media::{Codec, Event, Packet, SystemClock, Track, WallTime};
 use h5live::pipe::{Reader, ReaderOptions};

@@ -53,23 +53,12 @@ fn a_password_goes_to_no_other_host() {
     assert!(!requests.is_empty() && requests.iter().all(|request| request[1] == "-"), "{requests:?}");
 }
 
-/// A certificate, and its fingerprint by openssl.
-fn certificate(dir: &TempDir, name: &str) -> (String, String, String) {
-    let (cert, key) = (dir.join(format!("{name}.pem")), dir.join(format!("{name}.key")));
-    let args = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=camera", "-keyout"];
-    run_for(Command::new("openssl").args(args).arg(&key).arg("-out").arg(&cert), b"", PATIENCE).success();
-    let print = ["x509", "-noout", "-fingerprint", "-sha256", "-in"];
-    let print = run_for(Command::new("openssl").args(print).arg(&cert), b"", PATIENCE).success().text();
-    let print = print.trim().rsplit_once('=').unwrap().1.to_owned();
-    (format!("cert={}", cert.display()), format!("key={}", key.display()), print)
-}
-
 /// A camera that has signed itself is refused with its fingerprint, and taken by it; another one is not.
 #[test]
 fn a_certificate_by_its_fingerprint() {
     let dir = TempDir::new();
-    let (cert, key, print) = certificate(&dir, "camera");
-    let server = Server::start(&dir, &[&cert, &key]);
+    let Certificate { cert, key, fingerprint: print } = Certificate::new(&dir, "camera");
+    let server = Server::start(&dir, &[&format!("cert={}", cert.display()), &format!("key={}", key.display())]);
     let url = format!("https://127.0.0.1:{}/mjpeg/std", server.port);
     let refused = h5cap(&[&url]);
     let text = format!(
@@ -79,7 +68,7 @@ fn a_certificate_by_its_fingerprint() {
     assert!(server.requests().is_empty(), "nothing was asked for");
     let taken = h5cap(&[&url, "--duration", "0.5", "--tls-fingerprint", &print]).success();
     assert!(Recording::of(&taken.stdout).packets.len() > 3);
-    let other = certificate(&dir, "other").2;
+    let other = Certificate::new(&dir, "other").fingerprint;
     let done = h5cap(&[&url, "--tls-fingerprint", &other]);
     assert!(done.code() == 1 && done.stderr.contains("another one than --tls-fingerprint names"), "{}", done.stderr);
     let wrong = h5cap(&[&url, "--tls-fingerprint", "AB:CD"]);

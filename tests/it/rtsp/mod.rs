@@ -2,8 +2,10 @@
 
 /// Lines that lose and reorder datagrams.
 mod loss;
+/// RTSPS.
+mod tls;
 
-use crate::util::{Finished, PATIENCE, Running, TempDir, eventually, free_port, h5, http, repository, run_for, shell};
+use crate::util::{Certificate, Finished, PATIENCE, Running, TempDir, eventually, free_port, h5, http, repository, run_for, shell};
 use h5live::codec::{h264, h265, nal};
 use h5live::format::Timing;
 use h5live::media::{Codec, Event, Kind, SystemClock};
@@ -22,6 +24,7 @@ const PASSWORD: &str = "kT9-s3cret#%?";
 struct Camera {
     running: Running,
     port: u16,
+    certificate: Option<Certificate>,
 }
 
 impl Camera {
@@ -38,24 +41,31 @@ impl Camera {
         let mut line = String::new();
         BufReader::new(running.stdout()).read_line(&mut line).unwrap();
         let port = line.strip_prefix("ready ").and_then(|port| port.trim().parse().ok());
-        Camera { port: port.unwrap_or_else(|| panic!("no camera: {line:?} {}", running.stderr())), running }
+        Camera { port: port.unwrap_or_else(|| panic!("no camera: {line:?} {}", running.stderr())), running, certificate: None }
+    }
+
+    fn scheme(&self) -> &str {
+        if self.certificate.is_some() { "rtsps" } else { "rtsp" }
     }
 
     /// Without user and password.
     fn url(&self, path: &str) -> String {
-        format!("rtsp://127.0.0.1:{}/{path}", self.port)
+        format!("{}://127.0.0.1:{}/{path}", self.scheme(), self.port)
     }
 
     /// With user and password, as ffmpeg takes them.
     fn secret_url(&self, path: &str) -> String {
         let encoded: String = PASSWORD.bytes().map(|b| format!("%{b:02X}")).collect();
-        format!("rtsp://cam:{encoded}@127.0.0.1:{}/{path}", self.port)
+        format!("{}://cam:{encoded}@127.0.0.1:{}/{path}", self.scheme(), self.port)
     }
 }
 
 /// h5cap on a camera, with the password in the environment.
 fn h5cap(camera: &Camera, path: &str, args: &[&str]) -> Command {
     let mut command = h5("h5cap", args);
+    if let Some(certificate) = &camera.certificate {
+        command.args(["--tls-fingerprint", &certificate.fingerprint]);
+    }
     command.arg(camera.url(path)).env("H5CAP_USER", "cam").env("H5CAP_PASSWORD", PASSWORD);
     command
 }
