@@ -40,7 +40,7 @@ export interface Stats {
   reconnects: number;
   /** Pictures that stood still for more than 100 ms, or two and a half frames. */
   stalls?: number;
-  /** What tells that there is another picture: `requestVideoFrameCallback`, `getVideoPlaybackQuality` or `currentTime`. */
+  /** What tells that there is another picture: `VideoDecoder`, `requestVideoFrameCallback`, `getVideoPlaybackQuality` or `currentTime`. */
   signal?: string;
   seeks?: number;
   gaps?: number;

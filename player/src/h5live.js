@@ -3,6 +3,7 @@ import { actionOf } from './ui/keys.js';
 import { choose } from './ui/texts.js';
 import { copyText } from './ui/dom.js';
 import { download, snapshot, snapshotName } from './ui/snapshot.js';
+import { join, leave } from './engine/crowd.js';
 import { keepVolume, recallVolume } from './engine/memory.js';
 import { Session } from './session.js';
 import { View } from './ui/view.js';
@@ -52,6 +53,7 @@ export class H5Live extends Base {
     });
     this.#session = new Session(this.#view, { change: (state, reason) => this.#changed(state, reason), silence: () => (this.muted = true) });
     this.addEventListener('fullscreenchange', () => this.#refresh());
+    for (const left of ['leavepictureinpicture', 'webkitendfullscreen']) this.#view.video.addEventListener(left, () => this.#session.intoVideo(false));
     this.addEventListener('keydown', this.#onkey);
   }
 
@@ -60,6 +62,7 @@ export class H5Live extends Base {
     document.addEventListener('keydown', this.#onpagekey);
     addEventListener('online', this.#ononline);
     this.#tick ||= setInterval(() => this.#refresh(), TICK_MS);
+    join(this.#oncrowd);
     this.#speak();
     this.#volume = recallVolume();
     this.#soundChanged();
@@ -189,6 +192,8 @@ export class H5Live extends Base {
 
   #onvisibility = () => this.#session.visible(!document.hidden);
 
+  #oncrowd = () => this.#session.reconsider();
+
   #ononline = () => this.#session.resting || this.#away || this.#session.again();
 
   /** Plays while it can be seen. */
@@ -218,6 +223,7 @@ export class H5Live extends Base {
     document.removeEventListener('visibilitychange', this.#onvisibility);
     document.removeEventListener('keydown', this.#onpagekey);
     removeEventListener('online', this.#ononline);
+    leave(this.#oncrowd);
     this.#sight?.disconnect();
     clearInterval(this.#tick);
     clearTimeout(this.#unseen);
@@ -250,6 +256,7 @@ export class H5Live extends Base {
       behind: playing && this.#isBehind(stats),
       latency: this.#session.latency,
       offersSound: this.#session.offersSound,
+      offersVideo: this.#session.offersVideo,
       muted: this.muted,
       invite: this.#invite,
       volume: this.#volume,
@@ -318,12 +325,22 @@ export class H5Live extends Base {
   #fullscreen() {
     if (document.fullscreenElement === this) document.exitFullscreen();
     else if (this.requestFullscreen) this.requestFullscreen().catch(() => {});
-    else this.#view.video.webkitEnterFullscreen?.(); // iPhone: only the video itself
+    else this.#withVideo(video => video.webkitEnterFullscreen?.()); // iPhone: only the video itself
   }
 
   #pictureInPicture() {
     if (document.pictureInPictureElement) document.exitPictureInPicture();
-    else this.#view.video.requestPictureInPicture?.().catch(() => {});
+    else this.#withVideo(video => video.requestPictureInPicture?.());
+  }
+
+  /** Does what only a `<video>` can: the picture comes by a transport that has one, until the video comes back. */
+  async #withVideo(run) {
+    try {
+      if (!(await this.#session.intoVideo(true))) throw new Error('no video');
+      await run(this.#view.video);
+    } catch {
+      this.#session.intoVideo(false);
+    }
   }
 }
 

@@ -1,5 +1,6 @@
 import { Backoff, Median, ServerClock, wallNow } from './engine/clock.js';
 import { isSound } from './engine/codecs.js';
+import { isCrowded } from './engine/crowd.js';
 import { MseTransport } from './transports/mse.js';
 import { CodecsTransport } from './transports/webcodecs.js';
 import { JpegTransport } from './transports/jpeg.js';
@@ -24,6 +25,8 @@ const UNREACHABLE = 2;
 const DOUBT_MS = 500;
 /** What cannot be played is asked for again after this time: another writer may have come. */
 const UNPLAYABLE_MS = 10000;
+/** So long another transport has for its first picture in the `<video>`: a gesture is worth about as much. */
+const INTO_VIDEO_MS = 4000;
 
 /**
  * The order in which transports are tried.
@@ -33,9 +36,10 @@ const UNPLAYABLE_MS = 10000;
  * @param {'jpeg' | 'mp4' | null} [known.kind] what the stream is, once the server has said so
  * @param {boolean} [known.socket] whether WebSockets get through
  * @param {boolean} [known.mse] whether there is a MediaSource; then `<video>` alone plays no more than that
+ * @param {boolean} [known.canvas] whether a canvas does for the pictures: WebCodecs have the lowest latency
  */
-export function order({ asked = 'auto', kind = null, socket = true, mse = true }) {
-  const mp4 = !socket ? ['mp4'] : mse ? ['mse', 'webcodecs'] : ['webcodecs', 'mp4'];
+export function order({ asked = 'auto', kind = null, socket = true, mse = true, canvas = true }) {
+  const mp4 = !socket ? ['mp4'] : !mse ? ['webcodecs', 'mp4'] : canvas ? ['webcodecs', 'mse'] : ['mse', 'webcodecs'];
   const jpeg = socket ? ['mjpeg'] : ['multipart'];
   const all = kind === 'jpeg' ? jpeg : kind === 'mp4' ? mp4 : [...mp4, ...jpeg];
   return Object.hasOwn(TRANSPORTS, asked) ? [asked, ...all.filter(name => name !== asked)] : all;
@@ -73,6 +77,8 @@ export class Session {
   #info = {};
   /** Transports that cannot play this stream here, each with the reason. */
   #refusals = new Map();
+  /** The picture is wanted in the `<video>`. */
+  #wantsVideo = false;
   #kind = null;
   #unreachable = 0;
   #shownAt = -Infinity;
@@ -144,7 +150,15 @@ export class Session {
     if (this.#name === this.#asked) return 'asked for';
     const [refused] = this.#refusals;
     if (refused) return `${TRANSPORTS[refused[0]].label}: ${refused[1].reason}`;
+    if (this.#name === 'mse' && this.#noCanvas) return `WebCodecs: ${this.#noCanvas}`;
     return this.#unreachable >= UNREACHABLE ? 'no WebSocket gets through' : 'best here';
+  }
+
+  /** Why a canvas does not do for the pictures, although nobody asked for another transport; '' if it does. */
+  get #noCanvas() {
+    if (this.#wantsVideo) return 'only a <video> can go there';
+    if (this.#sound) return 'a <video> plays sound in step';
+    return isCrowded() ? 'there are more players than processors' : '';
   }
 
   /** What the server has said of a stream in which no viewer can begin. */
@@ -241,9 +255,32 @@ export class Session {
     if (!this.resting) this.#connect();
   }
 
+  /** Takes the transport that is the best now, if that is another one; the last picture stays until it has its own. */
+  reconsider() {
+    for (const [name, { until }] of this.#refusals) if (until < Date.now()) this.#refusals.delete(name);
+    // What plays over plain HTTP does so because nothing else got through.
+    if (this.#transport?.link && this.#best() !== this.#name) this.#connect();
+  }
+
+  /** Whether the picture could be in the `<video>`. */
+  get offersVideo() {
+    return this.#kind !== 'jpeg' && (this.#transport?.constructor.surface === 'video' || (this.#transport?.constructor.surface === 'canvas' && MseTransport.refusal() === ''));
+  }
+
+  /** The picture has to be in the `<video>`, or need not be there any more. @returns {Promise<boolean>} whether it is there */
+  async intoVideo(wanted) {
+    this.#wantsVideo = wanted;
+    this.reconsider();
+    const isThere = () => this.#transport?.constructor.surface === 'video' && this.#state === 'playing' && this.#stage.video.readyState > 1;
+    for (const end = performance.now() + INTO_VIDEO_MS; wanted && this.#transport && !isThere() && performance.now() < end; ) await new Promise(resolve => setTimeout(resolve, 20));
+    return isThere();
+  }
+
   /** With sound or without. */
   listen(sound) {
     this.#sound = sound;
+    if (!sound) for (const [name, refusal] of this.#refusals) if (refusal.forSound) this.#refusals.delete(name);
+    if (this.#transport?.link && this.#best() !== this.#name) return this.#connect();
     if (!this.#transport || this.#transport.listen(sound)) return;
     if (this.offersSound) this.#connect();
     else this.#transport.foreground();
@@ -288,6 +325,7 @@ export class Session {
       this.#setState('waiting', this.#trouble);
     }
     this.#reporter.tick(now, this.stats, link);
+    this.reconsider();
     return busy;
   }
 
@@ -296,7 +334,7 @@ export class Session {
     this.#stage.hold();
     this.#drop();
     if (!this.#addresses) return;
-    this.#name = this.#candidates().find(name => !this.#refusals.has(name)) ?? '';
+    this.#name = this.#best();
     if (!this.#name) return this.#unplayable();
     const Transport = TRANSPORTS[this.#name];
     const refusal = Transport.refusal();
@@ -308,7 +346,7 @@ export class Session {
       this.#begun = performance.now();
       this.#setState('connecting');
     }
-    this.#transport = new Transport(element, { ...this.#addresses, sound: this.#sound, volume: this.#volume, clock: this.#clock }, {
+    this.#transport = new Transport(element, { ...this.#addresses, sound: this.#sound, volume: this.#volume, clock: this.#clock, insist: this.#name === this.#asked }, {
       shown: picture => this.#shown(picture),
       leaving: () => this.#stage.hold(),
       info: info => (this.#info = { ...this.#info, ...info }),
@@ -317,9 +355,12 @@ export class Session {
     });
   }
 
-  #candidates() {
+  /** The first transport that nothing speaks against; '' if there is none. */
+  #best() {
     const socket = this.#unreachable < UNREACHABLE || this.#pictures > 0;
-    return order({ asked: this.#asked, kind: this.#kind, socket, mse: MseTransport.refusal() === '' });
+    const canvas = !this.#noCanvas;
+    const asked = this.#wantsVideo && TRANSPORTS[this.#asked]?.surface !== 'video' ? 'auto' : this.#asked;
+    return order({ asked, kind: this.#kind, socket, mse: MseTransport.refusal() === '', canvas }).find(name => !this.#refusals.has(name)) ?? '';
   }
 
   #forget() {
@@ -335,12 +376,12 @@ export class Session {
     this.#transport = null;
   }
 
-  #failed(reason, { unplayable = false, kind = null, cure = '', soon = false, unreachable = false } = {}) {
+  #failed(reason, { unplayable = false, kind = null, soon = false, unreachable = false, ...more } = {}) {
     this.#transport = null;
     if (unplayable) {
       if (kind && kind !== this.#kind) this.#refusals.clear();
       this.#kind = kind ?? this.#kind;
-      return this.#refused(reason, cure);
+      return this.#refused(reason, more);
     }
     if (unreachable) this.#unreachable++;
     if (this.#pictures > 0) this.#reconnects++;
@@ -348,8 +389,8 @@ export class Session {
     this.#wait(soon ? 100 : this.#backoff.next());
   }
 
-  #refused(reason, cure = '') {
-    this.#refusals.set(this.#name, { reason, cure });
+  #refused(reason, { cure = '', until = Infinity, forSound = false } = {}) {
+    this.#refusals.set(this.#name, { reason, cure, until, forSound });
     this.#connect();
   }
 

@@ -14,6 +14,8 @@
  * @property {boolean} [unplayable]  another attempt of the same kind would fail likewise
  * @property {'jpeg' | 'mp4'} [kind]  what the stream is, if not what this transport is for
  * @property {string} [cure]  what people can do about it
+ * @property {number} [until]  when it may be tried again, Unix ms
+ * @property {boolean} [forSound]  without sound it can be played
  * @property {boolean} [soon]  there is something to play at once
  * @property {boolean} [unreachable]  no connection was made
  */
@@ -54,6 +56,11 @@ export class Transport {
 
   get hasSound() {
     return false;
+  }
+
+  /** What tells that there is another picture; '' before the first one. */
+  get signal() {
+    return '';
   }
 
   /** Pictures that came and were never on the screen. */

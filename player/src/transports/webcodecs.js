@@ -5,11 +5,14 @@ import { drawUpright, poseOf, uprightSize } from '../engine/orientation.js';
 import { Link, isSoon } from './link.js';
 import { AUDIO_CODECS, VIDEO_CODECS, cure, isSound, isVideo, notPlayed } from '../engine/codecs.js';
 import { parameterSets, toAnnexB } from '../engine/annexb.js';
+import { distrust, distrusted } from '../engine/memory.js';
 import { Sound } from './sound.js';
 import { Transport } from './transport.js';
 
 /** More pictures than this waiting for the decoder, for so long, and the rest of their group is left out. */
 const LATE = { pictures: 8, ms: 1500 };
+/** A decoder that does not keep up so often within this time is not the one for this stream. */
+const TOO_OFTEN = { times: 3, ms: 60000 };
 /** Never more than this waits for the decoder: a cached group of pictures is less. */
 const MAX_WAITING = 1500;
 /** While the decoder catches up with what was cached, a picture is shown this often. */
@@ -64,12 +67,19 @@ export class CodecsTransport extends Transport {
   #needsKey = true;
   /** The page is hidden: nothing is decoded. */
   #asleep = false;
+  /** This transport was asked for: it is not left because another one may do better. */
+  #insist;
+  /** When the decoder did not keep up. */
+  #lateAt = [];
   #easyAt = performance.now();
   /** Since when the decoder has been fed, and has given nothing. */
   #fedAt = null;
   #painted = { media: -Infinity, at: -Infinity };
   #floor = { media: -Infinity, until: -Infinity };
   #reports = 0;
+  #unshown = 0;
+  /** What was cached when the stream began is decoded, and not meant to be seen. */
+  #caughtUp = false;
   #stalls = new Stalls();
   #errors = 0;
   #captures = new CaptureTimes();
@@ -79,11 +89,12 @@ export class CodecsTransport extends Transport {
 
   /**
    * @param {HTMLCanvasElement} canvas
-   * @param {{ws: string, sound: boolean, volume?: number, clock: object}} options
+   * @param {{ws: string, sound: boolean, volume?: number, clock: object, insist?: boolean}} options
    * @param {import('./transport.js').TransportEvents} events
    */
-  constructor(canvas, { ws, sound, volume = 1, clock }, events) {
+  constructor(canvas, { ws, sound, volume = 1, clock, insist = false }, events) {
     super();
+    this.#insist = insist;
     this.#canvas = canvas;
     this.#context = canvas.getContext('2d', { alpha: false });
     // What an earlier attempt left there is no picture of this one.
@@ -130,6 +141,16 @@ export class CodecsTransport extends Transport {
     return isSound(this.codecs);
   }
 
+  /** Pictures that were decoded and gave way to newer ones before they were on the screen. */
+  get unshown() {
+    return this.#unshown;
+  }
+
+  /** What tells that there is another picture. */
+  get signal() {
+    return this.#painted.at > 0 ? 'VideoDecoder' : '';
+  }
+
   /** Seconds of sound in hand, the only buffer there is. */
   get buffer() {
     return this.#sound?.buffer ?? 0;
@@ -162,6 +183,7 @@ export class CodecsTransport extends Transport {
   #again() {
     if (this.#asleep) this.#stalls.rest();
     this.#asleep = false;
+    this.#caughtUp = false;
     this.#floor = { media: this.#painted.media, until: performance.now() + REPEATS_MS };
     this.#request();
   }
@@ -187,6 +209,8 @@ export class CodecsTransport extends Transport {
   #begin(mime) {
     this.codecs = /codecs="([^"]*)"/.exec(mime)?.[1] ?? '';
     if (!isVideo(this.codecs)) return this.#fail('there are no pictures in the stream', { unplayable: true, kind: 'mp4' });
+    const known = this.#insist ? null : distrusted(this.#codec(isVideo));
+    if (known) return this.#fail(known.reason, { unplayable: true, kind: 'mp4', until: known.until });
     if (!this.#muted && !this.hasSound) this.#events.info({ silent: true });
   }
 
@@ -208,7 +232,14 @@ export class CodecsTransport extends Transport {
     this.#pose = poseOf(found.get(this.#video));
     this.#sets = parameterSets(this.#codec(isVideo), found.get(this.#video).config);
     this.#close();
+    this.#probe(this.#codec(isVideo), found.get(this.#video).coded);
     if (id('soun') !== null) this.#sound?.open(this.#codec(isSound), found.get(id('soun')));
+  }
+
+  /** Before, only the kinds of codec were asked about: this profile, level or size may be too much. */
+  async #probe(codec, [codedWidth, codedHeight]) {
+    const { supported } = await VideoDecoder.isConfigSupported({ codec, codedWidth, codedHeight, optimizeForLatency: true }).catch(() => ({ supported: false }));
+    if (!supported) this.#fail(notPlayed(codec), { unplayable: true, kind: 'mp4', cure: cure(codec) });
   }
 
   /** The one of the stream's codecs that is for pictures, or for sound. */
@@ -254,6 +285,14 @@ export class CodecsTransport extends Transport {
     if (queued < MAX_WAITING && now - this.#easyAt < LATE.ms) return;
     this.#needsKey = true;
     this.edge.stats.resyncs++;
+    this.#lateAt = [...this.#lateAt.filter(at => now - at < TOO_OFTEN.ms), now];
+    if (!this.#insist && this.#lateAt.length >= TOO_OFTEN.times) this.#giveWay('the decoder does not keep up');
+  }
+
+  /** Another transport takes over. This one is tried again later. */
+  #giveWay(reason) {
+    const until = distrust(this.#codec(isVideo), reason);
+    this.#fail(reason, { unplayable: true, kind: 'mp4', until });
   }
 
   #configured() {
@@ -276,7 +315,7 @@ export class CodecsTransport extends Transport {
   /** After damage, or when the browser took the decoder away: from the newest keyframe, and if that does not help, from the next one. */
   #broken(error) {
     this.#close();
-    if (++this.#errors > MAX_BREAKS) return this.#fail(`the browser cannot decode this: ${error.message}`, { unplayable: true, kind: 'mp4' });
+    if (++this.#errors > MAX_BREAKS) return this.#giveWay(`the browser cannot decode this: ${error.message}`);
     this.edge.stats.resyncs++;
     if (this.#errors === 1) this.#again();
   }
@@ -289,6 +328,8 @@ export class CodecsTransport extends Transport {
     if (this.#hidden.delete(picture.timestamp)) return picture.close();
     const stale = media <= this.#floor.media && now < this.#floor.until;
     const hurry = this.#decoder.decodeQueueSize > 1 && now - this.#painted.at < CATCH_UP_MS;
+    if (hurry && !stale && this.#caughtUp) this.#unshown++;
+    this.#caughtUp ||= !hurry;
     if (!stale && !hurry) {
       const { width, height } = this.#size(picture);
       if (this.#canvas.width !== width) this.#canvas.width = width;
@@ -298,6 +339,8 @@ export class CodecsTransport extends Transport {
       this.edge.stats.stalls = this.#stalls.count;
       this.#painted = { media, at: now };
       this.#errors = 0;
+      // The one before was painted over, and never seen.
+      if (this.#reports && !document.hidden) this.#unshown++;
       this.#reports ||= requestAnimationFrame(() => this.#report());
     }
     picture.close();

@@ -187,6 +187,7 @@ export class View {
    * @param {boolean} now.behind the picture is later than it has to be
    * @param {number | null} now.latency in ms
    * @param {boolean} now.offersSound the stream has, or may have, sound
+   * @param {boolean} now.offersVideo  the picture is in the `<video>`, or can be
    * @param {boolean} now.muted
    * @param {boolean} now.invite the sound has not been touched yet: it is offered over the picture
    * @param {number} now.volume
@@ -206,7 +207,7 @@ export class View {
     this.#showSound(now, paused || lost);
     const p = this.#parts;
     p.bar.hidden = !controls;
-    p.pip.hidden = !(document.pictureInPictureEnabled && !this.video.hidden && this.video.requestPictureInPicture);
+    p.pip.hidden = !(document.pictureInPictureEnabled && now.offersVideo && this.video.requestPictureInPicture);
     p.snapshot.hidden = !seen;
     face(p.play, paused ? 'play' : 'pause', this.language.say(paused ? 'play' : 'pause'));
     this.fullscreen(document.fullscreenElement === this.#root.getRootNode().host);

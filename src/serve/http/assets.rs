@@ -18,7 +18,7 @@ macro_rules! file {
 }
 
 /// The parts of `h5live.js`; each imports only from those before it.
-const PARTS: [(&str, &str); 26] = [
+const PARTS: [(&str, &str); 27] = [
     ("engine/clock.js", file!("engine/clock.js")),
     ("engine/sight.js", file!("engine/sight.js")),
     ("engine/controller.js", file!("engine/controller.js")),
@@ -26,6 +26,8 @@ const PARTS: [(&str, &str); 26] = [
     ("engine/orientation.js", file!("engine/orientation.js")),
     ("engine/codecs.js", file!("engine/codecs.js")),
     ("engine/annexb.js", file!("engine/annexb.js")),
+    ("engine/memory.js", file!("engine/memory.js")),
+    ("engine/crowd.js", file!("engine/crowd.js")),
     ("transports/link.js", file!("transports/link.js")),
     ("transports/transport.js", file!("transports/transport.js")),
     ("transports/mse.js", file!("transports/mse.js")),
@@ -37,7 +39,6 @@ const PARTS: [(&str, &str); 26] = [
     ("session.js", file!("session.js")),
     ("engine/history.js", file!("engine/history.js")),
     ("ui/keys.js", file!("ui/keys.js")),
-    ("engine/memory.js", file!("engine/memory.js")),
     ("ui/snapshot.js", file!("ui/snapshot.js")),
     ("ui/texts.js", file!("ui/texts.js")),
     ("ui/style.js", file!("ui/style.js")),

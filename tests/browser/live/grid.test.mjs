@@ -38,6 +38,9 @@ for (const { name, open } of browsers) {
       assert.deepEqual(Object.keys(now), NAMES);
       assert.deepEqual([now.c5, now.c6], ['idle', 'idle']);
       assert.doesNotMatch(await watched(), /c5|c6/);
+      // So many canvases are for as many processors.
+      const { cores, first } = await page.evaluate(() => ({ cores: navigator.hardwareConcurrency, first: document.querySelector('[data-name=c1] h5-live').stats }));
+      assert.deepEqual([first.transport, first.why], cores < 6 ? ['MSE', 'WebCodecs: there are more players than processors'] : ['WebCodecs', 'best here']);
     });
 
     await t.test('after scrolling, the others; those that are gone let go', async () => {

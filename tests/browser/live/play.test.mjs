@@ -46,7 +46,18 @@ for (const { name, open } of engines) {
       assert.ok(first < START_MS.all || waited < START_MS.idle, `${first} ms, ${waited} ms of it idle`);
     });
 
-    await t.test('time and decoded frames advance', async () => {
+    await t.test('as it comes: by the transport with the lowest latency, and it says why', async () => {
+      const { transport, why, signal } = await until('pictures', async () => {
+        const now = await stats(page);
+        return now.pictures > 5 && now;
+      });
+      assert.deepEqual([transport, why, signal], ['WebCodecs', 'best here', 'VideoDecoder']);
+    });
+
+    await t.test('MSE: time and decoded frames advance', async () => {
+      await watchArrivals(page);
+      await useTransport(page, 'mse');
+      await until('it plays', async () => (await stats(page)).state === 'playing', 20000);
       const a = await video(page);
       // WebKitGTK's counter of frames stands still for seconds and was seen to go back; its pictures are counted below.
       const b = await until('two seconds, and sixty frames', async () => {
@@ -57,9 +68,6 @@ for (const { name, open } of engines) {
     });
 
     await t.test('pictures come whole, in order, and what has come is on the screen', async () => {
-      await watchArrivals(page);
-      await useTransport(page, 'mse');
-      await until('it plays', async () => (await stats(page)).state === 'playing', 20000);
       await watchClock(page);
       // After a start MSE plays off what it has too much in hand for three seconds.
       const { frames, ...read } = await measured(page, 3000, 3000);

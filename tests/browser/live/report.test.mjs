@@ -38,7 +38,7 @@ for (const { name, open } of browsers) {
       id = viewer.id;
       assert.equal(viewer.stream, 'cam');
       assert.equal(viewer.transport, 'mse');
-      assert.equal(viewer.player.transport, 'MSE');
+      assert.equal(viewer.player.transport, 'WebCodecs');
       assert.match(viewer.remote, /^127\.0\.0\.1:\d+$/);
       assert.ok(viewer.bytes > 10000, JSON.stringify(viewer));
       const shown = (await stats(page)).latency;
@@ -66,8 +66,8 @@ for (const { name, open } of browsers) {
     });
 
     await t.test('another transport is another viewer, and reports too', async () => {
-      await page.evaluate(() => (document.querySelector('h5-live').transport = 'webcodecs'));
-      const viewer = await until('a report of WebCodecs', async () => (await viewers()).find(v => v.id > id && v.player?.transport === 'WebCodecs' && v.player.latency_ms));
+      await page.evaluate(() => (document.querySelector('h5-live').transport = 'mse'));
+      const viewer = await until('a report of MSE', async () => (await viewers()).find(v => v.id > id && v.player?.transport === 'MSE' && v.player.latency_ms));
       await until('the one before has left', () => events().find(e => e.event === 'leave' && e.viewer === id));
       id = viewer.id;
     });

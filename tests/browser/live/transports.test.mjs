@@ -53,12 +53,12 @@ for (const { name, open } of browsers) {
     const { page, close } = await open();
     t.after(close);
     await page.goto(server.url('cam'));
-    await playing(page, 'MSE');
+    await playing(page, 'WebCodecs');
     assert.equal((await stats(page)).why, 'best here');
 
     await t.test('from one transport to the next, and never a blank picture', async () => {
       await watchBlanks(page);
-      for (const [transport, label] of [['webcodecs', 'WebCodecs'], ['mse', 'MSE'], ['mp4', 'MP4'], ['webcodecs', 'WebCodecs'], ['auto', 'MSE']]) {
+      for (const [transport, label] of [['mse', 'MSE'], ['webcodecs', 'WebCodecs'], ['mp4', 'MP4'], ['mse', 'MSE'], ['auto', 'WebCodecs']]) {
         await ask(page, transport);
         await playing(page, label);
         assert.equal((await stats(page)).why, transport === 'auto' ? 'best here' : 'asked for');
@@ -71,7 +71,7 @@ for (const { name, open } of browsers) {
     await t.test('MJPEG is played as such, and the reason told', async () => {
       await page.goto(server.url('jpg'));
       await playing(page, 'MJPEG');
-      assert.equal((await stats(page)).why, 'MSE: the stream is MJPEG');
+      assert.equal((await stats(page)).why, 'WebCodecs: the stream is MJPEG');
       await watchBlanks(page);
       await ask(page, 'multipart');
       await playing(page, 'MJPEG (HTTP)');
