@@ -25,12 +25,15 @@ import { Stalls } from './sight.js';
  */
 
 /** Margins above what is needed + RAISE are played off, until they are below what is needed + LOWER. */
-const RAISE = 0.012;
+const RAISE = 0.008;
 const LOWER = 0.004;
 /** What is thought to be needed at first: Chromium stalls with less than a frame and 10 ms in hand. */
-const NEED = { spare: 0.012, least: 0.03, most: 0.052 };
-/** A stall raises it to a little more than there was, but not by more than so much at once, nor above the limit. */
-const LESSON = { more: 0.008, step: 0.02, limit: 0.12 };
+const NEED = { spare: 0.012, least: 0.03, most: 0.04 };
+/**
+ * A picture that stood still for more than so many frames raises it to a little more than there was, but not by more than so much at once, nor above the
+ * limit. A `waiting` alone teaches nothing: most are over within 16 ms, and Firefox says it with 50 ms in hand.
+ */
+const LESSON = { frames: 2.5, more: 0.008, step: 0.02, limit: 0.12 };
 /** No margin would have bridged so long a silence of the network: the stall that it makes teaches nothing. */
 const HOPELESS_MS = 250;
 /** One stall often brings a few more: for so long they teach nothing, nor do those after a seek. */
@@ -137,10 +140,11 @@ export class LiveEdge {
 
   /** Another picture is on the screen; `pictures` of them since the last call. */
   shown(now, mediaTime, pictures = 1) {
-    if (this.startedAt !== null) this.stalls.shown(now, this.chunk, pictures);
+    const stood = this.startedAt === null ? 0 : this.stalls.shown(now, this.chunk, pictures);
     this.stats.stalls = this.stalls.count;
     if (this.stalledAt !== null) {
-      if (this.silence <= Math.max(HOPELESS_MS, 2000 * this.chunk)) this.#learn(now);
+      const counts = stood > 1000 * LESSON.frames * this.chunk && this.silence <= Math.max(HOPELESS_MS, 2000 * this.chunk);
+      if (counts) this.#learn(now);
       if (now - this.stalledAt > LONG_STALL_MS) this.#hurry(now);
     }
     this.stalledAt = null;

@@ -23,11 +23,16 @@ export class Stalls {
   count = 0;
   #at = null;
 
-  /** Another picture is on the screen. @param {number} now @param {number} chunk seconds from picture to picture @param {number} [frames] so many since the last call */
+  /**
+   * Another picture is on the screen.
+   * @param {number} now @param {number} chunk seconds from picture to picture @param {number} [frames] so many since the last call
+   * @returns {number} for how long the one before stood still, ms
+   */
   shown(now, chunk, frames = 1) {
     const stood = this.#at === null ? 0 : (now - this.#at) / Math.max(1, frames);
     if (stood > Math.max(STALL_MS, 2500 * chunk)) this.count++;
     this.#at = now;
+    return stood;
   }
 
   /** The picture is not meant to move: it is paused, or out of sight. */

@@ -43,8 +43,8 @@ button:active { scale: .96; }
 .badge span { font-variant-numeric: tabular-nums; color: rgb(255 255 255 / 88%); }
 .badge em { font-style: normal; font-weight: 600; padding-left: 8px; border-left: 1px solid rgb(255 255 255 / 30%); }
 .badge i { width: 8px; height: 8px; border-radius: 50%; background: #a3abb5; }
-.live .badge i { background: var(--accent); animation: pulse 2.4s ease-in-out infinite; }
-@keyframes pulse { 50% { opacity: .45; } }
+/* It does not pulse: an animation without end has the whole page painted sixty times a second, and the picture comes later for it. */
+.live .badge i { background: var(--accent); }
 .pill { right: max(var(--edge), env(safe-area-inset-right)); margin-top: -2px; padding: 0 14px 0 11px; font-weight: 600; font-size: 13px; }
 .pill .icon { width: 20px; height: 20px; }
 
@@ -132,7 +132,7 @@ kbd { font: 600 12px/1 ui-monospace, monospace; min-width: 26px; padding: 6px 8p
 @container (max-height: 230px) { .note span { font-size: 12px; } .spinner { width: 30px; height: 30px; } .centre { gap: 8px; padding: 8px; } .big { width: 60px; height: 60px; } .note .text { margin: 5px 0 0; } }
 @container (max-height: 150px) { .note .text { display: none; } }
 @media (prefers-reduced-motion: reduce) {
-  .live .badge i, .flash, .sheet:popover-open { animation: none; }
+  .flash, .sheet:popover-open { animation: none; }
   .spinner { animation-duration: 3s; }
   .bar, .picture, .toast, input[type=range] { transition: none; }
   button:active { scale: none; }

@@ -4,9 +4,9 @@ import { idleMs, sleep, until } from './programs.mjs';
 
 /**
  * The player, with one transport: what the clock in the picture says, and what the page says.
- * @param {{settle?: number, time?: number}} [o] ms before anything counts, and ms that count
+ * @param {{settle?: number, time?: number, every?: number}} [o] ms before anything counts, ms that count, and which pictures are read: see watchClock
  */
-export async function player(page, url, transport, { settle = 2500, time = 3000 } = {}) {
+export async function player(page, url, transport, { settle = 2500, time = 3000, every = 1 } = {}) {
   await page.goto(url);
   await watchArrivals(page);
   await useTransport(page, transport);
@@ -14,13 +14,13 @@ export async function player(page, url, transport, { settle = 2500, time = 3000 
     const { state, pictures } = await stats(page);
     return state === 'playing' && pictures > 5;
   }, 20000);
-  await watchClock(page);
+  await watchClock(page, 'h5-live', every);
   const read = await measured(page, settle, time);
   return { ...read, stats: await stats(page) };
 }
 
 /** A plain `<video>` or `<img>` with this address, and no code of ours. */
-export async function plain(page, near, tag, src, { settle = 2500, time = 3000 } = {}) {
+export async function plain(page, near, tag, src, { settle = 2500, time = 3000, every = 1 } = {}) {
   await page.goto(near);
   await page.evaluate(([tag, src]) => {
     const element = document.createElement(tag);
@@ -29,12 +29,12 @@ export async function plain(page, near, tag, src, { settle = 2500, time = 3000 }
     document.body.replaceChildren(element);
     element.play?.();
   }, [tag, src]);
-  return watched(page, tag, { settle, time });
+  return watched(page, tag, { settle, time, every });
 }
 
 /** What the clock in the element's pictures says. */
-export async function watched(page, selector, { settle, time }) {
-  await watchClock(page, selector);
+export async function watched(page, selector, { settle, time, every = 1 }) {
+  await watchClock(page, selector, every);
   await until('a picture', () => page.evaluate(() => window.clock.length > 0), 20000);
   return measured(page, settle, time);
 }
@@ -44,9 +44,14 @@ export async function measured(page, settle, time) {
   await sleep(settle);
   await readClock(page);
   const [begun, idle] = [Date.now(), idleMs()];
+  const counters = () => page.evaluate(() => ({ painted: window.painted(), arrivals: window.arrivals }));
+  const before = await counters();
   await sleep(time);
+  const after = await counters();
   const read = await readClock(page);
-  return { ...read, idle: (idleMs() - idle) / (Date.now() - begun) };
+  /** Which part of the pictures that came was painted; null where nothing tells what came. */
+  const painted = after.arrivals > before.arrivals ? (after.painted - before.painted) / (after.arrivals - before.arrivals) : null;
+  return { ...read, painted, idle: (idleMs() - idle) / (Date.now() - begun) };
 }
 
 /** On a machine without a free processor, what is not shown is missing for want of one. */

@@ -29,18 +29,28 @@ export function watchArrivals(page) {
       return null;
     };
     window.arrived = null;
+    window.arrivals = 0;
     window.WebSocket = class extends window.WebSocket {
       constructor(...args) {
         super(...args);
-        this.addEventListener('message', ({ data }) => (window.arrived = captured(data) ?? window.arrived));
+        this.addEventListener('message', ({ data }) => {
+          const time = captured(data);
+          if (time === null) return;
+          window.arrivals++;
+          window.arrived = time;
+        });
       }
     };
   });
 }
 
-/** Starts to read the clock of every picture that the element presents, into `window.clock`: null where the checksum fails. */
-export function watchClock(page, selector = 'h5-live') {
-  return page.evaluate(selector => {
+/**
+ * Starts to read the clock of every picture that the element presents, into `window.clock`: null where the checksum fails.
+ * @param {number} [every]  of a `<video>` only each so manieth picture is read: that costs Firefox 30 to 60 ms of latency. The time of the others is known
+ *   from their distance to it on the timeline of the media
+ */
+export function watchClock(page, selector = 'h5-live', every = 1) {
+  return page.evaluate(([selector, every]) => {
     const host = document.querySelector(selector);
     const inside = host.shadowRoot ?? host;
     const video = host.localName === 'video' ? host : inside.querySelector('video');
@@ -58,6 +68,12 @@ export function watchClock(page, selector = 'h5-live') {
     window.clock = [];
     window.presented = 0;
     let last = null;
+    const since = (time, now) => ((((now - time) % 2 ** 32) + 1.5 * 2 ** 32) % 2 ** 32) - 2 ** 31;
+    const note = (frame, time) => {
+      const inHand = window.arrived ? since(time, window.arrived) : null;
+      window.clock.push({ frame, time, latency: since(time, Date.now()), inHand, at: performance.now(), shown: host.stats?.latency ?? null });
+    };
+    /** The time of the picture; null where it cannot be read. */
     const read = (source, width, again = false) => {
       const block = Math.max(8, Math.floor(width / 36));
       // Both rows at once: WebKitGTK may show another picture between two calls.
@@ -67,31 +83,54 @@ export function watchClock(page, selector = 'h5-live') {
       const [time, frame] = [number(0, 32), number(36, 68)];
       const bytes = [time, frame].flatMap(v => [24, 16, 8, 0].map(shift => (v >>> shift) & 0xff));
       const good = crc8(bytes) === number(32, 36) * 16 + number(68, 72);
-      if (again && good && frame === last) return;
+      if (again && good && frame === last) return null;
       last = frame;
-      const since = now => ((((now - time) % 2 ** 32) + 1.5 * 2 ** 32) % 2 ** 32) - 2 ** 31;
-      const inHand = window.arrived ? since(window.arrived) : null;
-      window.clock.push(good ? { frame, time, latency: since(Date.now()), inHand, at: performance.now(), shown: host.stats?.latency ?? null } : null);
+      if (good) note(frame, time);
+      else window.clock.push(null);
+      return good ? time : null;
     };
     let called = false;
-    const onframe = () => {
+    /** Between the clock of the picture and the time of the media, ms. */
+    let offset = null;
+    const onframe = (_, { mediaTime }) => {
       called = true;
+      if (offset === null || window.presented % every === 0) {
+        const time = read(video, video.videoWidth);
+        offset = time === null ? null : time - 1000 * mediaTime;
+      } else {
+        note(null, offset + 1000 * mediaTime);
+      }
       window.presented++;
-      read(video, video.videoWidth);
       video.requestVideoFrameCallback(onframe);
+    };
+    /** Pictures that the browser says it has painted; for a canvas and an image, those that could be read. */
+    window.painted = () => {
+      if (!video?.checkVisibility()) return new Set(window.clock.map(r => r?.frame)).size;
+      const { totalVideoFrames, droppedVideoFrames } = video.getVideoPlaybackQuality();
+      return video.mozPaintedFrames ?? totalVideoFrames - droppedVideoFrames;
+    };
+    let counted = 0;
+    let turn = 0;
+    /** Without the callback: another picture, by the browser's count, and each so manieth of them. */
+    const isDue = () => {
+      if (every === 1) return true;
+      const { totalVideoFrames } = video.getVideoPlaybackQuality();
+      const due = totalVideoFrames !== counted && turn++ % 3 === 0;
+      counted = totalVideoFrames;
+      return due;
     };
     video?.requestVideoFrameCallback?.(onframe);
     // Neither a canvas nor every image tells that it was painted: they are looked at before each frame of the page.
     const painted = inside.querySelector('canvas[part=canvas]');
     const onpaint = () => {
       // WebKitGTK never calls for a frame.
-      if (!called && video?.checkVisibility() && video.readyState >= 2) read(video, video.videoWidth, true);
+      if (!called && video?.checkVisibility() && video.readyState >= 2 && isDue()) read(video, video.videoWidth, true);
       if (painted?.checkVisibility() && painted.width) read(painted, painted.width, true);
       if (image?.checkVisibility() && image.naturalWidth) read(image, image.naturalWidth, true);
       requestAnimationFrame(onpaint);
     };
     onpaint();
-  }, selector);
+  }, [selector, every]);
 }
 
 /**
@@ -102,14 +141,15 @@ export function watchClock(page, selector = 'h5-live') {
 export async function readClock(page) {
   const readings = await page.evaluate(() => window.clock.splice(0));
   const good = readings.filter(Boolean);
+  const framed = good.filter(r => r.frame !== null);
   const latencies = good.map(r => r.latency).sort((a, b) => a - b);
   const inHand = good.map(r => r.inHand).filter(inHand => inHand !== null).sort((a, b) => a - b);
   return {
     pictures: readings.length,
     good: readings.length ? good.length / readings.length : 0,
-    back: Math.max(0, ...good.map((r, i) => (i === 0 ? 0 : good[i - 1].frame - r.frame))),
-    frames: good.map(r => r.frame),
-    seen: new Set(good.map(r => r.frame)).size / (1 + Math.max(...good.map(r => r.frame)) - Math.min(...good.map(r => r.frame))),
+    back: Math.max(0, ...framed.map((r, i) => (i === 0 ? 0 : framed[i - 1].frame - r.frame))),
+    frames: framed.map(r => r.frame),
+    seen: new Set(framed.map(r => r.frame)).size / (1 + Math.max(...framed.map(r => r.frame)) - Math.min(...framed.map(r => r.frame))),
     p50: latencies[latencies.length >> 1] ?? NaN,
     p95: latencies[Math.floor(latencies.length * 0.95)] ?? NaN,
     shown: middle(good.map(r => r.shown).filter(shown => shown !== null)),

@@ -16,7 +16,7 @@ const AT_ONCE_MS = 2 * FRAME_MS;
  * MSE keeps a margin before the end of what has come, in player/src/engine/controller.js: NEED.most, RAISE and, where stalls have taught it as on a busy machine,
  * LESSON.limit. A frame is on the screen and half of one is due. What comes unevenly is in hand beyond that, so the least counts.
  */
-const MARGIN_MS = 1.5 * FRAME_MS + 52 + 12 + 120;
+const MARGIN_MS = 1.5 * FRAME_MS + 40 + 8 + 120;
 const bench = new Bench();
 let server;
 
