@@ -87,7 +87,9 @@ pub const MANUAL: cli::Manual = cli::Manual {
              the picture along. A picture that has not changed goes out again, as with --follow.\n\n\
              ws://HOST[:PORT]/NAME and wss://HOST[:PORT]/NAME are the stream NAME of an h5serve(1). Its media go out unchanged, with their capture times, so that \
              h5cap ws://ORIGIN/NAME | h5serve is a relay. Any other path is taken as it is, for servers with the messages of go2rtc: ws://HOST:1984/api/ws?src=NAME. \
-             The first video and the first audio track go out. NAME.mp4, NAME.mjpg and NAME.jpg of an h5serve work over HTTP too.\n\n\
+             The first video and the first audio track go out. http://HOST[:PORT]/NAME, the page of a stream of an h5serve, is that stream too: the page has a Link header with \
+             rel=\"alternate\" and upgrade=\"websocket\" (RFC 8288), and h5cap follows it on the same server. Any other web page is refused. NAME.mp4, NAME.mjpg and NAME.jpg of an \
+             h5serve work over HTTP as well, the last two without capture times.\n\n\
              Users, passwords, --timeout, --stall and --on-loss are as for NETWORK CAMERAS. A server may ask for a basic or a digest login. h5cap follows up to five redirects. \
              It sends the password to the same server only, or to the same host if that goes on by https.\n\n\
              A certificate must be signed by an authority that this machine knows, for the name of the host. Cameras mostly sign their own: \

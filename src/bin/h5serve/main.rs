@@ -40,7 +40,7 @@ const MANUAL: cli::Manual = cli::Manual {
             "ROUTES",
             "NAME is the name of a stream, as given on the command line.\n\n    \
              /                 the page: the stream, or all of them\n    \
-             /NAME             the page of one stream\n    \
+             /NAME             the page of one stream; its Link header names the WebSocket, so that h5cap(1) takes this address too\n    \
              /NAME.mp4         endless fragmented MP4, from the newest keyframe on; ?codecs=avc1 for the video alone\n    \
              /NAME.mjpg        MJPEG streams: multipart/x-mixed-replace, the newest picture whenever there is room for one\n    \
              /NAME.jpg         MJPEG streams: the newest picture\n    \

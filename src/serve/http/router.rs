@@ -66,7 +66,7 @@ impl Router<'_> {
         }
         let answer = match path {
             "/api/ws" => return self.websocket(request, granted),
-            "/" => file(request, assets::page()),
+            "/" => page(request, self.state.streams.only().map(|_| "api/ws".to_owned())),
             "/api/streams" => self.list(),
             _ => self.named(request, path.strip_prefix('/').unwrap_or(path))?,
         };
@@ -91,7 +91,7 @@ impl Router<'_> {
         }
         let Some((stream, form)) = self.stream(name) else { return missing(request, name) };
         match (form, stream.content()) {
-            ("", _) => Ok(file(request, assets::page())),
+            ("", _) => Ok(page(request, Some(format!("api/ws?src={name}")))),
             (_, None) => Err(NOT_BEGUN),
             ("mp4", Some(Content::Fmp4(_))) => self.fmp4(request, &stream),
             ("mjpg", Some(Content::Jpeg(_))) => self.multipart(request, &stream),
@@ -209,6 +209,17 @@ fn missing(request: &Request, name: &str) -> Result<Answer, Refusal> {
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(assets::CONTENT_SECURITY_POLICY));
     headers.append(header::VARY, HeaderValue::from_static("Accept"));
     Ok(answer)
+}
+
+/// The page, with a link to the WebSocket of its stream for a program that is given the address of the page (RFC 8288). The target is relative, as
+/// all that the page asks for: a proxy may serve it under another path.
+fn page(request: &Request, websocket: Option<String>) -> Answer {
+    let mut answer = file(request, assets::page());
+    let link = websocket.and_then(|target| HeaderValue::try_from(format!("<{target}>; rel=\"alternate\"; upgrade=\"websocket\"")).ok());
+    if let Some(link) = link {
+        answer.headers_mut().insert(header::LINK, link);
+    }
+    answer
 }
 
 fn file(request: &Request, asset: &'static Asset) -> Answer {

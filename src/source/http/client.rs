@@ -7,7 +7,8 @@ use crate::source::network::connection::{CancelToken, Connection, Peer, Stage};
 use crate::source::network::refusal::RefusalKind;
 use crate::source::network::tls::TlsClient;
 use crate::source::network::{Address, Credentials, Refusal};
-use http_auth::{PasswordClient, PasswordParams};
+use http_auth::parser::ChallengeParser;
+use http_auth::{ParamValue, PasswordClient, PasswordParams};
 use std::io::{BufReader, Write};
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -19,6 +20,9 @@ const MAX_REDIRECTS: usize = 5;
 const MAX_ANSWERS: usize = 2;
 /// Less than a frame is read into it; of frames, what is larger goes where it stays.
 const BUFFER: usize = 16 << 10;
+
+/// Algorithms of digest that can be answered, as they are registered.
+const ALGORITHMS: [&str; 6] = ["MD5", "MD5-sess", "SHA-256", "SHA-256-sess", "SHA-512-256", "SHA-512-256-sess"];
 
 type Stream = BufReader<Connection>;
 
@@ -89,6 +93,13 @@ impl Client {
             }
             response.body.discard();
         }
+    }
+
+    /// The request for what the resource links to; `None` if that is at another server.
+    pub fn beside(&self, target: &str) -> Option<Request> {
+        let url = self.target.join(target).ok().filter(|url| peer(url) == peer(&self.target))?;
+        let credentials = self.request.credentials.clone().filter(|_| self.is_trusted);
+        Some(Request { address: self.request.address.with_url(url), credentials, ..self.request.clone() })
     }
 
     /// One request, one response.
@@ -177,8 +188,16 @@ impl Client {
 /// # Errors
 /// It offers neither digest nor basic.
 pub fn challenge(head: &Head) -> Result<PasswordClient, Refusal> {
-    let challenges = head.values("www-authenticate").fold(PasswordClient::builder(), |builder, value| builder.challenges(value));
-    challenges.build().map_err(|_| Refusal::new(RefusalKind::Denied, "401: it asks for a login that is neither basic nor digest"))
+    let mut builder = PasswordClient::builder();
+    for mut challenge in head.values("www-authenticate").flat_map(|value| ChallengeParser::new(value).map_while(Result::ok)) {
+        // Cameras write md5. The registry of algorithms has capitals (RFC 7616, section 6.1), and so has http-auth.
+        for (_, value) in challenge.params.iter_mut().filter(|(name, _)| name.eq_ignore_ascii_case("algorithm")) {
+            let known = ALGORITHMS.iter().find(|name| name.eq_ignore_ascii_case(value.as_escaped()));
+            *value = known.map_or(*value, |name| ParamValue::new(0, name));
+        }
+        builder = builder.challenge(&challenge);
+    }
+    builder.build().map_err(|_| Refusal::new(RefusalKind::Denied, "401: it asks for a login that is neither basic nor digest"))
 }
 
 /// The value of the header `Authorization` of a request without a body, or one whose body is not part of the login.
@@ -235,11 +254,19 @@ mod tests {
     }
 
     #[test]
-    fn digest_is_preferred() {
+    fn digest_is_preferred_and_its_algorithm_is_read_as_cameras_write_it() {
         let head = |lines: &str| Head::read(&mut std::io::Cursor::new(format!("HTTP/1.1 401 x\r\n{lines}\r\n\r\n").into_bytes())).unwrap();
         let both = "WWW-Authenticate: Basic realm=\"a\"\r\nWWW-Authenticate: Digest realm=\"a\", nonce=\"b\", qop=\"auth\"";
         assert!(matches!(challenge(&head(both)), Ok(PasswordClient::Digest(_))));
         assert!(matches!(challenge(&head("WWW-Authenticate: Basic realm=\"a\"")), Ok(PasswordClient::Basic(_))));
+        let with = |algorithm: &str| challenge(&head(&format!("WWW-Authenticate: Digest realm=\"algorithm=md5\", nonce=\"b\"{algorithm}")));
+        for written in
+            ["", ", algorithm=MD5", ", algorithm=md5", ", algorithm=\"MD5\"", ", Algorithm = \"md5\"", ", algorithm=sha-256-SESS"]
+        {
+            let Ok(PasswordClient::Digest(digest)) = with(written) else { panic!("{written}") };
+            assert_eq!(digest.realm(), "algorithm=md5");
+        }
+        assert!(with(", algorithm=SHA-1").is_err());
         for none in ["A: b", "WWW-Authenticate: Bearer", "WWW-Authenticate: Negotiate abc="] {
             assert!(challenge(&head(none)).is_err(), "{none}");
         }

@@ -7,6 +7,7 @@
 //! | module | its job |
 //! |---|---|
 //! | `head`, `body` | the syntax of HTTP/1.1, pure |
+//! | `link` | what a page links to, pure |
 //! | `client` | requests, redirects and logins |
 //! | `worker` | a session in a thread of its own |
 //! | `websocket` | sessions by WebSocket |
@@ -14,6 +15,7 @@
 pub(super) mod body;
 pub(super) mod client;
 pub(super) mod head;
+mod link;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod websocket;

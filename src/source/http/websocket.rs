@@ -33,9 +33,14 @@ const MAX_MESSAGE: usize = 64 << 20;
 
 type Socket = WebSocket<Connection>;
 
-/// Reads the stream to its end.
+/// Reads the stream of the address to its end.
 pub fn stream(session: &Session, cancel_token: &CancelToken, reporter: &Reporter) -> Result<Disconnected, Ended> {
-    let mut socket = connect(&session.request, cancel_token)?;
+    play(session, &session.request, cancel_token, reporter)
+}
+
+/// Reads the stream of this request, whose address may be that of HTTP too, to its end.
+pub fn play(session: &Session, request: &Request, cancel_token: &CancelToken, reporter: &Reporter) -> Result<Disconnected, Ended> {
+    let mut socket = connect(request, cancel_token)?;
     say(&mut socket, &serde_json::json!({ "type": "mse", "value": CODECS }))?;
     let mut answers = Answers { captured: None };
     loop {
@@ -163,6 +168,8 @@ fn endpoint(url: &Url) -> Url {
         }
     }
     url.set_fragment(None);
+    // A WebSocket at an address of HTTP is that of the same server (the WebSocket standard, "get a URL").
+    _ = url.set_scheme(if matches!(url.scheme(), "https" | "wss") { "wss" } else { "ws" });
     url
 }
 
@@ -272,6 +279,8 @@ mod tests {
         assert_eq!(of("wss://proxy/live/api/ws?src=cam#x"), "wss://proxy/live/api/ws?src=cam");
         assert_eq!(of("ws://origin/api/ws?src=cam"), "ws://origin/api/ws?src=cam");
         assert_eq!(of("ws://origin/live/api/ws"), "ws://origin/live/api/ws");
+        assert_eq!(of("http://origin:8080/api/ws?src=cam"), "ws://origin:8080/api/ws?src=cam");
+        assert_eq!(of("https://origin/api/ws"), "wss://origin/api/ws");
     }
 
     #[test]

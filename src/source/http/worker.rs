@@ -3,6 +3,7 @@
 
 use super::client::{Client, Request};
 use super::head::Head;
+use super::{link, websocket};
 use crate::media::{Codec, Event};
 use crate::source::input::{BoxError, ReadBytes};
 use crate::source::network::Refusal;
@@ -93,7 +94,7 @@ impl Session {
     }
 }
 
-/// Reads the resource: a stream to its end, one picture again and again.
+/// Reads the resource: a stream to its end, one picture again and again. Of a page that links to the WebSocket of its stream, that is read.
 pub fn stream(session: &Session, cancel_token: &CancelToken, reporter: &Reporter) -> Result<Disconnected, Ended> {
     let mut client = Client::new(session.request.clone(), cancel_token.clone());
     let mut validators = Vec::new();
@@ -101,6 +102,9 @@ pub fn stream(session: &Session, cancel_token: &CancelToken, reporter: &Reporter
     loop {
         let asked = Instant::now();
         let response = client.get(&validators)?;
+        if let Some(request) = link::websocket(&response.head).and_then(|target| client.beside(target)) {
+            return websocket::play(session, &request, cancel_token, reporter);
+        }
         if !is_open && reporter.send(Report::Opened).is_err() {
             return Ok(Disconnected);
         }

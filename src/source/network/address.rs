@@ -72,6 +72,12 @@ impl Address {
         &self.url
     }
 
+    /// Another URL of the same server, with the same user and password.
+    #[cfg(feature = "http")]
+    pub(crate) fn with_url(&self, url: Url) -> Address {
+        Address { url, credentials: self.credentials.clone() }
+    }
+
     /// The user and password that stood in the URL.
     pub fn credentials(&self) -> Option<&Credentials> {
         self.credentials.as_ref()

@@ -19,7 +19,7 @@ fn an_answer_that_no_camera_gives_is_refused_in_one_line() {
         ("slow-body", 1, "nothing came for 2 s"),
         ("short", 1, "the connection ended before its answer did"),
         ("empty", 1, "its answer is empty"),
-        ("page", 4, "byte 0: the input is a web page"),
+        ("page", 4, "byte 0: the input is a web page, which is not read here; give the address of the stream itself"),
         ("full", 1, "503: it cannot serve now: no picture yet, or too many viewers"),
         ("absent", 3, "404: the path is not there"),
         ("loop", 1, "301: it redirects more than 5 times"),

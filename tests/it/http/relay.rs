@@ -1,5 +1,5 @@
 use super::*;
-use crate::util::shell;
+use crate::util::{Certificate, shell};
 use std::time::Duration;
 
 /// An h5serve and what feeds it, in one pipe.
@@ -54,13 +54,14 @@ fn captured(recording: &Recording, track: usize) -> Vec<(i64, bytes::Bytes)> {
         .collect()
 }
 
-/// Through four relays every byte of media and every capture time arrive as they were.
+/// Through four relays every byte of media and every capture time arrive as they were, whether a relay is given a WebSocket or a page.
 #[test]
 fn a_chain_of_four_relays() {
     let origin = Node::start("h5cap test --size 160x120 --rate 25 | h5enc --gop 400ms | h5mux").begun();
     let mut chain = vec![origin];
-    for _ in 0..4 {
-        let url = chain[chain.len() - 1].ws("live");
+    for number in 0..4 {
+        let before = &chain[number];
+        let url = [before.ws("live"), before.http("live"), before.http(""), before.ws("api/ws")][number].clone();
         chain.push(Node::start(&format!("h5cap {url}")).begun());
     }
     let (first, last) = (&chain[0], &chain[4]);
@@ -95,10 +96,16 @@ fn an_origin_that_comes_back_with_another_size() {
     let file = dir.join("edge.mkv");
     let mut viewer = Running::start_with(&mut h5("h5cap", &[&relay.ws("")]), Stdio::null(), fs::File::create(&file).unwrap().into());
     grows(&mut viewer, &file, 5_000, "the first pictures");
+    let mut by_page = Running::start_with(&mut h5("h5cap", &[&origin.http("live")]), Stdio::null(), Stdio::piped());
+    let mut output = by_page.stdout();
+    std::io::Read::read_exact(&mut output, &mut [0; 5_000]).unwrap();
+    std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
     drop(origin);
     relay.running.wait_for("waiting for it");
+    by_page.wait_for("waiting for it");
     let _origin = Node::on(port, &line("320x240"));
     relay.running.wait_for("back after");
+    by_page.wait_for("back after");
     eventually("another size", || {
         // The parameter sets in band say it.
         let args = ["-v", "quiet", "-show_entries", "frame=width", "-of", "csv=p=0"];
@@ -118,11 +125,57 @@ fn an_origin_that_comes_back_with_another_size() {
 fn pictures_by_websocket() {
     let origin = Node::start("h5cap test --size 160x120 --rate 25 --no-audio | h5enc --video mjpeg").begun();
     let relay = Node::start(&format!("h5cap {}", origin.ws("live"))).begun();
-    let done = h5cap(&[&relay.ws("live"), "--duration", "1"]).success();
+    for url in [relay.ws("live"), relay.http("live")] {
+        let done = h5cap(&[&url, "--duration", "1"]).success();
+        let recording = Recording::of(&done.stdout);
+        assert!(recording.codecs() == [Codec::Jpeg] && recording.packets.len() > 10);
+        let late = WallTime::now().0 - captured(&recording, 0).last().unwrap().0;
+        assert!((0..5_000_000).contains(&late), "captured {late} us ago");
+    }
+}
+
+/// By https, at another path, with a password: the page's link leads to the WebSocket behind the proxy.
+#[test]
+fn the_page_of_a_stream_behind_a_proxy() {
+    let origin = Node::start("h5cap test --size 160x120 --rate 25 | h5enc --gop 400ms").begun();
+    let (dir, port) = (TempDir::new(), free_port());
+    let Certificate { cert, key, fingerprint } = Certificate::new(&dir, "proxy");
+    let (cert, key) = (cert.display(), key.display());
+    let _nginx = servers::nginx(
+        &dir,
+        port,
+        &format!(
+            "listen 127.0.0.1:{port} ssl; ssl_certificate {cert}; ssl_certificate_key {key};
+             auth_basic camera; auth_basic_user_file users;
+             location /site/ {{ proxy_pass http://127.0.0.1:{}/; proxy_http_version 1.1;
+                proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $http_connection; }}",
+            origin.port
+        ),
+    );
+    let ask = |user: &str| {
+        let url = format!("https://{user}127.0.0.1:{port}/site/live");
+        h5cap(&[&url, "--tls-fingerprint", &fingerprint, "--duration", "1"])
+    };
+    let done = ask(&format!("cam:{PASSWORD}@")).success();
     let recording = Recording::of(&done.stdout);
-    assert!(recording.codecs() == [Codec::Jpeg] && recording.packets.len() > 10);
+    assert_eq!(recording.codecs(), [Codec::H264, Codec::Opus]);
     let late = WallTime::now().0 - captured(&recording, 0).last().unwrap().0;
     assert!((0..5_000_000).contains(&late), "captured {late} us ago");
+    let log = fs::read_to_string(dir.join("access.log")).unwrap();
+    assert!(log.contains("\"GET /site/live HTTP/1.1\" 200") && log.contains("\"GET /site/api/ws?src=live HTTP/1.1\" 101"), "{log}");
+    let none = ask("");
+    assert!(none.code() == 1 && none.stderr.contains("401: it asks for a user and a password"), "{}", none.stderr);
+}
+
+/// A page that links to another server, or to nothing, is a page.
+#[test]
+fn a_page_leads_to_no_other_server() {
+    let origin = Node::start("h5cap test --size 160x120 --rate 25 | h5enc").begun();
+    let dir = TempDir::new();
+    let server = Server::start(&dir, &[&format!("away=127.0.0.1:{}", origin.port)]);
+    let done = h5cap(&[&server.url("linked")]);
+    assert!(done.code() == 4 && done.stderr.contains("the input is a web page"), "{}", done.stderr);
+    assert_eq!(done.stderr.lines().count(), 1);
 }
 
 #[test]

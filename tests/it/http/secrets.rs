@@ -2,13 +2,13 @@ use super::*;
 
 const LOGIN: [&str; 2] = ["user=cam", "password=kT9-s3cret#%?"];
 
-/// Basic and both digests, by the command line, the environment and a file; a nonce that is too old is replaced.
+/// Basic and both digests, one of them in small letters, by the command line, the environment and a file; a nonce that is too old is replaced.
 #[test]
 fn logins() {
     let dir = TempDir::new();
     let file = dir.join("password");
     fs::write(&file, format!("{PASSWORD}\n")).unwrap();
-    for auth in ["auth=basic", "auth=md5", "auth=sha256"] {
+    for auth in ["auth=basic", "auth=md5", "auth=small", "auth=sha256"] {
         let server = Server::start(&dir, &[LOGIN[0], LOGIN[1], auth]);
         let secret = format!("http://cam:{PASSWORD}@127.0.0.1:{}/still.jpg", server.port);
         let args = ["--rate", "20", "--duration", "1.5", "-v", "--late", "block"];

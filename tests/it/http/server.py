@@ -1,12 +1,13 @@
 """A camera by HTTP with many faces, one for each path, and a hostile one for others. Says `ready PORT`, then a line for each request.
 
-server.py PICTURES [port=N] [user=NAME password=WORD auth=basic|md5|sha256] [cert=FILE key=FILE] [away=HOST:PORT]
+server.py PICTURES [port=N] [user=NAME password=WORD auth=basic|md5|small|sha256] [cert=FILE key=FILE] [away=HOST:PORT] [address=IP] [y4m=FILE]
 
 PICTURES has JPEGs one after the other. A nonce of digest (RFC 7616) is too old after three requests."""
 
 import base64
 import hashlib
 import re
+import socket
 import socketserver
 import ssl
 import sys
@@ -34,7 +35,8 @@ def authorised(line, path):
     if kind == "basic":
         expected = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
         return line == expected, 'Basic realm="camera"'
-    name, make = {"md5": ("MD5", hashlib.md5), "sha256": ("SHA-256", hashlib.sha256)}[kind]
+    # Cameras write md5.
+    name, make = {"md5": ("MD5", hashlib.md5), "small": ("md5", hashlib.md5), "sha256": ("SHA-256", hashlib.sha256)}[kind]
     digest = lambda text: make(text.encode()).hexdigest()
     given = dict(re.findall(r'(\w+)="?((?<=")[^"]*|[^",\s]+)"?', line.partition(" ")[2]))
     nonce = given.get("nonce", "")
@@ -146,6 +148,17 @@ class Handler(socketserver.StreamRequestHandler):
             self.write(part)
             time.sleep(0.04)
 
+    # Raw pictures, 25 a second.
+    def do_y4m(self, rest, headers):
+        with open(options["y4m"], "rb") as file:
+            head, *frames = file.read().split(b"FRAME")
+        self.head(200, "Content-Type: video/x-raw")
+        self.write(head)
+        for frame in frames:
+            self.write(b"FRAME" + frame)
+            time.sleep(0.04)
+        return False
+
     # A stream that soon ends.
     def do_brief(self, rest, headers):
         self.head(200)
@@ -221,6 +234,12 @@ class Handler(socketserver.StreamRequestHandler):
         self.write("<html>no</html>")
         return True
 
+    def do_linked(self, rest, headers):
+        link = f'Link: <http://{options["away"]}/api/ws?src=live>; rel="alternate"; upgrade="websocket"'
+        self.head(200, link, "Content-Type: text/html", "Content-Length: 15")
+        self.write("<html>no</html>")
+        return True
+
     def do_nothing(self, rest, headers):
         return False
 
@@ -241,18 +260,20 @@ class Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
 
     def get_request(self):
-        socket, address = super().get_request()
+        connection, address = super().get_request()
         if "cert" in options:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(options["cert"], options["key"])
-            socket = context.wrap_socket(socket, server_side=True, do_handshake_on_connect=False)
-        return socket, address
+            connection = context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        return connection, address
 
     def handle_error(self, request, client_address):
         pass
 
 
-with Server(("127.0.0.1", int(options.get("port", "0"))), Handler) as server:
+address = options.get("address", "127.0.0.1")
+Server.address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
+with Server((address, int(options.get("port", "0"))), Handler) as server:
     port = server.server_address[1]
     say(f"ready {port}")
     server.serve_forever()

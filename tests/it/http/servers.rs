@@ -49,6 +49,23 @@ fn streams_of_ffmpeg() {
     });
 }
 
+/// nginx with this in its one server, which listens at `port`. The user is cam.
+pub fn nginx(dir: &TempDir, port: u16, server: &str) -> Running {
+    fs::write(dir.join("users"), format!("cam:{{PLAIN}}{PASSWORD}\n")).unwrap();
+    let conf = format!(
+        "daemon off; master_process off; worker_processes 1; pid nginx.pid; error_log stderr error; events {{}}
+         http {{ access_log access.log; client_body_temp_path t1; proxy_temp_path t2; fastcgi_temp_path t3; uwsgi_temp_path t4; scgi_temp_path t5;
+           server {{ {server} }} }}"
+    );
+    fs::write(dir.join("nginx.conf"), conf).unwrap();
+    let nginx = if Path::new("/usr/sbin/nginx").exists() { "/usr/sbin/nginx" } else { "nginx" };
+    let mut command = Command::new(nginx);
+    command.args(["-e", "stderr", "-c", "nginx.conf", "-p"]).arg(&**dir).current_dir(&**dir);
+    let running = Running::start_with(&mut command, Stdio::null(), Stdio::null());
+    eventually("nginx listens", || is_listening(port).then_some(()));
+    running
+}
+
 /// nginx with a picture on its disk, and the login of RFC 7617.
 #[test]
 fn a_picture_of_nginx() {
@@ -58,18 +75,8 @@ fn a_picture_of_nginx() {
     let (first, second) = (&pictures[..end], &pictures[end..]);
     let second = &second[..memchr::memmem::find(&second[2..], b"\xff\xd8").unwrap() + 2];
     fs::write(dir.join("still.jpg"), first).unwrap();
-    fs::write(dir.join("users"), format!("cam:{{PLAIN}}{PASSWORD}\n")).unwrap();
-    let conf = format!(
-        "daemon off; master_process off; worker_processes 1; pid nginx.pid; error_log stderr error; events {{}}
-         http {{ access_log access.log; client_body_temp_path t1; proxy_temp_path t2; fastcgi_temp_path t3; uwsgi_temp_path t4; scgi_temp_path t5;
-           server {{ listen 127.0.0.1:{port}; root .; auth_basic camera; auth_basic_user_file users; location / {{ }} }} }}"
-    );
-    fs::write(dir.join("nginx.conf"), conf).unwrap();
-    let nginx = if Path::new("/usr/sbin/nginx").exists() { "/usr/sbin/nginx" } else { "nginx" };
-    let mut command = Command::new(nginx);
-    command.args(["-e", "stderr", "-c", "nginx.conf", "-p"]).arg(&*dir).current_dir(&*dir);
-    let _nginx = Running::start_with(&mut command, Stdio::null(), Stdio::null());
-    eventually("nginx listens", || is_listening(port).then_some(()));
+    let server = format!("listen 127.0.0.1:{port}; root .; auth_basic camera; auth_basic_user_file users; location / {{ }}");
+    let _nginx = nginx(&dir, port, &server);
     let file = dir.join("out.mkv");
     let mut command = h5("h5cap", &["--rate", "10", &format!("http://127.0.0.1:{port}/still.jpg")]);
     command.env("H5CAP_USER", "cam").env("H5CAP_PASSWORD", PASSWORD);

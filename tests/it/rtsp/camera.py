@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """A network camera by GStreamer's RTSP server: camera.py PORT [OPTION=VALUE…]
 
-auth=none|basic|digest   password=SECRET   tls=CERTIFICATE,KEY   size=WIDTHxHEIGHT   fps=N   timeout=SECONDS   serve=PATH
+auth=none|basic|digest   password=SECRET   tls=CERTIFICATE,KEY   size=WIDTHxHEIGHT   fps=N   timeout=SECONDS   serve=PATH   address=IP
 
 With serve, every path gives what that one does. Prints "ready" when it serves. The user is cam. Paths are in STREAMS: pictures and sound, each with one encoder.
 """
@@ -15,7 +15,7 @@ gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import Gio, GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 
-options = {"auth": "digest", "password": "", "size": "160x120", "fps": "25", "timeout": "60"}
+options = {"auth": "digest", "password": "", "size": "160x120", "fps": "25", "timeout": "60", "address": "127.0.0.1"}
 options.update(word.split("=", 1) for word in sys.argv[2:])
 Gst.init(None)
 
@@ -43,7 +43,7 @@ STREAMS = {video + audio: VIDEO[video] + AUDIO[audio] for video in VIDEO for aud
 
 server = GstRtspServer.RTSPServer()
 server.set_service(sys.argv[1])
-server.set_address("127.0.0.1")
+server.set_address(options["address"])
 pool = server.get_session_pool()
 GLib.timeout_add_seconds(1, lambda: pool.cleanup() is not None)
 

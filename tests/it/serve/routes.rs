@@ -64,6 +64,16 @@ fn status_codes() {
     }
 }
 
+/// The page of a stream links to its WebSocket, for programs that are given the address of the page; the page of all of them where there is one.
+#[test]
+fn a_page_links_to_its_websocket() {
+    let (server, _stdin) = live(&[]);
+    let link = |target| ask(server.port, "HEAD", target, &[]).header("link").map(str::to_owned);
+    let to = |target: &str| Some(format!("<{target}>; rel=\"alternate\"; upgrade=\"websocket\""));
+    assert_eq!((link("/live"), link("/%6cive")), (to("api/ws?src=live"), to("api/ws?src=live")));
+    assert_eq!((link("/"), link("/other"), link("/live.mp4")), (to("api/ws"), None, None));
+}
+
 /// A browser says that it wants a page; an address in an `<img>`, a player and a script do not.
 #[test]
 fn people_get_a_page_for_a_stream_that_is_not_there() {
