@@ -41,6 +41,7 @@ mod linux {
             controls: options.controls.clone(),
             stall: options.stall,
             on_loss: options.on_loss,
+            encode_pictures: options.encode_pictures.clone(),
             clock: clock.clone(),
         })?;
         let microphone = options.microphone.as_ref().map(|which| microphone::beside(which, options, &clock)).transpose()?;

@@ -8,6 +8,7 @@ pub enum OnLoss {
     Wait,
     /// Fail.
     Exit,
-    /// Black pictures at the camera's rate; raw formats only, coded ones wait.
+    /// Black pictures at the camera's rate, ten a second where that is not known: raw, MJPEG, or for any other codec of a source over a network H.264, as
+    /// another track. Cameras of this machine with H.264 or H.265 wait.
     Black,
 }

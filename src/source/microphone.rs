@@ -39,6 +39,9 @@ mod linux {
     use std::time::Duration;
 
     pub fn open(which: &str, options: &Options) -> Result<Box<dyn Source>, Error> {
+        if options.on_loss == OnLoss::Black {
+            tracing::warn!("{which}: no black pictures while it is away: it has no video");
+        }
         beside(which, options, &StreamClock::default())
     }
 

@@ -13,12 +13,17 @@
 //! | `onvif` | a network camera that says itself where its stream is |
 //!
 //! `registry` knows them all. They share these modules: `pace` and `paced` play in real time; `looper` plays again without a jump in time;
-//! [`mp4`] reads files whose index stands at their end; `joined` makes one source of several, whose times have one `clock`; `uevent` says
+//! [`mp4`] reads files whose index stands at their end; `black` has pictures in place of those of a camera that is away; `joined` makes one source of several, whose times have one `clock`; `uevent` says
 //! when a device comes or goes.
 
 #[cfg(all(target_os = "linux", feature = "alsa"))]
 pub mod alsa;
 mod api;
+#[cfg_attr(
+    not(any(all(target_os = "linux", feature = "v4l2"), feature = "http", feature = "rtsp")),
+    allow(dead_code, reason = "only cameras are away")
+)]
+mod black;
 mod camera;
 #[cfg(any(all(target_os = "linux", any(feature = "v4l2", feature = "alsa")), feature = "network"))]
 mod clock;
@@ -65,6 +70,7 @@ pub mod v4l2;
 mod wait;
 
 pub use api::{Captured, ControlError, Controls, Count, Limit, Poll, Source};
+pub use black::EncodePictures;
 pub use error::Error;
 pub use kind::{Kind, Open, Scheme, Setting};
 pub use loss::OnLoss;

@@ -1,5 +1,6 @@
 //! What a program asks of a source, in one type for all kinds. A kind reads what it accepts ([`super::Kind::accepts`]).
 
+use super::black::EncodePictures;
 use super::input::OpenInput;
 #[cfg(feature = "http")]
 use super::input::ReadBytes;
@@ -49,6 +50,8 @@ pub struct Options {
     pub stall: Duration,
     /// What to do while a device is away.
     pub on_loss: OnLoss,
+    /// Codes black pictures for [`OnLoss::Black`]; without it there are raw ones only.
+    pub encode_pictures: Option<EncodePictures>,
     /// The microphone beside a camera.
     pub microphone: Option<String>,
     /// For sources over a network.
@@ -78,6 +81,7 @@ impl Options {
             controls: Vec::new(),
             stall: Duration::from_secs(3),
             on_loss: OnLoss::Wait,
+            encode_pictures: None,
             microphone: None,
             #[cfg(feature = "network")]
             network: NetworkOptions::default(),

@@ -306,6 +306,16 @@ pub fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// The mean luma of each picture of a stream that ffmpeg reads as `format`, over the limited range.
+pub fn lumas(format: &str, stream: &[u8], (width, height): (u32, u32)) -> Vec<f64> {
+    let args = ["-v", "error", "-f", format, "-i", "-", "-fps_mode", "passthrough", "-pix_fmt", "yuv420p", "-f", "rawvideo", "-"];
+    let done = run(Command::new("ffmpeg").args(args), stream).success();
+    assert_eq!(done.stderr, "", "ffmpeg complains");
+    let luma = (width * height) as usize;
+    let mean = |picture: &[u8]| picture[..luma].iter().map(|byte| f64::from(*byte)).sum::<f64>() / luma as f64;
+    done.stdout.chunks_exact(luma * 3 / 2).map(mean).collect()
+}
+
 /// A certificate that a camera has signed itself.
 pub struct Certificate {
     pub cert: PathBuf,

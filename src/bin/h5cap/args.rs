@@ -57,7 +57,9 @@ pub const MANUAL: cli::Manual = cli::Manual {
              Frames go out unchanged, with the driver's times. Damaged frames are dropped. /metrics and /stats count damaged frames and those that the \
              driver lost; -v prints the counts at the end.\n\n\
              If a camera is unplugged, fails, or gives no frame for --stall seconds, h5cap waits for the same camera, by name, serial number and place. \
-             The camera may return at another port; its times stay correct. --on-loss selects another behaviour.\n\n\
+             The camera may return at another port; its times stay correct. With --on-loss exit, h5cap ends instead. With \
+             --on-loss black, it sends black pictures in the meantime, for raw formats and MJPEG; it warns at the start if the camera gives H.264 or H.265, and waits for a \
+             microphone.\n\n\
              --control-set sets controls of the camera. With --control, GET /controls lists them and PUT /controls {\"brightness\": 128} sets them while h5cap runs. \
              h5cap sets them again when the camera returns.",
         ),
@@ -76,6 +78,9 @@ pub const MANUAL: cli::Manual = cli::Manual {
              A camera that refuses at the start is an error. A camera that is lost later is asked again, at first after 50 ms, then \
              every 2 s at most, and every 30 s if it refuses the password, because cameras lock accounts. The stream goes on when the camera is back. A camera is lost if the \
              connection ends or if nothing comes for --stall seconds. --on-loss exit ends h5cap instead.\n\n\
+             With --on-loss black, h5cap sends black pictures of the last size while the camera is away, at its rate, at least one and at most a hundred a second, and no audio. \
+             In place of MJPEG they are MJPEG. In place of any other codec they are H.264 keyframes, as another track: the stream gets a new header then, and another when the camera \
+             is back. h5cap warns at the start if it cannot make them: without video, or for a size that the encoder refuses.\n\n\
              Times are those of the camera's clock. If the camera gives its wall clock (RTCP sender reports) and that can be right, the \
              latency in the page counts from the capture; otherwise it counts from the arrival.",
         ),

@@ -45,7 +45,7 @@ pub struct LossArgs {
     #[arg(long, value_name = "SECONDS", default_value = "3", value_parser = parse_stall)]
     pub stall: Duration,
 
-    /// When the camera is lost: wait for it, exit, or send black pictures (raw formats only) while waiting
+    /// When the camera is lost: wait for it, exit, or send black pictures while waiting
     #[arg(long, value_enum, value_name = "POLICY", default_value_t)]
     pub on_loss: LossPolicy,
 }

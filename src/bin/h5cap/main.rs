@@ -4,6 +4,7 @@ mod args;
 mod capture;
 mod controls;
 mod devices;
+mod encoder;
 mod find;
 mod input;
 #[cfg(all(target_os = "linux", feature = "v4l2"))]
@@ -40,6 +41,7 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     {
         options.read_bytes = Some(input::network_reader(&args, &clock));
     }
+    options.encode_pictures = encoder::encoder();
     find::set(&args, &mut options, &found)?;
     let mut output = Output::open(options.late, args.duration, &cx)?;
     let outcome = found.open(&options).map_err(anyhow::Error::from).and_then(|mut source| capture(&mut *source, &mut output, &cx));

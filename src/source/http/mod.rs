@@ -22,6 +22,7 @@ mod websocket;
 mod worker;
 
 use super::kind::{Kind, Scheme, Setting};
+use super::network::blackout::{Absent, with_black};
 use super::network::connection::CancelToken;
 use super::network::outage::Outage;
 use super::network::refusal::RefusalKind;
@@ -29,7 +30,7 @@ use super::network::timeline::{Timeline, micros};
 use super::network::tls::TlsClient;
 use super::network::{Address, Refusal};
 use super::{Captured, Count, Error, Options, Poll, Source, network};
-use crate::media::{Codec, Event, Header, Kind as TrackKind, Packet, Rate, Track, Unsupported};
+use crate::media::{Codec, Event, Header, Kind as TrackKind, Packet, Rate, Timestamp, Track, Unsupported};
 use client::Request;
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -70,7 +71,7 @@ fn open(scheme: &'static str, addresses: &[String], options: &Options) -> Result
     let session = Session { name: name.clone(), request, read, interval, run };
     let outage = Outage::new(name, options.on_loss);
     let stall = options.stall;
-    Ok(Box::new(Resource {
+    let resource = Resource {
         session,
         stall,
         outage,
@@ -80,7 +81,8 @@ fn open(scheme: &'static str, addresses: &[String], options: &Options) -> Result
         ready: VecDeque::new(),
         last_picture: None,
         counts: Counts::default(),
-    }))
+    };
+    Ok(with_black(resource, options))
 }
 
 /// What happened so far.
@@ -250,6 +252,16 @@ impl Resource {
 fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let causes: Vec<String> = std::iter::successors(error.source(), |cause| cause.source()).map(ToString::to_string).collect();
     if causes.is_empty() { error.to_string() } else { causes.join(": ") }
+}
+
+impl Absent for Resource {
+    fn stand_in(&mut self) -> Option<Timestamp> {
+        if self.outage.is_away() && self.ready.is_empty() { self.timeline.stand_in() } else { None }
+    }
+
+    fn name(&self) -> &str {
+        self.outage.name()
+    }
 }
 
 impl Source for Resource {

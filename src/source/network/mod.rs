@@ -1,6 +1,8 @@
 //! What sources over a network share: their address, and the times of what comes late, in bursts, and from another clock.
 
 pub mod address;
+#[cfg(any(feature = "http", feature = "rtsp"))]
+pub(super) mod blackout;
 pub mod connection;
 pub mod outage;
 pub mod refusal;

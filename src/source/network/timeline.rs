@@ -63,6 +63,19 @@ impl Timeline {
         Some(pts)
     }
 
+    /// The stream time of now for a picture in place of those of a sender that is away, of which nothing has gone out since; `None`: what went out before is
+    /// not over yet.
+    pub fn stand_in(&mut self) -> Option<Timestamp> {
+        let now = self.clock.stream_time(monotonic());
+        if self.end.is_some_and(|end| now <= end) {
+            return None;
+        }
+        let next = now + 1;
+        self.end = Some(next);
+        self.times.begin_after(next);
+        Some(now)
+    }
+
     /// The wall-clock time of stream time zero.
     pub fn zero(&self) -> Option<WallTime> {
         self.zero

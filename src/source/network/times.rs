@@ -82,6 +82,16 @@ impl Times {
         Times { longest_way: ago.max(LONGEST_WAY), ..self }
     }
 
+    /// Nothing of this connection has gone out, but something else up to then: its times begin after that.
+    pub fn begin_after(&mut self, time: Timestamp) {
+        self.not_before = time.micros();
+        self.offset = None;
+        self.lateness = WindowedMinimum::default();
+        for track in &mut self.tracks {
+            *track = TrackTimes { report: track.report, ..TrackTimes::default() };
+        }
+    }
+
     /// How often the sender's clock was set.
     pub fn jumps(&self) -> u64 {
         self.jumps
@@ -248,6 +258,15 @@ mod tests {
         assert_eq!(stamp(&mut times, 1, -50_000, 4_900_000), None, "it would be before the end of what went out");
         assert_eq!(stamp(&mut times, 0, 3 * FRAME, 4_940_000), Some(5_120_000));
         assert_eq!(stamp(&mut times, 0, FRAME, 4_960_000), Some(5_040_000), "reordered");
+    }
+
+    #[test]
+    fn a_connection_of_which_nothing_went_out_begins_again() {
+        let mut times = Times::new(2, Some(Timestamp(1_000_000)), None);
+        assert_eq!(stamp(&mut times, 1, 0, 2_000_000), Some(2_000_000), "audio, before the first picture");
+        times.begin_after(Timestamp(3_000_000));
+        assert_eq!(stamp(&mut times, 0, 700_000, 3_100_000), Some(3_100_000), "captured 0.3 s ago, and not before what went out");
+        assert_eq!(stamp(&mut times, 1, 720_000, 3_110_000), Some(3_120_000));
     }
 
     #[test]

@@ -8,12 +8,13 @@ mod session;
 mod streams;
 
 use super::kind::{Kind, Scheme, Setting};
+use super::network::blackout::{Absent, with_black};
 use super::network::outage::Outage;
 use super::network::refusal::RefusalKind;
 use super::network::timeline::Timeline;
 use super::network::tls::TlsClient;
 use super::network::{Address, Refusal, Transport};
-use super::{Captured, Count, Error, OnLoss, Options, Poll, Source, network};
+use super::{Captured, Count, Error, Options, Poll, Source, network};
 use crate::media::{Event, Header, Packet, Timestamp, Track, Unsupported, WallTime, omitted_line};
 use retina::codec::CodecItem;
 use session::{Connection, Request};
@@ -30,13 +31,13 @@ pub static RTSP: Kind = Kind {
     accepts: &[Setting::Network, Setting::Transport],
     several: false,
     is_live: |_| true,
-    open: |addresses, options| Ok(Box::new(Camera::open(addresses, "rtsp", options)?)),
+    open: |addresses, options| Ok(with_black(Camera::open(addresses, "rtsp", options)?, options)),
 };
 /// The same by TLS.
 pub static RTSPS: Kind = Kind {
     scheme: Scheme::Url("rtsps"),
     accepts: &[Setting::Network, Setting::Tls, Setting::Transport],
-    open: |addresses, options| Ok(Box::new(Camera::open(addresses, "rtsps", options)?)),
+    open: |addresses, options| Ok(with_black(Camera::open(addresses, "rtsps", options)?, options)),
     ..RTSP
 };
 
@@ -92,9 +93,6 @@ impl Camera {
         let tls = (scheme == "rtsps").then(|| TlsClient::new(options.network.fingerprint));
         if tls.is_some() && options.network.transport == Transport::Udp {
             return Err(unsupported(format!("{name}: datagrams of RTP are not encrypted"), "leave --transport udp out"));
-        }
-        if options.on_loss == OnLoss::Black {
-            tracing::warn!("{name}: black pictures are made for raw formats only");
         }
         let credentials = options.network.credentials.clone().or_else(|| address.credentials().cloned());
         let network = &options.network;
@@ -237,6 +235,21 @@ impl Camera {
 /// The camera's time of a packet, in microseconds since the start of its session.
 fn micros(time: retina::Timestamp) -> i64 {
     Timestamp::from_ticks(time.elapsed(), time.clock_rate().get()).micros()
+}
+
+impl Absent for Camera {
+    fn stand_in(&mut self) -> Option<Timestamp> {
+        let time = if self.outage.is_away() && self.ready.is_empty() { self.timeline.stand_in() } else { None };
+        if time.is_some() {
+            // It came before.
+            self.waiting.clear();
+        }
+        time
+    }
+
+    fn name(&self) -> &str {
+        self.outage.name()
+    }
 }
 
 impl Source for Camera {

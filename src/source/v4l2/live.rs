@@ -93,11 +93,6 @@ impl Live {
         Ok(Live { stream, pictures, description: got.to_string(), sequence: None, heard: Instant::now() })
     }
 
-    /// The track, where the pictures are raw.
-    pub fn raw_track(&self) -> Option<&Track> {
-        if let Pictures::Raw { track, .. } = &self.pictures { Some(track) } else { None }
-    }
-
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.stream.as_fd()
     }

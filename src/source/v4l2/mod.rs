@@ -27,12 +27,13 @@ pub use modes::{FormatError, FormatRequest};
 pub use picture::codec;
 
 use super::OnLoss;
+use super::black::{self, BlackPictures, EncodePictures};
 use super::clock::{StreamClock, monotonic};
 use super::retry::Retry;
 use super::uevent::{self, Uevents};
 use super::wait;
 use super::{ControlError, Error};
-use crate::media::{Codec, Event, Header, Packet, PixelFormat, Timestamp, Track};
+use crate::media::{Codec, Event, Header, Packet, Timestamp, Track};
 use bytes::Bytes;
 use device::errno;
 use live::{Dequeued, Live};
@@ -42,7 +43,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 /// What is asked of a camera.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Options {
     pub selector: Selector,
     pub request: ModeRequest,
@@ -51,6 +52,8 @@ pub(super) struct Options {
     /// A camera that gives no frame for this long hangs.
     pub stall: Duration,
     pub on_loss: OnLoss,
+    /// Codes black pictures.
+    pub encode_pictures: Option<EncodePictures>,
     /// Time zero, where other devices feed the same stream.
     pub clock: StreamClock,
 }
@@ -79,6 +82,8 @@ pub(super) struct Camera {
     trouble: Option<Instant>,
     /// The tracks of the last header.
     track: Option<Track>,
+    /// In place of its pictures, where they are wanted.
+    black: Option<BlackPictures>,
     last: Option<Timestamp>,
     ready: VecDeque<Event>,
     counts: Counts,
@@ -106,9 +111,9 @@ impl Camera {
         let wanted = Vec::with_capacity(options.controls.len());
         let controls = Controls(Arc::new(Mutex::new(Shared { device: None, wanted })));
         let uevents = Uevents::listen().inspect_err(|e| tracing::debug!("no kernel events: {e}")).ok();
-        let (identity, track, last, trouble) = (None, None, None, None);
+        let (identity, track, last, trouble, black) = (None, None, None, None, None);
         let (ready, counts) = (VecDeque::new(), Counts::default());
-        let mut camera = Camera { options, name, identity, state, trouble, track, last, ready, counts, controls, uevents };
+        let mut camera = Camera { options, name, identity, state, trouble, track, black, last, ready, counts, controls, uevents };
         camera.connect()?;
         for (id, value) in camera.options.controls.clone() {
             let set = super::Controls::set(&camera.controls, &id, &value);
@@ -116,9 +121,6 @@ impl Camera {
                 ControlError::Io { id, why } => Error::io(format!("{}: {id}", camera.name), why),
                 e => Error::unsupported(&camera.name, e.to_string(), "see `h5cap --list`"),
             })?;
-        }
-        if camera.options.on_loss == OnLoss::Black && camera.raw().is_none() {
-            tracing::warn!("{}: black pictures are made for raw formats only", camera.name);
         }
         Ok(camera)
     }
@@ -280,6 +282,9 @@ impl Camera {
     fn header(&mut self, track: Track, time: i64) {
         // A stream begins with its first frame.
         self.options.clock.stream_time(time);
+        if self.options.on_loss == OnLoss::Black {
+            self.black = self.black_pictures(&track);
+        }
         self.track = Some(track.clone());
         self.ready.push_back(Event::Header(Header { tracks: Arc::new([track]), time_zero: self.options.clock.wall() }));
     }
@@ -293,27 +298,26 @@ impl Camera {
         self.ready.push_back(Event::Packet(Packet { track: 0, pts, key, data, hidden: false }));
     }
 
-    fn raw(&self) -> Option<(PixelFormat, &Track)> {
-        let track = match &self.state {
-            State::Live(live) => live.raw_track(),
-            State::Away { .. } => self.track.as_ref(),
-        }?;
-        if let Codec::Raw(pixels) = track.codec { Some((pixels, track)) } else { None }
+    /// Raw pictures and JPEG stay in their track. Another track would need a header of its own, in the middle of the audio of a microphone.
+    fn black_pictures(&self, track: &Track) -> Option<BlackPictures> {
+        let black = match track.codec {
+            Codec::Raw(_) | Codec::Jpeg => BlackPictures::like(track, self.options.encode_pictures.as_ref()),
+            codec => Err(format!("there are none for {codec} of a camera of this machine").into()),
+        };
+        black.inspect_err(|why| tracing::warn!("{}: no black pictures while it is away: {why}", self.name)).ok()
     }
 
     /// When the next black picture is due, where they are wanted.
     fn next_black(&self) -> Option<Instant> {
-        let (_, track) = self.raw().filter(|_| self.options.on_loss == OnLoss::Black)?;
-        let interval = track.frame_duration.unwrap_or(Duration::from_millis(100));
+        let (_, track) = self.black.as_ref().zip(self.track.as_ref())?;
         let since = monotonic().saturating_sub(self.options.clock.monotonic(self.last?)?);
-        Some(Instant::now() + interval.saturating_sub(Duration::from_micros(since.max(0) as u64)))
+        Some(Instant::now() + black::interval(track.frame_duration).saturating_sub(Duration::from_micros(since.max(0) as u64)))
     }
 
     fn black(&mut self) {
-        let Some((pixels, track)) = self.raw() else { return };
-        let Some(video) = track.as_video() else { return };
-        let picture = picture::black(pixels, video.width, video.height, video.colour.full_range == Some(true));
-        self.packet(monotonic(), true, picture);
+        if let Some(picture) = self.black.as_mut().map(BlackPictures::picture) {
+            self.packet(monotonic(), true, picture);
+        }
     }
 }
 

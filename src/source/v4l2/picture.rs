@@ -26,25 +26,6 @@ pub fn codec(fourcc: FourCc) -> Option<Codec> {
     })
 }
 
-/// A black picture, tightly packed.
-pub fn black(pixels: PixelFormat, width: u32, height: u32, full_range: bool) -> Bytes {
-    let luma = if full_range { 0 } else { 16 };
-    let size = pixels.picture_size(width, height);
-    let lumas = width as usize * height as usize;
-    match pixels {
-        PixelFormat::I420 | PixelFormat::Nv12 | PixelFormat::I422 | PixelFormat::I444 => {
-            let mut picture = vec![128; size];
-            picture[..lumas].fill(luma);
-            picture.into()
-        }
-        PixelFormat::Yuy2 => [luma, 128].repeat(size / 2).into(),
-        PixelFormat::Uyvy => [128, luma].repeat(size / 2).into(),
-        PixelFormat::Rgb24 | PixelFormat::Bgr24 => vec![0; size].into(),
-        PixelFormat::Rgba | PixelFormat::Bgra => [0, 0, 0, 255].repeat(lumas).into(),
-        PixelFormat::Gray => vec![luma; size].into(),
-    }
-}
-
 /// Where the lines of a picture are.
 #[derive(Debug)]
 pub struct Layout {
@@ -187,15 +168,6 @@ mod tests {
         // NV12: chroma lines as long as luma's.
         let memory = [1, 1, 1, 0, 2, 2, 2, 0, 3, 3, 3, 0, 4, 5, 4, 5, 6, 7, 6, 7];
         assert_eq!(pack(&format(b"NV12", 3, 3, &[4]), &[&memory]).unwrap()[9..], [4, 5, 4, 5, 6, 7, 6, 7]);
-    }
-
-    #[test]
-    fn black_pictures() {
-        for pixels in PixelFormat::ALL {
-            assert_eq!(black(pixels, 3, 3, false).len(), pixels.picture_size(3, 3));
-        }
-        assert_eq!(black(PixelFormat::I420, 2, 2, false), [16, 16, 16, 16, 128, 128][..]);
-        assert_eq!(black(PixelFormat::Uyvy, 2, 1, true), [128, 0, 128, 0][..]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Cameras and streams by HTTP: a camera of many faces (server.py), nginx, ffmpeg and h5serve as servers.
 
+/// Black pictures while a camera is away.
+mod black;
 /// Answers that no camera gives.
 mod hostile;
 /// WebSocket: chains of relays.
@@ -11,7 +13,7 @@ mod servers;
 
 use crate::util::{Certificate, Finished, PATIENCE, Running, TempDir, eventually, free_port, h5, repository, run_for};
 use h5live::format::Timing;
-use h5live::media::{Codec, Event, Packet, SystemClock, Track, WallTime};
+use h5live::media::{Codec, Event, Packet, PixelFormat, SystemClock, Track, WallTime};
 use h5live::pipe::{Reader, ReaderOptions};
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -181,6 +183,38 @@ fn a_picture_is_asked_for_again_and_again() {
         let done = h5cap(&[&server.url(&format!("still/{form}")), "--rate", "20", "--duration", "0.5"]).success();
         assert!(Recording::of(&done.stdout).packets.len() >= 3, "{form}");
     }
+}
+
+/// At an IPv6 address, whose brackets are part of the URL alone.
+#[test]
+fn a_camera_at_an_ipv6_address() {
+    let dir = TempDir::new();
+    let server = Server::start(&dir, &["address=::1", "user=cam", &format!("password={PASSWORD}"), "auth=md5"]);
+    let url = |user: &str, port: u16| format!("http://{user}[::1]:{port}/mjpeg/std");
+    let done = h5cap(&[&url(&format!("cam:{PASSWORD}@"), server.port), "--duration", "0.5"]).success();
+    assert!(Recording::of(&done.stdout).packets.len() > 3);
+    let none = h5cap(&[&url("", server.port)]);
+    assert!(none.stderr.starts_with(&format!("h5cap: {}: 401", url("", server.port))), "{}", none.stderr);
+}
+
+/// Raw pictures: none is lost, and they are timed by their arrival.
+#[test]
+fn y4m_is_timed_by_its_arrival() {
+    let dir = TempDir::new();
+    let file = dir.join("raw.y4m");
+    let args = ["-v", "error", "-f", "lavfi", "-i", "testsrc2=size=64x48:rate=25", "-frames:v", "40", "-pix_fmt", "yuv420p", "-y"];
+    run_for(Command::new("ffmpeg").args(args).arg(&file), b"", PATIENCE).success();
+    let server = Server::start(&dir, &[&format!("y4m={}", file.display())]);
+    let done = h5cap(&[&server.url("y4m"), "--on-loss", "exit", "--late", "block"]);
+    assert!(done.code() == 1 && done.stderr.contains("it has ended the stream"), "{}", done.stderr);
+    let recording = Recording::of(&done.stdout);
+    let raw = fs::read(&file).unwrap();
+    assert_eq!((recording.codecs(), recording.packets.len()), (vec![Codec::Raw(PixelFormat::I420)], 40));
+    assert!(recording.packets.iter().all(|packet| memchr::memmem::find(&raw, &packet.data).is_some()));
+    recording.goes_on(0);
+    // 39 pauses of 40 ms.
+    let (first, last) = (recording.times(0)[0], *recording.times(0).last().unwrap());
+    assert!(first == 0 && last >= 39 * 40 * 9 / 10, "{last} ms");
 }
 
 /// Killed, hung, and back at once: the pipe stays open, and time goes on.

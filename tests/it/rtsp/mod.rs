@@ -1,5 +1,7 @@
 //! Network cameras: RTSP by GStreamer's server, with ffmpeg as the judge of what arrives.
 
+/// Black pictures while a camera is away.
+mod black;
 /// Lines that lose and reorder datagrams.
 mod loss;
 /// RTSPS.
@@ -232,6 +234,19 @@ fn a_refusal_says_what_was_tried_and_what_the_camera_answered() {
     for usage in ["rtsp://", "rtsp://u:s3cret@/x"] {
         let done = answer(&mut h5("h5cap", &[usage]));
         assert!(done.code() == 4 && done.stderr.contains("the address has no host"), "{}", done.stderr);
+    }
+}
+
+/// At an IPv6 address, by both transports.
+#[test]
+fn a_camera_at_an_ipv6_address() {
+    let camera = Camera::start(&["address=::1"]);
+    for transport in ["tcp", "udp"] {
+        let url = format!("rtsp://[::1]:{}/h264aac", camera.port);
+        let mut command = h5("h5cap", &[&url, "--duration", "1", "--transport", transport]);
+        let done = answer(command.env("H5CAP_USER", "cam").env("H5CAP_PASSWORD", PASSWORD)).success();
+        let recording = read(done.stdout);
+        assert!(recording.codecs == [Codec::H264, Codec::Aac] && recording.packets[0].len() > 10, "{transport}: {}", done.stderr);
     }
 }
 
