@@ -19,10 +19,7 @@
 #[cfg(all(target_os = "linux", feature = "alsa"))]
 pub mod alsa;
 mod api;
-#[cfg_attr(
-    not(any(all(target_os = "linux", feature = "v4l2"), feature = "http", feature = "rtsp")),
-    allow(dead_code, reason = "only cameras are away")
-)]
+#[cfg_attr(not(any(feature = "http", feature = "rtsp")), allow(dead_code, reason = "only a source over a network gets another track"))]
 mod black;
 mod camera;
 #[cfg(any(all(target_os = "linux", any(feature = "v4l2", feature = "alsa")), feature = "network"))]

@@ -10,12 +10,13 @@
 //! | `link` | what a page links to, pure |
 //! | `client` | requests, redirects and logins |
 //! | `worker` | a session in a thread of its own |
-//! | `websocket` | sessions by WebSocket |
+//! | `resource`, `websocket` | sessions by HTTP and by WebSocket |
 
 pub(super) mod body;
 pub(super) mod client;
 pub(super) mod head;
 mod link;
+mod resource;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod websocket;
@@ -67,7 +68,7 @@ fn open(scheme: &'static str, addresses: &[String], options: &Options) -> Result
     let credentials = network.credentials.clone().or_else(|| address.credentials().cloned());
     let request = Request { address, credentials, tls: TlsClient::new(network.fingerprint), timeout: network.timeout };
     let interval = options.rate.map_or(Duration::from_secs(1), Rate::frame_duration);
-    let run = if matches!(scheme, "ws" | "wss") { websocket::stream } else { worker::stream };
+    let run = if matches!(scheme, "ws" | "wss") { websocket::stream } else { resource::stream };
     let session = Session { name: name.clone(), request, read, interval, run };
     let outage = Outage::new(name, options.on_loss);
     let stall = options.stall;

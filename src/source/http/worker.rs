@@ -1,9 +1,7 @@
 //! One session with a server, in a thread of its own: it asks, reads, and reports. Its reads wait as long as they take; the source watches
 //! over it, and cuts its connection.
 
-use super::client::{Client, Request};
-use super::head::Head;
-use super::{link, websocket};
+use super::client::Request;
 use crate::media::{Codec, Event};
 use crate::source::input::{BoxError, ReadBytes};
 use crate::source::network::Refusal;
@@ -59,7 +57,7 @@ pub struct Session {
     pub read: ReadBytes,
     /// Between two requests for one picture.
     pub interval: Duration,
-    /// [`stream`], or that of WebSocket.
+    /// That of HTTP or of WebSocket.
     pub run: fn(&Session, &CancelToken, &Reporter) -> Result<Disconnected, Ended>,
 }
 
@@ -91,40 +89,6 @@ impl Session {
             }
         })?;
         Ok(reports)
-    }
-}
-
-/// Reads the resource: a stream to its end, one picture again and again. Of a page that links to the WebSocket of its stream, that is read.
-pub fn stream(session: &Session, cancel_token: &CancelToken, reporter: &Reporter) -> Result<Disconnected, Ended> {
-    let mut client = Client::new(session.request.clone(), cancel_token.clone());
-    let mut validators = Vec::new();
-    let mut is_open = false;
-    loop {
-        let asked = Instant::now();
-        let response = client.get(&validators)?;
-        if let Some(request) = link::websocket(&response.head).and_then(|target| client.beside(target)) {
-            return websocket::play(session, &request, cancel_token, reporter);
-        }
-        if !is_open && reporter.send(Report::Opened).is_err() {
-            return Ok(Disconnected);
-        }
-        is_open = true;
-        if response.head.status == 304 {
-            if reporter.send(Report::Unchanged(Instant::now())).is_err() {
-                return Ok(Disconnected);
-            }
-        } else {
-            validators = self::validators(&response.head);
-            match read(session, response.body, reporter) {
-                Ok(Content::Picture) => {}
-                Ok(content) => return Err(content.ended()),
-                Err(Stopped::Disconnected) => return Ok(Disconnected),
-                Err(Stopped::Unreadable(error)) => return Err(Ended::Unreadable(error)),
-            }
-        }
-        if reporter.send(Report::Pause(session.interval)).is_err() || !cancel_token.sleep_until(asked + session.interval) {
-            return Ok(Disconnected);
-        }
     }
 }
 
@@ -173,10 +137,4 @@ pub fn read(session: &Session, bytes: impl std::io::Read + Send + 'static, repor
         1 if is_jpeg => Content::Picture,
         _ => Content::Stream,
     })
-}
-
-/// The headers that make a request conditional (RFC 9110, section 13.1).
-fn validators(head: &Head) -> Vec<(&'static str, String)> {
-    let of = |name, value: Option<&str>| value.map(|value| (name, value.to_owned()));
-    [of("If-None-Match", head.value("etag")), of("If-Modified-Since", head.value("last-modified"))].into_iter().flatten().collect()
 }
