@@ -1,6 +1,7 @@
 /**
  * Plays sound as it comes, in the audio thread. What is kept in hand is as little as the network allows: more after each underrun, less again
- * after a long time without one. The difference of the two clocks, and what is too much, is played off by a rate that is not heard.
+ * after a long time without one. The difference of the two clocks, and what is too much, is played off by a rate that is not heard. It tells which time
+ * of the media is heard when: the pictures go by that.
  */
 
 const CAPACITY_S = 4;
@@ -17,7 +18,9 @@ const EARLY = { excess: 0.04, time: 2 };
 const MAX_DRIFT = 0.01;
 /** A cut is hidden by a fade of so many samples. */
 const FADE = 128;
-const REPORT_S = 0.25;
+const REPORT_S = 0.1;
+/** A change of what the pictures need is made at once when it is larger than this, as it would be seen for seconds. */
+const IN_STEP_S = 0.02;
 
 export class Player {
   #planes;
@@ -31,11 +34,14 @@ export class Player {
   #calm = 0;
   #patience = CALM_S.first;
   #eased = false;
+  /** Media time at the end of what is held, seconds; null where it is not known. */
+  #end = null;
+  #network = FIRST_S;
+  #pictures = 0;
 
   /** @param {number} rate of the output */
   constructor(rate) {
     this.rate = rate;
-    this.target = FIRST_S;
     this.underruns = 0;
     this.#reset(rate);
   }
@@ -45,11 +51,29 @@ export class Player {
     return (this.#written - this.#position) / this.#rate;
   }
 
-  /** @param {{rate: number, planes: Float32Array[]}} sound */
-  push({ rate, planes }) {
+  /** Seconds that are to be held: what the network needs, and no less than the pictures need. */
+  get target() {
+    return Math.max(this.#network, this.#pictures);
+  }
+
+  /** The media time that the next sample has, seconds; null while nothing is played. */
+  get heard() {
+    return this.#playing && this.#end !== null ? this.#end - this.held : null;
+  }
+
+  /** So much is to be held for pictures that come later than the sound of the same time. @param {number} seconds */
+  wait(seconds) {
+    const before = this.target;
+    this.#pictures = Math.max(0, Math.min(MOST_S, seconds));
+    if (this.#playing && Math.abs(this.target - before) > IN_STEP_S) this.#jump();
+  }
+
+  /** @param {{rate: number, planes: Float32Array[], time?: number}} sound  `time` of its first sample in the media, seconds */
+  push({ rate, planes, time = null }) {
     if (rate !== this.#rate) this.#reset(rate);
     const { length } = planes[0];
     if (length > this.#capacity) return;
+    this.#end = time === null ? null : time + length / rate;
     for (const [i, plane] of this.#planes.entries()) {
       const from = planes[Math.min(i, planes.length - 1)];
       const at = this.#written % this.#capacity;
@@ -107,14 +131,14 @@ export class Player {
     this.#calm = 0;
     if (this.#eased) this.#patience = Math.min(CALM_S.most, 2 * this.#patience);
     this.#eased = false;
-    this.target = Math.min(MOST_S, this.target + STEP_S);
+    this.#network = Math.min(MOST_S, this.#network + STEP_S);
   }
 
   #ease() {
-    const added = this.target - FIRST_S;
+    const added = this.#network - FIRST_S;
     this.#eased = added > 0;
     this.#calm = EARLY.time;
-    this.target -= Math.min(added, Math.max(STEP_S, added / 2));
+    this.#network -= Math.min(added, Math.max(STEP_S, added / 2));
   }
 
   /** How much faster than its own rate it is to be played now. */
@@ -138,15 +162,16 @@ if (globalThis.registerProcessor) {
 
     constructor() {
       super();
-      this.port.onmessage = ({ data }) => this.#player.push(data);
+      this.port.onmessage = ({ data }) => (data.wait === undefined ? this.#player.push(data) : this.#player.wait(data.wait));
     }
 
     process(_, [outputs]) {
+      const { heard } = this.#player;
       this.#player.pull(outputs);
       if (currentTime - this.#reported >= REPORT_S) {
         this.#reported = currentTime;
         const { held, target, underruns } = this.#player;
-        this.port.postMessage({ held, target, underruns });
+        this.port.postMessage({ held, target, underruns, heard, at: currentTime });
       }
       return true;
     }

@@ -157,7 +157,6 @@ export class Session {
   /** Why a canvas does not do for the pictures, although nobody asked for another transport; '' if it does. */
   get #noCanvas() {
     if (this.#wantsVideo) return 'only a <video> can go there';
-    if (this.#sound) return 'a <video> plays sound in step';
     return isCrowded() ? 'there are more players than processors' : '';
   }
 

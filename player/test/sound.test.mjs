@@ -85,3 +85,25 @@ test('ten seconds of nothing: silence without a click, then as before', () => {
   assert.ok(steepest(sound.slice(15.5 * RATE)) < 0.1);
   assert.ok(last(held) < 0.15 && player.underruns === 1, `${last(held)}, ${player.underruns}`);
 });
+
+test('it says which time of the media is heard, and holds as much as the pictures need', () => {
+  const player = new Player(RATE);
+  const outputs = [new Float32Array(128), new Float32Array(128)];
+  assert.equal(player.heard, null);
+  const run = (from, to) => {
+    for (let n = from; n < to; n++) {
+      player.push({ ...packet(n), time: 100 + n / 50 });
+      for (let block = 0; block < 7 + (n % 2); block++) player.pull(outputs);
+    }
+  };
+  const end = n => 100 + n / 50;
+  run(0, 50);
+  assert.ok(Math.abs(end(50) - player.held - player.heard) < 1e-9, `${player.heard}`);
+  const before = player.heard;
+  player.wait(0.15);
+  assert.ok(player.target === 0.15 && Math.abs(end(50) - player.heard - 0.15) < 0.001, `${player.heard}, before ${before}`);
+  run(50, 100);
+  assert.ok(end(100) - player.heard > 0.1, `${player.heard}`);
+  player.wait(0);
+  assert.equal(player.target, 0.06);
+});

@@ -3,6 +3,10 @@ const WORKLET = new URL('h5live-sound.js', import.meta.url);
 const RATE = 48000;
 /** A browser that has not begun to play sound after this time wants a gesture first, or has nothing to play it with. */
 const GESTURE_MS = 1000;
+/** What the audio thread said longer ago than this says nothing of now. */
+const STALE_S = 1;
+/** Pictures are judged over so many of them, and so often: more than so much too late, and the sound waits for them. */
+const STEP = { pictures: 60, ms: 500, late: 0.008 };
 /** An audio device is given up after so many decoder errors in a row. */
 const MAX_SOUND_ERRORS = 3;
 
@@ -22,7 +26,11 @@ export class Sound {
   #config = null;
   #errors = 0;
   #closed = false;
-  #report = { held: 0, underruns: 0 };
+  #report = { held: 0, underruns: 0, heard: null, at: 0 };
+  /** By how much pictures were later than the sound of their time, seconds; what the sound was told to hold for them, and when. */
+  #late = [];
+  #waits = 0;
+  #judgedAt = 0;
 
   /** @param {number} volume 0 to 1 @param {SoundEvents} events */
   constructor(volume, events) {
@@ -45,6 +53,37 @@ export class Sound {
 
   get underruns() {
     return this.#report.underruns;
+  }
+
+  /** When the sound of this media time (seconds) is heard, by performance.now(); null where none is played. */
+  dueAt(media) {
+    const { heard, at } = this.#report;
+    const { contextTime, performanceTime } = this.#clock();
+    if (heard === null || this.#context.state !== 'running' || contextTime - at > STALE_S) return null;
+    return performanceTime + 1000 * (media - heard - (contextTime - at));
+  }
+
+  /** A picture could be on the screen at `at`, by performance.now(): where pictures come later than their sound, that is held for longer. */
+  pictureAt(media, at) {
+    const due = this.dueAt(media);
+    if (due === null) return;
+    this.#late.push((at - due) / 1000);
+    if (this.#late.length > STEP.pictures) this.#late.shift();
+    if (this.#late.length < STEP.pictures / 4 || at - this.#judgedAt < STEP.ms) return;
+    this.#judgedAt = at;
+    const late = this.#late.toSorted((a, b) => a - b)[Math.floor(0.75 * this.#late.length)];
+    const isOff = late > STEP.late || (this.#waits > 0 && late < -4 * STEP.late);
+    if (!isOff) return;
+    this.#waits = Math.max(0, (this.#waits || this.#report.target) + late);
+    this.#late = [];
+    this.#node?.port.postMessage({ wait: this.#waits });
+  }
+
+  /** A time of the audio context, and the time by performance.now() at which what was made then is heard. */
+  #clock() {
+    const { contextTime, performanceTime } = this.#context.getOutputTimestamp?.() ?? {};
+    if (contextTime > 0 && performanceTime > 0) return { contextTime, performanceTime };
+    return { contextTime: this.#context.currentTime - (this.#context.outputLatency || this.#context.baseLatency || 0), performanceTime: performance.now() };
   }
 
   /** To be called from a gesture, too. */
@@ -107,7 +146,7 @@ export class Sound {
       sound.copyTo(plane, { planeIndex, format: 'f32-planar' });
       return plane;
     });
-    this.#node?.port.postMessage({ rate: sound.sampleRate, planes }, planes.map(plane => plane.buffer));
+    this.#node?.port.postMessage({ rate: sound.sampleRate, planes, time: sound.timestamp / 1e6 }, planes.map(plane => plane.buffer));
     sound.close();
   }
 

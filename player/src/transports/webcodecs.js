@@ -21,6 +21,8 @@ const CATCH_UP_MS = 100;
 const SILENT_MS = 3000;
 /** So many decoder errors without a picture between them, and it is given up. */
 const MAX_BREAKS = 3;
+/** With sound, pictures wait for their time: no more than so many, as some decoders have no more memory for them, and none for longer. */
+const WAIT = { pictures: 16, ms: 600 };
 /** After a new request, what was shown already comes again within this time. */
 const REPEATS_MS = 2000;
 
@@ -52,6 +54,8 @@ export class CodecsTransport extends Transport {
   #context;
   #events;
   #muted;
+  /** The codecs of the stream, as the server says. */
+  #offered = '';
   /** Sound and picture come in one piece only. */
   #together = false;
   #sound = null;
@@ -74,6 +78,9 @@ export class CodecsTransport extends Transport {
   #easyAt = performance.now();
   /** Since when the decoder has been fed, and has given nothing. */
   #fedAt = null;
+  /** Decoded pictures that wait for the sound of their time, in order. */
+  #waiting = [];
+  #turn = 0;
   #painted = { media: -Infinity, at: -Infinity };
   #floor = { media: -Infinity, until: -Infinity };
   #reports = 0;
@@ -111,6 +118,7 @@ export class CodecsTransport extends Transport {
     this.#stopped = true;
     this.link.stop();
     this.#sound?.close();
+    this.#release();
     cancelAnimationFrame(this.#reports);
     if (this.#decoder?.state !== 'closed') this.#decoder?.close();
   }
@@ -160,14 +168,9 @@ export class CodecsTransport extends Transport {
     this.#sound = new Sound(this.#volume, { blocked: () => this.#events.blocked(), failed: reason => this.#mute(reason) });
   }
 
-  /** Sound that cannot be played is no reason to be without a picture. */
+  /** Sound that cannot be played here is played by another transport. */
   #mute(reason) {
-    console.warn(`h5live: sound: ${reason}`);
-    this.#sound?.close();
-    this.#sound = null;
-    this.#muted = true;
-    this.#events.info({ silent: true });
-    this.#again();
+    this.#fail(`sound cannot be played: ${reason}`, { unplayable: true, kind: 'mp4', forSound: true });
   }
 
   /** Says what the browser can decode; the server begins with the newest keyframe. */
@@ -184,6 +187,7 @@ export class CodecsTransport extends Transport {
     if (this.#asleep) this.#stalls.rest();
     this.#asleep = false;
     this.#caughtUp = false;
+    this.#release();
     this.#floor = { media: this.#painted.media, until: performance.now() + REPEATS_MS };
     this.#request();
   }
@@ -192,7 +196,10 @@ export class CodecsTransport extends Transport {
     if (type === 'mse') this.#begin(String(value));
     else if (type === 'error') this.#refused(String(value));
     else if (type === 'dropped') this.dropped += Number(value?.frames ?? value) || 0;
-    else if (type === 'stream') this.#events.info(value);
+    else if (type === 'stream') {
+      this.#offered = value?.codecs?.join() ?? '';
+      this.#events.info(value);
+    }
   }
 
   #refused(reason) {
@@ -211,7 +218,9 @@ export class CodecsTransport extends Transport {
     if (!isVideo(this.codecs)) return this.#fail('there are no pictures in the stream', { unplayable: true, kind: 'mp4' });
     const known = this.#insist ? null : distrusted(this.#codec(isVideo));
     if (known) return this.#fail(known.reason, { unplayable: true, kind: 'mp4', until: known.until });
-    if (!this.#muted && !this.hasSound) this.#events.info({ silent: true });
+    if (this.#muted || this.hasSound) return;
+    if (isSound(this.#offered)) this.#mute('no decoder');
+    else this.#events.info({ silent: true });
   }
 
   #data(data) {
@@ -232,6 +241,7 @@ export class CodecsTransport extends Transport {
     this.#pose = poseOf(found.get(this.#video));
     this.#sets = parameterSets(this.#codec(isVideo), found.get(this.#video).config);
     this.#close();
+    this.#release();
     this.#probe(this.#codec(isVideo), found.get(this.#video).coded);
     if (id('soun') !== null) this.#sound?.open(this.#codec(isSound), found.get(id('soun')));
   }
@@ -259,7 +269,7 @@ export class CodecsTransport extends Transport {
 
   #picture(frame) {
     this.#asleep ||= document.hidden;
-    if (this.#asleep) return;
+    if (this.#asleep) return this.#release();
     this.#watch(performance.now());
     if (this.#stopped) return;
     if (this.#needsKey && !frame.key) return void this.dropped++;
@@ -297,7 +307,7 @@ export class CodecsTransport extends Transport {
 
   #configured() {
     const decoder = new VideoDecoder({
-      output: picture => (decoder === this.#decoder ? this.#paint(picture) : picture.close()),
+      output: picture => (decoder === this.#decoder ? this.#decoded(picture) : picture.close()),
       error: error => decoder === this.#decoder && this.#broken(error),
     });
     decoder.configure({ codec: this.#codec(isVideo), optimizeForLatency: true });
@@ -321,7 +331,7 @@ export class CodecsTransport extends Transport {
   }
 
   /** Older pictures come again after a new request, and many at once while the decoder catches up. */
-  #paint(picture) {
+  #decoded(picture) {
     const now = performance.now();
     this.#fedAt = null;
     const media = picture.timestamp / 1e6;
@@ -330,19 +340,56 @@ export class CodecsTransport extends Transport {
     const hurry = this.#decoder.decodeQueueSize > 1 && now - this.#painted.at < CATCH_UP_MS;
     if (hurry && !stale && this.#caughtUp) this.#unshown++;
     this.#caughtUp ||= !hurry;
-    if (!stale && !hurry) {
-      const { width, height } = this.#size(picture);
-      if (this.#canvas.width !== width) this.#canvas.width = width;
-      if (this.#canvas.height !== height) this.#canvas.height = height;
-      drawUpright(this.#context, picture, this.#pose, width, height);
-      this.#stalls.shown(now, this.edge.chunk);
-      this.edge.stats.stalls = this.#stalls.count;
-      this.#painted = { media, at: now };
-      this.#errors = 0;
-      // The one before was painted over, and never seen.
-      if (this.#reports && !document.hidden) this.#unshown++;
-      this.#reports ||= requestAnimationFrame(() => this.#report());
+    if (stale || hurry) return picture.close();
+    this.#sound?.pictureAt(media, now + COMPOSITOR_MS);
+    const due = this.#sound?.dueAt(media) ?? null;
+    const waits = due !== null && due > now + COMPOSITOR_MS && due < now + WAIT.ms;
+    if (!waits && this.#waiting.length === 0) return this.#paint(picture);
+    this.#waiting.push(picture);
+    this.#turn ||= requestAnimationFrame(() => this.#onturn());
+  }
+
+  /** Paints the newest picture whose sound is heard when this frame of the page is seen. */
+  #onturn() {
+    this.#turn = 0;
+    const now = performance.now();
+    const isDue = picture => {
+      const due = this.#sound?.dueAt(picture.timestamp / 1e6) ?? null;
+      return due === null || due < now + 1.5 * COMPOSITOR_MS || due > now + 2 * WAIT.ms;
+    };
+    let next = null;
+    while (this.#waiting.length > 0 && (this.#waiting.length > WAIT.pictures || isDue(this.#waiting[0]))) {
+      if (next) this.#unshown++;
+      next?.close();
+      next = this.#waiting.shift();
     }
+    if (next) {
+      this.#paint(next);
+      cancelAnimationFrame(this.#reports);
+      this.#report();
+    }
+    if (this.#waiting.length > 0) this.#turn = requestAnimationFrame(() => this.#onturn());
+  }
+
+  #release() {
+    cancelAnimationFrame(this.#turn);
+    this.#turn = 0;
+    for (const picture of this.#waiting.splice(0)) picture.close();
+  }
+
+  #paint(picture) {
+    const now = performance.now();
+    const { width, height } = this.#size(picture);
+    if (this.#canvas.width !== width) this.#canvas.width = width;
+    if (this.#canvas.height !== height) this.#canvas.height = height;
+    drawUpright(this.#context, picture, this.#pose, width, height);
+    this.#stalls.shown(now, this.edge.chunk);
+    this.edge.stats.stalls = this.#stalls.count;
+    this.#painted = { media: picture.timestamp / 1e6, at: now };
+    this.#errors = 0;
+    // The one before was painted over, and never seen.
+    if (this.#reports && !document.hidden) this.#unshown++;
+    this.#reports ||= requestAnimationFrame(() => this.#report());
     picture.close();
   }
 

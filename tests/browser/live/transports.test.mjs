@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { browsers, chromium } from '../lib/browsers.mjs';
 import { stats } from '../lib/page.mjs';
-import { Bench, Server, sleep, until } from '../lib/programs.mjs';
+import { Bench, Server, until } from '../lib/programs.mjs';
 
 const bench = new Bench();
 let server;
@@ -81,7 +81,7 @@ for (const { name, open } of browsers) {
       assert.deepEqual(await page.evaluate(() => window.blanks), []);
     });
 
-    await t.test('WebCodecs: sound comes and goes on the same connection, and the picture does not stop', async () => {
+    await t.test('WebCodecs: sound comes and goes, and the picture does not stop', async () => {
       await page.goto(server.url('cam'));
       await ask(page, 'webcodecs');
       await playing(page, 'WebCodecs');
@@ -93,19 +93,24 @@ for (const { name, open } of browsers) {
       });
       await page.mouse.click(5, 5); // the page has its gesture
       await page.evaluate(() => (document.querySelector('h5-live').muted = false));
-      if (name === 'Chromium') {
-        await until('sound', async () => (await stats(page)).sound && (await stats(page)).buffer > 0.01);
-        await sleep(2000);
-        const { buffer, codecs } = await stats(page);
-        assert.ok(buffer > 0 && buffer < 0.3, `${buffer} s of sound in hand`);
-        assert.match(codecs, /opus|mp4a/);
-      }
-      const { pictures } = await stats(page);
+      // Where no device plays sound, as in Firefox on a machine without one, MSE does what can be done; else it is in step here.
+      const here = await until('sound', async () => {
+        const { sound, state, transport, buffer } = await stats(page);
+        return sound && state === 'playing' && buffer > 0.01 && transport;
+      }, 20000);
+      t.diagnostic(`${name}: sound by ${here}`);
+      assert.ok(name !== 'Chromium' || here === 'WebCodecs', here);
+      const { buffer, codecs, why } = await stats(page);
+      if (here === 'WebCodecs') assert.ok(buffer > 0 && buffer < 0.4, `${buffer} s of sound in hand`);
+      else assert.match(why, /^WebCodecs: sound cannot be played: /);
+      assert.match(codecs, /opus|mp4a/);
       await page.evaluate(() => (document.querySelector('h5-live').muted = true));
+      await playing(page, 'WebCodecs');
+      const { pictures } = await stats(page);
       await until('more pictures', async () => (await stats(page)).pictures > pictures + 30);
       const after = await stats(page);
       assert.deepEqual([after.reconnects, after.sound, after.transport], [reconnects, false, 'WebCodecs']);
-      assert.deepEqual(await page.evaluate(() => window.states), []);
+      if (here === 'WebCodecs') assert.deepEqual(await page.evaluate(() => window.states), []);
     });
 
     await t.test('WebCodecs: a decoder that fails goes on at a key picture, one that always fails gives way', async () => {

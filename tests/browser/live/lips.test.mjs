@@ -1,0 +1,51 @@
+// Sound in step with the picture, by the beep of the test source and the number of the frame in its picture: over WebCodecs, where the player itself
+// keeps them together. Firefox plays no sound without a device, and WebKitGTK says nothing of when its sound is heard.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { chromium } from '../lib/browsers.mjs';
+import { lips, watchLips } from '../lib/lips.mjs';
+import { overlay } from '../lib/overlay.mjs';
+import { click, stats, watchClock } from '../lib/page.mjs';
+import { Bench, Server, until } from '../lib/programs.mjs';
+
+const RATE = 30;
+const LIPS_MS = 20;
+/** Of the network, of the device, and for pictures that come later than their sound. */
+const MORE_MS = 250;
+const bench = new Bench();
+let server;
+let front;
+
+before(async () => {
+  server = await Server.start(bench);
+  server.feed('cam', { rate: String(RATE) });
+  await server.live();
+  // The audio thread's module does not come by way of the page's requests: the working tree's comes from in front of the server.
+  front = await overlay(server.url());
+});
+after(async () => {
+  front?.close();
+  await bench.close();
+});
+
+test('Chromium, over WebCodecs: a beep is heard when its picture is seen', async t => {
+  const { page, close } = await chromium();
+  t.after(close);
+  await page.goto(front.url(server.url('cam')));
+  await until('pictures', async () => (await stats(page)).pictures > 30, 20000);
+  const alone = (await stats(page)).latency;
+  await watchClock(page);
+  await watchLips(page);
+  await click(page, '.pill');
+  // The first ones come while the sound finds out how much it has to hold.
+  const apart = await until('ten beeps', async () => {
+    const { apart } = await lips(page, RATE);
+    return apart.length >= 10 && apart.slice(3);
+  }, 60000);
+  const { transport, sound, latency } = await stats(page);
+  const middle = apart.toSorted((a, b) => a - b)[apart.length >> 1];
+  t.diagnostic(`pictures are ${apart.map(Math.round).join(', ')} ms after their beeps; ${Math.round(latency)} ms late with sound, ${Math.round(alone)} ms without`);
+  assert.deepEqual([transport, sound], ['WebCodecs', true]);
+  assert.ok(Math.abs(middle) < LIPS_MS, `${middle} ms`);
+  assert.ok(latency < alone + MORE_MS, `${latency} ms, ${alone} ms without sound`);
+});
