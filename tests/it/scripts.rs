@@ -131,7 +131,16 @@ fn an_old_rust_is_named() {
 #[test]
 fn scripts_live_shows_a_page() {
     let folder = TempDir::new();
-    for source in ["test", "tests/data/bigbuckbunny-3s.mp4"] {
+    let origin = free_port();
+    let feed = format!("h5cap test --size 160x120 | h5enc | h5serve --listen 127.0.0.1:{origin}");
+    let _origin = Running::start_with(&mut shell(&feed), std::process::Stdio::null(), std::process::Stdio::null());
+    eventually("the origin is on the air", || {
+        let is_open = std::net::TcpStream::connect(("127.0.0.1", origin)).is_ok();
+        (is_open && http(origin, "GET", "/api/streams", b"").1.contains("avc1")).then_some(())
+    });
+    // The last two are a page and a WebSocket.
+    let (page, websocket) = (format!("http://127.0.0.1:{origin}/live"), format!("ws://127.0.0.1:{origin}/live"));
+    for source in ["test", "tests/data/bigbuckbunny-3s.mp4", &page, &websocket] {
         let port = free_port();
         let line = format!("{} exec '{}' --listen 127.0.0.1:{port} {source}", built(), repository("scripts/live").display());
         let mut live = Running::start(shell(&line).current_dir(repository("")));
@@ -144,6 +153,28 @@ fn scripts_live_shows_a_page() {
         let done = live.finish(crate::util::PATIENCE);
         assert_eq!(done.code(), 0, "{source}: {}", done.stderr);
     }
+}
+
+/// Every scheme of h5cap is its own; ffmpeg fetches the others.
+#[cfg(all(feature = "http", feature = "onvif", feature = "rtsp"))]
+#[test]
+fn scripts_live_needs_ffmpeg_for_foreign_urls_only() {
+    let folder = TempDir::new();
+    fs::write(folder.join("ffmpeg"), "#!/bin/sh\necho asked ffmpeg >&2\nexit 1\n").unwrap();
+    fs::set_permissions(folder.join("ffmpeg"), fs::Permissions::from_mode(0o755)).unwrap();
+    let live = |url: &str| {
+        let script = repository("scripts/live");
+        let line = format!("{} PATH='{}':$PATH exec '{}' --listen 127.0.0.1:0 '{url}'", built(), folder.display(), script.display());
+        run(&mut shell(&line), b"")
+    };
+    let closed = free_port();
+    for scheme in ["rtsp", "rtsps", "http", "https", "ws", "wss", "onvif"] {
+        let done = live(&format!("{scheme}://cam:s3cret@127.0.0.1:{closed}/x"));
+        let line = format!("h5cap: {scheme}://cam:***@127.0.0.1:{closed}/x: ");
+        assert!(done.code() != 0 && done.stderr.contains(&line) && done.stderr.contains("connection refused"), "{scheme}: {}", done.stderr);
+        assert!(!done.stderr.contains("asked ffmpeg") && !(done.text() + &done.stderr).contains("s3cret"), "{scheme}");
+    }
+    assert!(live("rtmp://127.0.0.1/x").stderr.contains("asked ffmpeg"));
 }
 
 /// With a cargo that has everything built: what it is asked for, what is said meanwhile, and that the programs are found where they are.
@@ -175,7 +206,7 @@ fn scripts_live_builds_the_quick_way_and_says_so() {
     let asked = fs::read_to_string(folder.join("asked")).unwrap();
     assert_eq!(
         asked.trim(),
-        "build --profile quick --no-default-features --features capture,encode,serve,cli,alsa,rtsp,v4l2 --locked --bins"
+        "build --profile quick --no-default-features --features capture,encode,serve,cli,alsa,http,onvif,rtsp,v4l2 --locked --bins"
     );
 }
 
