@@ -149,10 +149,14 @@ async fn reach(address: (&str, u16)) -> Result<(), Refusal> {
 
 /// An error in words: the library's have several lines, with addresses and packets.
 fn refusal(error: &retina::Error, with_password: bool) -> Refusal {
+    let text = error.to_string();
+    if text.contains("Can't understand WWW-Authenticate") {
+        let text = "401: its login is none that is read here: neither basic, nor digest by MD5 or SHA-256 in capitals";
+        return Refusal::new(RefusalKind::Denied, text);
+    }
     if let Some(status @ 300..) = error.status_code() {
         return Refusal::status(status, with_password);
     }
-    let text = error.to_string();
     let line = text.lines().next().unwrap_or_default();
     match line.strip_prefix("Unable to connect to RTSP server: ") {
         Some(cause) => unreachable(cause),

@@ -13,7 +13,7 @@ use h5live::format::Timing;
 use h5live::media::{Codec, Event, Kind, SystemClock};
 use h5live::pipe::{Reader, ReaderOptions};
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -235,6 +235,24 @@ fn a_refusal_says_what_was_tried_and_what_the_camera_answered() {
         let done = answer(&mut h5("h5cap", &[usage]));
         assert!(done.code() == 4 && done.stderr.contains("the address has no host"), "{}", done.stderr);
     }
+}
+
+/// The RTSP library does not read `algorithm=md5`: that is said, and no password is called wrong.
+#[test]
+fn a_login_that_is_not_read_is_said() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+            let sequence = lines.find_map(|line| line.strip_prefix("CSeq: ").map(str::to_owned)).unwrap_or_default();
+            let login = "Digest realm=\"camera\", nonce=\"1\", algorithm=md5";
+            let answer = format!("RTSP/1.0 401 Unauthorized\r\nCSeq: {sequence}\r\nWWW-Authenticate: {login}\r\n\r\n");
+            _ = (&stream).write_all(answer.as_bytes());
+        }
+    });
+    let done = answer(&mut h5("h5cap", &[&format!("rtsp://cam:s3cret@127.0.0.1:{port}/h264")]));
+    assert!(done.code() == 1 && done.stderr.contains("401: its login is none that is read here"), "{}", done.stderr);
 }
 
 /// At an IPv6 address, by both transports.
