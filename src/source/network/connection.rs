@@ -38,7 +38,7 @@ impl Connection {
     /// Nothing answers, or not as it should; or it was cancelled.
     pub fn open(peer: &Peer, tls: &TlsClient, timeout: Duration, cancel_token: &CancelToken) -> Result<Connection, Refusal> {
         cancel_token.reach(Stage::Name)?;
-        let found = (&*peer.host, peer.port).to_socket_addrs().map_err(|error| unreachable(&error))?;
+        let found = (&*peer.host, peer.port).to_socket_addrs().map_err(|error| Refusal::unreachable(&error.to_string()))?;
         let addresses: Vec<SocketAddr> = found.take(MAX_ADDRESSES).collect();
         cancel_token.reach(Stage::Connection)?;
         let mut socket = connect(&addresses, timeout)?;
@@ -95,22 +95,10 @@ fn connect(addresses: &[SocketAddr], timeout: Duration) -> Result<TcpStream, Ref
         let time = end.saturating_duration_since(Instant::now()) / if left > 0 { 2 } else { 1 };
         match TcpStream::connect_timeout(address, time.max(Duration::from_millis(1))) {
             Ok(socket) => return Ok(socket),
-            Err(error) => outcome = unreachable(&error),
+            Err(error) => outcome = Refusal::unreachable(&error.to_string()),
         }
     }
     Err(outcome)
-}
-
-/// In words, without the number that the standard library adds.
-fn unreachable(error: &io::Error) -> Refusal {
-    let text = error.to_string();
-    let cause = text.split(" (os error").next().unwrap_or_default();
-    let cause = match cause.strip_prefix("failed to lookup address information: ") {
-        Some(why) => format!("the host's name is not known ({why})"),
-        None if error.kind() == io::ErrorKind::TimedOut => "no answer".into(),
-        None => cause.to_lowercase(),
-    };
-    Refusal::new(RefusalKind::Unreachable, cause)
 }
 
 /// How far a connection has come.
@@ -189,7 +177,7 @@ impl CancelToken {
 
     /// This socket is closed by a cancellation.
     fn hold(&self, socket: &TcpStream) -> Result<(), Refusal> {
-        let held = socket.try_clone().map_err(|error| unreachable(&error))?;
+        let held = socket.try_clone().map_err(|error| Refusal::unreachable(&error.to_string()))?;
         self.reach(Stage::Connection)?;
         self.state().socket = Some(held);
         // It may have been cancelled between the two.

@@ -29,6 +29,18 @@ pub enum RefusalKind {
 }
 
 impl Refusal {
+    /// No connection. `cause`: what the standard library says of it.
+    pub fn unreachable(cause: &str) -> Refusal {
+        // Without the number that the standard library adds.
+        let cause = cause.split(" (os error").next().unwrap_or_default().to_lowercase();
+        let text = match cause.strip_prefix("failed to lookup address information: ") {
+            Some(why) => format!("the host's name is not known ({why})"),
+            None if cause == "connection timed out" => "no answer".into(),
+            None => cause,
+        };
+        Refusal::new(RefusalKind::Unreachable, text)
+    }
+
     /// Of this kind.
     pub fn new(kind: RefusalKind, text: impl Into<String>) -> Refusal {
         Refusal { text: text.into(), kind }

@@ -1,6 +1,5 @@
 //! TLS for a client that has none: a port on loopback whose one connection goes on to a server by TLS.
 
-use super::session::{GOODBYE, unreachable};
 use crate::source::network::Refusal;
 use crate::source::network::refusal::RefusalKind;
 use crate::source::network::tls::TlsClient;
@@ -15,6 +14,8 @@ use url::Url;
 
 /// The client connects at once.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// So long the server may take to read that the connection ends.
+const CLOSING: Duration = Duration::from_millis(500);
 
 /// Connects to `server`, a host and a port, with TLS. Gives the port on loopback for the connection that goes on there. The forwarder is a task
 /// of the runtime. It ends with the first of the two connections that ends.
@@ -23,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The server does not answer, or not with TLS, or with a certificate that is not accepted.
 pub async fn start(server: (&str, u16), tls: &TlsClient) -> Result<u16, Refusal> {
     let name = TlsClient::name(server.0).map_err(|error| Refusal::new(RefusalKind::Unreachable, error.to_string()))?;
-    let far = TcpStream::connect(server).await.map_err(|error| unreachable(&error.to_string()))?;
+    let far = TcpStream::connect(server).await.map_err(|error| Refusal::unreachable(&error.to_string()))?;
     _ = far.set_nodelay(true);
     let far = TlsConnector::from(tls.config()).connect(name, far).await.map_err(|error| tls.refusal(&error))?;
     let local = |error: io::Error| Refusal::new(RefusalKind::Failed, format!("no port on loopback for TLS: {error}"));
@@ -47,7 +48,7 @@ async fn forward(mut near: TcpStream, far: TlsStream<TcpStream>) {
         _ = copy(&mut from_far, &mut to_near) => {}
         _ = copy(&mut from_near, &mut to_far) => {}
     }
-    _ = tokio::time::timeout(GOODBYE, to_far.shutdown()).await;
+    _ = tokio::time::timeout(CLOSING, to_far.shutdown()).await;
 }
 
 /// The URL that a client asks for at that port: path and query are those of `url`.

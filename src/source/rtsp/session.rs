@@ -142,7 +142,7 @@ impl Connection {
 async fn reach(address: (&str, u16)) -> Result<(), Refusal> {
     match tokio::time::timeout(REACH, tokio::net::TcpStream::connect(address)).await {
         Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(unreachable(&error.to_string())),
+        Ok(Err(error)) => Err(Refusal::unreachable(&error.to_string())),
         Err(_) => Err(Refusal::new(RefusalKind::Unreachable, "no answer")),
     }
 }
@@ -159,17 +159,7 @@ fn refusal(error: &retina::Error, with_password: bool) -> Refusal {
     }
     let line = text.lines().next().unwrap_or_default();
     match line.strip_prefix("Unable to connect to RTSP server: ") {
-        Some(cause) => unreachable(cause),
+        Some(cause) => Refusal::unreachable(cause),
         None => Refusal::new(RefusalKind::Failed, masked(line).chars().take(200).collect::<String>()),
     }
-}
-
-/// `cause`: the system's word.
-pub fn unreachable(cause: &str) -> Refusal {
-    // Without the number that the standard library adds.
-    let cause = cause.split(" (os error").next().unwrap_or_default();
-    let cause = cause
-        .strip_prefix("failed to lookup address information: ")
-        .map_or_else(|| cause.to_lowercase(), |why| format!("the host's name is not known ({why})"));
-    Refusal::new(RefusalKind::Unreachable, cause)
 }
