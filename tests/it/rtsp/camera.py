@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """A network camera by GStreamer's RTSP server: camera.py PORT [OPTION=VALUE…]
 
-auth=none|basic|digest   password=SECRET   tls=CERTIFICATE,KEY   size=WIDTHxHEIGHT   fps=N   timeout=SECONDS   serve=PATH   address=IP
+auth=none|basic|digest   password=SECRET   tls=CERTIFICATE,KEY   size=WIDTHxHEIGHT   fps=N   bitrate=KBITS   timeout=SECONDS   serve=PATH   address=IP
 
 With serve, every path gives what that one does. Prints "ready" when it serves. The user is cam. Paths are in STREAMS: pictures and sound, each with one encoder.
 """
@@ -15,7 +15,7 @@ gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import Gio, GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 
-options = {"auth": "digest", "password": "", "size": "160x120", "fps": "25", "timeout": "60", "address": "127.0.0.1"}
+options = {"auth": "digest", "password": "", "size": "160x120", "fps": "25", "bitrate": "600", "timeout": "60", "address": "127.0.0.1"}
 options.update(word.split("=", 1) for word in sys.argv[2:])
 Gst.init(None)
 
@@ -23,7 +23,7 @@ width, height = options["size"].split("x")
 fps = int(options["fps"])
 PICTURES = f"videotestsrc is-live=true pattern=ball ! video/x-raw,format=I420,width={width},height={height},framerate={fps}/1 ! "
 SOUND = "audiotestsrc is-live=true wave=ticks ! audio/x-raw,rate={},channels={} ! "
-X264 = PICTURES + f"x264enc speed-preset=ultrafast bitrate=600 key-int-max={fps} "
+X264 = PICTURES + f"x264enc speed-preset=ultrafast bitrate={options['bitrate']} key-int-max={fps} "
 VIDEO = {
     "h264": X264 + "tune=zerolatency ! video/x-h264,profile=baseline ! rtph264pay name=pay0 pt=96 config-interval=-1 ",
     "bframes": X264 + "bframes=2 b-adapt=false ! video/x-h264,profile=main ! rtph264pay name=pay0 pt=96 config-interval=-1 ",
