@@ -41,6 +41,19 @@ export class Stalls {
   }
 }
 
+/**
+ * Pictures that a `<video>` has shown, those that came too late, and what says so: the standard, Firefox, or an old Safari.
+ * @returns {{by: string, shown: number | undefined, dropped: number}}
+ */
+export function pictureCounts(video) {
+  if (video.getVideoPlaybackQuality) {
+    const { totalVideoFrames, droppedVideoFrames } = video.getVideoPlaybackQuality();
+    return { by: COUNTER, shown: totalVideoFrames - droppedVideoFrames, dropped: droppedVideoFrames };
+  }
+  const by = ['mozPaintedFrames', 'webkitDecodedFrameCount'].find(name => name in video) ?? '';
+  return { by, shown: video[by], dropped: 0 };
+}
+
 /** Signals by which a `<video>` tells that it shows another picture; the best first. */
 const [CALLBACK, COUNTER, CLOCK] = ['requestVideoFrameCallback', 'getVideoPlaybackQuality', 'currentTime'];
 

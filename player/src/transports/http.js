@@ -1,4 +1,5 @@
 import { wallNow } from '../engine/clock.js';
+import { pictureCounts } from '../engine/sight.js';
 import { turnElement } from '../engine/orientation.js';
 import { Transport } from './transport.js';
 
@@ -63,8 +64,12 @@ export class Mp4Transport extends HttpTransport {
     return true;
   }
 
+  get signal() {
+    return this.#seen ? 'currentTime' : '';
+  }
+
   get unshown() {
-    return this.element.getVideoPlaybackQuality?.().droppedVideoFrames ?? 0;
+    return pictureCounts(this.element).dropped;
   }
 
   /** Without this the browser would go on reading. */

@@ -1,6 +1,6 @@
 import { COMPOSITOR_MS, CaptureTimes, Median, wallNow } from '../engine/clock.js';
 import { LiveEdge } from '../engine/controller.js';
-import { Signals } from '../engine/sight.js';
+import { Signals, pictureCounts } from '../engine/sight.js';
 import { chunkTime, frames, isInit, tracks } from '../engine/bmff.js';
 import { AUDIO_CODECS, VIDEO_CODECS, cure, isSound, isVideo, notPlayed } from '../engine/codecs.js';
 import { needsHelp, poseOf, remaining, turnElement, withoutMatrix } from '../engine/orientation.js';
@@ -82,7 +82,7 @@ export class MseTransport extends Transport {
 
   /** What tells that there is another picture. */
   get signal() {
-    return this.#signals.name;
+    return this.#signals.counted ? pictureCounts(this.#video).by : this.#signals.name;
   }
 
   /** Without sound only video is taken: a sound track makes Chromium show the picture later, even when it is muted. */
@@ -95,7 +95,7 @@ export class MseTransport extends Transport {
   }
 
   get unshown() {
-    return this.#video.getVideoPlaybackQuality?.().droppedVideoFrames ?? 0;
+    return pictureCounts(this.#video).dropped;
   }
 
   #attach() {
@@ -136,8 +136,7 @@ export class MseTransport extends Transport {
   #lookAtVideo() {
     const { currentTime } = this.#video;
     if (!this.#hasPictures || document.hidden || this.#video.paused) return;
-    const { totalVideoFrames, droppedVideoFrames } = this.#video.getVideoPlaybackQuality?.() ?? {};
-    const pictures = this.#signals.look(performance.now(), this.edge.chunk, totalVideoFrames - droppedVideoFrames, currentTime);
+    const pictures = this.#signals.look(performance.now(), this.edge.chunk, pictureCounts(this.#video).shown, currentTime);
     this.edge.costly = Boolean(this.#video.requestVideoFrameCallback) && this.#signals.counted;
     if (pictures > 0) this.#shown(currentTime, wallNow() + COMPOSITOR_MS, pictures);
   }

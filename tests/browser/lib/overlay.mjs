@@ -12,10 +12,10 @@ addEventListener('unhandledrejection', e => window.faults.push(String(e.reason))
 document.addEventListener('securitypolicyviolation', e => window.faults.push(e.violatedDirective + ' ' + e.blockedURI));
 `;
 
-/** In front of the server of this address. */
-export async function overlay(url) {
+/** In front of the server of this address. @param {string} [before]  lines in front of h5live.js, which runs before page.js */
+export async function overlay(url, before = '') {
   const upstream = Number(new URL(url).port);
-  const server = http.createServer((request, response) => answer(upstream, request, response).catch(() => response.destroy()));
+  const server = http.createServer((request, response) => answer(upstream, before, request, response).catch(() => response.destroy()));
   const sockets = new Set();
   server.on('connection', socket => sockets.add(socket.on('close', () => sockets.delete(socket))));
   server.on('upgrade', (request, near, head) => {
@@ -36,17 +36,18 @@ export async function overlay(url) {
   };
 }
 
-async function answer(upstream, request, response) {
+async function answer(upstream, before, request, response) {
   const url = `http://127.0.0.1:${upstream}${request.url}`;
   const isDocument = request.headers['sec-fetch-dest'] === 'document' || /^text\/html/.test(request.headers.accept ?? '');
   const ours = process.env.H5LIVE_TREE ? treeReply(url, isDocument) : null;
   const { status, headers, body } = ours ?? (await passed(upstream, request));
-  if (!request.url.endsWith('/page.js')) return send(response, status, headers, body);
+  const added = request.url.endsWith('/page.js') ? PRELUDE : request.url.endsWith('/h5live.js') ? before : '';
+  if (!added) return send(response, status, headers, body);
   const text = [];
   if (typeof body === 'string') text.push(body);
   else for await (const piece of body) text.push(piece.toString());
   const { 'content-length': _, etag: __, ...rest } = headers;
-  send(response, status, rest, PRELUDE + text.join(''));
+  send(response, status, rest, added + text.join(''));
 }
 
 function send(response, status, headers, body) {

@@ -46,8 +46,8 @@ export function watchArrivals(page) {
 
 /**
  * Starts to read the clock of every picture that the element presents, into `window.clock`: null where the checksum fails.
- * @param {number} [every]  of a `<video>` only each so manieth picture is read: that costs Firefox 30 to 60 ms of latency. The time of the others is known
- *   from their distance to it on the timeline of the media
+ * @param {number} [every]  one picture of so many in a `<video>` is read: reading each of them makes Firefox 30 to 60 ms later. The time of the others is
+ *   known from their distance to it on the timeline of the media. WebKitGTK does not say when it shows another one, and is read at every second frame of the page
  */
 export function watchClock(page, selector = 'h5-live', every = 1) {
   return page.evaluate(([selector, every]) => {
@@ -109,22 +109,12 @@ export function watchClock(page, selector = 'h5-live', every = 1) {
       const { totalVideoFrames, droppedVideoFrames } = video.getVideoPlaybackQuality();
       return video.mozPaintedFrames ?? totalVideoFrames - droppedVideoFrames;
     };
-    let counted = 0;
     let turn = 0;
-    /** Without the callback: another picture, by the browser's count, and each so manieth of them. */
-    const isDue = () => {
-      if (every === 1) return true;
-      const { totalVideoFrames } = video.getVideoPlaybackQuality();
-      const due = totalVideoFrames !== counted && turn++ % 3 === 0;
-      counted = totalVideoFrames;
-      return due;
-    };
-    video?.requestVideoFrameCallback?.(onframe);
     // Neither a canvas nor every image tells that it was painted: they are looked at before each frame of the page.
     const painted = inside.querySelector('canvas[part=canvas]');
     const onpaint = () => {
       // WebKitGTK never calls for a frame.
-      if (!called && video?.checkVisibility() && video.readyState >= 2 && isDue()) read(video, video.videoWidth, true);
+      if (!called && video?.checkVisibility() && video.readyState >= 2 && (every === 1 || turn++ % 2 === 0)) read(video, video.videoWidth, true);
       if (painted?.checkVisibility() && painted.width) read(painted, painted.width, true);
       if (image?.checkVisibility() && image.naturalWidth) read(image, image.naturalWidth, true);
       requestAnimationFrame(onpaint);
