@@ -16,7 +16,7 @@ const HOUR: i64 = 3600 * SECOND;
 const FRAME: i64 = SECOND / 10;
 
 /// Debian's package faketime; the variant for programs with threads.
-fn faketime() -> PathBuf {
+pub fn faketime() -> PathBuf {
     let folders = fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|entry| entry.path().join("faketime"));
     let places = folders.chain(["/usr/lib64/faketime".into(), "/usr/lib/faketime".into()]);
     let found = places.map(|folder| folder.join("libfaketimeMT.so.1")).find(|file| file.exists());

@@ -76,7 +76,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
              rtsps://HOST[:PORT]/PATH is the same by TLS, at port 322 if the URL has none. --tls-fingerprint is as for https. --transport udp is refused: datagrams would \
              not be encrypted.\n\n\
              A camera that refuses at the start is an error. A camera that is lost later is asked again, at first after 50 ms, then \
-             every 2 s at most, and every 30 s if it refuses the password, because cameras lock accounts. The stream goes on when the camera is back. A camera is lost if the \
+             every second at most, and every 30 s if it refuses the password, because cameras lock accounts. The stream goes on when the camera is back. A camera is lost if the \
              connection ends or if nothing comes for --stall seconds. --on-loss exit ends h5cap instead.\n\n\
              With --on-loss black, h5cap sends black pictures of the last size while the camera is away, at its rate, at least one and at most a hundred a second, and no audio. \
              In place of MJPEG they are MJPEG. In place of any other codec they are H.264 keyframes, as another track: the stream gets a new header then, and another when the camera \

@@ -32,7 +32,7 @@ pub struct Request {
     pub address: Address,
     pub credentials: Option<Credentials>,
     pub tls: TlsClient,
-    /// For the addresses of a host.
+    /// To connect, for the addresses of a host.
     pub timeout: Duration,
 }
 

@@ -25,7 +25,7 @@ mod worker;
 use super::kind::{Kind, Scheme, Setting};
 use super::network::blackout::{Absent, with_black};
 use super::network::connection::CancelToken;
-use super::network::outage::Outage;
+use super::network::outage::{Outage, REACH};
 use super::network::refusal::RefusalKind;
 use super::network::timeline::{Timeline, micros};
 use super::network::tls::TlsClient;
@@ -74,6 +74,7 @@ fn open(scheme: &'static str, addresses: &[String], options: &Options) -> Result
     let stall = options.stall;
     let resource = Resource {
         session,
+        timeout: network.timeout,
         stall,
         outage,
         state: State::Away,
@@ -97,6 +98,8 @@ struct Counts {
 /// What a URL names.
 struct Resource {
     session: Session,
+    /// For an answer.
+    timeout: Duration,
     stall: Duration,
     outage: Outage,
     state: State,
@@ -145,7 +148,7 @@ impl Resource {
             std::thread::sleep(end.min(at).saturating_duration_since(Instant::now()));
             return if Instant::now() >= at { self.begin() } else { Ok(()) };
         };
-        let limit = if active.has_begun { self.stall + active.pause } else { self.session.request.timeout };
+        let limit = if active.has_begun { self.stall + active.pause } else { self.timeout };
         let until = active.heard + limit;
         match active.reports.recv_timeout(end.min(until).saturating_duration_since(Instant::now())) {
             Ok(report) => self.take(report),
@@ -161,6 +164,7 @@ impl Resource {
 
     fn begin(&mut self) -> Result<(), Error> {
         let cancel_token = CancelToken::default();
+        self.session.request.timeout = if self.outage.is_away() { self.timeout.min(REACH) } else { self.timeout };
         let reports = self.session.start(&cancel_token).map_err(|error| Error::io(self.outage.name(), error))?;
         let (heard, pause) = (Instant::now(), Duration::ZERO);
         let active = Active { reports, cancel_token, tracks: Vec::new(), is_open: false, has_begun: false, heard, pause, damage: 0 };

@@ -4,6 +4,7 @@ use super::forwarder;
 use super::streams::{PlayedStream, Selection};
 use crate::media::OmittedTrack;
 use crate::source::network::address::masked;
+use crate::source::network::outage::REACH;
 use crate::source::network::refusal::RefusalKind;
 use crate::source::network::tls::TlsClient;
 use crate::source::network::{Address, Credentials, Refusal, Transport};
@@ -21,8 +22,6 @@ use std::time::Duration;
 const PORT: u16 = 554;
 /// With TLS (RFC 7826, section 4.2).
 const TLS_PORT: u16 = 322;
-/// A host that is off answers nothing at all. After a loss it is asked again after so long, so that it is found soon when it is back.
-const REACH: Duration = Duration::from_secs(2);
 /// So long the session before may take to end: cameras with room for few viewers count it as long as it lasts.
 pub const GOODBYE: Duration = Duration::from_millis(500);
 
