@@ -124,7 +124,8 @@ struct Output {
     times: Times,
     /// Parameter sets to put before keyframes that do not bring their own: they are not those of the initialization segment.
     sets: Option<Bytes>,
-    init_config: Bytes,
+    /// Those of the initialization segment.
+    init_sets: Bytes,
     pending: Pending,
 }
 
@@ -261,7 +262,7 @@ impl Muxer {
         let packet = if output.track.codec == Codec::H264 { marked(packet) } else { packet };
         let is_main = place == self.main;
         let kind = output.track.kind();
-        let sets = output.sets.clone().filter(|_| packet.key && !brings_sets(output.track.codec, &packet.data));
+        let sets = if packet.key { output.sets_before(&packet.data) } else { None };
         let size = packet.data.len() + sets.as_ref().map_or(0, Bytes::len);
         let size = u32::try_from(size).map_err(|_| bad("4 GiB or more in one frame"))?;
         let frame = output.frame(&packet, pts);
@@ -370,14 +371,14 @@ impl Output {
             }
             Kind::Audio => Times::Audio(SnappedTimes::new(timeline.timescale)),
         };
-        Output { track: track.clone(), timeline, times, sets: None, init_config: track.config.clone(), pending: Pending::default() }
+        let init_sets = parameter_sets(track.codec, &track.config);
+        Output { track: track.clone(), timeline, times, sets: None, init_sets, pending: Pending::default() }
     }
 
     /// Goes on with another configuration under the same initialization segment.
     fn reconfigure(&mut self, track: &Track) {
         let new = Output::new(track);
-        let sets = if track.config == self.init_config { Bytes::new() } else { parameter_sets(track) };
-        self.sets = Some(sets).filter(|sets| !sets.is_empty());
+        self.keep_sets(&track.config);
         self.times = match (new.times, &self.times) {
             (Times::Video { decode, duration, nominal }, Times::Video { decode: old, .. }) => {
                 Times::Video { decode: decode.after(old), duration, nominal }
@@ -385,6 +386,28 @@ impl Output {
             (new, _) => new,
         };
         self.track = new.track;
+    }
+
+    /// The parameter sets of this configuration are in force from here on.
+    fn keep_sets(&mut self, config: &Bytes) {
+        let sets = parameter_sets(self.track.codec, config);
+        self.sets = Some(sets).filter(|sets| !sets.is_empty() && *sets != self.init_sets);
+    }
+
+    /// What to put before a keyframe that does not bring its parameter sets. Encoders exist that send them once: a viewer may start after that.
+    fn sets_before(&mut self, keyframe: &Bytes) -> Option<Bytes> {
+        let own = match self.track.codec {
+            Codec::H264 => h264::config_of(keyframe),
+            Codec::H265 => h265::config_of(keyframe),
+            _ => None,
+        };
+        match own {
+            Some(config) => {
+                self.keep_sets(&config);
+                None
+            }
+            None => self.sets.clone().filter(|_| !brings_sets(self.track.codec, keyframe)),
+        }
     }
 
     fn frame(&mut self, packet: &Packet, pts: i64) -> Frame {
@@ -503,11 +526,11 @@ impl Pending {
     }
 }
 
-/// Parameter sets of a track's configuration, as NAL units to put before a frame.
-fn parameter_sets(track: &Track) -> Bytes {
-    let units = match track.codec {
-        Codec::H264 => h264::AvcC::parse(&track.config).map(|c| [c.sps, c.pps].concat()),
-        Codec::H265 => h265::HvcC::parse(&track.config).map(|c| [c.vps, c.sps, c.pps].concat()),
+/// Parameter sets of a configuration record, as NAL units to put before a frame.
+fn parameter_sets(codec: Codec, config: &Bytes) -> Bytes {
+    let units = match codec {
+        Codec::H264 => h264::AvcC::parse(config).map(|c| [c.sps, c.pps].concat()),
+        Codec::H265 => h265::HvcC::parse(config).map(|c| [c.vps, c.sps, c.pps].concat()),
         // AV1 repeats its sequence header before every key frame.
         _ => Ok(Vec::new()),
     };

@@ -24,6 +24,9 @@ mod dialects;
 /// h5mux: packets, times, latency and players of what it writes.
 mod mux;
 
+/// Parameter sets that come once.
+mod parameter_sets;
+
 /// MP4 and QuickTime files of other writers: tables, edit lists, audio, and where the output goes.
 mod mp4;
 
