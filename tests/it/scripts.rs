@@ -1,7 +1,9 @@
 //! The scripts do what the README says, on a machine of any package manager: the managers are stand-ins that write down what
 //! they are asked.
 
-use crate::util::{Finished, Running, TempDir, eventually, free_port, h5, http, program, repository, run, shell};
+use crate::util::{
+    Finished, PASSWORD, Running, TempDir, eventually, free_port, h5, http, percent_encoded, program, repository, run, shell,
+};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -313,4 +315,23 @@ fn the_unit_of_systemd_is_sound() {
     let line = format!("systemd-analyze verify --user --man=no '{}'", path.display());
     let done = run(shell(&line).env("XDG_RUNTIME_DIR", &*runtime), b"").success();
     assert_eq!(done.stderr, "", "systemd complains");
+}
+
+/// A password is found in every form in which it may be printed, and is not printed again.
+#[test]
+fn passwords_in_what_was_printed_are_found() {
+    let dir = TempDir::new();
+    let look =
+        || run(&mut shell(&format!(". '{}'; find_passwords '{}'", repository("scripts/passwords.sh").display(), dir.display())), b"");
+    fs::write(dir.join("log"), "h5cap: rtsp://cam:***@127.0.0.1/: 401\n").unwrap();
+    let none = look();
+    assert_eq!((none.code(), none.text()), (1, String::new()), "{}", none.stderr);
+    let base64 = |user: &str| run(&mut shell(&format!("printf %s '{user}:{PASSWORD}' | base64")), b"").success().text();
+    for printed in [PASSWORD.to_owned(), percent_encoded(PASSWORD), base64("c"), base64("ca"), base64("cam")] {
+        let printed = printed.trim();
+        fs::write(dir.join("log"), format!("a line\nAuthorization: Basic {printed} HTTP\n")).unwrap();
+        let found = look();
+        let line = format!("{}:2: Authorization: Basic *** HTTP\n", dir.join("log").display());
+        assert_eq!((found.code(), found.text()), (0, line), "{printed}: {}", found.stderr);
+    }
 }

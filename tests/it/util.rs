@@ -17,6 +17,21 @@ use std::time::{Duration, Instant};
 /// What a test waits for at most, where it does not say more exactly; generous, for loaded machines.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What cameras of the tests take. Every password of the tests, right or wrong, has `s3cret` in it: scripts/passwords.sh looks for that.
+pub const PASSWORD: &str = "kT9-s3cret#%?";
+
+/// As a URL may have a password: every byte escaped.
+pub fn percent_encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
+/// Keeps what a program printed, where scripts/test wants to look through it: in a file of the folder that it names.
+fn keep_printed(name: &str, bytes: &[u8]) {
+    let Some(folder) = std::env::var_os("H5LIVE_PRINTED") else { return };
+    let file = fs::OpenOptions::new().create(true).append(true).open(Path::new(&folder).join(name));
+    file.and_then(|mut file| file.write_all(bytes)).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+}
+
 /// The path of one of the four programs, as built for this test.
 pub fn program(name: &str) -> PathBuf {
     PathBuf::from(match name {
@@ -94,6 +109,8 @@ pub fn run_for(command: &mut Command, input: &[u8], limit: Duration) -> Finished
 pub struct Running {
     child: Child,
     name: String,
+    /// Under which name what it prints is kept.
+    kept: Option<String>,
     started: Instant,
     stdout: Option<JoinHandle<Vec<u8>>>,
     stderr: Arc<Mutex<String>>,
@@ -110,12 +127,16 @@ impl Running {
 
     #[track_caller]
     pub fn start_with(command: &mut Command, stdin: Stdio, stdout: Stdio) -> Running {
-        let name = format!("{command:?}");
+        // Without the passwords that a test gives to the program.
+        let name = format!("{command:?}").replace("s3cret", "***").replace(&percent_encoded("s3cret"), "***");
         let spawned = command.stdin(stdin).stdout(stdout).stderr(Stdio::piped()).process_group(0).spawn();
         let mut child = spawned.unwrap_or_else(|e| panic!("{name}: {e} (scripts/test installs what the tests need)"));
         let stderr = Arc::new(Mutex::new(String::new()));
-        let stderr_thread = child.stderr.take().map(|pipe| collect_text(pipe, Arc::clone(&stderr)));
-        Running { child, name, started: Instant::now(), stdout: None, stderr, stderr_thread }
+        // Other programs may print their arguments.
+        let program = Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy();
+        let kept = program.starts_with("h5").then(|| format!("{program}.{}", child.id()));
+        let stderr_thread = child.stderr.take().map(|pipe| collect_text(pipe, Arc::clone(&stderr), kept.clone()));
+        Running { child, name, kept, started: Instant::now(), stdout: None, stderr, stderr_thread }
     }
 
     pub fn id(&self) -> u32 {
@@ -197,6 +218,10 @@ impl Running {
         // Grandchildren that still hold the pipes end here, with the group.
         kill_group(self.id());
         let stdout = self.stdout.take().map(|t| t.join().unwrap()).unwrap_or_default();
+        // Media is larger, and is no text.
+        if let Some(name) = self.kept.as_ref().filter(|_| stdout.len() < 100_000) {
+            keep_printed(name, &stdout);
+        }
         if let Some(thread) = self.stderr_thread.take() {
             thread.join().unwrap();
         }
@@ -229,11 +254,14 @@ fn collect(mut pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
     })
 }
 
-fn collect_text(mut pipe: impl Read + Send + 'static, into: Arc<Mutex<String>>) -> JoinHandle<()> {
+fn collect_text(mut pipe: impl Read + Send + 'static, into: Arc<Mutex<String>>, kept: Option<String>) -> JoinHandle<()> {
     std::thread::spawn(move || {
         let mut piece = [0; 4096];
         while let Ok(n @ 1..) = pipe.read(&mut piece) {
             into.lock().unwrap().push_str(&String::from_utf8_lossy(&piece[..n]));
+            if let Some(name) = &kept {
+                keep_printed(name, &piece[..n]);
+            }
         }
     })
 }
@@ -288,6 +316,7 @@ pub fn http(port: u16, method: &str, path: &str, body: &[u8]) -> (u16, String) {
     stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
     let mut answer = Vec::new();
     _ = stream.read_to_end(&mut answer);
+    keep_printed("answers", &answer);
     let answer = String::from_utf8_lossy(&answer).into_owned();
     let status = answer.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or_else(|| panic!("no HTTP answer: {answer:?}"));
     (status, answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())

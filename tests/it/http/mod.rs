@@ -11,7 +11,7 @@ mod secrets;
 /// What ffmpeg, nginx and h5serve send.
 mod servers;
 
-use crate::util::{Certificate, Finished, PATIENCE, Running, TempDir, eventually, free_port, h5, repository, run_for};
+use crate::util::{Certificate, Finished, PASSWORD, PATIENCE, Running, TempDir, eventually, free_port, h5, repository, run_for};
 use h5live::format::Timing;
 use h5live::media::{Codec, Event, Packet, PixelFormat, SystemClock, Track, WallTime};
 use h5live::pipe::{Reader, ReaderOptions};
@@ -20,9 +20,6 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
-
-/// Found nowhere in what the programs print.
-pub const PASSWORD: &str = "kT9-s3cret#%?";
 
 /// Different pictures in a file, one after the other.
 pub fn pictures(dir: &TempDir) -> PathBuf {

@@ -1,12 +1,10 @@
 //! Network cameras by ONVIF: one of the tests, one that others have written (ipycam), and hostile ones.
 
-use crate::util::{Finished, PATIENCE, Running, TempDir, eventually, free_port, h5, repository, run_for};
+use crate::util::{Finished, PASSWORD, PATIENCE, Running, TempDir, eventually, free_port, h5, repository, run_for};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
-
-const PASSWORD: &str = "kT9-s3cret#%?";
 
 /// The camera of the tests.
 struct Device {
