@@ -345,6 +345,37 @@ pub fn lumas(format: &str, stream: &[u8], (width, height): (u32, u32)) -> Vec<f6
     done.stdout.chunks_exact(luma * 3 / 2).map(mean).collect()
 }
 
+/// A wait that is to be shorter than a limit on a machine that has time for it.
+pub struct Wait {
+    started: Instant,
+    idle: Duration,
+}
+
+impl Wait {
+    pub fn begin() -> Wait {
+        Wait { started: Instant::now(), idle: idle() }
+    }
+
+    /// How long until `end`. Fails the test if that is `limit`, unless processors were busy for more than half of it: that time the wait was not for
+    /// what it is to be for.
+    #[track_caller]
+    pub fn end(self, end: Instant, limit: Duration, what: &str) -> Duration {
+        let (took, idle) = (end - self.started, idle() - self.idle);
+        println!("{what}: {took:.2?}; a processor was idle for {idle:.2?}");
+        assert!(took < limit || idle < limit / 2, "{what}: {took:?}, idle for {idle:?}");
+        took
+    }
+}
+
+/// For how long a processor had nothing to do since the machine was started, on average of all (proc_stat(5)).
+fn idle() -> Duration {
+    let stat = fs::read_to_string("/proc/stat").unwrap();
+    let processors = stat.lines().filter(|line| line.starts_with("cpu") && !line.starts_with("cpu "));
+    let ticks: Vec<u64> = processors.filter_map(|line| line.split_whitespace().nth(4)?.parse().ok()).collect();
+    // A tick is a hundredth of a second to programs, whatever the kernel counts in.
+    Duration::from_millis(10 * ticks.iter().sum::<u64>() / ticks.len() as u64)
+}
+
 /// A certificate that a camera has signed itself.
 pub struct Certificate {
     pub cert: PathBuf,

@@ -1,6 +1,6 @@
 //! A cable that is cut, between two hosts: the camera waits, the pipe stays open, and the picture is back within 3 s of the cable.
 
-use crate::util::{PATIENCE, Running, eventually, path_with_programs, repository, shell};
+use crate::util::{PATIENCE, Running, Wait, eventually, path_with_programs, repository, shell};
 use h5live::format::Timing;
 use h5live::media::{Event, SystemClock, WallTime};
 use h5live::pipe::{Reader, ReaderOptions};
@@ -147,10 +147,10 @@ fn cut(transport: &str) {
     let tries = |cap: &Running| cap.stderr().matches("no answer").count() + cap.stderr().matches("no route to host").count();
     eventually("it is tried again", || (tries(&cap) >= 5).then_some(()));
     let away = count();
-    let begun = Instant::now();
+    let wait = Wait::begin();
     cable.set("up");
     let first = eventually("the picture is back", || pictures.lock().unwrap().get(away).copied());
-    let back = first.at - begun;
+    wait.end(first.at, Duration::from_secs(3), &format!("{transport}: the cable is whole, and the first picture comes"));
     let seen = viewed.load(Ordering::Relaxed);
     let after = eventually("the latency is right again", || last().filter(is_right));
     eventually("the viewer goes on", || (viewed.load(Ordering::Relaxed) > seen + 20_000).then_some(()));
@@ -160,13 +160,7 @@ fn cut(transport: &str) {
     assert!(pictures.windows(2).all(|two| two[1].pts > two[0].pts), "time goes back: {pictures:?}");
     let [ages, gap] =
         [[before.age, after.age], [pictures[away - 1].pts, pictures[away].pts]].map(|[a, b]| (a as f64 / 1e6, b as f64 / 1e6));
-    println!(
-        "{transport}: away {:.1} s; back {back:.2?} after the cable; pictures {:.2} s old, before {:.2} s",
-        gap.1 - gap.0,
-        ages.1,
-        ages.0
-    );
-    assert!(back < Duration::from_secs(3), "{transport}: back after {back:?}: {}", cap.stderr());
+    println!("{transport}: away {:.1} s; pictures {:.2} s old, before {:.2} s", gap.1 - gap.0, ages.1, ages.0);
     cap.signal("TERM");
     cap.finish(PATIENCE).success();
 }

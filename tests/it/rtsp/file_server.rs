@@ -36,10 +36,11 @@ fn by_h5cap(url: &str) -> Recording {
 }
 
 /// What ffmpeg records, each stream in a file of its own: in one file it puts packets in the order of times, which RTP does not have for decoding.
+/// Packets with times that do not grow it drops: they get times that do.
 fn by_ffmpeg(dir: &Path, film: &str, url: &str, has_audio: bool) -> Recording {
     let [video, audio] = ["video", "audio"].map(|name| format!("{film}.{name}"));
     let raw = if film == "h264" { "h264" } else { "hevc" };
-    let mut args = vec!["-rtsp_transport", "tcp", "-i", url, "-map", "0:v", "-c", "copy", "-f", raw, &video];
+    let mut args = vec!["-rtsp_transport", "tcp", "-i", url, "-map", "0:v", "-c", "copy", "-bsf:v", "setts=ts=N*100000", "-f", raw, &video];
     if has_audio {
         args.extend(["-map", "0:a", "-c", "copy", "-f", "adts", &audio]);
     }
@@ -50,6 +51,8 @@ fn by_ffmpeg(dir: &Path, film: &str, url: &str, has_audio: bool) -> Recording {
         recording.codecs.extend(audio.codecs);
         recording.packets.extend(audio.packets);
     }
+    // On a busy machine it writes a packet up to nine times. No two packets of the film are equal.
+    recording.packets.iter_mut().for_each(Vec::dedup);
     recording
 }
 
@@ -94,7 +97,7 @@ fn another_server_than_gstreamers() {
                 let recorded = record.join().unwrap();
                 assert_eq!(ours.codecs, codecs);
                 let file = read(fs::read(dir.join(format!("{film}.mp4"))).unwrap());
-                same(film, &ours, &[("what ffmpeg records", &recorded), ("the file", &file)]);
+                same(film, &ours, &[("the file", &file), ("what ffmpeg records", &recorded)]);
             });
         }
     });
