@@ -34,17 +34,20 @@ guest() {
     wait $h5cap
     mv away.mkv "$out"
 
-    # Black pictures in between, for raw formats.
-    "$bin/h5cap" camera:A1 --format yuy2 --size 320x240 --on-loss black > black.mkv 2> "$out/black.err" &
-    h5cap=$!
-    await_frames A1 10
-    unplug A1
-    sleep 1
-    plug A1 --name Left --colour c02020
-    await_frames A1 10
-    kill $h5cap
-    wait $h5cap
-    mv black.mkv "$out"
+    # Black pictures in between, raw and JPEG.
+    local format
+    for format in yuy2 mjpeg; do
+        "$bin/h5cap" camera:A1 --format $format --size 320x240 --on-loss black > black.mkv 2> "$out/black-$format.err" &
+        h5cap=$!
+        await_frames A1 10
+        unplug A1
+        sleep 1
+        plug A1 --name Left --colour c02020
+        await_frames A1 10
+        kill $h5cap
+        wait $h5cap
+        mv black.mkv "$out/black-$format.mkv"
+    done
 
     # The end of it, for those who want that.
     (await_frames A1 10; unplug A1) &
@@ -66,8 +69,11 @@ check() {
     paste -d' ' "$out/away.packets" "$out/away.clock" | awk 'NR == 1 { p = $1; t = $5 } { d = ($1 - p) / 1000 - ($5 - t); if (d < 0) d = -d; if (d > max) max = d } END { printf "%d\n", max }' > "$out/away.drift"
     between "times against the camera's clock, ms" "$(cat "$out/away.drift")" 0 1000
 
-    clock "$out/black.mkv" 320x240 > "$out/black.clock"
-    between "black pictures" "$(grep -c -- - "$out/black.clock")" 15 400
+    local format
+    for format in yuy2 mjpeg; do
+        clock "$out/black-$format.mkv" 320x240 > "$out/black-$format.clock"
+        between "black pictures, $format" "$(grep -c -- - "$out/black-$format.clock")" 15 400
+    done
     expect "exit" test "$(tr '\n' ' ' < "$out/exit.err")" = "h5cap: camera A1: it was unplugged 1 "
 }
 
