@@ -33,8 +33,10 @@ impl Node {
     }
 
     /// The stream has begun.
-    pub fn begun(self) -> Node {
+    #[track_caller]
+    pub fn begun(mut self) -> Node {
         eventually("a picture", || {
+            assert!(self.running.is_running(), "it has ended: {}", self.running.stderr());
             let (_, list) = crate::util::http(self.port, "GET", "/api/streams", b"");
             let list: serde_json::Value = serde_json::from_str(&list).unwrap();
             list["live"]["fps"].as_f64().is_some_and(|fps| fps > 0.0).then_some(())
@@ -126,9 +128,10 @@ fn pictures_by_websocket() {
     let origin = Node::start("h5cap test --size 160x120 --rate 25 --no-audio | h5enc --video mjpeg").begun();
     let relay = Node::start(&format!("h5cap {}", origin.ws("live"))).begun();
     for url in [relay.ws("live"), relay.http("live")] {
-        let done = h5cap(&[&url, "--duration", "1"]).success();
+        let done = h5cap(&[&url, "--duration", "3"]).success();
         let recording = Recording::of(&done.stdout);
-        assert!(recording.codecs() == [Codec::Jpeg] && recording.packets.len() > 10);
+        assert_eq!(recording.codecs(), [Codec::Jpeg], "{url}");
+        assert!(recording.packets.len() > 10, "{url}: {:?} ms", recording.times(0));
         let late = WallTime::now().0 - captured(&recording, 0).last().unwrap().0;
         assert!((0..5_000_000).contains(&late), "captured {late} us ago");
     }
@@ -157,10 +160,7 @@ fn the_page_of_a_stream_behind_a_proxy() {
         h5cap(&[&url, "--tls-fingerprint", &fingerprint, "--duration", "1"])
     };
     let done = ask(&format!("cam:{PASSWORD}@")).success();
-    let recording = Recording::of(&done.stdout);
-    assert_eq!(recording.codecs(), [Codec::H264, Codec::Opus]);
-    let late = WallTime::now().0 - captured(&recording, 0).last().unwrap().0;
-    assert!((0..5_000_000).contains(&late), "captured {late} us ago");
+    assert_eq!(Recording::of(&done.stdout).codecs(), [Codec::H264, Codec::Opus]);
     let log = fs::read_to_string(dir.join("access.log")).unwrap();
     assert!(log.contains("\"GET /site/live HTTP/1.1\" 200") && log.contains("\"GET /site/api/ws?src=live HTTP/1.1\" 101"), "{log}");
     let none = ask("");
