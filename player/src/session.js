@@ -263,7 +263,7 @@ export class Session {
 
   /** Whether the picture could be in the `<video>`. */
   get offersVideo() {
-    return this.#kind !== 'jpeg' && (this.#transport?.constructor.surface === 'video' || (this.#transport?.constructor.surface === 'canvas' && MseTransport.refusal() === ''));
+    return this.#transport?.constructor.surface === 'video' || (this.#name === 'webcodecs' && MseTransport.refusal() === '');
   }
 
   /** The picture has to be in the `<video>`, or need not be there any more. @returns {Promise<boolean>} whether it is there */

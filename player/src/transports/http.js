@@ -114,6 +114,10 @@ export class MultipartTransport extends HttpTransport {
     this.timer ??= setInterval(() => this.shown(), 250);
   }
 
+  get signal() {
+    return this.timer ? 'load' : '';
+  }
+
   stop() {
     super.stop();
     this.events.leaving();

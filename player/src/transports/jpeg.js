@@ -5,12 +5,13 @@ import { Transport } from './transport.js';
 import { poseOfPictures, turnElement } from '../engine/orientation.js';
 
 /**
- * JPEG pictures over WebSocket into an `<img>`, the newest only: a picture that comes while another one is being decoded replaces the one
- * that waits. Unlike a multipart `<img>` it notices when pictures stop coming, and keeps the last one when the connection breaks.
+ * JPEG pictures over WebSocket onto a canvas, the newest only: a picture that comes while another one is being decoded replaces the one
+ * that waits. Unlike a multipart `<img>` it notices when pictures stop coming, and keeps the last one when the connection breaks. An `<img>` that is set anew
+ * for each picture shows a third of them in WebKitGTK.
  */
 export class JpegTransport extends Transport {
   static label = 'MJPEG';
-  static surface = 'image';
+  static surface = 'canvas';
 
   codecs = 'mjpeg';
   /** How far apart pictures are: those of a slow stream do not stand still for longer than they should. */
@@ -18,17 +19,22 @@ export class JpegTransport extends Transport {
   #spacing = new Median(9);
   #lastAt = null;
   #stalls = new Stalls();
-  #image;
+  #canvas;
+  #context;
   #events;
   #next = null;
   #captured = null;
   #busy = false;
+  #hasShown = false;
   #stopped = false;
 
-  /** @param {HTMLImageElement} image @param {{ws: string, clock: object}} options @param {import('./transport.js').TransportEvents} events */
-  constructor(image, { ws, clock }, events) {
+  /** @param {HTMLCanvasElement} canvas @param {{ws: string, clock: object}} options @param {import('./transport.js').TransportEvents} events */
+  constructor(canvas, { ws, clock }, events) {
     super();
-    this.#image = image;
+    this.#canvas = canvas;
+    this.#context = canvas.getContext('2d', { alpha: false });
+    // What an earlier attempt left there is no picture of this one.
+    canvas.width = canvas.height = 0;
     this.#events = events;
     this.link = new Link(ws, { open: () => this.link.send({ type: 'mjpeg' }), message: m => this.#message(m), data: d => this.#data(d), closed: (r, c) => this.#fail(r, { soon: isSoon(c), unreachable: !this.link.opened }) }, clock);
   }
@@ -36,6 +42,10 @@ export class JpegTransport extends Transport {
   stop() {
     this.#stopped = true;
     this.link.stop();
+  }
+
+  get signal() {
+    return this.#hasShown ? 'createImageBitmap' : '';
   }
 
   /** A picture that another one replaced counts as dropped. */
@@ -49,9 +59,9 @@ export class JpegTransport extends Transport {
     else if (type === 'stream') this.#about(value);
   }
 
-  /** An `<img>` turns its picture as EXIF says; how wide pixels are it does not know. */
+  /** The browser turns a picture as EXIF says; how wide pixels are it does not know. */
   #about(stream) {
-    turnElement(this.#image, poseOfPictures(stream ?? {}));
+    turnElement(this.#canvas, poseOfPictures(stream ?? {}));
     this.#events.info(stream);
   }
 
@@ -61,11 +71,17 @@ export class JpegTransport extends Transport {
   }
 
   #data(data) {
-    if (this.#next) this.dropped++;
+    if (this.#next && !document.hidden) this.dropped++;
     this.#learn(this.#captured ?? wallNow());
     this.#next = { data, captured: this.#captured };
     this.#captured = null;
-    if (!this.#busy) this.#show();
+    // What nobody sees is not decoded.
+    if (!this.#busy && !document.hidden) this.#show();
+  }
+
+  foreground() {
+    this.#stalls.rest();
+    if (this.#next && !this.#busy && !document.hidden) this.#show();
   }
 
   /** @param {number} at  when the picture was captured, or came */
@@ -78,6 +94,7 @@ export class JpegTransport extends Transport {
 
   #shown(captured) {
     if (this.#stopped) return;
+    this.#hasShown = true;
     this.#stalls.shown(performance.now(), this.edge.chunk);
     this.edge.stats.stalls = this.#stalls.count;
     this.#events.shown({ captured, at: wallNow() + COMPOSITOR_MS });
@@ -85,18 +102,23 @@ export class JpegTransport extends Transport {
 
   async #show() {
     this.#busy = true;
-    while (this.#next && !this.#stopped) {
+    while (this.#next && !this.#stopped && !document.hidden) {
       const { data, captured } = this.#next;
-      const address = URL.createObjectURL(new Blob([data], { type: 'image/jpeg' }));
       this.#next = null;
-      this.#image.src = address;
       // A damaged picture is skipped: the next one is whole again.
-      const whole = await this.#image.decode().then(() => true, () => false);
-      URL.revokeObjectURL(address);
-      if (document.hidden) this.#stalls.rest();
-      if (whole && !this.#stopped) requestAnimationFrame(() => this.#shown(captured));
+      const picture = await createImageBitmap(new Blob([data], { type: 'image/jpeg' })).catch(() => null);
+      if (picture && !this.#stopped) this.#paint(picture);
+      if (picture && !this.#stopped) requestAnimationFrame(() => this.#shown(captured));
+      picture?.close();
     }
     this.#busy = false;
+  }
+
+  #paint(picture) {
+    const { width, height } = picture;
+    if (this.#canvas.width !== width) this.#canvas.width = width;
+    if (this.#canvas.height !== height) this.#canvas.height = height;
+    this.#context.drawImage(picture, 0, 0);
   }
 
   #fail(reason, options) {

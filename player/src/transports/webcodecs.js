@@ -1,7 +1,7 @@
 import { COMPOSITOR_MS, CaptureTimes, Median, wallNow } from '../engine/clock.js';
 import { Stalls } from '../engine/sight.js';
 import { chunkTime, frames, isInit, tracks } from '../engine/bmff.js';
-import { drawUpright, poseOf, uprightSize } from '../engine/orientation.js';
+import { drawUpright, poseOf, turnElement, uprightSize } from '../engine/orientation.js';
 import { Link, isSoon } from './link.js';
 import { AUDIO_CODECS, VIDEO_CODECS, cure, isSound, isVideo, notPlayed } from '../engine/codecs.js';
 import { parameterSets, toAnnexB } from '../engine/annexb.js';
@@ -106,6 +106,7 @@ export class CodecsTransport extends Transport {
     this.#context = canvas.getContext('2d', { alpha: false });
     // What an earlier attempt left there is no picture of this one.
     canvas.width = canvas.height = 0;
+    turnElement(canvas, null);
     this.#events = events;
     this.#muted = !sound;
     this.#volume = volume;
