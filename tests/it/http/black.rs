@@ -1,5 +1,5 @@
 use super::*;
-use crate::util::lumas;
+use crate::util::{lumas, shell};
 
 /// Black JPEG pictures of the camera's size go on in its track while it is away.
 #[test]
@@ -60,4 +60,25 @@ fn black_pictures_of_a_relay() {
     assert_eq!((recording.headers, recording.codecs()), (3, vec![Codec::H264, Codec::Opus]));
     let all = run_for(&mut h5("h5mux", &[file.to_str().unwrap()]), b"", PATIENCE).success();
     assert!(all.stdout.len() > 20_000, "h5mux takes all three headers");
+}
+
+/// No size that the encoder refuses and no stream without video is waited for in silence.
+#[test]
+fn what_cannot_be_black_is_said_at_the_start() {
+    let dir = TempDir::new();
+    let size = "testsrc2=size=4096x2304:rate=2";
+    let cases = [
+        ("h264", format!("-i {size} -frames:v 3 -c:v libx264 -preset ultrafast"), "the H.264 encoder takes no pictures of 4096x2304"),
+        ("adts", "-i sine=duration=1 -c:a aac".into(), "it has no video"),
+    ];
+    for (format, coding, why) in cases {
+        let file = dir.join(format);
+        let line = format!("exec ffmpeg -v error -nostdin -f lavfi {coding} -f {format} -y {}", file.display());
+        run_for(&mut shell(&line), b"", PATIENCE).success();
+        let server = Server::start(&dir, &[&format!("file={}", file.display())]);
+        let mut command = h5("h5cap", &["--on-loss", "black", &server.url("file")]);
+        let mut cap = Running::start_with(&mut command, Stdio::null(), Stdio::null());
+        let line = cap.wait_for("no black pictures");
+        assert_eq!(line, format!("h5cap: warning: {}: no black pictures while it is away: {why}", server.url("file")));
+    }
 }

@@ -1,6 +1,6 @@
 """A camera by HTTP with many faces, one for each path, and a hostile one for others. Says `ready PORT`, then a line for each request.
 
-server.py PICTURES [port=N] [user=NAME password=WORD auth=basic|md5|small|sha256] [cert=FILE key=FILE] [away=HOST:PORT] [address=IP] [y4m=FILE]
+server.py PICTURES [port=N] [user=NAME password=WORD auth=basic|md5|small|sha256] [cert=FILE key=FILE] [away=HOST:PORT] [address=IP] [file=FILE] [y4m=FILE]
 
 PICTURES has JPEGs one after the other. A nonce of digest (RFC 7616) is too old after three requests."""
 
@@ -147,6 +147,13 @@ class Handler(socketserver.StreamRequestHandler):
                 part = b"".join(f"{len(p):X}\r\n".encode() + p + b"\r\n" for p in (part[:half], part[half:]))
             self.write(part)
             time.sleep(0.04)
+
+    # Any file, and then nothing.
+    def do_file(self, rest, headers):
+        self.head(200)
+        with open(options["file"], "rb") as file:
+            self.write(file.read())
+        time.sleep(600)
 
     # Raw pictures, 25 a second.
     def do_y4m(self, rest, headers):
