@@ -40,7 +40,9 @@ export async function prepare(page) {
     HTMLAnchorElement.prototype.click = function () { if (this.download) window.downloads.push([this.download, this.href]); else click.call(this); };
     document.addEventListener('copy', e => window.copied.push(e.composedPath()[0].value));`;
   if (page.addInitScript) await page.addInitScript({ content: source });
-  else await page.evaluateOnNewDocument(new Function(source));
+  else if (page.evaluateOnNewDocument) await page.evaluateOnNewDocument(new Function(source));
+  // WebDriver has no way in before the page: WebKit is asked as soon as the document is there.
+  else page.prepared = new Function(source);
 }
 
 const AXE = fs.readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');

@@ -122,6 +122,12 @@ class Page {
     await this.ask('POST', '/url', { url: this.overlay.url(url) });
     const there = url => !window.leaving && location.href === url && document.readyState !== 'loading';
     await until(`${url} is there`, () => this.evaluate(there, this.overlay.url(url)).catch(() => false), 20000);
+    if (this.prepared) await this.evaluate(this.prepared);
+  }
+
+  /** From now on no server is put in front of those that are visited. */
+  direct() {
+    this.overlay = { url: at => at, close() {} };
   }
 
   /** Runs a function there; what it gives, or promises, comes back as JSON. */

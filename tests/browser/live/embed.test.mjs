@@ -7,7 +7,7 @@ import http from 'node:http';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import esbuild from 'esbuild';
-import { browsers } from '../lib/browsers.mjs';
+import { engines } from '../lib/browsers.mjs';
 import { joined } from '../../../player/join.mjs';
 import { inside, prepare } from '../lib/face.mjs';
 import { stats } from '../lib/page.mjs';
@@ -88,10 +88,11 @@ function answer(request, response) {
 
 const become = (page, wanted) => until(wanted, async () => (await stats(page)).state === wanted, 15000);
 
-for (const { name, open } of browsers) {
+for (const { name, open } of engines) {
   test(name, async t => {
     const { page, errors, close } = await open();
     t.after(close);
+    page.direct?.();
     await prepare(page);
     const visit = async at => {
       await page.goto(`http://127.0.0.1:${site.address().port}/${at}`);
