@@ -413,6 +413,7 @@ fn many_reconnections_leave_nothing_behind() {
 }
 
 fn reconnect(times: usize) {
+    let begun = Instant::now();
     let camera = Camera::start(&["fps=50", "auth=none"]);
     let line = Line::to(camera.port);
     let url = format!("rtsp://127.0.0.1:{}/h264", line.port);
@@ -440,7 +441,8 @@ fn reconnect(times: usize) {
     let grown = cap.peak_kib() - memory;
     assert!(grown < 4096, "{grown} KiB more than {memory}");
     cap.signal("TERM");
-    cap.finish(PATIENCE).success();
+    // By its whole life.
+    cap.finish(begun.elapsed() + PATIENCE).success();
     reader.join().unwrap().unwrap();
 }
 
