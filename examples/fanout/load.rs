@@ -57,10 +57,11 @@ pub fn run(port: u16, viewers: usize, seconds: u64, pid: u64, asleep: bool) -> i
     let resident = (resident_kib(pid).saturating_sub(resident_before)) as f64 / viewers as f64;
     let lost: u64 = all.iter().map(|v| v.lost).sum();
     println!(
-        "{{\"viewers\":{viewers},\"seconds\":{wall:.1},\"gb\":{gb:.3},\"frames\":{},\"lost\":{lost},\"cpu_seconds\":{cpu:.2},\"cpu_per_gb\":{:.4},\
+        "{{\"viewers\":{viewers},\"seconds\":{wall:.1},\"gb\":{gb:.3},\"frames\":{},\"lost\":{lost},\"cpu_seconds\":{cpu:.3},\"cpu_per_gb\":{:.4},\"us_per_frame\":{:.1},\
          \"client_cpu_seconds\":{mine:.2},\"p50_ms\":{:.2},\"p99_ms\":{:.2},\"kib_per_viewer\":{resident:.2}}}",
         count.frames,
         cpu / gb,
+        cpu * 1e6 / (count.frames as f64 / viewers as f64),
         quantile(0.5),
         quantile(0.99),
     );
@@ -129,12 +130,14 @@ impl Viewer {
     }
 }
 
-/// User and system time so far.
+/// Time on a processor so far, of all threads that are there. In nanoseconds, where the times of /proc/PID/stat are in ticks of 10 ms.
 fn cpu_seconds(pid: u64) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks: u64 = fields.get(11..13).map_or(0, |f| f.iter().filter_map(|f| f.parse::<u64>().ok()).sum());
-    ticks as f64 / rustix::param::clock_ticks_per_second() as f64
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let time = |thread: std::fs::DirEntry| {
+        let text = std::fs::read_to_string(thread.path().join("schedstat")).unwrap_or_default();
+        text.split_whitespace().next().and_then(|nanoseconds| nanoseconds.parse::<u64>().ok()).unwrap_or(0)
+    };
+    threads.map(time).sum::<u64>() as f64 / 1e9
 }
 
 fn resident_kib(pid: u64) -> u64 {

@@ -91,6 +91,20 @@ impl Stop {
         drop(self.0.changed.wait_while(requested, |requested| !*requested));
     }
 
+    /// As [`Stop::wait`], but also returns when `done` holds: asked at first, and after each [`Stop::recheck`]. Says whether the end was asked for.
+    pub fn wait_or(&self, mut done: impl FnMut() -> bool) -> bool {
+        let requested = self.0.requested.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.0.changed.wait_while(requested, |requested| !*requested && !done());
+        *waited.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What [`Stop::wait_or`] waits for may hold now.
+    pub fn recheck(&self) {
+        // A waiter between its look and its sleep holds the lock.
+        let _requested = self.0.requested.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.changed.notify_all();
+    }
+
     /// As [`Stop::wait`], but for `limit` at most; says whether the end was asked for. A sleep that a signal cuts short.
     pub fn wait_for(&self, limit: Duration) -> bool {
         let requested = self.0.requested.lock().unwrap_or_else(PoisonError::into_inner);
@@ -131,6 +145,20 @@ impl AsFd for Stop {
 mod tests {
     use super::*;
     use std::time::Instant;
+
+    #[test]
+    fn what_is_waited_for_is_seen_without_a_request() {
+        use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+        let (stop, done) = (Stop::new().unwrap(), Arc::<AtomicBool>::default());
+        let (other, set) = (stop.clone(), done.clone());
+        let waiter = std::thread::spawn(move || other.wait_or(|| set.load(SeqCst)));
+        stop.recheck();
+        done.store(true, SeqCst);
+        stop.recheck();
+        assert!(!waiter.join().unwrap());
+        stop.request();
+        assert!(stop.wait_or(|| false));
+    }
 
     #[test]
     fn a_request_is_seen_in_all_three_ways() {

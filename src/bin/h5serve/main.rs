@@ -16,6 +16,7 @@ use h5live::serve::{Listen, Options, Policy, Publisher, Registry, Server, Stoppe
 use input::{Input, InputLocation, OnEof};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -225,6 +226,21 @@ impl Drop for StopAtEnd {
 struct Reader {
     stream: Arc<Stream>,
     thread: JoinHandle<anyhow::Result<()>>,
+    /// The thread is about to end, or has.
+    ended: Arc<AtomicBool>,
+}
+
+/// Held by the thread of an input. However that ends, [`join`] sees it.
+struct EndOfInput {
+    ended: Arc<AtomicBool>,
+    stop: cli::Stop,
+}
+
+impl Drop for EndOfInput {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Release);
+        self.stop.recheck();
+    }
 }
 
 fn start_readers(inputs: Vec<Input>, publishers: Vec<Publisher>, args: &Args, cx: &cli::Context) -> anyhow::Result<Vec<Reader>> {
@@ -233,11 +249,14 @@ fn start_readers(inputs: Vec<Input>, publishers: Vec<Publisher>, args: &Args, cx
         let stream = publisher.stream().clone();
         let thread = std::thread::Builder::new().name(format!("input {}", input.name));
         let failing = stream.clone();
+        let ended = Arc::<AtomicBool>::default();
+        let end = EndOfInput { ended: ended.clone(), stop: cx.stop.clone() };
         let serve = move || {
+            let _end = end;
             let outcome = input::serve(&input, publisher, &reading, on_eof, &cx);
             outcome.inspect_err(|error| failing.fail(format!("{error:#}")))
         };
-        Ok(Reader { stream, thread: thread.spawn(serve).context("thread")? })
+        Ok(Reader { stream, thread: thread.spawn(serve).context("thread")?, ended })
     };
     inputs.into_iter().zip(publishers).map(start).collect()
 }
@@ -247,8 +266,10 @@ fn start_readers(inputs: Vec<Input>, publishers: Vec<Publisher>, args: &Args, cx
 fn join(mut readers: Vec<Reader>, stop: &cli::Stop) -> anyhow::Result<()> {
     let alone = readers.len() == 1;
     let mut outcome = Ok(());
-    while !readers.is_empty() {
-        for Reader { stream, thread } in readers.extract_if(.., |reader| reader.thread.is_finished()) {
+    let has_ended = |reader: &Reader| reader.ended.load(Ordering::Acquire);
+    loop {
+        let is_stopping = stop.wait_or(|| readers.iter().any(has_ended));
+        for Reader { stream, thread, .. } in readers.extract_if(.., |reader| has_ended(reader)) {
             let ended = thread.join().unwrap_or_else(|_| {
                 stream.fail("its thread panicked".into());
                 anyhow::bail!("{}: the input's thread panicked", stream.name)
@@ -260,11 +281,10 @@ fn join(mut readers: Vec<Reader>, stop: &cli::Stop) -> anyhow::Result<()> {
                 outcome = outcome.and(Err(error));
             }
         }
-        if readers.is_empty() || stop.wait_for(Duration::from_millis(20)) {
-            break;
+        if is_stopping || readers.is_empty() {
+            return outcome;
         }
     }
-    outcome
 }
 
 impl Args {
