@@ -67,6 +67,11 @@ impl<T: Droppable> Waiting<T> {
         &self.writing
     }
 
+    /// Nothing waits, and nothing is being written.
+    pub fn is_idle(&self) -> bool {
+        self.items.is_empty() && self.writing_cost == 0
+    }
+
     /// Bytes that the items take that are being written.
     pub fn writing_cost(&self) -> usize {
         self.writing_cost

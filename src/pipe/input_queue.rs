@@ -2,8 +2,9 @@
 //! spent on them, by the same rules as an [`OutputQueue`](super::OutputQueue).
 
 use super::Error;
+use super::named_output::Progress;
 use super::queue::Shared;
-use crate::media::{Droppable, OverflowPolicy, Waiting};
+use crate::media::{Droppable, OverflowPolicy};
 use std::sync::Arc;
 
 /// A queue between the thread that reads and the one that works. Clones share it.
@@ -28,12 +29,12 @@ impl<T: Droppable> InputQueue<T> {
     /// # Errors
     /// [`Error::TooSlow`] with [`OverflowPolicy::Exit`].
     pub fn send(&self, item: T) -> Result<bool, Error> {
-        self.shared.send(item)
+        self.shared.send(item, |_| Ok((Progress::Nothing, 0)))
     }
 
     /// Waits for the next item; `None` once the queue is closed and empty.
     pub fn take(&self) -> Option<T> {
-        self.shared.take(Waiting::pop)
+        self.shared.take(|waiting, _| waiting.pop())
     }
 
     /// No more items will come.

@@ -35,6 +35,7 @@ pub use burst_detector::{BurstDetector, BurstFinding};
 pub use error::Error;
 pub use input_format::InputFormat;
 pub use input_queue::InputQueue;
+pub use named_output::{Progress, WriteNow};
 pub use omission_log::OmissionLog;
 pub use output_queue::{OutputQueue, Sink};
 pub use reader::{Reader, ReaderOptions};

@@ -1,24 +1,37 @@
 //! The output of a stage: it decides what becomes of items when the next stage is slower than the camera.
 //!
-//! With [`OverflowPolicy::Block`] items are written in place. Otherwise a thread writes, and items wait for it in a short queue. When
-//! the queue is full, the rules of the item say what is dropped ([`Droppable`]).
+//! With [`OverflowPolicy::Block`] items are written in place. Otherwise what the output takes without waiting is written in place too, which
+//! costs no change of threads. The rest waits in a short queue for a thread that writes. When the queue is full, the rules of the item say
+//! what is dropped ([`Droppable`]).
 
 use super::Error;
+use super::named_output::Progress;
 use super::queue::{Failure, Shared};
 use crate::media::{Droppable, OverflowPolicy};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+
+/// A larger item has no room in a usual pipe, and what is left of it would be copied: the thread writes it.
+const MAX_AT_ONCE: usize = 32 << 10;
 
 /// Where items are written.
 pub trait Sink<T>: Send + 'static {
     /// So many bytes are gathered for one call of [`Sink::write`]; with 0 each item is written at once.
     const GATHERED: usize;
 
-    /// Writes all items whole.
+    /// Writes all items whole, after what is left of one that was begun.
     ///
     /// # Errors
     /// Of the output.
     fn write(&mut self, items: &[T]) -> Result<(), Error>;
+
+    /// Writes what the output takes of an item without waiting: nothing, where it cannot be asked so.
+    ///
+    /// # Errors
+    /// Of the output.
+    fn write_now(&mut self, _item: &T) -> Result<Progress, Error> {
+        Ok(Progress::Nothing)
+    }
 
     /// At the end.
     ///
@@ -47,6 +60,8 @@ enum Mode<T: Droppable, S> {
     },
     Queued {
         shared: Arc<Shared<T>>,
+        /// Locked by the thread that writes, and only after the queue was, or without it.
+        sink: Arc<Mutex<S>>,
         thread: JoinHandle<()>,
     },
     /// The next stage was too slow: it is not waited for any more.
@@ -58,15 +73,17 @@ enum Mode<T: Droppable, S> {
 }
 
 impl<T: Droppable, S: Sink<T>> OutputQueue<T, S> {
-    /// With [`OverflowPolicy::Block`] items are written in place; else by a thread of its own behind a bounded queue.
-    pub fn new(mut sink: S, policy: OverflowPolicy) -> OutputQueue<T, S> {
+    /// With [`OverflowPolicy::Block`] items are written in place; else by a thread behind a bounded queue where the output would have to be
+    /// waited for.
+    pub fn new(sink: S, policy: OverflowPolicy) -> OutputQueue<T, S> {
         if policy == OverflowPolicy::Block {
             return OutputQueue { mode: Mode::Direct { sink, gathered: Vec::new(), bytes: 0, most: S::GATHERED } };
         }
         let shared = Arc::new(Shared::new(sink.name(), policy));
-        let ours = Arc::clone(&shared);
-        let thread = std::thread::spawn(move || ours.drain(&mut sink));
-        OutputQueue { mode: Mode::Queued { shared, thread } }
+        let sink = Arc::new(Mutex::new(sink));
+        let (queue, output) = (Arc::clone(&shared), Arc::clone(&sink));
+        let thread = std::thread::spawn(move || queue.drain(&output));
+        OutputQueue { mode: Mode::Queued { shared, sink, thread } }
     }
 
     /// Gathers so many bytes where items are written in place. For what is stored: a live stream would be held back.
@@ -89,7 +106,11 @@ impl<T: Droppable, S: Sink<T>> OutputQueue<T, S> {
                 gathered.push(item);
                 if *bytes >= *most { self.flush().map(|()| true) } else { Ok(true) }
             }
-            Mode::Queued { shared, .. } => shared.send(item),
+            Mode::Queued { shared, sink, .. } => shared.send(item, |item| {
+                let mut sink = lock(sink);
+                let progress = if item.size() > MAX_AT_ONCE { Progress::Nothing } else { sink.write_now(item)? };
+                Ok((progress, sink.written()))
+            }),
             Mode::GivenUp { name, .. } => Err(Error::Io { name: name.clone(), source: std::io::ErrorKind::BrokenPipe.into() }),
         };
         if let Err(Error::TooSlow { name, .. }) = &sent {
@@ -136,7 +157,7 @@ impl<T: Droppable, S: Sink<T>> OutputQueue<T, S> {
         self.flush()?;
         match self.mode {
             Mode::Direct { mut sink, .. } => sink.flush(),
-            Mode::Queued { shared, thread } => {
+            Mode::Queued { shared, thread, .. } => {
                 shared.close();
                 // If it panicked, it has left an error.
                 _ = thread.join();
@@ -147,22 +168,31 @@ impl<T: Droppable, S: Sink<T>> OutputQueue<T, S> {
     }
 }
 
+/// A poisoned lock means that the writing thread died, which the queue knows.
+fn lock<S>(sink: &Mutex<S>) -> MutexGuard<'_, S> {
+    sink.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl<T: Droppable> Shared<T> {
     /// The writing thread: writes what comes until the queue is closed and empty.
-    fn drain(&self, sink: &mut impl Sink<T>) {
+    fn drain(&self, sink: &Mutex<impl Sink<T>>) {
         let _leaving = Failure(self);
         if let Err(error) = self.write_all(sink) {
             self.fail(error);
         }
     }
 
-    fn write_all<S: Sink<T>>(&self, sink: &mut S) -> Result<(), Error> {
-        while let Some(items) = self.take(|waiting| Some(waiting.start_writing(S::GATHERED)).filter(|items| !items.is_empty())) {
+    fn write_all<S: Sink<T>>(&self, sink: &Mutex<S>) -> Result<(), Error> {
+        while let Some(items) = self.take(|waiting, is_begun| {
+            let items = waiting.start_writing(S::GATHERED);
+            (is_begun || !items.is_empty()).then_some(items)
+        }) {
+            let mut sink = lock(sink);
             let outcome = sink.write(&items);
             self.wrote(sink.written());
             outcome?;
         }
-        sink.flush()
+        lock(sink).flush()
     }
 }
 
@@ -171,8 +201,9 @@ mod tests {
     use super::*;
     use crate::format::mkv;
     use crate::format::testing::events;
-    use crate::media::Event;
+    use crate::media::{Event, Packet, Timestamp};
     use crate::pipe::Writer;
+    use crate::pipe::stdio;
     use crate::pipe::testing::{FRAME, header, packet};
     use std::io::{self, Read, Write};
     use std::sync::mpsc;
@@ -264,6 +295,57 @@ mod tests {
         (0..1000).for_each(|n| assert!(queue.send(packet(0, n, true)).unwrap()));
         assert_eq!(queue.dropped(), 0);
         assert!(queue.written() > 26_000);
+    }
+
+    /// Through a pipe that is full now and then: what is written in place, begun in place and written by the thread is
+    /// one stream, in order, and nothing of it is lost before the next stage is really late.
+    #[test]
+    fn what_is_written_in_place_and_what_waits_are_one_stream() {
+        const SIZES: [usize; 5] = [100, 30 << 10, 5000, MAX_AT_ONCE - 12, MAX_AT_ONCE + 1];
+        let (mut drain, out) = io::pipe().unwrap();
+        let writer = Writer::new(stdio::Stdout::over(out)).at_once(stdio::Stdout::write_now);
+        let mut queue = OutputQueue::new(writer, OverflowPolicy::Exit);
+        queue.send(header()).unwrap();
+        let ((go, wait), (done, caught_up)) = (mpsc::channel(), mpsc::channel());
+        let reading = std::thread::spawn(move || {
+            let (mut bytes, mut piece) = (Vec::new(), vec![0; 70_000]);
+            for until in wait {
+                while bytes.len() < until {
+                    let size = 1 + bytes.len() * 7919 % piece.len();
+                    let read = drain.read(&mut piece[..size]).unwrap();
+                    bytes.extend_from_slice(&piece[..read]);
+                }
+                done.send(()).unwrap();
+            }
+            drain.read_to_end(&mut bytes).unwrap();
+            bytes
+        });
+        let mut sent = 0;
+        for n in 0..300 {
+            let data = vec![n as u8; SIZES[n % SIZES.len()]].into();
+            let packet = Event::Packet(Packet { track: 2, pts: Timestamp(FRAME * n as i64), key: true, data, hidden: false });
+            assert!(queue.send(packet).unwrap());
+            sent += SIZES[n % SIZES.len()];
+            // Several fill the pipe; then they are read.
+            if n % 7 == 6 {
+                go.send(sent).unwrap();
+                caught_up.recv().unwrap();
+            }
+        }
+        drop(go);
+        let written = queue.written();
+        queue.finish().unwrap();
+        let bytes = reading.join().unwrap();
+        assert!(written <= bytes.len() as u64);
+        let packets = events(mkv::Demuxer::default(), &bytes, bytes.len()).unwrap().0.into_iter().filter_map(|event| match event {
+            Event::Packet(packet) => Some(packet),
+            _ => None,
+        });
+        let mut numbers = 0..;
+        for (packet, n) in packets.zip(&mut numbers) {
+            assert!(packet.pts.micros() == FRAME * n as i64 && packet.data == vec![n as u8; SIZES[n % SIZES.len()]], "packet {n}");
+        }
+        assert_eq!(numbers.next(), Some(300));
     }
 
     #[test]

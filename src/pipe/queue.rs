@@ -1,6 +1,7 @@
 //! A bounded queue between two threads: the inside of [`super::OutputQueue`] and [`super::InputQueue`].
 
 use super::Error;
+use super::named_output::Progress;
 use crate::media::{Admission, DropQueue, Droppable, OverflowPolicy, Waiting};
 use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -16,6 +17,8 @@ pub(super) struct Shared<T: Droppable> {
 struct Queue<T: Droppable> {
     items: DropQueue<T>,
     written: u64,
+    /// The output holds the rest of an item that was begun.
+    is_begun: bool,
     state: State,
 }
 
@@ -29,7 +32,7 @@ enum State {
 
 impl<T: Droppable> Shared<T> {
     pub fn new(name: &str, policy: OverflowPolicy) -> Shared<T> {
-        let queue = Queue { items: DropQueue::default(), written: 0, state: State::Open };
+        let queue = Queue { items: DropQueue::default(), written: 0, is_begun: false, state: State::Open };
         Shared { queue: Mutex::new(queue), changed: Condvar::new(), name: name.to_owned(), policy }
     }
 
@@ -38,12 +41,25 @@ impl<T: Droppable> Shared<T> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues an item, unless it is dropped; says which.
-    pub fn send(&self, item: T) -> Result<bool, Error> {
+    /// Queues an item, unless it is dropped; says which. Where nothing waits and nothing is being written, `write_now` is tried first. It gives
+    /// the bytes written in all too.
+    pub fn send(&self, item: T, write_now: impl FnOnce(&T) -> Result<(Progress, u64), Error>) -> Result<bool, Error> {
         let mut queue = self.lock();
         self.check_state(&mut queue.state)?;
+        let is_idle = queue.items.waiting().is_idle() && !queue.is_begun;
         match queue.items.push(item, self.policy) {
             Admission::Queued => {
+                if is_idle && let Some(item) = queue.items.waiting().items().front() {
+                    let (progress, written) = write_now(item)?;
+                    if progress != Progress::Nothing {
+                        queue.items.waiting_mut().pop();
+                        queue.written = written;
+                        queue.is_begun = progress == Progress::Begun;
+                    }
+                    if progress == Progress::Written {
+                        return Ok(true);
+                    }
+                }
                 self.changed.notify_all();
                 Ok(true)
             }
@@ -52,11 +68,13 @@ impl<T: Droppable> Shared<T> {
         }
     }
 
-    /// Waits until `take` gives something; `None` once the queue is closed and gives nothing any more.
-    pub fn take<R>(&self, take: impl Fn(&mut Waiting<T>) -> Option<R>) -> Option<R> {
+    /// Waits until `take` gives something; `None` once the queue is closed and gives nothing any more. `take` gets what waits, and whether the
+    /// output holds the rest of an item that was begun.
+    pub fn take<R>(&self, take: impl Fn(&mut Waiting<T>, bool) -> Option<R>) -> Option<R> {
         let mut queue = self.lock();
         loop {
-            if let Some(taken) = take(queue.items.waiting_mut()) {
+            let is_begun = queue.is_begun;
+            if let Some(taken) = take(queue.items.waiting_mut(), is_begun) {
                 return Some(taken);
             }
             if !matches!(queue.state, State::Open) {
@@ -79,6 +97,7 @@ impl<T: Droppable> Shared<T> {
     pub fn wrote(&self, bytes: u64) {
         let mut queue = self.lock();
         queue.written = bytes;
+        queue.is_begun = false;
         queue.items.waiting_mut().written();
     }
 

@@ -148,12 +148,14 @@ impl Stdin {
     }
 }
 
+/// The place where a file stands; a pipe has no other.
+#[cfg(target_os = "linux")]
+const HERE: u64 = u64::MAX;
+
 /// What can be read without waiting.
 #[cfg(target_os = "linux")]
 fn read_now(file: &File, buf: &mut [u8]) -> rustix::io::Result<usize> {
     use rustix::io::{ReadWriteFlags, preadv2};
-    /// The place where the file stands; a pipe has no other.
-    const HERE: u64 = u64::MAX;
     preadv2(file, &mut [io::IoSliceMut::new(buf)], HERE, ReadWriteFlags::NOWAIT)
 }
 
@@ -162,10 +164,24 @@ fn read_now(_: &File, _: &mut [u8]) -> rustix::io::Result<usize> {
     Err(rustix::io::Errno::OPNOTSUPP)
 }
 
+/// What can be written without waiting.
+#[cfg(target_os = "linux")]
+fn write_now(file: &File, bufs: &[IoSlice<'_>]) -> rustix::io::Result<usize> {
+    use rustix::io::{ReadWriteFlags, pwritev2};
+    pwritev2(file, bufs, HERE, ReadWriteFlags::NOWAIT)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn write_now(_: &File, _: &[IoSlice<'_>]) -> rustix::io::Result<usize> {
+    Err(rustix::io::Errno::OPNOTSUPP)
+}
+
 /// File descriptor 1.
 #[derive(Debug)]
 pub struct Stdout {
     file: File,
+    /// The file can be written without waiting, as far as is known.
+    writes_now: bool,
 }
 
 impl Stdout {
@@ -177,7 +193,26 @@ impl Stdout {
             let advice = "pipe it into another program or a file, such as `| mpv -`";
             return Err(Error::Terminal { name: "stdout", source: Terminal { advice } });
         }
-        Ok(Stdout { file: duplicate(&stdout, "stdout")?.into() })
+        Ok(Stdout::over(duplicate(&stdout, "stdout")?))
+    }
+
+    /// The same for a file that stands in for stdout.
+    pub(super) fn over(file: impl Into<OwnedFd>) -> Stdout {
+        Stdout { file: file.into().into(), writes_now: true }
+    }
+
+    /// Writes what the file takes without waiting: so many bytes.
+    ///
+    /// # Errors
+    /// `WouldBlock`: it takes none, or this kind of file cannot be asked so.
+    pub fn write_now(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        if !self.writes_now {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        write_now(&self.file, bufs).map_err(|error| {
+            self.writes_now = !matches!(error, rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS | rustix::io::Errno::INVAL);
+            if self.writes_now { error.into() } else { io::ErrorKind::WouldBlock.into() }
+        })
     }
 
     /// Makes the pipe as large as it may be, so that fewer calls move more. Not for what is live.
@@ -298,7 +333,7 @@ mod tests {
     fn a_non_blocking_output_is_waited_for() {
         let (mut drain, output) = io::pipe().unwrap();
         rustix::io::ioctl_fionbio(&output, true).unwrap();
-        let mut stdout = Stdout { file: OwnedFd::from(output).into() };
+        let mut stdout = Stdout::over(output);
         let reading = std::thread::spawn(move || {
             let mut all = Vec::new();
             drain.read_to_end(&mut all).map(|_| all.len())

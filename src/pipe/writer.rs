@@ -1,6 +1,6 @@
 //! Events in, live Matroska out: one `writev` a frame.
 
-use super::named_output::NamedOutput;
+use super::named_output::{NamedOutput, Progress, WriteNow};
 use super::{Error, Sink};
 use crate::format::mkv;
 use crate::media::{Event, Header, Packet};
@@ -26,16 +26,34 @@ impl<W: Write> Writer<W> {
         self
     }
 
+    /// Writes without waiting by this function, where [`OutputQueue`](super::OutputQueue) may.
+    #[must_use]
+    pub fn at_once(mut self, write_now: WriteNow<W>) -> Self {
+        self.output.set_write_now(write_now);
+        self
+    }
+
     /// Writes one event whole: nothing of it is kept.
     ///
     /// # Errors
     /// [`Error::Io`] of the output; `InvalidInput` if a packet comes before its header or names a track that the header
     /// does not have.
     pub fn write(&mut self, event: &Event) -> Result<(), Error> {
+        self.event(event, |output, parts| {
+            output.write_all(&mut parts.map(IoSlice::new))?;
+            output.inner.flush()
+        })
+    }
+
+    /// Gives `write` the two parts of an event.
+    fn event<R>(&mut self, event: &Event, write: impl FnOnce(&mut NamedOutput<W>, [&[u8]; 2]) -> io::Result<R>) -> Result<R, Error> {
         let written = match event {
-            Event::Header(header) => self.header(header),
-            Event::Packet(packet) => self.packet(packet),
-            Event::TimeZero(zero) => self.all([&mkv::time_zero(*zero), &[]]),
+            Event::Header(header) => {
+                self.header = Some(header.clone());
+                write(&mut self.output, [&mkv::write_header(header), &[]])
+            }
+            Event::Packet(packet) => self.prefix(packet).and_then(|prefix| write(&mut self.output, [&prefix, &packet.data])),
+            Event::TimeZero(zero) => write(&mut self.output, [&mkv::time_zero(*zero), &[]]),
         };
         written.map_err(|source| self.output.error(source))
     }
@@ -50,24 +68,12 @@ impl<W: Write> Writer<W> {
         self.output.inner
     }
 
-    fn header(&mut self, header: &Header) -> io::Result<()> {
-        self.header = Some(header.clone());
-        self.all([&mkv::write_header(header), &[]])
-    }
-
-    fn packet(&mut self, packet: &Packet) -> io::Result<()> {
+    fn prefix(&self, packet: &Packet) -> io::Result<mkv::ClusterPrefix> {
         let track = self.header.as_ref().and_then(|header| header.tracks.get(packet.track));
         let missing = || io::Error::new(io::ErrorKind::InvalidInput, format!("packet of track {}, which no header declares", packet.track));
         let stored = mkv::stored_time(track.ok_or_else(missing)?, packet.pts);
         let prefix = mkv::cluster_prefix(packet.track, stored, packet.key, packet.data.len());
-        let prefix = if packet.hidden { prefix.invisible() } else { prefix };
-        self.all([&prefix, &packet.data])
-    }
-
-    /// Writes both parts, then flushes.
-    fn all(&mut self, parts: [&[u8]; 2]) -> io::Result<()> {
-        self.output.write_all(&mut parts.map(IoSlice::new))?;
-        self.output.inner.flush()
+        Ok(if packet.hidden { prefix.invisible() } else { prefix })
     }
 }
 
@@ -76,7 +82,14 @@ impl<W: Write + Send + 'static> Sink<Event> for Writer<W> {
     const GATHERED: usize = 0;
 
     fn write(&mut self, items: &[Event]) -> Result<(), Error> {
+        if items.is_empty() {
+            return self.output.write_all(&mut []).map_err(|source| self.output.error(source));
+        }
         items.iter().try_for_each(|event| Writer::write(self, event))
+    }
+
+    fn write_now(&mut self, event: &Event) -> Result<Progress, Error> {
+        self.event(event, |output, parts| output.write_now(&mut parts.map(IoSlice::new)))
     }
 
     fn flush(&mut self) -> Result<(), Error> {

@@ -79,7 +79,7 @@ pub struct Output {
 impl Output {
     /// `duration`: how much of the stream goes out.
     pub fn open(late: OverflowPolicy, duration: Option<Duration>, cx: &cli::Context) -> anyhow::Result<Output> {
-        let queue = OutputQueue::new(Writer::new(stdio::Stdout::open()?), late);
+        let queue = OutputQueue::new(Writer::new(stdio::Stdout::open()?).at_once(stdio::Stdout::write_now), late);
         let (stop, stats) = (cx.stop.clone(), Arc::clone(&cx.stats));
         Ok(Output { queue, stop, stats, begun: false, limit: Limit::new(duration), over: false })
     }
