@@ -1,7 +1,7 @@
 // Server clock, capture times, waiting times.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Backoff, CaptureTimes, Median, ServerClock } from '../src/engine/clock.js';
+import { Backoff, CaptureTimes, Median, Pace, ServerClock } from '../src/engine/clock.js';
 
 test('the offset of the shortest round trip counts', () => {
   const clock = new ServerClock();
@@ -80,4 +80,16 @@ test('waits double up to the cap, and are spread', () => {
   assert.equal(low.next(), 125);
   const high = new Backoff({ random: () => 0.999999 });
   for (let i = 0; i < 2000; i++) assert.ok(high.next() < 15000.1);
+});
+
+test('pictures that come four at once are due one after the other', () => {
+  const pace = new Pace();
+  const dues = [];
+  for (let n = 0; n < 200; n++) {
+    const there = 1000 + 40 * (4 * Math.floor(n / 4) + 3);
+    dues.push(Math.max(there, pace.due(there, n / 25)));
+  }
+  const steps = dues.slice(100).map((due, i) => due - dues[99 + i]);
+  assert.ok(steps.every(step => Math.abs(step - 40) < 1), `${steps}`);
+  assert.ok(Math.abs(dues[199] - (1000 + 40 * 199) - 120) < 1, 'no later than the first of four');
 });

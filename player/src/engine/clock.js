@@ -92,6 +92,29 @@ export class Median {
   }
 }
 
+/** Pictures that are looked back at, and how many of ten of them are in time. */
+const PACE = { pictures: 40, inTime: 0.9 };
+
+/**
+ * When a picture is due that is not to be shown as soon as it is there: an encoder with B-frames gives several at once. It is due as long after its capture as
+ * most pictures before it could be shown.
+ */
+export class Pace {
+  #lags = [];
+
+  /** The picture of this media time (seconds) is there. @returns {number} when it is due, monotonic ms as `now` */
+  due(now, media) {
+    this.#lags.push(now - 1000 * media);
+    if (this.#lags.length > PACE.pictures) this.#lags.shift();
+    return this.dueAt(media);
+  }
+
+  dueAt(media) {
+    const sorted = [...this.#lags].sort((a, b) => a - b);
+    return 1000 * media + sorted[Math.min(sorted.length - 1, Math.floor(PACE.inTime * sorted.length))];
+  }
+}
+
 /** Waiting times between attempts: doubling from `first` to `most`, each times 0.5 to 1.5, so that many viewers do not come back at once. */
 export class Backoff {
   #failures = 0;

@@ -1,4 +1,4 @@
-import { COMPOSITOR_MS, CaptureTimes, Median, wallNow } from '../engine/clock.js';
+import { COMPOSITOR_MS, CaptureTimes, Median, Pace, wallNow } from '../engine/clock.js';
 import { Stalls } from '../engine/sight.js';
 import { chunkTime, frames, isInit, tracks } from '../engine/bmff.js';
 import { drawUpright, poseOf, turnElement, uprightSize } from '../engine/orientation.js';
@@ -21,7 +21,7 @@ const CATCH_UP_MS = 100;
 const SILENT_MS = 3000;
 /** So many decoder errors without a picture between them, and it is given up. */
 const MAX_BREAKS = 3;
-/** With sound, pictures wait for their time: no more than so many, as some decoders have no more memory for them, and none for longer. */
+/** With sound, and with B-frames, pictures wait for their time: no more than so many, as some decoders have no more memory for them, and none for longer. */
 const WAIT = { pictures: 16, ms: 600 };
 /** After a new request, what was shown already comes again within this time. */
 const REPEATS_MS = 2000;
@@ -78,8 +78,11 @@ export class CodecsTransport extends Transport {
   #easyAt = performance.now();
   /** Since when the decoder has been fed, and has given nothing. */
   #fedAt = null;
-  /** Decoded pictures that wait for the sound of their time, in order. */
+  /** Decoded pictures that wait for their time, in order. */
   #waiting = [];
+  /** Of a stream with B-frames; null for others, whose pictures are shown as they come. */
+  #pace = null;
+  #fedTime = -Infinity;
   #turn = 0;
   #painted = { media: -Infinity, at: -Infinity };
   #floor = { media: -Infinity, until: -Infinity };
@@ -189,6 +192,8 @@ export class CodecsTransport extends Transport {
     this.#asleep = false;
     this.#caughtUp = false;
     this.#release();
+    // What comes now has been there before.
+    this.#fedTime = -Infinity;
     this.#floor = { media: this.#painted.media, until: performance.now() + REPEATS_MS };
     this.#request();
   }
@@ -243,6 +248,7 @@ export class CodecsTransport extends Transport {
     this.#sets = parameterSets(this.#codec(isVideo), found.get(this.#video).config);
     this.#close();
     this.#release();
+    [this.#pace, this.#fedTime] = [null, -Infinity];
     this.#probe(this.#codec(isVideo), found.get(this.#video).coded);
     if (id('soun') !== null) this.#sound?.open(this.#codec(isSound), found.get(id('soun')));
   }
@@ -282,6 +288,8 @@ export class CodecsTransport extends Transport {
       this.#fedAt ??= performance.now();
       const timestamp = Math.round(frame.time * 1e6);
       if (frame.hidden) this.#hidden.add(timestamp);
+      if (frame.time < this.#fedTime) this.#pace ??= new Pace();
+      this.#fedTime = frame.time;
       this.#decoder?.decode(new EncodedVideoChunk({ type: frame.key ? 'key' : 'delta', timestamp, data }));
     } catch (error) {
       this.#broken(error);
@@ -343,19 +351,21 @@ export class CodecsTransport extends Transport {
     this.#caughtUp ||= !hurry;
     if (stale || hurry) return picture.close();
     this.#sound?.pictureAt(media, now + COMPOSITOR_MS);
-    const due = this.#sound?.dueAt(media) ?? null;
+    const paced = this.#pace?.due(now + COMPOSITOR_MS, media) ?? null;
+    const due = this.#sound?.dueAt(media) ?? paced;
     const waits = due !== null && due > now + COMPOSITOR_MS && due < now + WAIT.ms;
     if (!waits && this.#waiting.length === 0) return this.#paint(picture);
     this.#waiting.push(picture);
     this.#turn ||= requestAnimationFrame(() => this.#onturn());
   }
 
-  /** Paints the newest picture whose sound is heard when this frame of the page is seen. */
+  /** Paints the newest picture that is due when this frame of the page is seen. */
   #onturn() {
     this.#turn = 0;
     const now = performance.now();
     const isDue = picture => {
-      const due = this.#sound?.dueAt(picture.timestamp / 1e6) ?? null;
+      const media = picture.timestamp / 1e6;
+      const due = this.#sound?.dueAt(media) ?? this.#pace?.dueAt(media) ?? null;
       return due === null || due < now + 1.5 * COMPOSITOR_MS || due > now + 2 * WAIT.ms;
     };
     let next = null;
