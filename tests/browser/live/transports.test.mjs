@@ -58,7 +58,7 @@ for (const { name, open } of browsers) {
 
     await t.test('from one transport to the next, and never a blank picture', async () => {
       await watchBlanks(page);
-      for (const [transport, label] of [['mse', 'MSE'], ['webcodecs', 'WebCodecs'], ['mp4', 'MP4'], ['mse', 'MSE'], ['auto', 'WebCodecs']]) {
+      for (const [transport, label] of [['mse', 'MSE'], ['mp4', 'MP4'], ['webcodecs', 'WebCodecs'], ['mse', 'MSE'], ['auto', 'WebCodecs']]) {
         await ask(page, transport);
         await playing(page, label);
         assert.equal((await stats(page)).why, transport === 'auto' ? 'best here' : 'asked for');
