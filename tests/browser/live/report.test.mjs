@@ -67,7 +67,8 @@ for (const { name, open } of browsers) {
 
     await t.test('another transport is another viewer, and reports too', async () => {
       await page.evaluate(() => (document.querySelector('h5-live').transport = 'mse'));
-      const viewer = await until('a report of MSE', async () => (await viewers()).find(v => v.id > id && v.player?.transport === 'MSE' && v.player.latency_ms));
+      // One comes each five seconds, and the first may be before there is a latency.
+      const viewer = await until('a report of MSE', async () => (await viewers()).find(v => v.id > id && v.player?.transport === 'MSE' && v.player.latency_ms), 20000);
       await until('the one before has left', () => events().find(e => e.event === 'leave' && e.viewer === id));
       id = viewer.id;
     });
