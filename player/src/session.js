@@ -395,7 +395,9 @@ export class Session {
 
   /** Nothing plays this here. */
   #unplayable() {
-    const { reason, cure } = this.#refusals.values().next().value;
+    // Of several reasons, the one that something can be done about.
+    const refusals = [...this.#refusals.values()];
+    const { reason, cure } = refusals.find(({ cure }) => cure) ?? refusals[0];
     const away = this.#unreachable >= UNREACHABLE;
     this.#forget();
     if (away) this.#setState('reconnecting', 'the server cannot be reached');

@@ -38,6 +38,8 @@ export class MseTransport extends Transport {
   #hidden = false;
   /** Nothing before this time is shown. */
   #floor = -Infinity;
+  /** The playhead is still to be moved there. */
+  #leap = false;
   #tracks = new Map();
   /** How the picture is shown, the size in which it is coded, and whether the browser was kept from turning it. */
   #pose = null;
@@ -103,6 +105,7 @@ export class MseTransport extends Transport {
     const on = (target, name, run) => target.addEventListener(name, run, { signal: this.#detach.signal });
     on(this.#source, 'sourceopen', () => this.#begin());
     on(video, 'resize', () => this.#turn());
+    on(video, 'loadedmetadata', () => this.#append());
     on(video, 'waiting', () => this.#follow(this.edge.waiting(performance.now())));
     on(video, 'error', () => this.#fail(`the browser cannot decode this: ${video.error?.message || 'media error'}`));
     if (globalThis.ManagedMediaSource) {
@@ -171,7 +174,14 @@ export class MseTransport extends Transport {
     if (type === 'mse') this.#open(String(value));
     else if (type === 'error') this.#refused(String(value));
     else if (type === 'dropped') this.dropped += Number(value?.frames ?? value) || 0;
-    else if (type === 'stream') this.#events.info(value);
+    else if (type === 'stream') this.#about(value);
+  }
+
+  /** Says what the stream has. Its sound without its pictures, and without a word, is not what anybody came for. */
+  #about(stream) {
+    const codecs = stream?.codecs?.join() ?? '';
+    if (isVideo(codecs) && !this.#hasPictures) this.#fail(notPlayed(codecs), { unplayable: true, kind: 'mp4', cure: cure(codecs) });
+    else this.#events.info(stream);
   }
 
   /** Sound and picture may come in one piece, as some foreign streams have it: then they are to be had together only. */
@@ -213,7 +223,7 @@ export class MseTransport extends Transport {
     this.#began = Boolean(shown);
     if (shown && this.#hidden) {
       this.#floor = shown.time - this.#tracks.get(shown.track).start;
-      this.#video.currentTime = this.#floor + 0.001;
+      this.#leap = true;
     }
     this.#hidden = !shown && pictures.length > 0;
     return this.#hidden;
@@ -250,12 +260,19 @@ export class MseTransport extends Transport {
 
   #append() {
     if (!this.#buffer || this.#buffer.updating || this.#queue.length === 0 || this.#hidden) return;
+    // A playhead that is moved before the init segment is known is moved by Chromium only after it may have shown the first picture there is.
+    if (this.#leap && this.#video.readyState > 0) {
+      this.#video.currentTime = this.#floor + 0.001;
+      this.#leap = false;
+    }
+    if (this.#leap && this.appends > 0) return;
+    const pieces = this.#leap ? this.#queue.slice(0, 1) : this.#queue;
     this.#follow(this.edge.append(performance.now(), this.#view()));
     try {
-      this.#buffer.appendBuffer(this.#queue.length === 1 ? this.#queue[0] : joined(this.#queue, this.#queued));
+      this.#buffer.appendBuffer(pieces.length === 1 ? pieces[0] : joined(pieces));
       this.appends++;
-      this.#queue = [];
-      this.#queued = 0;
+      this.#queue = this.#queue.slice(pieces.length);
+      this.#queued = size(this.#queue);
     } catch (error) {
       if (error.name === 'QuotaExceededError') this.#buffer.remove(0, Math.max(0.1, this.#video.currentTime - 1));
       else this.#fail(`the browser refused the stream: ${error.message}`);
@@ -295,8 +312,10 @@ export class MseTransport extends Transport {
   }
 }
 
-function joined(parts, size) {
-  const all = new Uint8Array(size);
+const size = parts => parts.reduce((sum, part) => sum + part.byteLength, 0);
+
+function joined(parts) {
+  const all = new Uint8Array(size(parts));
   let at = 0;
   for (const part of parts) {
     all.set(new Uint8Array(part), at);

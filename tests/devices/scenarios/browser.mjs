@@ -93,4 +93,6 @@ try {
 } finally {
   tell('done');
   await Promise.all(viewers.map(viewer => viewer.close()));
+  // A browser whose page never had a picture is open still.
+  process.exit();
 }
