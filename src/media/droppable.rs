@@ -42,12 +42,14 @@ pub struct Waiting<T: Droppable> {
     cost: usize,
     writing: Vec<T::Mark>,
     writing_cost: usize,
+    /// Items are being written, which may have neither marks nor a cost.
+    is_writing: bool,
     dropped: u64,
 }
 
 impl<T: Droppable> Default for Waiting<T> {
     fn default() -> Self {
-        Waiting { items: VecDeque::new(), cost: 0, writing: Vec::new(), writing_cost: 0, dropped: 0 }
+        Waiting { items: VecDeque::new(), cost: 0, writing: Vec::new(), writing_cost: 0, is_writing: false, dropped: 0 }
     }
 }
 
@@ -69,7 +71,7 @@ impl<T: Droppable> Waiting<T> {
 
     /// Nothing waits, and nothing is being written.
     pub fn is_idle(&self) -> bool {
-        self.items.is_empty() && self.writing_cost == 0
+        self.items.is_empty() && !self.is_writing
     }
 
     /// Bytes that the items take that are being written.
@@ -106,6 +108,7 @@ impl<T: Droppable> Waiting<T> {
             self.writing.extend(item.mark());
             taken.push(item);
         }
+        self.is_writing = !taken.is_empty();
         taken
     }
 
@@ -113,6 +116,7 @@ impl<T: Droppable> Waiting<T> {
     pub fn written(&mut self) {
         self.writing.clear();
         self.writing_cost = 0;
+        self.is_writing = false;
     }
 
     /// Drops the item at this place.

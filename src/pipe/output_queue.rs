@@ -60,7 +60,7 @@ enum Mode<T: Droppable, S> {
     },
     Queued {
         shared: Arc<Shared<T>>,
-        /// Locked by the thread that writes, and only after the queue was, or without it.
+        /// Locked while the queue is, or alone; the queue is never locked while this is.
         sink: Arc<Mutex<S>>,
         thread: JoinHandle<()>,
     },
@@ -187,9 +187,12 @@ impl<T: Droppable> Shared<T> {
             let items = waiting.start_writing(S::GATHERED);
             (is_begun || !items.is_empty()).then_some(items)
         }) {
-            let mut sink = lock(sink);
-            let outcome = sink.write(&items);
-            self.wrote(sink.written());
+            let (outcome, written) = {
+                let mut sink = lock(sink);
+                (sink.write(&items), sink.written())
+            };
+            // Without the lock of the output: who sends takes that while it holds the queue's.
+            self.wrote(written);
             outcome?;
         }
         lock(sink).flush()
@@ -201,7 +204,7 @@ mod tests {
     use super::*;
     use crate::format::mkv;
     use crate::format::testing::events;
-    use crate::media::{Event, Packet, Timestamp};
+    use crate::media::{Event, Packet, Timestamp, WallTime};
     use crate::pipe::Writer;
     use crate::pipe::stdio;
     use crate::pipe::testing::{FRAME, header, packet};
@@ -325,6 +328,8 @@ mod tests {
             let data = vec![n as u8; SIZES[n % SIZES.len()]].into();
             let packet = Event::Packet(Packet { track: 2, pts: Timestamp(FRAME * n as i64), key: true, data, hidden: false });
             assert!(queue.send(packet).unwrap());
+            // It takes no room in the queue.
+            assert!(queue.send(Event::TimeZero(WallTime(n as i64))).unwrap());
             sent += SIZES[n % SIZES.len()];
             // Several fill the pipe; then they are read.
             if n % 7 == 6 {

@@ -42,7 +42,7 @@ function show(players) {
 }
 
 /** What each player says of itself. */
-const all = page => page.evaluate(() => [...document.querySelectorAll('h5-live')].map(element => ({ asked: element.transport, time: element.shadowRoot.querySelector('video').currentTime, ...element.stats })));
+const all = page => page.evaluate(() => [...document.querySelectorAll('h5-live')].map(element => ({ asked: element.transport, time: element.shadowRoot?.querySelector('video').currentTime, ...element.stats })));
 
 for (const { name, open } of engines) {
   test(name, async t => {
