@@ -22,6 +22,9 @@ const MAX_CONNECTIONS: usize = 32;
 /// Their threads, with those that still wait for a handler though their connection is gone.
 const MAX_THREADS: usize = 2 * MAX_CONNECTIONS;
 
+/// So long a connection waits for a thread to end, where there are too many.
+const ENDING: Duration = Duration::from_millis(200);
+
 /// A request has so long to come, from the moment that it could.
 const IDLE: Duration = Duration::from_secs(10);
 
@@ -73,8 +76,13 @@ impl Acceptor {
     }
 
     fn admit(self: &Arc<Acceptor>, stream: TcpStream) {
-        if self.threads.load(Ordering::Relaxed) >= MAX_THREADS {
-            return;
+        // The threads of connections that were closed for others end within a moment; on a busy machine they may still be there.
+        let until = Instant::now() + ENDING;
+        while self.threads.load(Ordering::Relaxed) >= MAX_THREADS {
+            if Instant::now() >= until {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
         let stream = Arc::new(stream);
         let mut connections = lock(&self.connections);
