@@ -38,8 +38,6 @@ export class MseTransport extends Transport {
   #hidden = false;
   /** Nothing before this time is shown. */
   #floor = -Infinity;
-  /** The playhead is still to be moved there. */
-  #leap = false;
   #tracks = new Map();
   /** How the picture is shown, the size in which it is coded, and whether the browser was kept from turning it. */
   #pose = null;
@@ -105,7 +103,6 @@ export class MseTransport extends Transport {
     const on = (target, name, run) => target.addEventListener(name, run, { signal: this.#detach.signal });
     on(this.#source, 'sourceopen', () => this.#begin());
     on(video, 'resize', () => this.#turn());
-    on(video, 'loadedmetadata', () => this.#append());
     on(video, 'waiting', () => this.#follow(this.edge.waiting(performance.now())));
     on(video, 'error', () => this.#fail(`the browser cannot decode this: ${video.error?.message || 'media error'}`));
     if (globalThis.ManagedMediaSource) {
@@ -223,7 +220,7 @@ export class MseTransport extends Transport {
     this.#began = Boolean(shown);
     if (shown && this.#hidden) {
       this.#floor = shown.time - this.#tracks.get(shown.track).start;
-      this.#leap = true;
+      this.#video.currentTime = this.#floor + 0.001;
     }
     this.#hidden = !shown && pictures.length > 0;
     return this.#hidden;
@@ -260,19 +257,12 @@ export class MseTransport extends Transport {
 
   #append() {
     if (!this.#buffer || this.#buffer.updating || this.#queue.length === 0 || this.#hidden) return;
-    // A playhead that is moved before the init segment is known is moved by Chromium only after it may have shown the first picture there is.
-    if (this.#leap && this.#video.readyState > 0) {
-      this.#video.currentTime = this.#floor + 0.001;
-      this.#leap = false;
-    }
-    if (this.#leap && this.appends > 0) return;
-    const pieces = this.#leap ? this.#queue.slice(0, 1) : this.#queue;
     this.#follow(this.edge.append(performance.now(), this.#view()));
     try {
-      this.#buffer.appendBuffer(pieces.length === 1 ? pieces[0] : joined(pieces));
+      this.#buffer.appendBuffer(this.#queue.length === 1 ? this.#queue[0] : joined(this.#queue, this.#queued));
       this.appends++;
-      this.#queue = this.#queue.slice(pieces.length);
-      this.#queued = size(this.#queue);
+      this.#queue = [];
+      this.#queued = 0;
     } catch (error) {
       if (error.name === 'QuotaExceededError') this.#buffer.remove(0, Math.max(0.1, this.#video.currentTime - 1));
       else this.#fail(`the browser refused the stream: ${error.message}`);
@@ -312,10 +302,8 @@ export class MseTransport extends Transport {
   }
 }
 
-const size = parts => parts.reduce((sum, part) => sum + part.byteLength, 0);
-
-function joined(parts) {
-  const all = new Uint8Array(size(parts));
+function joined(parts, size) {
+  const all = new Uint8Array(size);
   let at = 0;
   for (const part of parts) {
     all.set(new Uint8Array(part), at);

@@ -27,16 +27,7 @@ pub fn with_black(source: impl Absent + 'static, options: &Options) -> Box<dyn S
     if options.on_loss != OnLoss::Black {
         return Box::new(source);
     }
-    Box::new(Blackout {
-        source,
-        encode: options.encode_pictures.clone(),
-        header: None,
-        black: None,
-        rate: RateMeter::default(),
-        is_black: false,
-        due: Instant::now(),
-        ready: VecDeque::new(),
-    })
+    Box::new(Blackout::new(source, options.encode_pictures.clone()))
 }
 
 struct Blackout<S> {
@@ -76,6 +67,11 @@ impl RateMeter {
 }
 
 impl<S: Absent> Blackout<S> {
+    fn new(source: S, encode: Option<EncodePictures>) -> Blackout<S> {
+        let (rate, due, ready) = (RateMeter::default(), Instant::now(), VecDeque::new());
+        Blackout { source, encode, header: None, black: None, rate, is_black: false, due, ready }
+    }
+
     fn pass(&mut self, captured: Captured) {
         match &captured.event {
             Event::Header(header) => self.header(header.clone()),
@@ -233,16 +229,7 @@ mod tests {
         let events =
             [Some(header(codec)), Some(packet(1, 0)), Some(packet(0, 5)), None, Some(Event::TimeZero(WallTime(8))), Some(packet(1, 100))];
         let source = Script { events: events.into(), time: 10 };
-        let mut source = Blackout {
-            source,
-            encode: Some(encode),
-            header: None,
-            black: None,
-            rate: RateMeter::default(),
-            is_black: false,
-            due: Instant::now(),
-            ready: VecDeque::new(),
-        };
+        let mut source = Blackout::new(source, Some(encode));
         let mut seen = Vec::new();
         let mut black = 0;
         loop {
