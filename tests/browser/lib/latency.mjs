@@ -39,19 +39,18 @@ export async function watched(page, selector, { settle, time, every = 1 }) {
   return measured(page, settle, time);
 }
 
-/** What the clock says in `time` ms, after `settle` ms. `idle`: the part of that time in which a processor had nothing to do. */
+/** What the clock says in `time` ms, after `settle` ms. `painted`: pictures that were painted in `elapsed` ms. `idle`: the part of that time in which a processor had nothing to do. */
 export async function measured(page, settle, time) {
   await sleep(settle);
   await readClock(page);
   const [begun, idle] = [Date.now(), idleMs()];
-  const counters = () => page.evaluate(() => ({ painted: window.painted(), arrivals: window.arrivals }));
+  const counters = () => page.evaluate(() => ({ painted: window.painted(), at: performance.now() }));
   const before = await counters();
   await sleep(time);
   const after = await counters();
   const read = await readClock(page);
-  /** Which part of the pictures that came was painted; null where nothing tells what came. */
-  const painted = after.arrivals > before.arrivals ? (after.painted - before.painted) / (after.arrivals - before.arrivals) : null;
-  return { ...read, painted, idle: (idleMs() - idle) / (Date.now() - begun) };
+  const elapsed = after.at - before.at;
+  return { ...read, painted: after.painted - before.painted, elapsed, idle: (idleMs() - idle) / (Date.now() - begun) };
 }
 
 /** On a machine without a free processor, what is not shown is missing for want of one. */

@@ -29,14 +29,12 @@ export function watchArrivals(page) {
       return null;
     };
     window.arrived = null;
-    window.arrivals = 0;
     window.WebSocket = class extends window.WebSocket {
       constructor(...args) {
         super(...args);
         this.addEventListener('message', ({ data }) => {
           const time = captured(data);
           if (time === null) return;
-          window.arrivals++;
           window.arrived = time;
         });
       }
