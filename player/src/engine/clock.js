@@ -6,6 +6,9 @@
 /** What a page has painted is on the screen so long after the callback before its next frame: about one refresh. */
 export const COMPOSITOR_MS = 16;
 
+/** How much later than that callback the picture is taken to be on the screen, where nothing tells: it is there within one refresh, so half of one. */
+export const DISPLAY_MS = COMPOSITOR_MS / 2;
+
 /** Our wall clock, Unix ms, as it was when the page began and as the monotonic clock went on: a clock that is set does not move it. */
 export function wallNow() {
   return performance.timeOrigin + performance.now();

@@ -1,4 +1,4 @@
-import { COMPOSITOR_MS, Median, wallNow } from '../engine/clock.js';
+import { DISPLAY_MS, Median, wallNow } from '../engine/clock.js';
 import { Stalls } from '../engine/sight.js';
 import { Link, isSoon } from './link.js';
 import { Transport } from './transport.js';
@@ -97,7 +97,7 @@ export class JpegTransport extends Transport {
     this.#hasShown = true;
     this.#stalls.shown(performance.now(), this.edge.chunk);
     this.edge.stats.stalls = this.#stalls.count;
-    this.#events.shown({ captured, at: wallNow() + COMPOSITOR_MS });
+    this.#events.shown({ captured, at: wallNow() + DISPLAY_MS });
   }
 
   async #show() {

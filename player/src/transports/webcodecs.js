@@ -1,4 +1,4 @@
-import { COMPOSITOR_MS, CaptureTimes, Median, Pace, wallNow } from '../engine/clock.js';
+import { COMPOSITOR_MS, CaptureTimes, DISPLAY_MS, Median, Pace, wallNow } from '../engine/clock.js';
 import { Stalls } from '../engine/sight.js';
 import { chunkTime, frames, isInit, tracks } from '../engine/bmff.js';
 import { drawUpright, poseOf, turnElement, uprightSize } from '../engine/orientation.js';
@@ -413,7 +413,7 @@ export class CodecsTransport extends Transport {
   /** The newest picture goes to the screen with the frame that begins now. */
   #report() {
     this.#reports = 0;
-    this.#events.shown({ captured: this.#captures.at(this.#painted.media), at: wallNow() + COMPOSITOR_MS });
+    this.#events.shown({ captured: this.#captures.at(this.#painted.media), at: wallNow() + DISPLAY_MS });
   }
 
   #closed(reason, code) {
