@@ -1,14 +1,9 @@
 import { Backoff, Median, ServerClock, wallNow } from './engine/clock.js';
 import { isSound } from './engine/codecs.js';
-import { isCrowded } from './engine/crowd.js';
-import { MseTransport } from './transports/mse.js';
-import { CodecsTransport } from './transports/webcodecs.js';
-import { JpegTransport } from './transports/jpeg.js';
-import { Mp4Transport, MultipartTransport } from './transports/http.js';
+import { Choice, TRANSPORTS } from './transports/choice.js';
 import { Reporter } from './engine/report.js';
 import { isQuiet } from './engine/sight.js';
 
-const TRANSPORTS = { mse: MseTransport, webcodecs: CodecsTransport, mjpeg: JpegTransport, mp4: Mp4Transport, multipart: MultipartTransport };
 /** A picture that stands still for this long, or for two and a half frames where they come more slowly, gets a spinner. */
 const BUSY_MS = 500;
 /** Why the server sends nothing although the source does; as in /api/streams. */
@@ -19,8 +14,6 @@ const TROUBLES = {
 };
 /** A silent player in a hidden tab closes its connection after this time. */
 const PARK_MS = 30000;
-/** So many attempts in which no WebSocket opened, and plain HTTP is tried: some proxies are like that. */
-const UNREACHABLE = 2;
 /** A latency that is suddenly another one by so much may come of a clock that was set. */
 const DOUBT_MS = 500;
 /** What cannot be played is asked for again after this time: another writer may have come. */
@@ -29,25 +22,8 @@ const UNPLAYABLE_MS = 10000;
 const INTO_VIDEO_MS = 4000;
 
 /**
- * The order in which transports are tried.
- *
- * @param {object} known
- * @param {string} [known.asked] the one that is to be the first
- * @param {'jpeg' | 'mp4' | null} [known.kind] what the stream is, once the server has said so
- * @param {boolean} [known.socket] whether WebSockets get through
- * @param {boolean} [known.mse] whether there is a MediaSource; then `<video>` alone plays no more than that
- * @param {boolean} [known.canvas] whether a canvas does for the pictures: WebCodecs have the lowest latency
- */
-export function order({ asked = 'auto', kind = null, socket = true, mse = true, canvas = true }) {
-  const mp4 = !socket ? ['mp4'] : !mse ? ['webcodecs', 'mp4'] : canvas ? ['webcodecs', 'mse'] : ['mse', 'webcodecs'];
-  const jpeg = socket ? ['mjpeg'] : ['multipart'];
-  const all = kind === 'jpeg' ? jpeg : kind === 'mp4' ? mp4 : [...mp4, ...jpeg];
-  return Object.hasOwn(TRANSPORTS, asked) ? [asked, ...all.filter(name => name !== asked)] : all;
-}
-
-/**
- * The watching of one stream: chooses a transport, starts a new attempt when one fails, and knows what is to be said of it. How a picture
- * comes and stays live is the transports' work; how all looks is the view's.
+ * The watching of one stream: starts an attempt with the transport of its choice, a new one when that fails, and knows what is to be said of it. How a
+ * picture comes and stays live is the transports' work; how all looks is the view's.
  *
  * @typedef {object} Stage  Where pictures are shown.
  * @property {HTMLVideoElement} video
@@ -62,7 +38,7 @@ export class Session {
   #stage;
   #events;
   #addresses = null;
-  #asked = 'auto';
+  #choice = new Choice();
   #sound = false;
   #volume = 1;
   #transport = null;
@@ -75,12 +51,6 @@ export class Session {
   #state = 'idle';
   #reason = '';
   #info = {};
-  /** Transports that cannot play this stream here, each with the reason. */
-  #refusals = new Map();
-  /** The picture is wanted in the `<video>`. */
-  #wantsVideo = false;
-  #kind = null;
-  #unreachable = 0;
   #shownAt = -Infinity;
   #pictures = 0;
   #reconnects = 0;
@@ -144,22 +114,6 @@ export class Session {
     return !this.#info.silent && (this.#info.codecs?.some(isSound) ?? true);
   }
 
-  /** Why this transport and no other. */
-  get why() {
-    if (!this.#name) return '';
-    if (this.#name === this.#asked) return 'asked for';
-    const [refused] = this.#refusals;
-    if (refused) return `${TRANSPORTS[refused[0]].label}: ${refused[1].reason}`;
-    if (this.#name === 'mse' && this.#noCanvas) return `WebCodecs: ${this.#noCanvas}`;
-    return this.#unreachable >= UNREACHABLE ? 'no WebSocket gets through' : 'best here';
-  }
-
-  /** Why a canvas does not do for the pictures, although nobody asked for another transport; '' if it does. */
-  get #noCanvas() {
-    if (this.#wantsVideo) return 'only a <video> can go there';
-    return isCrowded() ? 'there are more players than processors' : '';
-  }
-
   /** What the server has said of a stream in which no viewer can begin. */
   get #trouble() {
     return TROUBLES[this.#info.trouble] ?? '';
@@ -179,7 +133,7 @@ export class Session {
       state: this.#state,
       reason: this.#reason,
       transport: this.#transport?.constructor.label ?? '',
-      why: this.why,
+      why: this.#choice.why(this.#name),
       codecs,
       sound: Boolean(this.#transport?.hasSound) && this.#sound,
       width,
@@ -211,9 +165,8 @@ export class Session {
     this.#addresses = src ? resolve(src) : null;
     if (!this.#addresses) return this.#setState('idle', src ? 'src is not an address' : '');
     this.#sound = sound;
-    this.#asked = Object.hasOwn(TRANSPORTS, transport) ? transport : 'auto';
+    this.#choice.ask(transport);
     this.#info = {};
-    this.#forget();
     this.#backoff.reset();
     this.#connect();
   }
@@ -249,26 +202,25 @@ export class Session {
 
   /** Another transport first, from now on; the last picture stays until the new one has its own. */
   prefer(transport) {
-    this.#asked = Object.hasOwn(TRANSPORTS, transport) ? transport : 'auto';
-    this.#forget();
+    this.#choice.ask(transport);
     if (!this.resting) this.#connect();
   }
 
   /** Takes the transport that is the best now, if that is another one; the last picture stays until it has its own. */
   reconsider() {
-    for (const [name, { until }] of this.#refusals) if (until < Date.now()) this.#refusals.delete(name);
+    this.#choice.expire();
     // What plays over plain HTTP does so because nothing else got through.
-    if (this.#transport?.link && this.#best() !== this.#name) this.#connect();
+    if (this.#transport?.link && this.#choice.best(this.#pictures > 0) !== this.#name) this.#connect();
   }
 
   /** Whether the picture could be in the `<video>`. */
   get offersVideo() {
-    return this.#transport?.constructor.surface === 'video' || (this.#name === 'webcodecs' && MseTransport.refusal() === '');
+    return this.#transport?.constructor.surface === 'video' || (this.#name === 'webcodecs' && TRANSPORTS.mse.refusal() === '');
   }
 
   /** The picture has to be in the `<video>`, or need not be there any more. @returns {Promise<boolean>} whether it is there */
   async intoVideo(wanted) {
-    this.#wantsVideo = wanted;
+    this.#choice.wantsVideo = wanted;
     this.reconsider();
     const isThere = () => this.#transport?.constructor.surface === 'video' && this.#state === 'playing' && this.#stage.video.readyState > 1;
     for (const end = performance.now() + INTO_VIDEO_MS; wanted && this.#transport && !isThere() && performance.now() < end; ) await new Promise(resolve => setTimeout(resolve, 20));
@@ -278,8 +230,8 @@ export class Session {
   /** With sound or without. */
   listen(sound) {
     this.#sound = sound;
-    if (!sound) for (const [name, refusal] of this.#refusals) if (refusal.forSound) this.#refusals.delete(name);
-    if (this.#transport?.link && this.#best() !== this.#name) return this.#connect();
+    if (!sound) this.#choice.withoutSound();
+    if (this.#transport?.link && this.#choice.best(this.#pictures > 0) !== this.#name) return this.#connect();
     if (!this.#transport || this.#transport.listen(sound)) return;
     if (this.offersSound) this.#connect();
     else this.#transport.foreground();
@@ -304,7 +256,7 @@ export class Session {
   again() {
     if (this.#transport && this.#state !== 'reconnecting') return;
     this.#backoff.reset();
-    this.#forget();
+    this.#choice.forget();
     this.#connect();
   }
 
@@ -333,7 +285,7 @@ export class Session {
     this.#stage.hold();
     this.#drop();
     if (!this.#addresses) return;
-    this.#name = this.#best();
+    this.#name = this.#choice.best(this.#pictures > 0);
     if (!this.#name) return this.#unplayable();
     const Transport = TRANSPORTS[this.#name];
     const refusal = Transport.refusal();
@@ -345,27 +297,13 @@ export class Session {
       this.#begun = performance.now();
       this.#setState('connecting');
     }
-    this.#transport = new Transport(element, { ...this.#addresses, sound: this.#sound, volume: this.#volume, clock: this.#clock, insist: this.#name === this.#asked }, {
+    this.#transport = new Transport(element, { ...this.#addresses, sound: this.#sound, volume: this.#volume, clock: this.#clock, insist: this.#name === this.#choice.asked }, {
       shown: picture => this.#shown(picture),
       leaving: () => this.#stage.hold(),
       info: info => (this.#info = { ...this.#info, ...info }),
       blocked: () => this.#blocked(),
       failed: (reason, how) => this.#failed(reason, how),
     });
-  }
-
-  /** The first transport that nothing speaks against; '' if there is none. */
-  #best() {
-    const socket = this.#unreachable < UNREACHABLE || this.#pictures > 0;
-    const canvas = !this.#noCanvas;
-    const asked = this.#wantsVideo && TRANSPORTS[this.#asked]?.surface !== 'video' ? 'auto' : this.#asked;
-    return order({ asked, kind: this.#kind, socket, mse: MseTransport.refusal() === '', canvas }).find(name => !this.#refusals.has(name)) ?? '';
-  }
-
-  #forget() {
-    this.#refusals.clear();
-    this.#kind = null;
-    this.#unreachable = 0;
   }
 
   #drop() {
@@ -375,31 +313,25 @@ export class Session {
     this.#transport = null;
   }
 
-  #failed(reason, { unplayable = false, kind = null, soon = false, unreachable = false, ...more } = {}) {
+  #failed(reason, { unplayable = false, soon = false, unreachable = false, ...more } = {}) {
     this.#transport = null;
-    if (unplayable) {
-      if (kind && kind !== this.#kind) this.#refusals.clear();
-      this.#kind = kind ?? this.#kind;
-      return this.#refused(reason, more);
-    }
-    if (unreachable) this.#unreachable++;
+    if (unplayable) return this.#refused(reason, more);
+    if (unreachable) this.#choice.missed();
     if (this.#pictures > 0) this.#reconnects++;
     this.#setState('reconnecting', reason);
     this.#wait(soon ? 100 : this.#backoff.next());
   }
 
-  #refused(reason, { cure = '', until = Infinity, forSound = false } = {}) {
-    this.#refusals.set(this.#name, { reason, cure, until, forSound });
+  #refused(reason, how) {
+    this.#choice.refuse(this.#name, reason, how);
     this.#connect();
   }
 
   /** Nothing plays this here. */
   #unplayable() {
-    // Of several reasons, the one that something can be done about.
-    const refusals = [...this.#refusals.values()];
-    const { reason, cure } = refusals.find(({ cure }) => cure) ?? refusals[0];
-    const away = this.#unreachable >= UNREACHABLE;
-    this.#forget();
+    const { reason, cure } = this.#choice.refusal;
+    const away = this.#choice.unreachable;
+    this.#choice.forget();
     if (away) this.#setState('reconnecting', 'the server cannot be reached');
     else this.#setState('unplayable', cure ? `${reason}; ${cure}` : reason);
     this.#wait(away ? this.#backoff.next() : UNPLAYABLE_MS);
@@ -422,7 +354,7 @@ export class Session {
     if (captured !== null && this.#clock.offset !== null) this.#late(at + this.#clock.offset - captured);
     if (this.#state === 'playing') return;
     this.#backoff.reset();
-    this.#unreachable = 0;
+    this.#choice.reached();
     this.#latency = new Median(15);
     this.#stage.release();
     this.#setState('playing');

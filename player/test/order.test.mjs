@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 // The module looks for elements only when it is used.
-const { order } = await import('../src/session.js');
+const { order } = await import('../src/transports/choice.js');
 
 test('the order of transports', () => {
   assert.deepEqual(order({}), ['webcodecs', 'mse', 'mjpeg']);

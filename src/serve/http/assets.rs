@@ -18,7 +18,7 @@ macro_rules! file {
 }
 
 /// The parts of `h5live.js`; each imports only from those before it.
-const PARTS: [(&str, &str); 27] = [
+const PARTS: [(&str, &str); 28] = [
     ("engine/clock.js", file!("engine/clock.js")),
     ("engine/sight.js", file!("engine/sight.js")),
     ("engine/controller.js", file!("engine/controller.js")),
@@ -35,6 +35,7 @@ const PARTS: [(&str, &str); 27] = [
     ("transports/webcodecs.js", file!("transports/webcodecs.js")),
     ("transports/jpeg.js", file!("transports/jpeg.js")),
     ("transports/http.js", file!("transports/http.js")),
+    ("transports/choice.js", file!("transports/choice.js")),
     ("engine/report.js", file!("engine/report.js")),
     ("session.js", file!("session.js")),
     ("engine/history.js", file!("engine/history.js")),
