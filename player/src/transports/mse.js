@@ -220,6 +220,8 @@ export class MseTransport extends Transport {
     this.#began = Boolean(shown);
     if (shown && this.#hidden) {
       this.#floor = shown.time - this.#tracks.get(shown.track).start;
+      // While nothing is buffered of a stream without an end, nothing can be sought: without this range the browser ignores the next line.
+      if (this.#source.readyState === 'open') this.#source.setLiveSeekableRange?.(0, this.#floor + 1);
       this.#video.currentTime = this.#floor + 0.001;
     }
     this.#hidden = !shown && pictures.length > 0;

@@ -30,6 +30,12 @@ const watch = page => page.evaluate(() => {
   const canvas = document.createElement('canvas');
   const context = canvas.getContext('2d', { willReadFrequently: true });
   window.seen = { red: 0, green: 0 };
+  window.playheads = [];
+  const { appendBuffer } = SourceBuffer.prototype;
+  SourceBuffer.prototype.appendBuffer = function (data) {
+    window.playheads.push(document.querySelector('h5-live').shadowRoot.querySelector('video').currentTime);
+    return appendBuffer.call(this, data);
+  };
   const look = () => {
     const inside = document.querySelector('h5-live').shadowRoot;
     const video = inside.querySelector('video');
@@ -63,6 +69,9 @@ for (const { name, open } of browsers) {
       bench.pipeline([['h5cap', `file:${clip}`], ['h5mux']], server.inputs[stream]);
       await until('green pictures', () => page.evaluate(() => window.seen.green > 20), 20000);
       assert.equal(await page.evaluate(() => window.seen.red), 0);
+      // A browser shows what it decodes at the playhead. The first append is the init segment, and what was cut comes with the second.
+      const playheads = await page.evaluate(() => window.playheads);
+      if (transport === 'mse') assert.ok(playheads[1] > 0, `appended with the playhead at ${playheads.slice(0, 5)}`);
     });
   }
 }
