@@ -1,4 +1,5 @@
 import { DISPLAY_MS, Median, wallNow } from '../engine/clock.js';
+import { surface } from '../engine/colour.js';
 import { Stalls } from '../engine/sight.js';
 import { Link, isSoon } from './link.js';
 import { Transport } from './transport.js';
@@ -32,7 +33,7 @@ export class JpegTransport extends Transport {
   constructor(canvas, { ws, clock }, events) {
     super();
     this.#canvas = canvas;
-    this.#context = canvas.getContext('2d', { alpha: false });
+    this.#context = canvas.getContext('2d', surface());
     // What an earlier attempt left there is no picture of this one.
     canvas.width = canvas.height = 0;
     this.#events = events;

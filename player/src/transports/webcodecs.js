@@ -1,4 +1,5 @@
 import { COMPOSITOR_MS, CaptureTimes, DISPLAY_MS, Median, Pace, wallNow } from '../engine/clock.js';
+import { isForVideo, surface } from '../engine/colour.js';
 import { Stalls } from '../engine/sight.js';
 import { chunkTime, frames, isInit, tracks } from '../engine/bmff.js';
 import { drawUpright, poseOf, turnElement, uprightSize } from '../engine/orientation.js';
@@ -106,7 +107,7 @@ export class CodecsTransport extends Transport {
     super();
     this.#insist = insist;
     this.#canvas = canvas;
-    this.#context = canvas.getContext('2d', { alpha: false });
+    this.#context = canvas.getContext('2d', surface());
     // What an earlier attempt left there is no picture of this one.
     canvas.width = canvas.height = 0;
     turnElement(canvas, null);
@@ -345,6 +346,10 @@ export class CodecsTransport extends Transport {
     this.#fedAt = null;
     const media = picture.timestamp / 1e6;
     if (this.#hidden.delete(picture.timestamp)) return picture.close();
+    if (!this.#insist && isForVideo(picture.colorSpace)) {
+      picture.close();
+      return this.#fail('HDR is for a <video>', { unplayable: true, kind: 'mp4' });
+    }
     const stale = media <= this.#floor.media && now < this.#floor.until;
     const hurry = this.#decoder.decodeQueueSize > 1 && now - this.#painted.at < CATCH_UP_MS;
     if (hurry && !stale && this.#caughtUp) this.#unshown++;

@@ -1,3 +1,4 @@
+import { surface } from '../engine/colour.js';
 import { drawShown } from '../engine/orientation.js';
 
 /** The picture in its own size as a PNG. @param {{element: CanvasImageSource, width: number, height: number, ready: boolean}} picture @returns {Promise<Blob>} */
@@ -6,7 +7,7 @@ export function snapshot({ element, width, height, ready }) {
   const canvas = document.createElement('canvas');
   canvas.width = width;
   canvas.height = height;
-  drawShown(canvas.getContext('2d'), element, width, height);
+  drawShown(canvas.getContext('2d', surface()), element, width, height);
   return new Promise((resolve, reject) => canvas.toBlob(blob => (blob ? resolve(blob) : reject(new Error('the browser gives no PNG'))), 'image/png'));
 }
 

@@ -209,6 +209,7 @@ export const REASONS = {
     'the decoder does not keep up': '解码器跟不上',
     'there are more players than processors': '播放器多于处理器',
     'only a <video> can go there': '该功能只能使用 <video>',
+    'HDR is for a <video>': 'HDR 画面使用 <video>',
     'sound cannot be played': '无法播放声音',
     'another browser may play it, or the stream can be encoded as H.264': '可换用其他浏览器，或改用 H.264 编码',
     'codecs not matched': '此浏览器不支持该视频流的编码',

@@ -2,6 +2,7 @@ import { Help, Panel, milliseconds } from './panel.js';
 import { Language } from './texts.js';
 import { STYLE } from './style.js';
 import { button, h, icon, label, tell } from './dom.js';
+import { surface } from '../engine/colour.js';
 import { drawShown, shownSize } from '../engine/orientation.js';
 
 /** The pointer was still for this long: the buttons go away. */
@@ -168,7 +169,7 @@ export class View {
     if (!ready) return;
     this.still.width = width;
     this.still.height = height;
-    drawShown(this.still.getContext('2d'), element, width, height);
+    drawShown(this.still.getContext('2d', surface()), element, width, height);
     this.still.hidden = false;
   }
 

@@ -18,12 +18,13 @@ macro_rules! file {
 }
 
 /// The parts of `h5live.js`; each imports only from those before it.
-const PARTS: [(&str, &str); 28] = [
+const PARTS: [(&str, &str); 29] = [
     ("engine/clock.js", file!("engine/clock.js")),
     ("engine/sight.js", file!("engine/sight.js")),
     ("engine/controller.js", file!("engine/controller.js")),
     ("engine/bmff.js", file!("engine/bmff.js")),
     ("engine/orientation.js", file!("engine/orientation.js")),
+    ("engine/colour.js", file!("engine/colour.js")),
     ("engine/codecs.js", file!("engine/codecs.js")),
     ("engine/annexb.js", file!("engine/annexb.js")),
     ("engine/memory.js", file!("engine/memory.js")),
