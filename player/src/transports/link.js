@@ -34,12 +34,13 @@ export class Link {
     this.bytes = 0;
     this.dataAt = this.heardAt = performance.now();
     this.#events = events;
-    this.#socket = new WebSocket(url);
+    this.#socket = takeEarly(url) ?? new WebSocket(url);
     this.#socket.binaryType = 'arraybuffer';
     this.#socket.onopen = () => this.#onopen();
     this.#socket.onmessage = e => this.#onmessage(e.data);
     this.#socket.onclose = e => this.#close(closeReason(e, this.opened), e.code);
     this.#timer = setInterval(() => this.#watch(), 100);
+    if (this.#socket.readyState === WebSocket.OPEN) queueMicrotask(() => this.#events && this.#onopen());
   }
 
   send(message) {
@@ -105,6 +106,14 @@ export class Link {
     this.stop();
     events?.closed(reason, code);
   }
+}
+
+/** The connection that early.js has opened, once, if it is to this address and still there. */
+function takeEarly(url) {
+  const early = globalThis.h5liveEarly;
+  if (early?.url !== url || early.readyState > WebSocket.OPEN) return null;
+  globalThis.h5liveEarly = null;
+  return early;
 }
 
 /** Whether there is something to play at once after this close: another writer came back with other tracks (1012), or the computer woke. */

@@ -18,6 +18,8 @@ pub const NOT_BEGUN: Refusal = Refusal(StatusCode::SERVICE_UNAVAILABLE, "the str
 pub const METHODS: &str = "GET, HEAD, OPTIONS";
 pub const NO_STORE: &str = "no-store";
 pub const REVALIDATE: &str = "no-cache";
+/// For a year, the longest that is usual (RFC 8246).
+pub const IMMUTABLE: &str = "max-age=31536000, immutable";
 
 impl From<Refusal> for Answer {
     fn from(Refusal(status, why): Refusal) -> Answer {

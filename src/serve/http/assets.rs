@@ -4,7 +4,9 @@
 //! script tag is enough: the parts are joined in order of dependency, and the imports between them, which name what is
 //! then in the same file, are left out, and so are lines of comments. Nothing else is changed; there is no build step.
 //!
-//! This module knows no HTTP: the server asks for a name and gets a body, its type and its entity tag.
+//! Our own pages name their files with a version, `h5live.js?VERSION`. What comes from such an address never changes, and browsers keep it.
+//!
+//! This module knows no HTTP: the server asks for a name and gets a body, its type and its version.
 
 use bytes::Bytes;
 use sha1::{Digest, Sha1};
@@ -60,21 +62,26 @@ pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'
 pub struct Asset {
     pub content_type: &'static str,
     pub body: Bytes,
-    /// Strong entity tag with its quotes (RFC 9110, section 8.8.3).
-    pub etag: String,
+    /// A hash of the body, in hexadecimal.
+    pub version: String,
 }
 
-static ASSETS: LazyLock<[(&str, Asset); 5]> = LazyLock::new(|| {
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+static ASSETS: LazyLock<[(&str, Asset); 6]> = LazyLock::new(|| {
+    let player = ("h5live.js", Asset::new(SCRIPT, module()));
+    let page = Asset::new(SCRIPT, with_versions(file!("page.js"), std::slice::from_ref(&player)));
     [
-        ("h5live.js", Asset::new("text/javascript; charset=utf-8", Bytes::from(module()))),
-        ("h5live-sound.js", Asset::new("text/javascript; charset=utf-8", Bytes::from_static(file!("h5live-sound.js").as_bytes()))),
-        ("page.js", Asset::new("text/javascript; charset=utf-8", Bytes::from_static(file!("page.js").as_bytes()))),
-        ("page.css", Asset::new("text/css; charset=utf-8", Bytes::from_static(file!("page.css").as_bytes()))),
-        ("icon.svg", Asset::new("image/svg+xml", Bytes::from_static(file!("icon.svg").as_bytes()))),
+        player,
+        ("h5live-sound.js", Asset::new(SCRIPT, file!("h5live-sound.js"))),
+        ("early.js", Asset::new(SCRIPT, file!("early.js"))),
+        ("page.js", page),
+        ("page.css", Asset::new("text/css; charset=utf-8", file!("page.css"))),
+        ("icon.svg", Asset::new("image/svg+xml", file!("icon.svg"))),
     ]
 });
 
-static PAGE: LazyLock<Asset> = LazyLock::new(|| Asset::new("text/html; charset=utf-8", Bytes::from_static(file!("page.html").as_bytes())));
+static PAGE: LazyLock<Asset> = LazyLock::new(|| Asset::new("text/html; charset=utf-8", with_versions(file!("page.html"), &*ASSETS)));
 
 /// The file `/{name}`, if it is one of the player's.
 pub fn asset(name: &str) -> Option<&'static Asset> {
@@ -87,11 +94,24 @@ pub fn page() -> &'static Asset {
 }
 
 impl Asset {
-    fn new(content_type: &'static str, body: Bytes) -> Asset {
-        let digest = Sha1::digest(&body);
-        let etag = digest.iter().take(8).fold(String::from("\""), |tag, byte| format!("{tag}{byte:02x}")) + "\"";
-        Asset { content_type, body, etag }
+    fn new(content_type: &'static str, text: impl Into<String>) -> Asset {
+        let body = Bytes::from(text.into());
+        let version = Sha1::digest(&body).iter().take(8).fold(String::new(), |tag, byte| format!("{tag}{byte:02x}"));
+        Asset { content_type, body, version }
     }
+
+    /// Strong entity tag with its quotes (RFC 9110, section 8.8.3).
+    pub fn etag(&self) -> String {
+        format!("\"{}\"", self.version)
+    }
+}
+
+/// The text, with the version of each file that it names: as `"NAME"` in HTML, as `'./NAME'` in an import.
+fn with_versions(text: &str, files: &[(&str, Asset)]) -> String {
+    files.iter().fold(text.to_owned(), |text, (name, Asset { version, .. })| {
+        let text = text.replace(&format!("\"{name}\""), &format!("\"{name}?{version}\""));
+        text.replace(&format!("'./{name}'"), &format!("'./{name}?{version}'"))
+    })
 }
 
 /// The parts as one ES module. Each part keeps its exports, so that the pieces can be used on their own.
@@ -176,8 +196,19 @@ mod tests {
     }
 
     #[test]
-    fn entity_tags_differ() {
-        let tags: std::collections::HashSet<_> = ASSETS.iter().map(|(_, a)| &a.etag).collect();
-        assert_eq!(tags.len(), ASSETS.len());
+    fn versions_differ() {
+        let versions: std::collections::HashSet<_> = ASSETS.iter().map(|(_, a)| &a.version).collect();
+        assert_eq!(versions.len(), ASSETS.len());
+    }
+
+    /// One that is named in two ways is fetched twice, and a module runs twice.
+    #[test]
+    fn pages_name_their_files_with_one_version() {
+        let text = |asset: &Asset| String::from_utf8(asset.body.to_vec()).expect("assets are text");
+        let (page, script) = (text(page()), text(asset("page.js").expect("it is there")));
+        for (name, Asset { version, .. }) in ASSETS.iter().filter(|(name, _)| *name != "h5live-sound.js") {
+            assert!(page.contains(&format!("\"{name}?{version}\"")) && !page.contains(&format!("\"{name}\"")), "{name}");
+        }
+        assert!(script.contains(&format!("from './h5live.js?{}'", asset("h5live.js").expect("it is there").version)), "{script}");
     }
 }

@@ -2,7 +2,7 @@
 //! ([`Request::body`]), and that was [`Granted`].
 
 use super::access::{self, Granted};
-use super::answer::{Answer, METHODS, NO_STORE, NOT_ALLOWED, NOT_BEGUN, NOT_FOUND, REVALIDATE, Refusal, empty, respond};
+use super::answer::{Answer, IMMUTABLE, METHODS, NO_STORE, NOT_ALLOWED, NOT_BEGUN, NOT_FOUND, REVALIDATE, Refusal, empty, respond};
 use super::api::Listing;
 use super::assets::{self, Asset};
 use super::body::{self, Reply};
@@ -223,18 +223,19 @@ fn page(request: &Request, websocket: Option<String>) -> Answer {
 }
 
 fn file(request: &Request, asset: &'static Asset) -> Answer {
-    let etag = HeaderValue::from_str(&asset.etag).unwrap_or(HeaderValue::from_static("\"\""));
-    let same = |tag: &str| tag.trim_start_matches("W/") == asset.etag || tag == "*";
+    let etag = asset.etag();
+    let same = |tag: &str| tag.trim_start_matches("W/") == etag || tag == "*";
+    let cache = if request.head.uri.query() == Some(&asset.version) { IMMUTABLE } else { REVALIDATE };
     let content_type = HeaderValue::from_static(asset.content_type);
     let mut answer = if head::list(&request.head.headers, header::IF_NONE_MATCH).any(same) {
         let mut answer = empty(StatusCode::NOT_MODIFIED);
-        answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(REVALIDATE));
+        answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
         answer
     } else {
-        respond(StatusCode::OK, Reply::whole(asset.body.clone()), content_type, REVALIDATE)
+        respond(StatusCode::OK, Reply::whole(asset.body.clone()), content_type, cache)
     };
     let headers = answer.headers_mut();
-    headers.insert(header::ETAG, etag);
+    headers.insert(header::ETAG, HeaderValue::from_str(&etag).unwrap_or(HeaderValue::from_static("\"\"")));
     if asset.content_type.starts_with("text/html") {
         headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(assets::CONTENT_SECURITY_POLICY));
     } else {

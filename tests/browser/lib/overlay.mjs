@@ -15,10 +15,29 @@ document.addEventListener('securitypolicyviolation', e => window.faults.push(e.v
 /** In front of the server of this address. @param {string} [before]  lines in front of h5live.js, which runs before page.js */
 export async function overlay(url, before = '') {
   const upstream = Number(new URL(url).port);
-  const server = http.createServer((request, response) => answer(upstream, before, request, response).catch(() => response.destroy()));
+  const front = {
+    /** Paths that were asked for, and how many WebSockets. */
+    asked: [],
+    upgrades: 0,
+    /** h5live.js is given when this is settled. */
+    held: null,
+    /** So many WebSockets are refused. */
+    refusals: 0,
+  };
+  const server = http.createServer(async (request, response) => {
+    const path = pathOf(request);
+    front.asked.push(path);
+    if (path.endsWith('/h5live.js')) await front.held;
+    answer(upstream, before, request, response).catch(() => response.destroy());
+  });
   const sockets = new Set();
   server.on('connection', socket => sockets.add(socket.on('close', () => sockets.delete(socket))));
   server.on('upgrade', (request, near, head) => {
+    front.upgrades++;
+    if (front.refusals > 0) {
+      front.refusals--;
+      return near.destroy();
+    }
     const far = net.connect(upstream, '127.0.0.1');
     for (const [from, to] of [[near, far], [far, near]]) from.setNoDelay(true).on('error', () => to.destroy()).on('close', () => to.destroy()).pipe(to);
     far.write(`${request.method} ${request.url} HTTP/1.1\r\n${lines(request.rawHeaders)}\r\n`);
@@ -26,22 +45,24 @@ export async function overlay(url, before = '') {
   });
   await new Promise(resolve => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address();
-  return {
+  return Object.assign(front, {
     /** The same address, by way of this server; those of others are left as they are. */
     url: at => at.replace(`127.0.0.1:${upstream}`, `127.0.0.1:${port}`),
     close: () => {
       server.close();
       sockets.forEach(socket => socket.destroy());
     },
-  };
+  });
 }
+
+const pathOf = request => request.url.split('?')[0];
 
 async function answer(upstream, before, request, response) {
   const url = `http://127.0.0.1:${upstream}${request.url}`;
   const isDocument = request.headers['sec-fetch-dest'] === 'document' || /^text\/html/.test(request.headers.accept ?? '');
   const ours = process.env.H5LIVE_TREE ? treeReply(url, isDocument) : null;
   const { status, headers, body } = ours ?? (await passed(upstream, request));
-  const added = request.url.endsWith('/page.js') ? PRELUDE : request.url.endsWith('/h5live.js') ? before : '';
+  const added = pathOf(request).endsWith('/page.js') ? PRELUDE : pathOf(request).endsWith('/h5live.js') ? before : '';
   if (!added) return send(response, status, headers, body);
   const text = [];
   if (typeof body === 'string') text.push(body);

@@ -101,6 +101,11 @@ fn headers() {
     assert_eq!(module.header("cache-control"), Some("no-cache"));
     assert_eq!(module.header("access-control-allow-origin"), Some("*"), "the player is for every page");
     let tag = module.header("etag").unwrap();
+    // Under the name that has its version it never changes.
+    let name = format!("/h5live.js?{}", tag.trim_matches('"'));
+    let versioned = ask(server.port, "GET", &name, &[]);
+    assert_eq!((versioned.header("cache-control"), versioned.body == module.body), (Some("max-age=31536000, immutable"), true));
+    assert_eq!(get("/h5live.js?0123456789abcdef").header("cache-control"), Some("no-cache"));
     let again = |tag: &str| ask(server.port, "GET", "/h5live.js", &[&format!("If-None-Match: {tag}")]);
     assert_eq!((again(tag).status, again(&format!("\"x\", W/{tag}")).status, again("\"x\"").status), (304, 304, 200));
     assert!(again(tag).body.is_empty() && again(tag).header("etag") == Some(tag));

@@ -1,0 +1,91 @@
+// What makes the first picture early: the page's WebSocket is opened while the player is on its way, and a second visit asks for no file again.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { engines } from '../lib/browsers.mjs';
+import { overlay } from '../lib/overlay.mjs';
+import { stats } from '../lib/page.mjs';
+import { Bench, Server, until } from '../lib/programs.mjs';
+
+const bench = new Bench();
+let server;
+
+before(async () => {
+  server = await Server.start(bench, ['cam', 'jpg']);
+  server.feed('cam', { size: '320x240' });
+  bench.pipeline([['h5cap', 'test', '--size', '320x240', '--no-audio'], ['h5enc', '--video', 'mjpeg']], server.inputs.jpg);
+  for (const name of ['cam', 'jpg']) await server.live(name);
+});
+after(() => bench.close());
+
+for (const { name, open } of engines) {
+  test(name, async t => {
+    const { page, close } = await open();
+    t.after(close);
+    // WebKitGTK has a server of its own in front of the server: here it is these.
+    page.direct?.();
+    /** A front of its own for each page, as it counts what is asked for. */
+    const front = async t => {
+      const front = await overlay(server.url());
+      t.after(async () => {
+        await page.goto('about:blank');
+        front.close();
+      });
+      return front;
+    };
+    const plays = transport => until(`it plays by ${transport}`, async () => {
+      const now = await stats(page);
+      return now.state === 'playing' && now.transport === transport && now.pictures > 5;
+    }, 20000);
+
+    await t.test('the WebSocket is open before the player has come, and the player takes it', async t => {
+      const cam = await front(t);
+      let release;
+      cam.held = new Promise(resolve => (release = resolve));
+      const there = page.goto(cam.url(server.url('cam')));
+      try {
+        await until('a viewer', async () => (await server.stream('cam')).viewers === 1, 20000);
+      } finally {
+        release();
+      }
+      await there;
+      await plays('WebCodecs');
+      assert.equal(cam.upgrades, 1);
+    });
+
+    await t.test('where it is refused, the player opens another one', async t => {
+      const refusing = await front(t);
+      refusing.refusals = 1;
+      await page.goto(refusing.url(server.url('cam')));
+      await plays('WebCodecs');
+      assert.equal(refusing.upgrades, 2);
+    });
+
+    await t.test('MJPEG plays', async t => {
+      const jpg = await front(t);
+      await page.goto(jpg.url(server.url('jpg')));
+      await plays('MJPEG');
+    });
+
+    // WebKitGTK does not tell a page with which status it came.
+    await t.test('the page of a stream that is not there opens none', { skip: name === 'WebKit' }, async t => {
+      const missing = await front(t);
+      await page.goto(missing.url(server.url('nothing')));
+      await until('the other streams', () => page.evaluate(() => document.querySelector('main')?.innerText.includes('jpg')));
+      assert.equal(missing.upgrades, 0);
+    });
+
+    // The files of the working tree have no version.
+    await t.test('a second visit asks for no file again', { skip: Boolean(process.env.H5LIVE_TREE) }, async t => {
+      const twice = await front(t);
+      const visit = async () => {
+        twice.asked.length = 0;
+        await page.goto(twice.url(server.url('cam')));
+        await plays('WebCodecs');
+        await page.goto('about:blank');
+        return twice.asked.filter(path => /\.(js|css)$/.test(path));
+      };
+      assert.ok((await visit()).includes('/h5live.js'));
+      assert.deepEqual(await visit(), []);
+    });
+  });
+}
