@@ -2,8 +2,11 @@
 //! (unless whole GOPs are asked for).
 
 mod muxer;
+mod options;
 mod output;
 mod timing;
+mod track_muxer;
 
-pub use muxer::{Fragment, MuxOptions, Muxer};
+pub use muxer::Muxer;
+pub use options::{Fragment, MuxOptions};
 pub use output::Output;
