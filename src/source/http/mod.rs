@@ -23,7 +23,7 @@ mod websocket;
 mod worker;
 
 use super::kind::{Kind, Scheme, Setting};
-use super::network::blackout::{Absent, with_black};
+use super::network::black_on_loss::{Intermittent, with_black};
 use super::network::connection::CancelToken;
 use super::network::outage::{Outage, REACH};
 use super::network::refusal::RefusalKind;
@@ -259,7 +259,7 @@ fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     if causes.is_empty() { error.to_string() } else { causes.join(": ") }
 }
 
-impl Absent for Resource {
+impl Intermittent for Resource {
     fn stand_in(&mut self) -> Option<Timestamp> {
         if self.outage.is_away() && self.ready.is_empty() { self.timeline.stand_in() } else { None }
     }

@@ -2,7 +2,7 @@
 
 pub mod address;
 #[cfg(any(feature = "http", feature = "rtsp"))]
-pub(super) mod blackout;
+pub(super) mod black_on_loss;
 pub mod connection;
 pub mod outage;
 pub mod refusal;

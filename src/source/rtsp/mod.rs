@@ -8,7 +8,7 @@ mod session;
 mod streams;
 
 use super::kind::{Kind, Scheme, Setting};
-use super::network::blackout::{Absent, with_black};
+use super::network::black_on_loss::{Intermittent, with_black};
 use super::network::outage::Outage;
 use super::network::refusal::RefusalKind;
 use super::network::timeline::Timeline;
@@ -237,7 +237,7 @@ fn micros(time: retina::Timestamp) -> i64 {
     Timestamp::from_ticks(time.elapsed(), time.clock_rate().get()).micros()
 }
 
-impl Absent for Camera {
+impl Intermittent for Camera {
     fn stand_in(&mut self) -> Option<Timestamp> {
         let time = if self.outage.is_away() && self.ready.is_empty() { self.timeline.stand_in() } else { None };
         if time.is_some() {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A source that may be away.
-pub trait Absent: Source {
+pub trait Intermittent: Source {
     /// The stream time of now, if the source is away and its packets so far are before it: for a picture in place of those that are missing. What the source
     /// gives later is after it.
     fn stand_in(&mut self) -> Option<Timestamp>;
@@ -23,14 +23,14 @@ pub trait Absent: Source {
 }
 
 /// The source, with black pictures where they are asked for.
-pub fn with_black(source: impl Absent + 'static, options: &Options) -> Box<dyn Source> {
+pub fn with_black(source: impl Intermittent + 'static, options: &Options) -> Box<dyn Source> {
     if options.on_loss != OnLoss::Black {
         return Box::new(source);
     }
-    Box::new(Blackout::new(source, options.encode_pictures.clone()))
+    Box::new(BlackOnLoss::new(source, options.encode_pictures.clone()))
 }
 
-struct Blackout<S> {
+struct BlackOnLoss<S> {
     source: S,
     encode: Option<EncodePictures>,
     /// The last of the source, with the time zero of now.
@@ -66,10 +66,10 @@ impl RateMeter {
     }
 }
 
-impl<S: Absent> Blackout<S> {
-    fn new(source: S, encode: Option<EncodePictures>) -> Blackout<S> {
+impl<S: Intermittent> BlackOnLoss<S> {
+    fn new(source: S, encode: Option<EncodePictures>) -> BlackOnLoss<S> {
         let (rate, due, ready) = (RateMeter::default(), Instant::now(), VecDeque::new());
-        Blackout { source, encode, header: None, black: None, rate, is_black: false, due, ready }
+        BlackOnLoss { source, encode, header: None, black: None, rate, is_black: false, due, ready }
     }
 
     fn pass(&mut self, captured: Captured) {
@@ -122,7 +122,7 @@ impl<S: Absent> Blackout<S> {
     }
 }
 
-impl<S: Absent> Source for Blackout<S> {
+impl<S: Intermittent> Source for BlackOnLoss<S> {
     fn poll(&mut self, wait: Duration) -> Result<Poll, Error> {
         let end = Instant::now() + wait;
         loop {
@@ -197,7 +197,7 @@ mod tests {
         }
     }
 
-    impl Absent for Script {
+    impl Intermittent for Script {
         fn stand_in(&mut self) -> Option<Timestamp> {
             let is_away = matches!(self.events.front(), Some(None));
             self.time += 1;
@@ -229,7 +229,7 @@ mod tests {
         let events =
             [Some(header(codec)), Some(packet(1, 0)), Some(packet(0, 5)), None, Some(Event::TimeZero(WallTime(8))), Some(packet(1, 100))];
         let source = Script { events: events.into(), time: 10 };
-        let mut source = Blackout::new(source, Some(encode));
+        let mut source = BlackOnLoss::new(source, Some(encode));
         let mut seen = Vec::new();
         let mut black = 0;
         loop {
