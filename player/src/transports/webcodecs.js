@@ -18,8 +18,11 @@ const TOO_OFTEN = { times: 3, ms: 60000 };
 const MAX_WAITING = 1500;
 /** While the decoder catches up with what was cached, a picture is shown this often. */
 const CATCH_UP_MS = 100;
-/** A decoder that is fed and gives nothing for so long has failed, though it does not say so. */
-const SILENT_MS = 3000;
+/**
+ * A decoder that is fed and gives nothing for so long has failed, though it does not say so: one that was just made, and one that has worked. The next one is
+ * not waited for again.
+ */
+const SILENT_MS = { first: 3000, later: 1000 };
 /** So many decoder errors without a picture between them, and it is given up. */
 const MAX_BREAKS = 3;
 /** With sound, and with B-frames, pictures wait for their time: no more than so many, as some decoders have no more memory for them, and none for longer. */
@@ -77,8 +80,10 @@ export class CodecsTransport extends Transport {
   /** When the decoder did not keep up. */
   #lateAt = [];
   #easyAt = performance.now();
-  /** Since when the decoder has been fed, and has given nothing. */
+  /** Since when the decoder has been fed, and has given nothing; when that was looked at. */
   #fedAt = null;
+  #watchedAt = 0;
+  #silences = 0;
   /** Decoded pictures that wait for their time, in order. */
   #waiting = [];
   /** Of a stream with B-frames; null for others, whose pictures are shown as they come. */
@@ -283,9 +288,9 @@ export class CodecsTransport extends Transport {
     if (this.#needsKey && !frame.key) return void this.dropped++;
     if (this.#needsKey && this.#decoder?.decodeQueueSize > LATE.pictures) this.#close();
     this.#needsKey = false;
-    this.#decoder ??= this.#configured();
     const data = this.#sets ? toAnnexB(frame, this.#sets) : frame.data;
     try {
+      this.#decoder ??= this.#configured();
       this.#fedAt ??= performance.now();
       const timestamp = Math.round(frame.time * 1e6);
       if (frame.hidden) this.#hidden.add(timestamp);
@@ -299,7 +304,11 @@ export class CodecsTransport extends Transport {
 
   /** A decoder that does not keep up, or hangs, is given nothing until the next keyframe. */
   #watch(now) {
-    if (this.#fedAt !== null && now - this.#fedAt > SILENT_MS + 3000 * this.edge.chunk) this.#broken(new Error('no picture comes out'));
+    const patience = (this.#painted.at > 0 || this.#silences > 0 ? SILENT_MS.later : SILENT_MS.first) + 5000 * this.edge.chunk;
+    // A page that stood still itself knows nothing of its decoder.
+    if (this.#fedAt !== null && now - this.#watchedAt > patience / 2) this.#fedAt = now;
+    this.#watchedAt = now;
+    if (this.#fedAt !== null && now - this.#fedAt > patience) this.#silent();
     const queued = this.#decoder?.decodeQueueSize ?? 0;
     if (queued <= LATE.pictures || this.#needsKey) this.#easyAt = now;
     if (queued < MAX_WAITING && now - this.#easyAt < LATE.ms) return;
@@ -332,10 +341,15 @@ export class CodecsTransport extends Transport {
     this.#needsKey = true;
   }
 
+  #silent() {
+    if (++this.#silences > 1) return this.#giveWay('no picture comes out');
+    this.#broken(new Error('no picture comes out'));
+  }
+
   /** After damage, or when the browser took the decoder away: from the newest keyframe, and if that does not help, from the next one. */
   #broken(error) {
     this.#close();
-    if (++this.#errors > MAX_BREAKS) return this.#giveWay(`the browser cannot decode this: ${error.message}`);
+    if (++this.#errors > MAX_BREAKS || error.name === 'NotSupportedError') return this.#giveWay(`the browser cannot decode this: ${error.message}`);
     this.edge.stats.resyncs++;
     if (this.#errors === 1) this.#again();
   }
@@ -402,7 +416,7 @@ export class CodecsTransport extends Transport {
     this.#stalls.shown(now, this.edge.chunk);
     this.edge.stats.stalls = this.#stalls.count;
     this.#painted = { media: picture.timestamp / 1e6, at: now };
-    this.#errors = 0;
+    this.#errors = this.#silences = 0;
     // The one before was painted over, and never seen.
     if (this.#reports && !document.hidden) this.#unshown++;
     this.#reports ||= requestAnimationFrame(() => this.#report());
