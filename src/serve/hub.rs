@@ -1,34 +1,36 @@
 //! The hub: one loop per shard that owns all its viewers. A pass first takes in what was published, then gives every viewer
-//! that can take something all that it lacks.
+//! that can take something all that it lacks. The thread that publishes may make the pass itself ([`SharedHub::pass_here`]).
 
 use super::limits::ViewerLimits;
 use super::live::replica::{Change, StreamReplica};
 use super::live::ring::Retention;
 use super::live::stream::{Stream, StreamId};
-use super::live::update::{INBOX, ShardInbox, ShardMessage};
+use super::live::update::ShardMessage;
 use super::net::permit::ConnectionPermit;
 use super::net::socket::Socket;
 use super::stats::viewers::ViewerHandle;
 use super::ws::frames::code;
 use super::ws::viewer::Viewer;
+use crossbeam_channel::Receiver;
 use slab::Slab;
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::ops::ControlFlow;
-use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// Viewers served between two looks at the rest of the runtime, so that handshakes get in.
 const TURN: usize = 64;
+/// So many viewers are served by the thread that publishes. With more, to wake the shard's thread costs little beside the pass, and the input is
+/// read meanwhile.
+const FEW: usize = 512;
 /// How often viewers are looked after that nothing happens to.
 const TICK: Duration = Duration::from_millis(250);
-/// How often they are measured: that asks the kernel about each of them.
-const MEASURE: Duration = Duration::from_secs(1);
+/// After so many of these they are measured: that asks the kernel about each of them.
+const MEASURE: u32 = 4;
 /// One read from a viewer, of which as much may be kept for later.
 const SCRATCH: usize = 512;
 
@@ -41,7 +43,19 @@ pub struct Hub {
     limits: ViewerLimits,
     scratch: Box<[u8]>,
     stopping: bool,
+    /// What was published.
+    inbox: Receiver<ShardMessage>,
+    /// The shard's thread is in the middle of a pass.
+    passing: bool,
 }
+
+/// A hub, for its shard's thread and for those that publish. Nothing that is done with it waits for a viewer.
+#[derive(Clone)]
+pub struct SharedHub(Arc<Mutex<Hub>>);
+
+/// The same, without keeping it.
+#[derive(Clone, Debug)]
+pub struct WeakHub(Weak<Mutex<Hub>>);
 
 struct Slot {
     viewer: Viewer,
@@ -77,7 +91,7 @@ impl Wake for ViewerWaker {
 }
 
 impl Hub {
-    pub fn new(retention: Retention, limits: ViewerLimits, wake: Arc<Notify>) -> Hub {
+    pub fn new(retention: Retention, limits: ViewerLimits, inbox: Receiver<ShardMessage>, wake: Arc<Notify>) -> Hub {
         Hub {
             streams: BTreeMap::new(),
             retention,
@@ -86,6 +100,8 @@ impl Hub {
             limits,
             scratch: vec![0; SCRATCH].into(),
             stopping: false,
+            inbox,
+            passing: false,
         }
     }
 
@@ -143,6 +159,25 @@ impl Hub {
             slot.waker.wake_by_ref();
         }
         self.streams.values_mut().for_each(StreamReplica::wake);
+    }
+
+    /// The shard's thread makes a pass, with pauses: meanwhile no other thread does.
+    pub fn begin_pass(&mut self) {
+        self.passing = true;
+    }
+
+    pub fn end_pass(&mut self) {
+        self.passing = false;
+    }
+
+    /// Takes in what was published, as much as may wait at a time. `true`: that was all.
+    fn take_published(&mut self) -> bool {
+        let waiting = self.inbox.len();
+        for _ in 0..waiting {
+            let Ok(message) = self.inbox.try_recv() else { break };
+            self.take(message);
+        }
+        self.inbox.is_empty()
     }
 
     fn take(&mut self, message: ShardMessage) {
@@ -247,52 +282,102 @@ impl Hub {
     }
 }
 
-/// The loop. Ends with the runtime that it runs on.
-pub async fn run(hub: Rc<RefCell<Hub>>, inbox: ShardInbox) {
-    let [mut ticks, mut measures] = [TICK, MEASURE].map(tokio::time::interval);
-    for interval in [&mut ticks, &mut measures] {
-        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+impl SharedHub {
+    pub fn new(hub: Hub) -> SharedHub {
+        SharedHub(Arc::new(Mutex::new(hub)))
     }
+
+    pub fn downgrade(&self) -> WeakHub {
+        WeakHub(Arc::downgrade(&self.0))
+    }
+
+    /// # Panics
+    /// If another thread has panicked in it: then nothing goes on without it, and the server ends.
+    pub fn lock(&self) -> MutexGuard<'_, Hub> {
+        self.0.lock().expect("no thread has panicked in the hub")
+    }
+
+    /// A pass at once, in the thread that publishes. `false`: the shard's thread has to make one.
+    pub fn pass_here(&self) -> bool {
+        // Where another thread has panicked in it, the shard's thread sees it too, and ends the server.
+        let Ok(mut hub) = self.0.lock() else { return false };
+        if hub.passing || hub.viewers.len() > FEW {
+            return false;
+        }
+        let all = hub.take_published();
+        let fresh = hub.take_fresh();
+        if !fresh.is_empty() {
+            let keys = 0..hub.viewers.capacity();
+            hub.serve_fresh(keys, &fresh);
+            hub.release_withdrawn();
+        }
+        all
+    }
+}
+
+impl WeakHub {
+    /// `None`: its shard has ended.
+    pub fn upgrade(&self) -> Option<SharedHub> {
+        self.0.upgrade().map(SharedHub)
+    }
+}
+
+/// The loop. Ends with the runtime that it runs on.
+pub async fn run(hub: SharedHub) {
+    let (mut ticks, mut ticked) = (tokio::time::interval(TICK), 0u32);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let wake = hub.lock().ready.wake.clone();
     loop {
         tokio::select! {
-            () = inbox.wake.notified() => pass(&hub, &inbox).await,
-            _ = ticks.tick() => each_turn(&hub, |hub, keys| hub.tick(keys)).await,
-            _ = measures.tick() => hub.borrow().measure_lag(),
+            () = wake.notified() => pass(&hub, &wake).await,
+            _ = ticks.tick() => {
+                each_turn(&hub, |hub, keys| hub.tick(keys)).await;
+                ticked = ticked.wrapping_add(1);
+                if ticked.is_multiple_of(MEASURE) {
+                    hub.lock().measure_lag();
+                }
+            }
         }
     }
 }
 
-async fn pass(hub: &RefCell<Hub>, inbox: &ShardInbox) {
-    inbox.messages.try_iter().take(INBOX).for_each(|message| hub.borrow_mut().take(message));
-    if !inbox.messages.is_empty() {
-        // An input faster than we are: once round, so that no viewer waits for its end.
-        inbox.wake.notify_one();
-    }
-    let ready = hub.borrow().take_ready();
+async fn pass(shared: &SharedHub, wake: &Notify) {
+    let ready = {
+        let mut hub = shared.lock();
+        hub.begin_pass();
+        if !hub.take_published() {
+            // An input faster than we are: once round, so that no viewer waits for its end.
+            wake.notify_one();
+        }
+        hub.take_ready()
+    };
     for (i, key) in ready.into_iter().enumerate() {
         if i % TURN == TURN - 1 {
             tokio::task::yield_now().await;
         }
-        hub.borrow_mut().serve_ready(key);
+        shared.lock().serve_ready(key);
     }
-    let fresh = hub.borrow_mut().take_fresh();
+    let fresh = shared.lock().take_fresh();
     if !fresh.is_empty() {
-        each_turn(hub, |hub, keys| hub.serve_fresh(keys, &fresh)).await;
-        hub.borrow_mut().release_withdrawn();
+        each_turn(shared, |hub, keys| hub.serve_fresh(keys, &fresh)).await;
+        shared.lock().release_withdrawn();
     }
+    shared.lock().end_pass();
 }
 
-async fn each_turn(hub: &RefCell<Hub>, mut act: impl FnMut(&mut Hub, std::ops::Range<usize>)) {
+async fn each_turn(shared: &SharedHub, mut act: impl FnMut(&mut Hub, std::ops::Range<usize>)) {
     let mut from = 0;
     loop {
-        let end = hub.borrow().viewers.capacity();
+        let end = {
+            let mut hub = shared.lock();
+            let end = hub.viewers.capacity();
+            act(&mut hub, from.min(end)..end.min(from + TURN));
+            end
+        };
+        from += TURN;
         if from >= end {
             return;
         }
-        act(&mut hub.borrow_mut(), from..end.min(from + TURN));
-        from += TURN;
-        if from < end {
-            tokio::task::yield_now().await;
-        }
+        tokio::task::yield_now().await;
     }
 }

@@ -1,7 +1,7 @@
 //! The server: a library's HTTP in front, one loop of cursors over a shared ring behind.
 //!
 //! ```text
-//!   input thread -> Publisher --(bounded channel, one per shard)--> StreamReplica: Ring of chunks
+//!   input thread -> Publisher --(bounded inbox, one per shard)----> StreamReplica: Ring of chunks
 //!                                                                     ^      ^
 //!   accept -> Acceptor -> Shard: hyper -> Router --101--> Hub: Viewers (cursors)  endless bodies (cursors)
 //! ```
@@ -9,10 +9,12 @@
 //! A stream is published once, by one [`Publisher`] that the [`Registry`] gives; streams come and go while the server runs. Every shard, a thread
 //! with its own runtime, keeps the stream's newest chunks (shared, stored once) in a bounded ring. A viewer is a place in that ring and a
 //! socket: nothing is copied or queued for it, so a slow one costs the others nothing. Memory is ring bytes plus a small constant per viewer.
+//! Where viewers are few, the thread that reads the input also writes to them, and the shard's thread sleeps.
 //!
 //! | room | what it is for |
 //! |---|---|
 //! | `server`, `shard`, `hub` | start and stop; one thread with its runtime; the loop over its viewers |
+//! | `inbox` | what was published and no viewer has seen; who serves it |
 //! | `state`, `limits` | what all shards share; how much of everything there may be |
 //! | `live/` | what there is to send: registry, stream, publisher, ring, cursor, init segment |
 //! | `net/` | where connections come in, how many there may be, how a socket is tuned |
@@ -24,6 +26,7 @@
 
 mod http;
 mod hub;
+mod inbox;
 mod limits;
 mod live;
 mod net;

@@ -1,11 +1,10 @@
 //! The server: listens, spreads connections over its shards, and stops.
 
 use super::http::origin::Policy;
-use super::hub::Hub;
+use super::inbox::ShardSender;
 use super::limits::{self, ViewerLimits};
 use super::live::registry::Registry;
 use super::live::ring::Retention;
-use super::live::update::ShardSender;
 use super::net::acceptor::Acceptor;
 use super::net::listener::{Listen, Listener};
 use super::shard::Shard;
@@ -100,17 +99,16 @@ impl Server {
         let bind =
             |listen: &Listen| runtime.block_on(Listener::bind(listen)).map_err(|source| Error::Listen { listen: listen.clone(), source });
         let listeners = options.listen.iter().map(bind).collect::<Result<_, _>>()?;
-        let (senders, inboxes): (Vec<_>, Vec<_>) = (0..options.threads.max(1)).map(|_| ShardSender::new()).unzip();
+        let limits = options.limits;
+        let retention = Retention { bytes: options.ring, age: limits.lag + SPARE };
+        let (senders, hubs): (Vec<_>, Vec<_>) = (0..options.threads.max(1)).map(|_| ShardSender::new(retention, limits)).unzip();
         let state = Arc::new(ServerState {
             streams: Registry::new(options.max_streams, options.ring, senders),
             policy: options.policy.clone(),
             viewers: Arc::new(ViewerRegistry::new(options.max_viewers, options.events.clone())),
         });
-        let limits = options.limits;
-        let retention = Retention { bytes: options.ring, age: limits.lag + SPARE };
-        let start =
-            |(number, inbox)| Shard::start(number, state.clone(), limits.stall, inbox, move |wake| Hub::new(retention, limits, wake));
-        let shards = inboxes.into_iter().enumerate().map(start).collect::<io::Result<_>>()?;
+        let start = |(number, hub)| Shard::start(number, state.clone(), limits.stall, move || hub);
+        let shards = hubs.into_iter().enumerate().map(start).collect::<io::Result<_>>()?;
         let connections = options.max_viewers.saturating_add(OTHERS).min(limits::room(options.max_streams, 0)?);
         Ok(Server { runtime, listeners, shards, state, stop: Arc::default(), connections, stall: limits.stall })
     }
@@ -192,18 +190,34 @@ mod tests {
         assert!(server.run().is_ok());
     }
 
+    struct ServeOnDrop(ShardSender);
+
+    impl Drop for ServeOnDrop {
+        fn drop(&mut self) {
+            self.0.serve();
+        }
+    }
+
     /// As by a mistake of ours: the program gets an error, and does not go on with a part of its viewers.
     #[test]
     fn a_shard_that_dies_ends_the_server() {
-        let hub = |server: &mut Server| {
-            let stream = Arc::new(Stream::new("a".into()));
-            server.registry().shards()[0].send(ShardMessage { stream, update: StreamUpdate::Panic }).unwrap();
+        let message = || ShardMessage { stream: Arc::new(Stream::new("a".into())), update: StreamUpdate::Panic };
+        let hub = |server: &mut Server| server.registry().shards()[0].send(message()).unwrap();
+        let publisher = |server: &mut Server| {
+            let shard = server.registry().shards()[1].clone();
+            shard.queue(message()).unwrap();
+            let publishing = std::thread::spawn(move || {
+                // As a publisher that is dropped meanwhile.
+                let _drop = ServeOnDrop(shard.clone());
+                shard.serve();
+            });
+            publishing.join().unwrap_err();
         };
         let thread = |server: &mut Server| {
-            let (state, (_, inbox)) = (server.state.clone(), ShardSender::new());
-            server.shards.push(Shard::start(2, state, Duration::from_secs(1), inbox, |_| panic!("as the test wants it")).unwrap());
+            let state = server.state.clone();
+            server.shards.push(Shard::start(2, state, Duration::from_secs(1), || panic!("as the test wants it")).unwrap());
         };
-        for die in [&hub as &dyn Fn(&mut Server), &thread] {
+        for die in [&hub as &dyn Fn(&mut Server), &publisher, &thread] {
             let mut server = Server::bind(&options()).unwrap();
             die(&mut server);
             assert!(matches!(server.run(), Err(Error::Died(_))));

@@ -2,15 +2,14 @@
 
 use super::http::connection;
 use super::http::router::Accepted;
-use super::hub::{self, Hub};
-use super::live::update::ShardInbox;
+use super::hub::{self, SharedHub};
 use super::net::acceptor::Admitted;
 use super::net::link::Link;
 use super::net::permit::ConnectionPermit;
 use super::net::socket::Socket;
 use super::net::write_timeout::WriteTimeout;
 use super::state::ServerState;
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,14 +38,14 @@ impl Drop for NotifyOnDrop {
 
 struct ShardContext {
     state: Arc<ServerState>,
-    hub: Rc<RefCell<Hub>>,
+    hub: SharedHub,
     stall: Duration,
     stop: watch::Receiver<bool>,
     open: Cell<usize>,
 }
 
 impl Shard {
-    /// Starts a thread. `make` is called in it. `inbox`: what is published.
+    /// Starts a thread. `hub` is called in it.
     ///
     /// # Errors
     /// No thread, or no file descriptors for its runtime.
@@ -54,8 +53,7 @@ impl Shard {
         number: usize,
         state: Arc<ServerState>,
         stall: Duration,
-        inbox: ShardInbox,
-        make: impl FnOnce(Arc<Notify>) -> Hub + Send + 'static,
+        hub: impl FnOnce() -> SharedHub + Send + 'static,
     ) -> std::io::Result<Shard> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (connections, admitted) = mpsc::unbounded_channel();
@@ -63,23 +61,17 @@ impl Shard {
         let notify_end = NotifyOnDrop(ended.clone());
         let thread = std::thread::Builder::new().name(format!("shard {number}")).spawn(move || {
             let _notify_end = notify_end;
-            let hub = Rc::new(RefCell::new(make(inbox.wake.clone())));
+            let hub = hub();
             let local = LocalSet::new();
-            local.block_on(&runtime, run(state, hub, stall, admitted, inbox));
+            local.block_on(&runtime, run(state, hub, stall, admitted));
         })?;
         Ok(Shard { connections, thread, ended })
     }
 }
 
-async fn run(
-    state: Arc<ServerState>,
-    hub: Rc<RefCell<Hub>>,
-    stall: Duration,
-    mut admitted: mpsc::UnboundedReceiver<Admitted>,
-    inbox: ShardInbox,
-) {
+async fn run(state: Arc<ServerState>, hub: SharedHub, stall: Duration, mut admitted: mpsc::UnboundedReceiver<Admitted>) {
     // Viewers' sockets are polled with their own wakers; tokio's budget for one task would only send them round again.
-    let mut hub_loop = tokio::task::spawn_local(tokio::task::unconstrained(hub::run(hub.clone(), inbox)));
+    let mut hub_loop = tokio::task::spawn_local(tokio::task::unconstrained(hub::run(hub.clone())));
     let (stopping, stop) = watch::channel(false);
     let context = Rc::new(ShardContext { state, hub, stall, stop, open: Cell::new(0) });
     loop {
@@ -94,10 +86,10 @@ async fn run(
             Err(error) => tracing::warn!("connection: {error}"),
         }
     }
-    context.hub.borrow_mut().stop();
+    context.hub.lock().stop();
     stopping.send_replace(true);
     let all_gone = async {
-        while context.open.get() > 0 || !context.hub.borrow().is_empty() {
+        while context.open.get() > 0 || !context.hub.lock().is_empty() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
@@ -109,12 +101,12 @@ async fn run(
 async fn connection(context: Rc<ShardContext>, socket: Socket, permit: ConnectionPermit) {
     let _open = Open::one(context.clone());
     let Some(peer) = socket.peer() else { return };
-    let link = Rc::<Link>::default();
+    let link = Arc::<Link>::default();
     let io = WriteTimeout::new(socket, context.stall, link.clone());
     let (io, early, accepted) = connection::http(&context.state, &context.hub, context.stop.clone(), io, peer, link).await;
     let socket = io.into_socket();
     match accepted {
-        Some(Accepted { stream, handle }) => context.hub.borrow_mut().join(socket, &early, stream.as_ref(), handle, permit),
+        Some(Accepted { stream, handle }) => context.hub.lock().join(socket, &early, stream.as_ref(), handle, permit),
         None => connection::linger(&socket).await,
     }
 }

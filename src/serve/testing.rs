@@ -4,7 +4,7 @@ pub use super::ws::{frames, messages};
 
 use super::http::connection;
 use super::http::origin::Policy;
-use super::hub::Hub;
+use super::inbox::ShardSender;
 use super::limits::ViewerLimits;
 use super::live::registry::Registry;
 use super::live::ring::{Entry, Retention};
@@ -17,10 +17,8 @@ use super::stats::viewers::ViewerRegistry;
 use crate::format::bmff::Chunk;
 use crate::media::{SampleAspect, Timestamp};
 use bytes::Bytes;
-use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -42,14 +40,13 @@ pub fn serve(requests: &[u8], piece: usize) -> Served {
     let registry = Registry::new(2, 1 << 20, vec![]);
     let publishers = ["film", "still"].map(|name| registry.publish(name).expect("the names are free"));
     let limits = ViewerLimits { lag: Duration::from_secs(2), stall: Duration::from_secs(10) };
-    let mut hub = Hub::new(Retention { bytes: 1 << 20, age: limits.lag }, limits, Arc::default());
+    let (_, hub) = ShardSender::new(Retention { bytes: 1 << 20, age: limits.lag }, limits);
     let picture = b"\xff\xd8\xff\xd9";
     let still = publishers[1].stream();
     still.set_content(stream::jpeg_content(picture, SampleAspect::SQUARE));
-    let replica = hub.open(still).expect("it was not withdrawn");
     let chunk = Chunk::picture(Bytes::from_static(picture), Timestamp::ZERO, None);
     for update in [StreamUpdate::Chunk(Arc::new(Entry::new("", chunk, 0, Instant::now()))), StreamUpdate::End] {
-        replica.take(update);
+        hub.lock().open(still).expect("it was not withdrawn").take(update);
     }
     let state = Arc::new(ServerState {
         streams: registry,
@@ -60,8 +57,7 @@ pub fn serve(requests: &[u8], piece: usize) -> Served {
     // The sender only has to be there.
     let (_stopping, stop) = watch::channel(false);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("needs nothing of the system");
-    let (connection, early, accepted) =
-        runtime.block_on(connection::http(&state, &Rc::new(RefCell::new(hub)), stop, connection, Peer::Local, Rc::default()));
+    let (connection, early, accepted) = runtime.block_on(connection::http(&state, &hub, stop, connection, Peer::Local, Arc::default()));
     let websocket = accepted.map(|_| [&early, connection.requests].concat());
     Served { answers: connection.answers, websocket }
 }

@@ -46,7 +46,8 @@ pub struct Ingest {
 }
 
 impl Ingest {
-    pub fn new(publisher: Publisher, cx: &cli::Context) -> Ingest {
+    pub fn new(mut publisher: Publisher, cx: &cli::Context) -> Ingest {
+        publisher.gather();
         let (clock, bursts, omissions) = (Arc::new(cx.stop.clock()), BurstDetector::default(), OmissionLog::default());
         Ingest {
             publisher,
@@ -76,7 +77,7 @@ impl Ingest {
         self.read += head.len() as u64;
         self.times = TimeWatch::default();
         match reading.input_format {
-            None | Some(InputFormat::Mp4) if is_mp4(&head) => self.fragments(head, input, reading),
+            None | Some(InputFormat::Mp4) if is_mp4(&head) => self.fragments(&head, input, reading),
             _ if head.is_empty() => Ok(()),
             _ => self.packets(head, input, reading),
         }
@@ -84,6 +85,7 @@ impl Ingest {
 
     /// The writer has gone; another may come.
     pub fn away(&mut self) {
+        self.publisher.flush();
         self.publisher.away();
     }
 
@@ -110,19 +112,21 @@ impl Ingest {
     }
 
     /// Fragmented MP4. An ordinary MP4 file is noticed by its header, and then read as packets.
-    fn fragments(&mut self, head: Vec<u8>, mut input: WriterInput, reading: &Reading) -> anyhow::Result<()> {
+    fn fragments(&mut self, head: &[u8], mut input: WriterInput, reading: &Reading) -> anyhow::Result<()> {
         self.as_it_is = true;
         let mut splicer = TimelineSplicer::new(self.end);
         let mut lead = Some(Vec::new());
-        let mut bytes = head;
+        let (mut buf, mut length) = (vec![0; READ], head.len());
+        buf[..length].copy_from_slice(head);
         loop {
+            let bytes = &buf[..length];
             if let Some(lead) = &mut lead {
                 if lead.len() + bytes.len() > MAX_LEAD {
                     return Err(self.refused(endless(lead.len())));
                 }
-                lead.extend_from_slice(&bytes);
+                lead.extend_from_slice(bytes);
             }
-            let outcome = self.cut(&mut splicer, &bytes, bytes.is_empty());
+            let outcome = self.cut(&mut splicer, bytes, bytes.is_empty());
             match (outcome, &mut lead) {
                 (Ok(0), _) => {}
                 (Ok(_), lead) => *lead = None,
@@ -134,10 +138,9 @@ impl Ingest {
             if bytes.is_empty() {
                 return Ok(());
             }
-            bytes.resize(READ, 0);
+            self.publisher.flush();
             self.bursts.wait(self.clock.now());
-            let n = input.read(&mut bytes).map_err(|e| self.refused(e))?;
-            bytes.truncate(n);
+            length = input.read(&mut buf).map_err(|e| self.refused(e))?;
         }
     }
 
@@ -164,6 +167,7 @@ impl Ingest {
 
     fn chunk(&mut self, chunk: Chunk) -> Result<(), Closed> {
         if let Some(pace) = &mut self.pace {
+            self.publisher.flush();
             pace.wait(chunk.start);
         }
         self.frames += u64::from(chunk.frames);
@@ -203,6 +207,7 @@ impl Ingest {
             let event = match reader.next_read()? {
                 Some(event) => event,
                 None => {
+                    self.publisher.flush();
                     self.bursts.wait(self.clock.now());
                     let Some(event) = reader.next()? else { break };
                     event
@@ -270,6 +275,7 @@ impl Ingest {
                 let next = self.end.map(|end| end + self.step);
                 let at = packet.pts + *base.get_or_insert_with(|| next.map_or(0, |next| next - packet.pts));
                 if let Some(pace) = &mut self.pace {
+                    self.publisher.flush();
                     pace.wait(at);
                 }
                 self.frames += 1;

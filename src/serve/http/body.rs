@@ -1,7 +1,7 @@
 //! Response bodies: whole ones, and the two that never end, fragmented MP4 and multipart JPEG. An endless body is a cursor,
 //! like a WebSocket viewer; hyper asks it for more when the connection takes more.
 
-use crate::serve::hub::Hub;
+use crate::serve::hub::{Hub, SharedHub};
 use crate::serve::live::cursor::Cursor;
 use crate::serve::live::init_segment::{InitSegment, TrackSelection};
 use crate::serve::live::ring::Ring;
@@ -10,13 +10,11 @@ use crate::serve::net::link::Link;
 use crate::serve::stats::viewers::ViewerHandle;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
-use std::cell::RefCell;
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub enum Reply {
     /// `None` when it has been given out.
@@ -26,12 +24,19 @@ pub enum Reply {
 
 /// An endless body of a stream.
 pub struct Endless {
-    hub: Rc<RefCell<Hub>>,
+    hub: SharedHub,
+    place: Place,
+}
+
+/// Where it is in the stream.
+struct Place {
     stream: StreamId,
     handle: ViewerHandle,
+    /// How long its client may take nothing.
+    stall: Duration,
     cursor: Cursor,
     format: BodyFormat,
-    link: Rc<Link>,
+    link: Arc<Link>,
 }
 
 enum BodyFormat {
@@ -73,37 +78,41 @@ impl Reply {
 
     /// Fragmented MP4 from the newest keyframe on. `None`: the stream has been withdrawn; likewise below.
     pub fn fmp4(
-        hub: &Rc<RefCell<Hub>>,
+        hub: &SharedHub,
         stream: &Arc<Stream>,
         selection: &TrackSelection,
         handle: ViewerHandle,
-        link: &Rc<Link>,
+        link: &Arc<Link>,
     ) -> Option<Reply> {
-        let lag = hub.borrow().limits().lag;
+        let lag = hub.lock().limits().lag;
         let start = |ring: &Ring| Cursor::start(ring, selection, Instant::now(), lag);
         Reply::endless(hub, stream, start, BodyFormat::Fmp4 { init: None }, handle, link)
     }
 
     /// JPEG pictures, the newest whenever there is room for one. `early`: the head of each part is sent right after the picture
     /// before it, since browsers show a picture only when the next part begins; its length is then not known.
-    pub fn multipart(hub: &Rc<RefCell<Hub>>, stream: &Arc<Stream>, early: bool, handle: ViewerHandle, link: &Rc<Link>) -> Option<Reply> {
+    pub fn multipart(hub: &SharedHub, stream: &Arc<Stream>, early: bool, handle: ViewerHandle, link: &Arc<Link>) -> Option<Reply> {
         let state = if early { Part::Boundary } else { Part::Head };
         Reply::endless(hub, stream, |ring| Cursor::newest(ring, Instant::now()), BodyFormat::Multipart { early, state }, handle, link)
     }
 
     fn endless(
-        hub: &Rc<RefCell<Hub>>,
+        hub: &SharedHub,
         stream: &Arc<Stream>,
         start: impl FnOnce(&Ring) -> Cursor,
         format: BodyFormat,
         handle: ViewerHandle,
-        link: &Rc<Link>,
+        link: &Arc<Link>,
     ) -> Option<Reply> {
-        let mut shared = hub.borrow_mut();
-        let replica = shared.open(stream)?;
-        replica.add_body(link);
-        let cursor = start(&replica.ring);
-        Some(Reply::Endless(Box::new(Endless { hub: hub.clone(), stream: stream.id(), handle, cursor, format, link: link.clone() })))
+        let (cursor, stall) = {
+            let mut hub = hub.lock();
+            let stall = hub.limits().stall;
+            let replica = hub.open(stream)?;
+            replica.add_body(link);
+            (start(&replica.ring), stall)
+        };
+        let place = Place { stream: stream.id(), handle, stall, cursor, format, link: link.clone() };
+        Some(Reply::Endless(Box::new(Endless { hub: hub.clone(), place })))
     }
 }
 
@@ -133,14 +142,18 @@ impl Body for Reply {
 
 impl Endless {
     fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let mut next = self.next_piece();
-        if matches!(next, BodyStep::Wait) && self.link.ask.take() {
-            next = self.nothing_new();
+        // Locked until it waits: what is published in between would not wake it.
+        self.place.next(&mut self.hub.lock(), cx)
+    }
+}
+
+impl Place {
+    fn next(&mut self, hub: &mut Hub, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let mut next = self.next_piece(hub);
+        if matches!(next, BodyStep::Wait) && std::mem::take(&mut self.link.lock().ask) {
+            next = self.nothing_new(hub);
         }
-        self.link.idle.set(matches!(next, BodyStep::Wait));
-        if matches!(next, BodyStep::Wait | BodyStep::Over) {
-            self.link.holds.set(None);
-        }
+        self.settle(&next);
         match next {
             BodyStep::Data(data) => {
                 self.handle.sent(data.len());
@@ -148,7 +161,6 @@ impl Endless {
             }
             BodyStep::Over => Poll::Ready(None),
             BodyStep::Wait => {
-                let mut hub = self.hub.borrow_mut();
                 let Some(replica) = hub.replica_mut(self.stream) else { return Poll::Ready(None) };
                 replica.wait(cx.waker());
                 Poll::Pending
@@ -156,28 +168,36 @@ impl Endless {
         }
     }
 
-    fn next_piece(&mut self) -> BodyStep {
+    /// Tells the connection.
+    fn settle(&self, next: &BodyStep) {
+        let mut link = self.link.lock();
+        link.idle = matches!(next, BodyStep::Wait);
+        if matches!(next, BodyStep::Wait | BodyStep::Over) {
+            link.holds = None;
+        }
+    }
+
+    fn next_piece(&mut self, hub: &Hub) -> BodyStep {
         match self.format {
-            BodyFormat::Fmp4 { .. } => self.next_fragment(),
-            BodyFormat::Multipart { .. } => self.next_part(),
+            BodyFormat::Fmp4 { .. } => self.next_fragment(hub),
+            BodyFormat::Multipart { .. } => self.next_part(hub),
         }
     }
 
     /// Something to send that changes nothing at the other end: if there is one, it takes it.
-    fn nothing_new(&mut self) -> BodyStep {
+    fn nothing_new(&mut self, hub: &Hub) -> BodyStep {
         match self.format {
             BodyFormat::Fmp4 { .. } => BodyStep::Data(Bytes::from_static(NOTHING)),
             BodyFormat::Multipart { .. } => {
-                if let Some(replica) = self.hub.borrow().replica(self.stream) {
+                if let Some(replica) = hub.replica(self.stream) {
                     self.cursor.repeat(&replica.ring);
                 }
-                self.next_part()
+                self.next_part(hub)
             }
         }
     }
 
-    fn next_fragment(&mut self) -> BodyStep {
-        let hub = self.hub.borrow();
+    fn next_fragment(&mut self, hub: &Hub) -> BodyStep {
         let (Some(replica), BodyFormat::Fmp4 { init }) = (hub.replica(self.stream), &mut self.format) else { return BodyStep::Over };
         if hub.stopping() {
             return BodyStep::Over;
@@ -190,7 +210,7 @@ impl Endless {
         match init {
             Some(have) if Arc::ptr_eq(have, its_init) => {
                 self.cursor.sent(chunk);
-                self.link.holds.set(Some(chunk.seq));
+                self.link.lock().holds = Some(chunk.seq);
                 BodyStep::Data(chunk.payload())
             }
             Some(have) if !have.continues_in(its_init) => BodyStep::Over,
@@ -201,8 +221,7 @@ impl Endless {
         }
     }
 
-    fn next_part(&mut self) -> BodyStep {
-        let hub = self.hub.borrow();
+    fn next_part(&mut self, hub: &Hub) -> BodyStep {
         let (replica, BodyFormat::Multipart { early, state }) = (hub.replica(self.stream), &mut self.format) else { return BodyStep::Over };
         let (data, next) = match state {
             Part::Over => return BodyStep::Over,
@@ -218,7 +237,7 @@ impl Endless {
                     Some(chunk) if chunk.init.is_none() => {
                         let picture = chunk.payload();
                         self.cursor.sent(chunk);
-                        self.link.holds.set(Some(chunk.seq));
+                        self.link.lock().holds = Some(chunk.seq);
                         if *early {
                             (picture, Part::Tail)
                         } else {
@@ -235,12 +254,10 @@ impl Endless {
     }
 }
 
-impl Drop for Endless {
+impl Drop for Place {
     fn drop(&mut self) {
-        if self.link.timed_out.get()
-            && let Ok(hub) = self.hub.try_borrow()
-        {
-            self.handle.stalled(hub.limits().stall);
+        if self.link.lock().timed_out {
+            self.handle.stalled(self.stall);
         }
     }
 }

@@ -1,16 +1,15 @@
 //! One connection's HTTP, by hyper: limits and timeouts, a stop, and the end of a connection.
 
 use super::router::{Accepted, Router};
-use crate::serve::hub::Hub;
+use crate::serve::hub::SharedHub;
 use crate::serve::net::link::Link;
 use crate::serve::net::socket::{Peer, Socket};
 use crate::serve::state::ServerState;
 use bytes::Bytes;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::pin::pin;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -29,11 +28,11 @@ const LINGER_BYTES: usize = 256 * 1024;
 /// WebSocket's place.
 pub async fn http<I: AsyncRead + AsyncWrite + Unpin>(
     state: &Arc<ServerState>,
-    hub: &Rc<RefCell<Hub>>,
+    hub: &SharedHub,
     mut stop: watch::Receiver<bool>,
     io: I,
     peer: Peer,
-    link: Rc<Link>,
+    link: Arc<Link>,
 ) -> (I, Bytes, Option<Accepted>) {
     let accepted = Cell::new(None::<Accepted>);
     let router = Router { state, hub, peer, link: &link };

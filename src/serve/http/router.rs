@@ -8,7 +8,7 @@ use super::assets::{self, Asset};
 use super::body::{self, Reply};
 use super::head;
 use super::request::Request;
-use crate::serve::hub::Hub;
+use crate::serve::hub::SharedHub;
 use crate::serve::live::init_segment::ALL;
 use crate::serve::live::stream::{Content, Stream};
 use crate::serve::net::link::Link;
@@ -19,8 +19,6 @@ use crate::serve::ws::frames;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, StatusCode, Version};
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -34,9 +32,9 @@ pub struct Accepted {
 /// Answers the requests of one connection.
 pub struct Router<'a> {
     pub state: &'a ServerState,
-    pub hub: &'a Rc<RefCell<Hub>>,
+    pub hub: &'a SharedHub,
     pub peer: Peer,
-    pub link: &'a Rc<Link>,
+    pub link: &'a Arc<Link>,
 }
 
 impl Router<'_> {
@@ -103,13 +101,13 @@ impl Router<'_> {
 
     /// Endless fMP4; `?codecs=avc1,mp4a` chooses tracks as on the WebSocket.
     fn fmp4(&self, request: &Request, stream: &Arc<Stream>) -> Result<Answer, Refusal> {
-        let newest = self.hub.borrow().replica(stream.id()).and_then(|replica| replica.ring.newest().cloned()).ok_or(NOT_BEGUN)?;
+        let newest = self.hub.lock().replica(stream.id()).and_then(|replica| replica.ring.newest().cloned()).ok_or(NOT_BEGUN)?;
         let init = newest.init.clone().ok_or(NOT_BEGUN)?;
         let codecs = request.query("codecs")?.unwrap_or_default();
         let selection = init.choose(&codecs, newest.tracks == ALL);
         let selection = selection.ok_or(Refusal(StatusCode::NOT_FOUND, "the stream has no such tracks"))?;
         // A client that asks again later gets a picture. An endless answer would show nothing, and not say why.
-        let starts = self.hub.borrow().replica(stream.id()).is_some_and(|replica| replica.ring.newest_key(selection.sync_track).is_some());
+        let starts = self.hub.lock().replica(stream.id()).is_some_and(|replica| replica.ring.newest_key(selection.sync_track).is_some());
         if let Some(trouble) = stream.trouble().filter(|_| !starts) {
             return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, trouble.text()));
         }
@@ -143,7 +141,7 @@ impl Router<'_> {
     }
 
     fn picture(&self, stream: &Arc<Stream>) -> Result<Answer, Refusal> {
-        let hub = self.hub.borrow();
+        let hub = self.hub.lock();
         let newest = hub.replica(stream.id()).and_then(|replica| replica.ring.newest()).ok_or(NOT_BEGUN)?;
         Ok(respond(StatusCode::OK, Reply::whole(newest.payload()), HeaderValue::from_static("image/jpeg"), NO_STORE))
     }

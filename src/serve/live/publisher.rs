@@ -5,10 +5,11 @@ use super::registry::{PublishError, Registry};
 use super::ring::Entry;
 use super::start::{Start, Trouble};
 use super::stream::{self, Content, State, Stream};
-use super::update::{ShardMessage, ShardSender, StreamUpdate};
+use super::update::{ShardMessage, StreamUpdate};
 use crate::codec::exif;
 use crate::format::bmff::{Chunk, Init};
 use crate::media::{Orientation, SampleAspect, Timestamp, VideoParams, WallTime};
+use crate::serve::inbox::ShardSender;
 use crate::serve::ws::messages;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -47,6 +48,8 @@ pub struct Publisher {
     start: Start,
     /// Viewers could begin, with this writer or one before.
     started: bool,
+    /// What is published waits for [`Publisher::flush`].
+    gathers: bool,
 }
 
 impl Publisher {
@@ -54,12 +57,39 @@ impl Publisher {
         let (orientation, sample_aspect, described) = (Orientation::UPRIGHT, SampleAspect::SQUARE, None);
         let (shards, start) = (registry.shards().to_vec(), Start::new(registry.ring()));
         let init = None;
-        Publisher { registry, stream, shards, init, orientation, sample_aspect, described, seq: 0, frames: 0, start, started: false }
+        Publisher {
+            registry,
+            stream,
+            shards,
+            init,
+            orientation,
+            sample_aspect,
+            described,
+            seq: 0,
+            frames: 0,
+            start,
+            started: false,
+            gathers: false,
+        }
     }
 
     /// The stream that it publishes.
     pub fn stream(&self) -> &Arc<Stream> {
         &self.stream
+    }
+
+    /// From now on, what is published waits for [`Publisher::flush`]. For an input that may give several chunks at a time: viewers get them
+    /// together, and from this thread.
+    pub fn gather(&mut self) {
+        self.gathers = true;
+    }
+
+    /// Gives the viewers what was gathered. To be called before waiting for more. Where they are few, they are served in this thread: to wake
+    /// another costs as much as ten of them. It never waits for a viewer.
+    pub fn flush(&mut self) {
+        if self.gathers {
+            self.shards.iter().for_each(ShardSender::serve);
+        }
     }
 
     /// A new init segment. Viewers of the one before get it and play on if its tracks are the same, and are sent away to come back if not.
@@ -145,12 +175,14 @@ impl Publisher {
 
     /// Lets go of the stream without ending it: the server is about to say goodbye itself.
     pub fn abandon(mut self) {
+        self.flush();
         self.shards.clear();
     }
 
     fn tell(&self, update: StreamUpdate) -> Result<(), Closed> {
         for shard in &self.shards {
-            shard.send(ShardMessage { stream: self.stream.clone(), update: update.clone() }).map_err(|_| Closed)?;
+            let message = ShardMessage { stream: self.stream.clone(), update: update.clone() };
+            if self.gathers { shard.queue(message) } else { shard.send(message) }.map_err(|_| Closed)?;
         }
         Ok(())
     }
@@ -160,5 +192,6 @@ impl Drop for Publisher {
     fn drop(&mut self) {
         self.stream.set_state(State::Ended);
         _ = self.tell(StreamUpdate::End);
+        self.flush();
     }
 }

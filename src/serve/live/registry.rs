@@ -1,7 +1,8 @@
 //! The streams that there are, by name. Streams come and go while the server runs; a name that is looked up is looked up here.
 
 use super::stream::{State, Stream};
-use super::update::{ShardMessage, ShardSender, StreamUpdate};
+use super::update::{ShardMessage, StreamUpdate};
+use crate::serve::inbox::ShardSender;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

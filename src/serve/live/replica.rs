@@ -5,8 +5,7 @@ use super::ring::{Retention, Ring};
 use super::stream::Stream;
 use super::update::StreamUpdate;
 use crate::serve::net::link::Link;
-use std::rc::{Rc, Weak};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::Waker;
 
 pub struct StreamReplica {
@@ -86,11 +85,11 @@ impl StreamReplica {
     }
 
     /// An endless body is about to be sent over this connection.
-    pub fn add_body(&mut self, link: &Rc<Link>) {
+    pub fn add_body(&mut self, link: &Arc<Link>) {
         if self.bodies.len() == self.bodies.capacity() {
             self.bodies.retain(|link| link.strong_count() > 0);
         }
-        self.bodies.push(Rc::downgrade(link));
+        self.bodies.push(Arc::downgrade(link));
     }
 
     /// Cuts off the bodies that are in the middle of what the ring wants back; gives up to where that is.

@@ -105,7 +105,7 @@ impl Accepted {
 ///   then `try_write` takes nothing, and `poll_write_ready` moves on what waits.
 /// - [`Socket::unacknowledged`] counts what waits before the kernel too: the rule for late viewers rests on it.
 /// - [`Socket::shutdown_write`] says goodbye in the protocol of the kind, then closes the kernel's side. [`Socket::abort`] says nothing.
-/// - It belongs to one thread, and the methods take `&self`: what changes is in a `Cell` or a `RefCell`.
+/// - One thread at a time uses it, and the methods take `&self`: what changes is in a `Cell` or a `RefCell`.
 #[derive(Debug)]
 pub struct Socket(Kind);
 

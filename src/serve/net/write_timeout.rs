@@ -4,7 +4,7 @@ use super::link::Link;
 use super::socket::Socket;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -23,7 +23,7 @@ const LAST_PAUSE: Duration = Duration::from_secs(16);
 pub struct WriteTimeout {
     socket: Socket,
     stall: Duration,
-    link: Rc<Link>,
+    link: Arc<Link>,
     stuck: Option<Pin<Box<Sleep>>>,
     /// Its end has been seen, or something before which it cannot be seen.
     deaf: bool,
@@ -32,7 +32,7 @@ pub struct WriteTimeout {
 }
 
 impl WriteTimeout {
-    pub fn new(socket: Socket, stall: Duration, link: Rc<Link>) -> WriteTimeout {
+    pub fn new(socket: Socket, stall: Duration, link: Arc<Link>) -> WriteTimeout {
         WriteTimeout { socket, stall, link, stuck: None, deaf: false, asking: None, pause: Duration::ZERO }
     }
 
@@ -42,22 +42,21 @@ impl WriteTimeout {
 
     fn watch<T>(&mut self, written: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            (self.stuck, _) = (None, self.link.waiting.take());
+            (self.stuck, self.link.lock().waiting) = (None, None);
             return written;
         }
         let stall = self.stall;
         let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + stall)));
-        if !self.link.cut_off.get() {
-            *self.link.waiting.borrow_mut() = Some(cx.waker().clone());
+        if !self.link.lock().cut_off_or_wait(cx.waker()) {
             ready!(stuck.as_mut().poll(cx));
         }
-        self.link.timed_out.set(true);
+        self.link.lock().timed_out = true;
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
     /// Looks for the client while nothing else would notice that it goes.
     fn look(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if !self.link.idle.get() {
+        if !self.link.lock().idle {
             return Ok(());
         }
         if !self.deaf {
@@ -69,7 +68,7 @@ impl WriteTimeout {
         if self.asking.get_or_insert_with(|| Box::pin(sleep(pause))).as_mut().poll(cx).is_ready() {
             self.asking = None;
             self.pause = (pause * 2).clamp(FIRST_PAUSE, LAST_PAUSE);
-            self.link.ask.set(true);
+            self.link.lock().ask = true;
             cx.waker().wake_by_ref();
         }
         Ok(())
