@@ -30,6 +30,8 @@ export interface Stats {
   clockOffset: number | null;
   /** Seconds. */
   buffer: number;
+  /** Seconds wanted in hand besides what is needed; null where the transport keeps none. */
+  bufferTarget: number | null;
   rate: number;
   pictures: number;
   bytes: number;
@@ -60,6 +62,8 @@ export class H5Live extends HTMLElement {
   /** 0 to 1. */
   volume: number;
   transport: Transport;
+  /** `low`, `smooth`, or seconds to have in hand, up to 30. */
+  latency: string;
   readonly state: State;
   readonly stats: Stats;
   /** From the live edge. */

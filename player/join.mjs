@@ -22,7 +22,14 @@ export function parts() {
 
 /** `GET /h5live.js`, byte for byte. */
 export function joined() {
-  const lines = parts().flatMap(name => read(name).replace(/\n$/, '').split('\n'));
+  return parts().flatMap(code).filter(line => !(line.startsWith('import ') && line.includes(" from '."))).map(line => line + '\n').join('');
+}
+
+/** Another script, as it is served. */
+export const script = name => code(name).map(line => line + '\n').join('');
+
+/** The lines of a script that are no comment. */
+function code(name) {
   let inside = false;
   const isComment = line => {
     inside ||= line.startsWith('/*');
@@ -30,5 +37,5 @@ export function joined() {
     inside &&= !line.endsWith('*/');
     return is;
   };
-  return lines.filter(line => !isComment(line.trimStart()) && !(line.startsWith('import ') && line.includes(" from '."))).map(line => line + '\n').join('');
+  return read(name).replace(/\n$/, '').split('\n').filter(line => !isComment(line.trimStart()));
 }

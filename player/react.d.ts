@@ -9,6 +9,7 @@ declare module 'react' {
         src?: string;
         muted?: boolean;
         transport?: Transport;
+        latency?: 'low' | 'smooth' | number | string;
         controls?: '' | 'none';
         keys?: 'page' | 'none';
         loading?: 'lazy';

@@ -4,7 +4,8 @@ import { choose } from './ui/texts.js';
 import { copyText } from './ui/dom.js';
 import { download, snapshot, snapshotName } from './ui/snapshot.js';
 import { join, leave } from './engine/crowd.js';
-import { keepVolume, recallVolume } from './engine/memory.js';
+import { bufferTargetOf } from './engine/jitter.js';
+import { keepLatency, keepVolume, recallLatency, recallVolume } from './engine/memory.js';
 import { Session } from './session.js';
 import { View } from './ui/view.js';
 
@@ -15,6 +16,8 @@ const BEHIND_MS = 2000;
 const UNSEEN_MS = 1000;
 /** What people may choose from, and what it is called. */
 const CHOICES = [['webcodecs', 'WebCodecs'], ['mse', 'MSE'], ['mjpeg', 'MJPEG'], ['mp4', 'MP4 (HTTP)'], ['multipart', 'MJPEG (HTTP)']];
+/** How much may be in hand: choices of `latency`. */
+const LATENCIES = ['low', 'smooth', '1', '3', '10'];
 /** On a server (React, Vue) there are no elements: there the module may be imported, and does nothing. */
 const Base = globalThis.HTMLElement ?? class {};
 
@@ -24,7 +27,7 @@ const Base = globalThis.HTMLElement ?? class {};
  * It ties the session, which plays, to the view, which shows, and both to the document.
  */
 export class H5Live extends Base {
-  static observedAttributes = ['src', 'muted', 'transport', 'controls', 'lang'];
+  static observedAttributes = ['src', 'muted', 'transport', 'latency', 'controls', 'lang'];
 
   #view;
   #session;
@@ -50,6 +53,8 @@ export class H5Live extends Base {
       volume: volume => (this.volume = volume),
       transport: name => (this.transport = name),
       transports: CHOICES,
+      latency: choice => this.#chooseLatency(choice),
+      latencies: LATENCIES,
     });
     this.#session = new Session(this.#view, { change: (state, reason) => this.#changed(state, reason), silence: () => (this.muted = true) });
     this.addEventListener('fullscreenchange', () => this.#refresh());
@@ -66,6 +71,7 @@ export class H5Live extends Base {
     this.#speak();
     this.#volume = recallVolume();
     this.#soundChanged();
+    this.#session.bufferTarget = bufferTargetOf(this.latency);
     if (this.#session.active) this.play();
     else if (this.getAttribute('loading') === 'lazy') this.#watchSight();
     else this.#open();
@@ -82,6 +88,7 @@ export class H5Live extends Base {
     else if (name === 'lang') this.#speak();
     else if (name === 'controls') this.#refresh();
     else if (name === 'transport') this.#session.prefer(this.transport);
+    else if (name === 'latency') this.#session.bufferTarget = bufferTargetOf(this.latency);
     else if (!this.#away) this.#open();
   }
 
@@ -128,6 +135,15 @@ export class H5Live extends Base {
     this.setAttribute('transport', value);
   }
 
+  /** `low`, `smooth`, or seconds to have in hand, up to 30. Without the attribute it is what was chosen in the menu last. */
+  get latency() {
+    return this.getAttribute('latency') ?? recallLatency();
+  }
+
+  set latency(value) {
+    this.setAttribute('latency', value);
+  }
+
   /** One of idle, connecting, playing, stalled, waiting, reconnecting, unplayable, paused, blocked. */
   get state() {
     return this.#session.state;
@@ -160,7 +176,7 @@ export class H5Live extends Base {
   goLive() {
     const stats = this.#session.stats;
     // What waits in the buffer is skipped; what is late on its way needs a new connection.
-    if (this.state === 'playing' && this.#isBehind(stats) && !(stats.seeks >= 0 && stats.buffer > 1)) this.#open();
+    if (this.state === 'playing' && this.#isBehind(stats) && !(stats.seeks >= 0 && stats.buffer > 1 + stats.bufferTarget)) this.#open();
     else this.play();
   }
 
@@ -183,6 +199,11 @@ export class H5Live extends Base {
     this.#session.listen(!this.muted);
     this.#refresh();
     this.dispatchEvent(new Event('volumechange'));
+  }
+
+  #chooseLatency(choice) {
+    keepLatency(choice);
+    this.latency = choice;
   }
 
   #soundChanged() {
@@ -236,8 +257,9 @@ export class H5Live extends Base {
     if (this.isConnected) this.#refresh();
   }
 
-  #isBehind({ latency, buffer }) {
-    return (latency > BEHIND_MS && latency < 60000) || 1000 * buffer > BEHIND_MS;
+  #isBehind({ latency, buffer, bufferTarget }) {
+    const limit = BEHIND_MS + 1000 * (bufferTarget ?? 0);
+    return (latency > limit && latency < limit + 60000) || 1000 * buffer > limit;
   }
 
   #refresh() {
@@ -262,7 +284,7 @@ export class H5Live extends Base {
       volume: this.#volume,
       controls: this.getAttribute('controls') !== 'none',
     });
-    if (this.#view.panel.isOpen) this.#view.panel.show(this.stats, this.#history.latencies(now), this.transport);
+    if (this.#view.panel.isOpen) this.#view.panel.show(this.stats, this.#history.latencies(now), this);
   }
 
   #onkey = event => {

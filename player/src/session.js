@@ -41,6 +41,7 @@ export class Session {
   #choice = new Choice();
   #sound = false;
   #volume = 1;
+  #bufferTarget = 0;
   #transport = null;
   #name = '';
   #clock = new ServerClock();
@@ -141,6 +142,7 @@ export class Session {
       latency: this.#latency.value,
       roundTrip: this.#clock.roundTrip,
       clockOffset: this.#clock.offset,
+      bufferTarget: this.#bufferTarget === 0 || this.#transport?.constructor.buffers ? this.#bufferTarget : null,
       buffer: buffer ?? (buffered.length ? buffered.end(buffered.length - 1) - currentTime : 0),
       rate: playbackRate,
       pictures: this.#pictures,
@@ -244,6 +246,13 @@ export class Session {
     if (this.#transport) this.#transport.volume = volume;
   }
 
+  /** What the viewer wants in hand besides what is needed, seconds; the picture stays on the screen when it changes. */
+  set bufferTarget(seconds) {
+    if (seconds === this.#bufferTarget) return;
+    this.#bufferTarget = seconds;
+    if (this.#transport) this.#transport.bufferTarget = seconds;
+  }
+
   /** The page is hidden, or visible again. */
   visible(visible) {
     clearTimeout(this.#park);
@@ -269,7 +278,9 @@ export class Session {
     const link = this.#transport?.link;
     const quiet = link?.opened && isQuiet(now, link, chunk);
     if (this.#transport && ['playing', 'stalled', 'waiting', 'paused'].includes(this.#state)) {
-      const paused = this.#transport?.constructor.surface === 'video' && this.#stage.video.paused && this.#pictures > 0;
+      // Playback that waits for what is to be in hand is not paused.
+      const waits = this.#transport.edge?.startedAt === null;
+      const paused = this.#transport.constructor.surface === 'video' && this.#stage.video.paused && this.#pictures > 0 && !waits;
       const state = paused ? 'paused' : !busy ? 'playing' : quiet ? 'waiting' : 'stalled';
       this.#setState(state, state === 'waiting' ? this.#trouble : '');
     } else if (this.#state === 'connecting' && quiet) {
@@ -297,7 +308,7 @@ export class Session {
       this.#begun = performance.now();
       this.#setState('connecting');
     }
-    this.#transport = new Transport(element, { ...this.#addresses, sound: this.#sound, volume: this.#volume, clock: this.#clock, insist: this.#name === this.#choice.asked }, {
+    this.#transport = new Transport(element, { ...this.#addresses, sound: this.#sound, volume: this.#volume, bufferTarget: this.#bufferTarget, clock: this.#clock, insist: this.#name === this.#choice.asked }, {
       shown: picture => this.#shown(picture),
       leaving: () => this.#stage.hold(),
       info: info => (this.#info = { ...this.#info, ...info }),

@@ -248,3 +248,53 @@ test('what was played is removed', () => {
   assert.ok(sim.view().time - sim.ranges[0][0] <= 20.1, `${sim.view().time - sim.ranges[0][0]}`);
   assert.ok(count(sim, 'trim') >= 3);
 });
+
+test('half a second in hand rides out silences of 400 ms, and stays half a second', () => {
+  const next = random(3);
+  const sim = simulate({ fps: 30, seconds: 60, target: 0.5, delay: () => 5 + 400 * next() ** 8 });
+  assert.deepEqual(sim.waits, []);
+  // What is in hand when the next chunk comes: 45 ms are needed anyway, and the chunk itself.
+  const late = [5, 15, 30, 45].map(from => latency(sim, 1000 * from, 1000 * from + 10000));
+  assert.ok(late.every(ms => ms > 500 && ms < 700), `${late}`);
+});
+
+test('what is wanted in hand is there before playback starts, and the first picture is shown meanwhile', () => {
+  const sim = simulate({ fps: 30, seconds: 10, target: 3, phase: 0.5 });
+  const [{ why, at: previewed }, start] = sim.log;
+  assert.deepEqual([why, start.why, count(sim, 'start'), sim.waits], ['preview', 'start', 1, []]);
+  assert.ok(previewed <= 500 && start.at > 2400 && start.at < 2700, `${previewed}, ${start.at}`);
+  assert.ok(Math.abs(latency(sim, 5000) - 3080) < 60, `${latency(sim, 5000)}`);
+});
+
+/** The choice is another one, in between. */
+const choose = choices => sim => {
+  if (sim.now in choices) sim.follow(sim.edge.retarget(sim.now, sim.view(), choices[sim.now]));
+};
+
+test('another choice is a seek where the media is there, and nothing stands still', () => {
+  const sim = simulate({ fps: 30, seconds: 20, each: choose({ 6000: 1, 13000: 0 }) });
+  assert.deepEqual([count(sim, 'target'), sim.log.some(({ pause }) => pause), sim.waits.filter(t => t > 1000)], [2, false, []]);
+  const [low, more, again] = [[3000, 6000], [7000, 13000], [15000, 20000]].map(([from, to]) => latency(sim, from, to));
+  assert.ok(Math.abs(more - low - 1000) < 60 && Math.abs(again - low) < 30, `${low}, ${more}, ${again} ms`);
+});
+
+test('where it is not there yet, playback waits for it', () => {
+  const sim = simulate({ fps: 30, seconds: 20, each: choose({ 1000: 5 }) });
+  assert.deepEqual(sim.log.filter(({ why }) => why === 'target').map(({ pause }) => pause), [true]);
+  assert.equal(count(sim, 'start'), 2);
+  assert.ok(Math.abs(latency(sim, 10000) - 5080) < 60, `${latency(sim, 10000)}`);
+  assert.equal(sim.paused, false);
+});
+
+test('a source whose clock is slow uses up what is in hand: it is made good, at 4 % less', () => {
+  const sim = simulate({ fps: 30, seconds: 60, target: 0.5, each: sim => { if (sim.now > 5000 && sim.now < 15000 && !sim.paused) sim.time += 0.00003; } });
+  assert.ok(sim.rates.has(0.96) && Math.min(...sim.rates) === 0.96, `${[...sim.rates]}`);
+  assert.deepEqual(sim.waits, []);
+  assert.ok(latency(sim, 45000) > 500, `${latency(sim, 45000)}`);
+});
+
+test('with sound: that much more than the 250 ms', () => {
+  const sim = simulate({ fps: 30, seconds: 20, audio: true, target: 1 });
+  assert.deepEqual([...sim.rates], [1]);
+  assert.ok(Math.abs(latency(sim, 5000) - 1280) < 60, `${latency(sim, 5000)}`);
+});

@@ -19,18 +19,22 @@ export function random(seed) {
  * @param {number} [o.phase]   how far into its group of pictures the stream is when the viewer comes, 0 to 1
  * @param {(n: number, t: number) => number | null} [o.delay]  ms from capture to arrival of frame n captured at t ms; null: never
  * @param {boolean} [o.audio]
+ * @param {number} [o.target]  seconds that the viewer wants in hand
  * @param {boolean} [o.costly]  whether each change of the rate is a seek of the decoder
  * @param {number} [o.resume]  seconds of media that the browser wants before it goes on after a stall
  * @param {number} [o.brink]   seconds of media with which the browser already stalls
  * @param {(sim: object) => void} [o.each]  called every millisecond, to interfere
  */
 export function simulate(o) {
-  const { fps, gop = 1, phase = 0.5, seconds = 10, delay = () => 5, audio = false, costly = false, resume = 0, brink = 0 } = o;
+  const { fps, gop = 1, phase = 0.5, seconds = 10, delay = () => 5, audio = false, target = 0, costly = false, resume = 0, brink = 0 } = o;
   const frame = 1000 / fps;
   const origin = 1000 * 1000;
   const sim = { now: 0, time: 0, rate: 1, paused: true, ranges: [], log: [], latencies: [], waits: [], rates: new Set(), hidden: false, frozen: false };
   const edge = (sim.edge = new LiveEdge({ chunk: 1 / fps, audio }));
   edge.costly = costly;
+  edge.target = target;
+  sim.view = () => view();
+  sim.follow = advice => follow(advice);
   const arrivals = [];
   const first = -Math.round(gop * fps * phase);
   let free = 0;
@@ -47,6 +51,7 @@ export function simulate(o) {
     sim.log.push({ at: sim.now, ...advice });
     if (advice.seek !== undefined) sim.time = advice.seek;
     if (advice.rate !== undefined) sim.rate = advice.rate;
+    if (advice.pause) sim.paused = true;
     if (advice.play) sim.paused = false;
     if (advice.trim !== undefined) sim.ranges = sim.ranges.map(([a, b]) => [Math.max(a, advice.trim), b]).filter(([a, b]) => a < b);
     sim.rates.add(sim.rate);
@@ -86,8 +91,6 @@ export function simulate(o) {
     lastAhead = sim.ranges.length ? sim.ranges.at(-1)[1] - sim.time : 0;
   }
   sim.ahead = lastAhead;
-  sim.view = view;
-  sim.follow = follow;
   return sim;
 }
 

@@ -19,6 +19,7 @@ import { Stalls } from './sight.js';
  * @property {number} [seek]
  * @property {number} [rate]
  * @property {boolean} [play]
+ * @property {boolean} [pause]   until the next `play`
  * @property {number} [trim]     remove what is buffered before this time
  * @property {boolean} [rebuild] the decoder does not come back: start with a new MediaSource
  * @property {string} why
@@ -48,6 +49,8 @@ const MAX_RATE = 1.24;
  * for ever. One rate is used, and from a spare that is worth it. GStreamer leaves out a picture that comes late to the screen: it needs more in hand.
  */
 const COSTLY = { rate: 1.06, spare: 0.1, need: 0.06 };
+/** Where more is kept in hand on purpose, the middle margin counts, as the others are what it is for. By so much below it, playback is slowed down. */
+const PURPOSE = { below: 0.05, part: 0.1, rate: 0.96 };
 /** Margins are judged over this time, or over four frames where those take longer. */
 const WINDOW_MS = 3000;
 /** The burst of the cached group of pictures may still be arriving when playback starts: for this long one seek is allowed when behind by so much. */
@@ -78,6 +81,8 @@ export class LiveEdge {
   constructor({ chunk = 1 / 30, audio = false } = {}) {
     this.chunk = chunk;
     this.audio = audio;
+    /** What the viewer wants in hand besides what is needed, seconds. */
+    this.target = 0;
     /** Whether each change of the rate is a seek of the decoder. */
     this.costly = false;
     this.stalls = new Stalls();
@@ -102,13 +107,25 @@ export class LiveEdge {
 
   /** The margin that is thought to be needed. */
   get need() {
-    return Math.min(NEED.most, Math.max(NEED.least, this.chunk + NEED.spare)) + this.lesson.added + (this.costly ? COSTLY.need : 0);
+    return Math.min(NEED.most, Math.max(NEED.least, this.chunk + NEED.spare)) + this.lesson.added + (this.costly ? COSTLY.need : 0) + this.target;
   }
 
   /** How far before the end of the buffer playback starts: enough that the first chunks do not underflow, which would cost delay for good. */
   get startAhead() {
     const spare = Math.min(1.5 * this.chunk, 0.08);
-    return this.chunk + (this.audio ? Math.max(AUDIO_AHEAD - this.chunk, spare) : spare);
+    return this.chunk + (this.audio ? Math.max(AUDIO_AHEAD - this.chunk, spare) : spare) + this.target;
+  }
+
+  /** So much more is wanted in hand, seconds. Where it is not there yet, playback waits for it as at the start. */
+  retarget(now, view, target) {
+    this.target = target;
+    this.margins = [];
+    if (this.startedAt === null || view.ranges.length === 0) return null;
+    const [begin, end] = last(view.ranges);
+    if (end - begin >= this.startAhead) return { seek: end - this.startAhead, rate: 1, why: 'target' };
+    this.startedAt = null;
+    this.stalls.rest();
+    return { pause: true, rate: 1, why: 'target' };
   }
 
   /** To be asked just before a chunk is appended. */
@@ -218,8 +235,8 @@ export class LiveEdge {
   #tooFar(now, ahead, behind, bursting) {
     const early = now < this.earlyUntil;
     if (early && bursting) return false;
-    const limit = early ? Math.max(EARLY_BEHIND, this.startAhead + 3 * this.chunk) : Math.max(SEEK_BEHIND, 2.5 * this.chunk);
-    if (!(ahead > limit && behind > limit) && ahead < Math.max(SEEK_ALWAYS, 4 * this.chunk)) return false;
+    const limit = early ? Math.max(EARLY_BEHIND, this.startAhead + 3 * this.chunk) : Math.max(SEEK_BEHIND, 2.5 * this.chunk) + this.target;
+    if (!(ahead > limit && behind > limit) && ahead < Math.max(SEEK_ALWAYS, 4 * this.chunk) + this.target) return false;
     this.earlyUntil = 0;
     return true;
   }
@@ -263,13 +280,15 @@ export class LiveEdge {
     const window = Math.max(WINDOW_MS, 4000 * this.chunk);
     this.margins.push([now, ahead + this.drift]);
     while (now - this.margins[0][0] > window) this.margins.shift();
-    const spare = Math.min(...this.margins.map(m => m[1])) - this.drift - this.need;
+    const margins = this.margins.map(m => m[1]);
+    const spare = (this.target > 0 ? middle(margins) : Math.min(...margins)) - this.drift - this.need;
     const hurry = now < this.hurryUntil;
     const known = now - this.margins[0][0] > (hurry ? HURRY_WINDOW_MS : window / 3);
     let rate = 1;
     if (this.costly) rate = (known && spare > COSTLY.spare) || (view.rate > 1 && spare > LOWER) ? COSTLY.rate : 1;
     else if (known && spare > RAISE) rate = hurry || spare > CALM.spare ? Math.min(MAX_RATE, 1.02 + spare) : Math.min(CALM.rate, 1.02 + Math.max(0, (spare - 0.05) * 0.4));
     else if (view.rate > 1 && spare > LOWER) rate = 1.02;
+    else if (this.target > 0 && spare < (view.rate < 1 ? 0 : -Math.max(PURPOSE.below, PURPOSE.part * this.target))) rate = PURPOSE.rate;
     rate = Math.round(rate * 50) / 50;
     if (rate === view.rate) return null;
     this.stats.rates++;
@@ -296,6 +315,10 @@ export class LiveEdge {
 
 function last(list) {
   return list[list.length - 1];
+}
+
+function middle(values) {
+  return values.toSorted((a, b) => a - b)[values.length >> 1];
 }
 
 /** The time itself where something is buffered, else the start of the next range; a hair inside, as ranges are rounded. */

@@ -18,6 +18,25 @@ export function keepVolume(volume) {
   }
 }
 
+/** The choice of latency, likewise. */
+const LATENCY = 'h5live.latency';
+
+export function recallLatency() {
+  try {
+    return localStorage.getItem(LATENCY) ?? 'low';
+  } catch {
+    return 'low';
+  }
+}
+
+export function keepLatency(choice) {
+  try {
+    localStorage.setItem(LATENCY, choice);
+  } catch {
+    // See above.
+  }
+}
+
 /** Decoders that failed, by codec; kept while the tab is there. */
 const DECODERS = 'h5live.decoders';
 /** For so long one is not used again; each time twice as long as the time before. */

@@ -1,5 +1,6 @@
 import { DISPLAY_MS, Median, wallNow } from '../engine/clock.js';
 import { surface } from '../engine/colour.js';
+import { JitterBuffer } from '../engine/jitter.js';
 import { Stalls } from '../engine/sight.js';
 import { Link, isSoon } from './link.js';
 import { Transport } from './transport.js';
@@ -13,6 +14,7 @@ import { poseOfPictures, turnElement } from '../engine/orientation.js';
 export class JpegTransport extends Transport {
   static label = 'MJPEG';
   static surface = 'canvas';
+  static buffers = true;
 
   codecs = 'mjpeg';
   /** How far apart pictures are: those of a slow stream do not stand still for longer than they should. */
@@ -23,15 +25,18 @@ export class JpegTransport extends Transport {
   #canvas;
   #context;
   #events;
+  #jitter;
+  #turn = 0;
   #next = null;
   #captured = null;
   #busy = false;
   #hasShown = false;
   #stopped = false;
 
-  /** @param {HTMLCanvasElement} canvas @param {{ws: string, clock: object}} options @param {import('./transport.js').TransportEvents} events */
-  constructor(canvas, { ws, clock }, events) {
+  /** @param {HTMLCanvasElement} canvas @param {{ws: string, bufferTarget?: number, clock: object}} options @param {import('./transport.js').TransportEvents} events */
+  constructor(canvas, { ws, bufferTarget = 0, clock }, events) {
     super();
+    this.#jitter = new JitterBuffer(bufferTarget);
     this.#canvas = canvas;
     this.#context = canvas.getContext('2d', surface());
     // What an earlier attempt left there is no picture of this one.
@@ -43,6 +48,16 @@ export class JpegTransport extends Transport {
   stop() {
     this.#stopped = true;
     this.link.stop();
+    cancelAnimationFrame(this.#turn);
+  }
+
+  get buffer() {
+    return this.#jitter.seconds;
+  }
+
+  set bufferTarget(seconds) {
+    this.#jitter.target = seconds;
+    this.#stalls.rest();
   }
 
   get signal() {
@@ -72,10 +87,28 @@ export class JpegTransport extends Transport {
   }
 
   #data(data) {
-    if (this.#next && !document.hidden) this.dropped++;
-    this.#learn(this.#captured ?? wallNow());
-    this.#next = { data, captured: this.#captured };
+    const picture = { time: (this.#captured ?? wallNow()) / 1000, data, captured: this.#captured };
+    const isFirst = this.#lastAt === null;
+    this.#learn(1000 * picture.time);
     this.#captured = null;
+    // The first one is shown at once, whatever is wanted in hand.
+    if (isFirst) this.#offer(picture);
+    else this.#pass([picture]);
+  }
+
+  #pass(pictures) {
+    for (const picture of this.#jitter.pass(performance.now(), pictures)) this.#offer(picture);
+    if (!this.#jitter.isEmpty && !document.hidden) this.#turn ||= requestAnimationFrame(() => this.#onturn());
+  }
+
+  #onturn() {
+    this.#turn = 0;
+    this.#pass([]);
+  }
+
+  #offer(picture) {
+    if (this.#next && !document.hidden) this.dropped++;
+    this.#next = picture;
     // What nobody sees is not decoded.
     if (!this.#busy && !document.hidden) this.#show();
   }
@@ -95,8 +128,9 @@ export class JpegTransport extends Transport {
 
   #shown(captured) {
     if (this.#stopped) return;
-    this.#hasShown = true;
     this.#stalls.shown(performance.now(), this.edge.chunk);
+    if (!this.#hasShown && this.#jitter.target > 0) this.#stalls.rest();
+    this.#hasShown = true;
     this.edge.stats.stalls = this.#stalls.count;
     this.#events.shown({ captured, at: wallNow() + DISPLAY_MS });
   }

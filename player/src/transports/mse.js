@@ -19,6 +19,7 @@ const MediaSourceKind = globalThis.ManagedMediaSource ?? globalThis.MediaSource;
 export class MseTransport extends Transport {
   static label = 'MSE';
   static sound = true;
+  static buffers = true;
 
   static refusal() {
     return MediaSourceKind ? '' : 'this browser has no MediaSource';
@@ -54,13 +55,14 @@ export class MseTransport extends Transport {
   #timer = 0;
   #address;
 
-  /** @param {HTMLVideoElement} video @param {{ws: string, sound: boolean, clock: object}} options @param {import('./transport.js').TransportEvents} events */
-  constructor(video, { ws, sound, clock }, events) {
+  /** @param {HTMLVideoElement} video @param {{ws: string, sound: boolean, bufferTarget?: number, clock: object}} options @param {import('./transport.js').TransportEvents} events */
+  constructor(video, { ws, sound, bufferTarget = 0, clock }, events) {
     super();
     this.#video = video;
     this.#events = events;
     this.#sound = sound;
     this.edge = new LiveEdge();
+    this.edge.target = bufferTarget;
     this.appends = 0;
     this.#attach();
     this.link = new Link(ws, { open: () => this.#begin(), message: m => this.#message(m), data: d => this.#data(d), closed: (r, c) => this.#closed(r, c) }, clock);
@@ -88,6 +90,10 @@ export class MseTransport extends Transport {
   /** Without sound only video is taken: a sound track makes Chromium show the picture later, even when it is muted. */
   listen(sound) {
     return sound === this.hasSound && super.listen(sound);
+  }
+
+  set bufferTarget(seconds) {
+    this.#follow(this.edge.retarget(performance.now(), this.#view(), seconds));
   }
 
   get hasSound() {
@@ -290,6 +296,7 @@ export class MseTransport extends Transport {
     if (advice.seek !== undefined) video.currentTime = advice.seek;
     if (advice.rate !== undefined) video.playbackRate = advice.rate;
     if (advice.trim !== undefined && !this.#buffer.updating) this.#buffer.remove(0, advice.trim);
+    if (advice.pause) video.pause();
     if (advice.play && video.paused) video.play().catch(error => error.name === 'NotAllowedError' && this.#events.blocked());
   }
 

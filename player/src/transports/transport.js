@@ -27,6 +27,9 @@ export class Transport {
   /** Whether it can have sound. */
   static sound = false;
 
+  /** Whether it can keep in hand what the viewer wants. */
+  static buffers = false;
+
   /** Why this cannot be used here; '' if it can. */
   static refusal() {
     return '';
@@ -53,6 +56,9 @@ export class Transport {
 
   /** 0 to 1; the volume of `<video>` is set by its own property. */
   set volume(volume) {}
+
+  /** What the viewer wants in hand besides what is needed, seconds. */
+  set bufferTarget(seconds) {}
 
   get hasSound() {
     return false;

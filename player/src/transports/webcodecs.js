@@ -1,5 +1,6 @@
 import { COMPOSITOR_MS, CaptureTimes, DISPLAY_MS, Median, Pace, wallNow } from '../engine/clock.js';
 import { isForVideo, surface } from '../engine/colour.js';
+import { JitterBuffer } from '../engine/jitter.js';
 import { Stalls } from '../engine/sight.js';
 import { chunkTime, frames, isInit, tracks } from '../engine/bmff.js';
 import { drawUpright, poseOf, turnElement, uprightSize } from '../engine/orientation.js';
@@ -48,6 +49,7 @@ export class CodecsTransport extends Transport {
   static label = 'WebCodecs';
   static surface = 'canvas';
   static sound = true;
+  static buffers = true;
 
   static refusal() {
     if (globalThis.VideoDecoder) return '';
@@ -71,6 +73,8 @@ export class CodecsTransport extends Transport {
   #decoder = null;
   /** Times of pictures that are in the decoder and not to be shown. */
   #hidden = new Set();
+  #jitter;
+  #feeding = 0;
   /** Deltas are of no use until a keyframe comes. */
   #needsKey = true;
   /** The page is hidden: nothing is decoded. */
@@ -105,12 +109,13 @@ export class CodecsTransport extends Transport {
 
   /**
    * @param {HTMLCanvasElement} canvas
-   * @param {{ws: string, sound: boolean, volume?: number, clock: object, insist?: boolean}} options
+   * @param {{ws: string, sound: boolean, volume?: number, bufferTarget?: number, clock: object, insist?: boolean}} options
    * @param {import('./transport.js').TransportEvents} events
    */
-  constructor(canvas, { ws, sound, volume = 1, clock, insist = false }, events) {
+  constructor(canvas, { ws, sound, volume = 1, bufferTarget = 0, clock, insist = false }, events) {
     super();
     this.#insist = insist;
+    this.#jitter = new JitterBuffer(bufferTarget);
     this.#canvas = canvas;
     this.#context = canvas.getContext('2d', surface());
     // What an earlier attempt left there is no picture of this one.
@@ -130,6 +135,7 @@ export class CodecsTransport extends Transport {
     this.#sound?.close();
     this.#release();
     cancelAnimationFrame(this.#reports);
+    cancelAnimationFrame(this.#feeding);
     if (this.#decoder?.state !== 'closed') this.#decoder?.close();
   }
 
@@ -155,6 +161,16 @@ export class CodecsTransport extends Transport {
     if (this.#sound) this.#sound.volume = volume;
   }
 
+  /** Sound and pictures begin anew, from the newest keyframe; the picture on the screen stays until then. */
+  set bufferTarget(seconds) {
+    this.#jitter.target = seconds;
+    this.#pace &&= new Pace();
+    this.#stalls.rest();
+    this.#sound?.close();
+    if (this.#sound) this.#startSound();
+    this.#again();
+  }
+
   get hasSound() {
     return isSound(this.codecs);
   }
@@ -169,9 +185,9 @@ export class CodecsTransport extends Transport {
     return this.#painted.at > 0 ? 'VideoDecoder' : '';
   }
 
-  /** Seconds of sound in hand, the only buffer there is. */
+  /** Seconds in hand: sound, and what waits for its time because the viewer wants that. */
   get buffer() {
-    return this.#sound?.buffer ?? 0;
+    return this.#jitter.seconds + (this.#sound?.buffer ?? 0);
   }
 
   #startSound() {
@@ -198,6 +214,7 @@ export class CodecsTransport extends Transport {
     this.#asleep = false;
     this.#caughtUp = false;
     this.#release();
+    this.#jitter.clear();
     // What comes now has been there before.
     this.#fedTime = -Infinity;
     this.#floor = { media: this.#painted.media, until: performance.now() + REPEATS_MS };
@@ -239,10 +256,26 @@ export class CodecsTransport extends Transport {
     if (isInit(data)) return this.#open(tracks(data));
     const found = frames(data, this.#tracks);
     if (found.some(frame => !frame.hidden)) this.#learn(chunkTime(data, this.#tracks));
-    for (const frame of found) {
+    // The first picture is shown at once, whatever is wanted in hand.
+    const isFirst = this.#needsKey && this.#painted.at < 0 && this.#jitter.target > 0;
+    const first = isFirst ? found.find(frame => frame.track === this.#video && frame.key) : undefined;
+    if (first) this.#picture(first);
+    this.#pass(first ? found.filter(frame => frame !== first) : found);
+  }
+
+  /** Gives the decoders what is to be seen and heard now. */
+  #pass(found) {
+    for (const frame of this.#jitter.pass(performance.now(), found)) {
+      if (this.#stopped) return;
       if (frame.track === this.#video) this.#picture(frame);
       else if (!this.#muted) this.#sound?.feed(frame);
     }
+    if (!this.#jitter.isEmpty && !document.hidden) this.#feeding ||= requestAnimationFrame(() => this.#onfeed());
+  }
+
+  #onfeed() {
+    this.#feeding = 0;
+    if (!this.#stopped) this.#pass([]);
   }
 
   #open(found) {
@@ -254,6 +287,7 @@ export class CodecsTransport extends Transport {
     this.#sets = parameterSets(this.#codec(isVideo), found.get(this.#video).config);
     this.#close();
     this.#release();
+    this.#jitter.clear();
     [this.#pace, this.#fedTime] = [null, -Infinity];
     this.#probe(this.#codec(isVideo), found.get(this.#video).coded);
     if (id('soun') !== null) this.#sound?.open(this.#codec(isSound), found.get(id('soun')));
@@ -415,6 +449,7 @@ export class CodecsTransport extends Transport {
     drawUpright(this.#context, picture, this.#pose, width, height);
     this.#stalls.shown(now, this.edge.chunk);
     this.edge.stats.stalls = this.#stalls.count;
+    if (this.#painted.at < 0 && this.#jitter.target > 0) this.#stalls.rest();
     this.#painted = { media: picture.timestamp / 1e6, at: now };
     this.#errors = this.#silences = 0;
     // The one before was painted over, and never seen.

@@ -1,4 +1,5 @@
 import { KEYS } from './keys.js';
+import { bufferTargetOf } from '../engine/jitter.js';
 import { button, h, label, shape, tell } from './dom.js';
 
 /** In a smaller player the panels lie at the foot of the window instead. */
@@ -70,6 +71,7 @@ const ROWS = {
   codecs: s => s.codecs || null,
   picture: s => (s.width ? `${s.width} × ${s.height}${s.fps === null ? '' : `, ${s.fps.toFixed(1)} fps`}` : null),
   bitrate: s => bits(s.bitrate),
+  bufferTarget: (s, language) => (s.bufferTarget === null ? language.say('notHere') : null),
   buffer: s => (s.buffer > 0 ? `${milliseconds(1000 * s.buffer)}${s.rate === 1 ? '' : `, ${s.rate}×`}` : null),
   dropped: s => String(s.dropped),
   unshown: s => String(s.unshown),
@@ -86,9 +88,10 @@ export class Panel extends Sheet {
   #latency = h('strong');
   #latencyMore = h('span');
   #choice;
+  #latencies;
 
-  /** @param {Language} language @param {{transports: [string, string][], transport(name: string): void, copy(): void, help(): void}} options */
-  constructor(language, { transports, transport, copy, help }) {
+  /** @param {Language} language @param {{transports: [string, string][], transport(name: string): void, latencies: string[], latency(choice: string): void, copy(): void, help(): void}} options */
+  constructor(language, { transports, transport, latencies, latency, copy, help }) {
     super('stats', 'stats', language);
     this.#language = language;
     const words = (tag, key, attributes) => {
@@ -99,6 +102,8 @@ export class Panel extends Sheet {
     const automatic = words('option', 'automatic', { value: 'auto' });
     this.#choice = h('select', { id: 'transport', part: 'transport' }, automatic, ...transports.map(([value, name]) => h('option', { value }, name)));
     this.#choice.addEventListener('change', () => transport(this.#choice.value));
+    this.#latencies = h('select', { id: 'latency', part: 'latency-choice' }, ...latencies.map(choice => this.#latencyOption(choice)));
+    this.#latencies.addEventListener('change', () => latency(this.#latencies.value));
     const rows = Object.keys(ROWS).map(name => {
       const value = h('dd');
       const row = h('div', SHORT.includes(name) ? { class: 'short' } : {}, words('dt', name), value);
@@ -109,15 +114,27 @@ export class Panel extends Sheet {
       h('div', { class: 'headline' }, words('span', 'latency'), this.#latency, this.#latencyMore),
       this.#graph.element,
       h('div', { class: 'choice' }, words('label', 'transport', { for: 'transport' }), this.#choice),
+      h('div', { class: 'choice' }, words('label', 'bufferTarget', { for: 'latency' }), this.#latencies),
       h('dl', {}, ...rows),
       h('footer', {},
         button('copy', copy, { class: 'text' }, words('span', 'copyJson')),
         button('help', help, { class: 'text' }, words('span', 'help'))));
   }
 
-  /** @param {object} stats of the player @param {[number, number | null][]} latencies of the last minute @param {string} choice the attribute `transport` */
-  show(stats, latencies, choice) {
+  #latencyOption(choice) {
+    const option = h('option', { value: choice });
+    const words = { low: () => this.#language.say('lowest'), smooth: () => this.#language.say('smooth', { s: bufferTargetOf('smooth') }) };
+    this.#language.follow(() => tell(option, (words[choice] ?? (() => this.#language.say('seconds', { s: choice })))()));
+    return option;
+  }
+
+  /**
+   * @param {object} stats of the player @param {[number, number | null][]} latencies of the last minute
+   * @param {{transport: string, latency: string}} chosen  the attributes
+   */
+  show(stats, latencies, { transport: choice, latency }) {
     if (!this.isOpen) return;
+    this.#showLatency(latency);
     const known = stats.latency !== null;
     tell(this.#latency, known ? milliseconds(stats.latency) : '–');
     tell(this.#latencyMore, this.#language.say(known || !stats.width ? 'latencyMore' : 'latencyUnknown'));
@@ -132,6 +149,14 @@ export class Panel extends Sheet {
       row.hidden = text === null;
       tell(value, text ?? '');
     }
+  }
+
+  /** A page may have chosen what is not in the list. */
+  #showLatency(latency) {
+    const select = this.#latencies;
+    if (select.value === latency || select === select.getRootNode().activeElement) return;
+    if (![...select.options].some(option => option.value === latency)) select.append(this.#latencyOption(latency));
+    select.value = latency;
   }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The component is a package of its own in `player/`, written as small ES modules. They are served as **one** file, `h5live.js`, so that one
 //! script tag is enough: the parts are joined in order of dependency, and the imports between them, which name what is
-//! then in the same file, are left out, and so are lines of comments. Nothing else is changed; there is no build step.
+//! then in the same file, are left out, and so are lines of comments, here and in the other scripts. Nothing else is changed; there is no build step.
 //!
 //! Our own pages name their files with a version, `h5live.js?VERSION`. What comes from such an address never changes, and browsers keep it.
 //!
@@ -20,9 +20,10 @@ macro_rules! file {
 }
 
 /// The parts of `h5live.js`; each imports only from those before it.
-const PARTS: [(&str, &str); 29] = [
+const PARTS: [(&str, &str); 30] = [
     ("engine/clock.js", file!("engine/clock.js")),
     ("engine/sight.js", file!("engine/sight.js")),
+    ("engine/jitter.js", file!("engine/jitter.js")),
     ("engine/controller.js", file!("engine/controller.js")),
     ("engine/bmff.js", file!("engine/bmff.js")),
     ("engine/orientation.js", file!("engine/orientation.js")),
@@ -70,11 +71,11 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 static ASSETS: LazyLock<[(&str, Asset); 6]> = LazyLock::new(|| {
     let player = ("h5live.js", Asset::new(SCRIPT, module()));
-    let page = Asset::new(SCRIPT, with_versions(file!("page.js"), std::slice::from_ref(&player)));
+    let page = Asset::new(SCRIPT, with_versions(&joined(code(file!("page.js"))), std::slice::from_ref(&player)));
     [
         player,
-        ("h5live-sound.js", Asset::new(SCRIPT, file!("h5live-sound.js"))),
-        ("early.js", Asset::new(SCRIPT, file!("early.js"))),
+        ("h5live-sound.js", Asset::new(SCRIPT, joined(code(file!("h5live-sound.js"))))),
+        ("early.js", Asset::new(SCRIPT, joined(code(file!("early.js"))))),
         ("page.js", page),
         ("page.css", Asset::new("text/css; charset=utf-8", file!("page.css"))),
         ("icon.svg", Asset::new("image/svg+xml", file!("icon.svg"))),
@@ -116,9 +117,17 @@ fn with_versions(text: &str, files: &[(&str, Asset)]) -> String {
 
 /// The parts as one ES module. Each part keeps its exports, so that the pieces can be used on their own.
 fn module() -> String {
+    joined(PARTS.iter().flat_map(|(_, part)| code(part)).filter(|line| !is_local_import(line)))
+}
+
+fn joined<'a>(lines: impl Iterator<Item = &'a str>) -> String {
+    lines.fold(String::new(), |js, line| js + line + "\n")
+}
+
+/// The lines of a script that are no comment.
+fn code(script: &str) -> impl Iterator<Item = &str> {
     let mut comment = false;
-    let code = |line: &&str| !is_comment(line, &mut comment) && !is_local_import(line);
-    PARTS.iter().flat_map(|(_, part)| part.lines()).filter(code).fold(String::new(), |js, line| js + line + "\n")
+    script.lines().filter(move |line| !is_comment(line, &mut comment))
 }
 
 /// Lines that hold nothing but comment; `inside` one that began in an earlier line.

@@ -154,6 +154,26 @@ function middle(values) {
 /** What the player says of itself; {} before it is there. */
 export const stats = page => page.evaluate(() => document.querySelector('h5-live')?.stats ?? {});
 
+/** Looks before each frame whether there is a picture: of the transport, or the one that is held. `window.blanks`: when there was none. */
+export const watchBlanks = page => page.evaluate(() => {
+  const root = document.querySelector('h5-live').shadowRoot;
+  const part = name => root.querySelector(`[part~=${name}]`);
+  const shows = {
+    // A browser that seeks shows the old picture until it has the new one.
+    video: v => v.videoWidth > 0 && (v.readyState >= 2 || v.seeking),
+    // So does an image that has another one to load.
+    img: i => i.naturalWidth > 0 || (i.hasAttribute('src') && !i.complete),
+    canvas: c => c.width > 0,
+  };
+  window.blanks = [];
+  const look = () => {
+    const surfaces = [part('video'), part('image'), part('canvas'), part('still')].filter(e => e.checkVisibility());
+    if (!surfaces.some(e => shows[e.localName](e))) window.blanks.push([performance.now(), document.querySelector('h5-live').stats.transport]);
+    requestAnimationFrame(look);
+  };
+  look();
+});
+
 /** What the <video> inside says. */
 export const video = page => page.evaluate(() => {
   const v = document.querySelector('h5-live').shadowRoot.querySelector('video');

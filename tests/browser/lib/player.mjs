@@ -1,6 +1,6 @@
 // The player as the working tree has it: the parts joined as the server joins them, and put in place of what the server sends.
 import path from 'node:path';
-import { joined, policy, read } from '../../../player/join.mjs';
+import { joined, policy, read, script } from '../../../player/join.mjs';
 
 const TYPES = { '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.html': 'text/html; charset=utf-8', '.svg': 'image/svg+xml' };
 
@@ -9,7 +9,7 @@ function answer(url, isDocument) {
   if (new URL(url).pathname.includes('/api/')) return null;
   const name = isDocument ? 'page.html' : new URL(url).pathname.split('/').pop();
   if (name !== 'h5live.js' && !['h5live-sound.js', 'early.js', 'page.js', 'page.css', 'page.html', 'icon.svg'].includes(name)) return null;
-  return { body: name === 'h5live.js' ? joined() : read(name), type: TYPES[path.extname(name)] };
+  return { body: name === 'h5live.js' ? joined() : name.endsWith('.js') ? script(name) : read(name), type: TYPES[path.extname(name)] };
 }
 
 /** The response that the working tree has for an address; null for all else. */

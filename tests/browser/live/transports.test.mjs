@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { browsers, chromium } from '../lib/browsers.mjs';
-import { stats } from '../lib/page.mjs';
+import { stats, watchBlanks } from '../lib/page.mjs';
 import { Bench, Server, until } from '../lib/programs.mjs';
 
 const bench = new Bench();
@@ -27,26 +27,6 @@ const playing = (page, label) => until(`${label} plays`, async () => {
   const { state, transport } = await stats(page);
   return state === 'playing' && transport === label;
 }, 20000);
-
-/** Looks before each frame whether there is a picture: of the transport, or the one that is held. */
-const watchBlanks = page => page.evaluate(() => {
-  const root = document.querySelector('h5-live').shadowRoot;
-  const part = name => root.querySelector(`[part~=${name}]`);
-  const shows = {
-    // A browser that seeks shows the old picture until it has the new one.
-    video: v => v.videoWidth > 0 && (v.readyState >= 2 || v.seeking),
-    // So does an image that has another one to load.
-    img: i => i.naturalWidth > 0 || (i.hasAttribute('src') && !i.complete),
-    canvas: c => c.width > 0,
-  };
-  window.blanks = [];
-  const look = () => {
-    const surfaces = [part('video'), part('image'), part('canvas'), part('still')].filter(e => e.checkVisibility());
-    if (!surfaces.some(e => shows[e.localName](e))) window.blanks.push([performance.now(), document.querySelector('h5-live').stats.transport]);
-    requestAnimationFrame(look);
-  };
-  look();
-});
 
 for (const { name, open } of browsers) {
   test(name, async t => {
