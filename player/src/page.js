@@ -192,7 +192,12 @@ function describe(stream) {
   return say(stream.state === 'ended' ? 'offlineEnded' : 'offlineWaiting');
 }
 
+/** The first time what early.js has asked for, if it has. */
 async function streams() {
+  const early = globalThis.h5liveStreams;
+  globalThis.h5liveStreams = null;
+  const known = await early;
+  if (known) return known;
   const answer = await fetch('api/streams', { cache: 'no-store' });
   if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
   return answer.json();
