@@ -16,6 +16,8 @@ pub struct Cursor {
     passed: u64,
     /// Until then it may be further behind than the limit: it started at a keyframe older than that.
     grace: Instant,
+    /// Since when it is behind more than a third of the limit.
+    slow: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +39,7 @@ impl Cursor {
             state: CursorState::AwaitingKey { count: false },
             passed: 0,
             grace: now + limit,
+            slow: None,
         };
         if let Some(key) = ring.newest_key(sync_track) {
             cursor.go(key);
@@ -47,11 +50,11 @@ impl Cursor {
     /// For pictures that stand alone: always the newest.
     pub fn newest(ring: &Ring, now: Instant) -> Cursor {
         let next = ring.newest().map_or(ring.end(), |c| c.seq);
-        Cursor { next, tracks: ALL, sync_track: ALL, state: CursorState::Following, passed: 0, grace: now }
+        Cursor { next, tracks: ALL, sync_track: ALL, state: CursorState::Following, passed: 0, grace: now, slow: None }
     }
 
     fn go(&mut self, key: &Entry) {
-        *self = Cursor { next: key.seq, state: CursorState::Following, passed: key.frames.saturating_sub(1), ..*self };
+        *self = Cursor { next: key.seq, state: CursorState::Following, passed: key.frames.saturating_sub(1), slow: None, ..*self };
     }
 
     pub fn tracks(&self) -> Mask {
@@ -75,7 +78,8 @@ impl Cursor {
         ring.get(self.next).map(|c| newest.arrived.saturating_duration_since(c.arrived))
     }
 
-    /// Moves a viewer that is behind more than `limit` to the newest keyframe within the limit, or makes it wait for the next.
+    /// Moves a viewer that is behind more than `limit` to the newest keyframe within the limit, or makes it wait for the next. One that
+    /// is behind more than a third of it for as long, as on a network that carries less than the stream, moves as soon as there is a keyframe within that.
     /// Gives the number of frames lost when it goes on after a loss. To be called only between whole chunks.
     ///
     /// `held` tells how many bytes are on their way to it; it is asked only of a viewer that does not keep up.
@@ -85,27 +89,52 @@ impl Cursor {
             self.pass_over(ring);
             let late = match self.behind_next(ring) {
                 None => true,
-                Some(Duration::ZERO) => false,
-                Some(next) => self.behind(ring, held()).is_none_or(|behind| {
-                    // A keyframe waits until what is on its way has arrived.
-                    spare = limit.saturating_sub(behind - next);
-                    behind > limit && now >= self.grace
-                }),
+                Some(Duration::ZERO) if self.slow.is_none() => false,
+                Some(next) => match self.behind(ring, held()) {
+                    None => true,
+                    Some(behind) => {
+                        // A keyframe waits until what is on its way has arrived.
+                        let on_its_way = behind.saturating_sub(next);
+                        spare = limit.saturating_sub(on_its_way);
+                        if self.is_slow(behind, now, limit) {
+                            // Much may be on its way for ever.
+                            return self.jump(ring, (limit / 3).saturating_sub(on_its_way).max(limit / 8));
+                        }
+                        behind > limit && now >= self.grace
+                    }
+                },
             };
             if !late {
                 return None;
             }
             self.state = CursorState::AwaitingKey { count: true };
         }
+        let CursorState::AwaitingKey { count } = self.state else { return None };
+        let lost = self.jump(ring, spare);
+        if lost.is_none() {
+            self.next = self.next.max(ring.end());
+        }
+        lost.filter(|_| count)
+    }
+
+    /// Whether it is behind more than a third of the limit, and not more than all, for as long: a pause of the network would be over.
+    fn is_slow(&mut self, behind: Duration, now: Instant, limit: Duration) -> bool {
+        if behind <= limit / 3 || now < self.grace {
+            self.slow = None;
+            return false;
+        }
+        let since = *self.slow.get_or_insert(now);
+        behind <= limit && now.saturating_duration_since(since) >= limit / 3
+    }
+
+    /// Goes on at the newest keyframe if that is not older than `spare`. Gives the number of frames passed over.
+    fn jump(&mut self, ring: &Ring, spare: Duration) -> Option<u64> {
         let newest = ring.newest()?;
         let fresh = |c: &&Arc<Entry>| c.seq >= self.next && newest.arrived.saturating_duration_since(c.arrived) <= spare;
-        let (Some(key), CursorState::AwaitingKey { count }) = (ring.newest_key(self.sync_track).filter(fresh), self.state) else {
-            self.next = self.next.max(ring.end());
-            return None;
-        };
+        let key = ring.newest_key(self.sync_track).filter(fresh)?;
         let lost = key.frames.saturating_sub(1).saturating_sub(self.passed);
         self.go(key);
-        count.then_some(lost)
+        Some(lost)
     }
 
     /// Passes over chunks of other tracks, so that a track that pauses does not look like a viewer that is late.
@@ -240,6 +269,44 @@ mod tests {
         push(&mut ring, 26, 10, t);
         assert_eq!(cursor.catch_up(&ring, t + LIMIT, LIMIT, || 0), Some(15), "5 to 19 are lost");
         assert_eq!(drain(&mut cursor, &ring), [20, 21, 22, 23, 24, 25, 26]);
+    }
+
+    #[test]
+    fn on_a_slow_network_it_jumps_before_the_limit() {
+        let t = Instant::now();
+        let mut ring = ring(0..1, 10, t);
+        let mut cursor = Cursor::start(&ring, &selection(), t, LIMIT);
+        assert_eq!(drain(&mut cursor, &ring), [0]);
+        let mut jumps = Vec::new();
+        // It takes nine frames of ten.
+        for seq in 1..400 {
+            push(&mut ring, seq, 10, t);
+            let now = t + FRAME * seq as u32;
+            jumps.extend(cursor.catch_up(&ring, now, LIMIT, || 0).map(|lost| (seq, lost)));
+            let chunk = cursor.pending(&ring).next().cloned();
+            chunk.iter().filter(|_| !seq.is_multiple_of(10)).for_each(|c| cursor.sent(c));
+            assert!(cursor.behind(&ring, 0).unwrap() <= LIMIT, "{seq}");
+            if let Some(late) = cursor.slow {
+                assert!(now - late <= LIMIT, "{seq}");
+            }
+        }
+        assert!((70..90).contains(&jumps[0].0), "{jumps:?}");
+        assert!((30..=40).contains(&jumps.iter().map(|(_, lost)| lost).sum::<u64>()), "{jumps:?}");
+    }
+
+    #[test]
+    fn a_pause_of_two_thirds_of_the_limit_costs_nothing() {
+        let t = Instant::now();
+        let mut ring = ring(0..1, 10, t);
+        let mut cursor = Cursor::start(&ring, &selection(), t, LIMIT);
+        assert_eq!(drain(&mut cursor, &ring), [0]);
+        for seq in 1..400 {
+            push(&mut ring, seq, 10, t);
+            assert_eq!(cursor.catch_up(&ring, t + FRAME * seq as u32, LIMIT, || 0), None, "{seq}");
+            if seq.is_multiple_of(13) {
+                drain(&mut cursor, &ring);
+            }
+        }
     }
 
     #[test]
