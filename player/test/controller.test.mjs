@@ -298,3 +298,11 @@ test('with sound: that much more than the 250 ms', () => {
   assert.deepEqual([...sim.rates], [1]);
   assert.ok(Math.abs(latency(sim, 5000) - 1280) < 60, `${latency(sim, 5000)}`);
 });
+
+test('what was lost by a seek is there again a second later, with sound too, and where a change of the rate is a seek', () => {
+  for (const how of [{}, { audio: true }, { costly: true }]) {
+    const sim = simulate({ fps: 30, seconds: 20, target: 1, ...how, each: sim => { if (sim.now === 8000) sim.time = sim.ranges.at(-1)[1] - 0.07; } });
+    assert.equal(count(sim, 'target'), 1, JSON.stringify(how));
+    assert.ok(latency(sim, 11000) > 1000, `${latency(sim, 11000)}`);
+  }
+});

@@ -50,7 +50,7 @@ const MAX_RATE = 1.24;
  */
 const COSTLY = { rate: 1.06, spare: 0.1, need: 0.06 };
 /** Where more is kept in hand on purpose, the middle margin counts, as the others are what it is for. By so much below it, playback is slowed down. */
-const PURPOSE = { below: 0.05, part: 0.1, rate: 0.96 };
+const PURPOSE = { below: 0.05, part: 0.1, rate: 0.96, lostMs: 1000 };
 /** Margins are judged over this time, or over four frames where those take longer. */
 const WINDOW_MS = 3000;
 /** The burst of the cached group of pictures may still be arriving when playback starts: for this long one seek is allowed when behind by so much. */
@@ -83,6 +83,8 @@ export class LiveEdge {
     this.audio = audio;
     /** What the viewer wants in hand besides what is needed, seconds. */
     this.target = 0;
+    /** Since when less than half of it was there, as after a hole. */
+    this.shortAt = null;
     /** Whether each change of the rate is a seek of the decoder. */
     this.costly = false;
     this.stalls = new Stalls();
@@ -119,6 +121,7 @@ export class LiveEdge {
   /** So much more is wanted in hand, seconds. Where it is not there yet, playback waits for it as at the start. */
   retarget(now, view, target) {
     this.target = target;
+    this.shortAt = null;
     this.margins = [];
     if (this.startedAt === null || view.ranges.length === 0) return null;
     const [begin, end] = last(view.ranges);
@@ -141,6 +144,7 @@ export class LiveEdge {
     const end = last(view.ranges)[1];
     const behind = this.shownTime === null ? ahead : end - this.chunk - this.shownTime;
     if (this.#tooFar(now, ahead, behind, bursting)) return this.#toEdge(view, 'behind', this.chunk);
+    if (this.#isLost(now, ahead)) return this.retarget(now, view, this.target);
     // At low frame rates Chromium's clock lags while the picture is live: the picture decides.
     if (behind < ahead - 2 * this.chunk || this.audio) return null;
     this.margin = ahead;
@@ -213,6 +217,13 @@ export class LiveEdge {
   #ahead(view) {
     const range = last(view.ranges);
     return range && view.time >= range[0] - BRINK ? range[1] - view.time : null;
+  }
+
+  /** What is wanted in hand was lost, and does not come back by itself. */
+  #isLost(now, ahead) {
+    if (ahead >= this.target / 2) this.shortAt = null;
+    else this.shortAt ??= now;
+    return this.shortAt !== null && now - this.shortAt > PURPOSE.lostMs;
   }
 
   #start(now, view) {
