@@ -1,6 +1,8 @@
 // Things that stand still: a network, and the computer that the browser runs on.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import net from 'node:net';
+import path from 'node:path';
+import { ports } from './player.mjs';
 
 /** A TCP relay whose cable can be pulled: connections stay, nothing gets through. */
 export class Relay {
@@ -12,6 +14,7 @@ export class Relay {
     relay.server = net.createServer(near => relay.#join(near, net.connect(port, '127.0.0.1')));
     await new Promise(resolve => relay.server.listen(0, '127.0.0.1', resolve));
     relay.port = relay.server.address().port;
+    ports.add(relay.port);
     return relay;
   }
 
@@ -44,6 +47,29 @@ export class Relay {
   close() {
     for (const socket of [...this.#pairs].flat()) socket.destroy();
     this.server.close();
+  }
+}
+
+/** A relay that carries no more than so much from the server. */
+export class NarrowRelay {
+  static async start(port) {
+    const relay = new NarrowRelay();
+    relay.process = spawn('python3', [path.join(import.meta.dirname, 'narrow.py'), String(port)], { stdio: ['pipe', 'pipe', 'inherit'] });
+    relay.port = await new Promise((resolve, reject) => {
+      relay.process.on('error', reject).on('exit', code => reject(new Error(`narrow.py ended with ${code}`)));
+      relay.process.stdout.once('data', line => resolve(Number(line)));
+    });
+    ports.add(relay.port);
+    return relay;
+  }
+
+  /** @param {number} rate bytes a second from now on; 0: all that comes */
+  carry(rate) {
+    this.process.stdin.write(`${rate}\n`);
+  }
+
+  close() {
+    this.process.kill();
   }
 }
 

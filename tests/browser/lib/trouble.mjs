@@ -6,7 +6,7 @@ import { idleMs } from './programs.mjs';
 const LATE = { age: 1000, ms: 3000 };
 /** A note is taken so often. */
 const EVERY_MS = 100;
-/** Where no processor has had this part of the time to spare, the machine is late, and not the player: all takes longer. */
+/** Where processors had no more than this part of the time to spare, the machine is late: then how old the picture is says nothing of the player. */
 const BUSY = { idle: 0.1, times: 3 };
 /** A picture that stands for so long, and the page has said nothing: it says so after half a second, a machine that others use gets a second more. */
 const SILENT_MS = 1500;
@@ -39,10 +39,10 @@ function takeNotes(every) {
 }
 
 /**
- * What was seen since the last call: for how long at a stretch the picture was older than a second, for how long it stood still, and for how long without
+ * What was seen since the last call: for how long at a stretch the picture was older than a second, or than `age`, for how long it stood still, and for how long without
  * a word; ms. `ages`: the median and the greatest; `states`: all there were; `now`: the last note.
  */
-export async function sights(page) {
+export async function sights(page, age = LATE.age) {
   const seen = await page.evaluate(() => {
     window.clock.splice(0, window.clock.length - 1);
     return window.sights.splice(0);
@@ -58,7 +58,7 @@ export async function sights(page) {
   asked.set(page, { at, idle });
   const ages = seen.map(each => Math.round(each.age)).sort((a, b) => a - b);
   return {
-    late: stretch(each => each.age > LATE.age),
+    late: stretch(each => each.age > age),
     stood: Math.round(Math.max(0, ...seen.map(each => each.stands))),
     silent: stretch(each => each.stands > 1000 && !each.said),
     ages: { p50: ages[ages.length >> 1], max: ages.at(-1) },
@@ -67,7 +67,7 @@ export async function sights(page) {
     reasons: [...new Set(seen.map(each => each.reason))].filter(Boolean),
     reconnects: (seen.at(-1)?.reconnects ?? 0) - (seen[0]?.reconnects ?? 0),
     dropped: seen.at(-1)?.dropped,
-    idle: (idle - before.idle) / (at - before.at),
+    idle: Math.round((100 * (idle - before.idle)) / (at - before.at)) / 100,
     now: seen.at(-1),
   };
 }
@@ -75,6 +75,6 @@ export async function sights(page) {
 /** What is wrong with that; '' when nothing is. */
 export function fault({ late, silent, idle }) {
   const times = idle < BUSY.idle ? BUSY.times : 1;
-  if (late > LATE.ms * times) return `older than ${LATE.age} ms for ${late} ms`;
+  if (late > LATE.ms && idle >= BUSY.idle) return `too old for ${late} ms`;
   return silent > (SILENT_MS - 1000) * times ? `stood still without a word for ${silent + 1000} ms` : '';
 }
