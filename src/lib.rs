@@ -15,6 +15,7 @@
 //! | 0 | [`media`] | tracks, packets, events, times: plain data | nothing of ours |
 //! | 1 | [`codec`] | bitstream syntax, pure: H.264, H.265, AAC, Opus, JPEG, raw pictures | 0 |
 //! | 1 | [`format`](mod@format) | container syntax, pure: Matroska, fMP4, FLV, MPEG-TS, Annex B, y4m, MJPEG, ADTS, WAV | 0, codec |
+//! | 1 | [`access`] | who may do what: users, tokens, signed links, and one judge over them | nothing of ours |
 //! | 2 | [`pipe`] | bytes in, events out, and back; the bounded sniff | 0-1 |
 //! | 2 | [`source`] | one file or folder per source of pictures or audio, a registry of them | 0-1 |
 //! | 2 | [`encode`] | one file per encoder or decoder, and pixel conversion | 0-1 |
@@ -23,7 +24,7 @@
 //! | 2 | [`cli`] | what the four programs share at their edges | 0 |
 //! | 3 | `bin/*` | the only place where stages meet | all |
 //!
-//! `source`, `encode`, `serve` and `cli` are built by the features `capture`, `encode`, `serve` and `cli`, all on by default. Without
+//! `source`, `encode`, `serve` and `cli` are built by the features `capture`, `encode`, `serve` and `cli`, all on by default; `access` comes with `serve`. Without
 //! features the library reads and writes every format, and muxes; it needs no C compiler. The feature `testing`, off by default, has what tests, fuzz targets
 //! and examples share.
 //!
@@ -33,6 +34,8 @@
 //! - parsers are sans-IO: bytes and times are arguments, "need more" is a value, and how the input was cut does not matter;
 //! - every size and count from outside is bounded before it is allocated, and no input makes a program panic.
 
+#[cfg(feature = "serve")]
+pub mod access;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod codec;

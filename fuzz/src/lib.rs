@@ -1,8 +1,10 @@
 //! What the fuzz targets check, as plain functions, so that the normal tests can replay inputs without a fuzzer: no panic, and
 //! results that do not depend on how the input was cut.
 
+mod access;
 mod net;
 
+pub use access::access;
 pub use net::{http, response, soap, ws};
 
 use h5live::format::testing::{at_every_split, events, splits};
@@ -17,7 +19,8 @@ use std::sync::Arc;
 pub type Check = fn(&[u8]);
 
 /// Every target by name.
-pub const TARGETS: [(&str, Check); 13] = [
+pub const TARGETS: [(&str, Check); 14] = [
+    ("access", access),
     ("sniff", sniff),
     ("reader", reader),
     ("mkv", mkv),

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// What each module may import, besides itself.
-const RULES: [(&str, &[&str]); 9] = [
+const RULES: [(&str, &[&str]); 10] = [
+    ("access", &[]),
     ("media", &[]),
     ("codec", &["media"]),
     ("format", &["media", "codec"]),
@@ -15,7 +16,7 @@ const RULES: [(&str, &[&str]); 9] = [
     ("source", &["media", "codec", "format"]),
     ("encode", &["media", "codec", "format"]),
     ("mux", &["media", "codec", "format"]),
-    ("serve", &["media", "codec", "format"]),
+    ("serve", &["access", "media", "codec", "format"]),
     ("cli", &["media"]),
 ];
 

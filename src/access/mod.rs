@@ -1,0 +1,31 @@
+//! Who may do what: users, bearer tokens, signed links, sessions, and one [`Judge`] over them.
+//!
+//! ```text
+//!   credentials --Judge::identify--> Known(Subject) | Check(a password) | Denied(why)
+//!                                      |                  | argon2, on a thread of the caller's
+//!                                      |                  +--Judge::conclude--> Known | Denied
+//!                                      v
+//!                     Judgement::of(need) -> allowed | needs credentials | forbidden | slow down
+//! ```
+//!
+//! Everything here is pure but for the random bytes of new secrets: texts, addresses and times are arguments. It knows no HTTP and no streams, only
+//! their names. A password is checked by argon2id, which takes 19 MiB and tens of milliseconds: never in a loop that serves viewers. What was
+//! checked is remembered for minutes under a keyed hash, so that a client that sends its password with each request costs one check.
+
+mod credentials;
+mod judge;
+mod link;
+mod password;
+mod rights;
+mod secret;
+mod sessions;
+mod throttle;
+mod users;
+mod verified;
+
+pub use credentials::Credentials;
+pub use judge::{Denied, Identity, Judge, Judgement, Need, Now, PasswordCheck, PasswordChecked, Rules, Subject};
+pub use link::{KeyError, Link, LinkError, LinkKey};
+pub use password::{MAX_PASSWORD, PasswordError, hash_password};
+pub use rights::{Grants, Right, RightsError};
+pub use users::{Mistake, Secret, Users, UsersError};
