@@ -119,6 +119,19 @@ pub fn main<A>(manual: &'static Manual, run: fn(A, Context) -> anyhow::Result<()
 where
     A: clap::Parser + AsRef<Common>,
 {
+    main_or_tool(manual, |_| None, run)
+}
+
+/// As [`main`], for a program that is a tool too, by its first argument: where `tool` gives something, that is all, and signals do what they do in
+/// any program.
+pub fn main_or_tool<A>(
+    manual: &'static Manual,
+    tool: fn(&A) -> Option<anyhow::Result<()>>,
+    run: fn(A, Context) -> anyhow::Result<()>,
+) -> ExitCode
+where
+    A: clap::Parser + AsRef<Common>,
+{
     let matches = manual.command::<A>().get_matches();
     if let Some(&what) = matches.get_one::<manual::Generate>("generate") {
         return exit::report(manual.name, manual.generate::<A>(what));
@@ -127,6 +140,9 @@ where
     let common = args.as_ref().clone();
     log::init(manual.name, common.log, common.quiet, common.verbose);
     panic::end_program_on_panic(manual.name);
+    if let Some(outcome) = tool(&args) {
+        return exit::report(manual.name, outcome);
+    }
     let outcome = start(manual.name, &common).and_then(|(context, _status)| run(args, context));
     exit::report(manual.name, outcome)
 }

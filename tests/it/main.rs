@@ -56,6 +56,9 @@ mod onvif;
 /// The server over real sockets: routes, protocol, hostile and slow clients, inputs that end.
 mod serve;
 
+/// Who may watch: users, tokens, links.
+mod access;
+
 /// What all programs say, and where: terminals, escape codes, errors with their causes.
 mod words;
 

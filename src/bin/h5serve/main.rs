@@ -6,6 +6,7 @@ mod input;
 mod reading;
 mod report;
 mod splicer;
+mod tools;
 mod watch;
 mod writer_input;
 
@@ -30,6 +31,8 @@ const MANUAL: cli::Manual = cli::Manual {
         ),
         ("A file in an endless loop, for the whole network:", "h5serve --listen 0.0.0.0:8080 --on-eof reopen demo=show.mp4"),
         ("Watch it without a browser:", "mpv --profile=low-latency http://127.0.0.1:8080/live.mp4"),
+        ("A token for a program that may watch door1, door2, ...:", "h5serve passwd users recorder --token --rights 'door*=view'"),
+        ("A key, and a link to one stream for a day:", "h5serve link --key link.key --new-key --stream door1 --ttl 1d"),
     ],
     groups: &[
         ("Access", &["listen", "host", "cors"]),
@@ -85,8 +88,9 @@ const MANUAL: cli::Manual = cli::Manual {
         ),
         (
             "ACCESS",
-            "By default h5serve listens on this machine only. It has no passwords: anyone who can reach its address \
-             can watch. Pages of other origins may use the streams only if --cors names them. h5serve refuses a \
+            "By default h5serve listens on this machine only. It asks for no password: anyone who can reach its \
+             address can watch. The files and links of h5serve passwd and h5serve link are for a server that asks for them; \
+             this one does not yet. Pages of other origins may use the streams only if --cors names them. h5serve refuses a \
              request whose host is not localhost, an address, this machine's own name or a name given with --host. So \
              no web page can reach the streams through a name of its own.",
         ),
@@ -106,10 +110,15 @@ const MANUAL: cli::Manual = cli::Manual {
 };
 
 #[derive(clap::Parser)]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 struct Args {
+    #[command(subcommand)]
+    tool: Option<tools::Tool>,
+
     /// Stream to serve, and its name: a file, a FIFO, or - for stdin
     ///
-    /// A name consists of letters, digits, - and _. Without NAME= it is the name of the file, without its extension.
+    /// A name consists of letters, digits, - and _. Without NAME= it is the name of the file, without its extension. A file in this folder that has
+    /// the name of a command is ./passwd or ./link.
     #[arg(value_name = "[NAME=]INPUT")]
     inputs: Vec<String>,
 
@@ -178,7 +187,7 @@ impl AsRef<cli::Common> for Args {
 const LAST_FRAMES: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
-    cli::main(&MANUAL, run)
+    cli::main_or_tool(&MANUAL, |args: &Args| args.tool.as_ref().map(tools::Tool::run), run)
 }
 
 fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {

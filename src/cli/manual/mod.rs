@@ -73,6 +73,7 @@ impl Manual {
             clap::Arg::new("help").short('h').long("help").action(clap::ArgAction::Help).help("Print help: -h in short, --help in full");
         let version = clap::Arg::new("version").short('V').long("version").action(clap::ArgAction::Version).help("Print the version");
         let mut command = command.disable_help_flag(true).disable_version_flag(true);
+        command = command.mut_subcommands(|tool| tool.arg(help.clone()));
         let others: Vec<_> = command.get_arguments().filter(|a| !a.is_positional()).map(|a| a.get_id().clone()).collect();
         let members = self.groups.iter().flat_map(|(heading, names)| names.iter().map(move |name| (*heading, *name)));
         let mut order = 0..;
@@ -123,6 +124,7 @@ impl Manual {
         section(&mut roff, "DESCRIPTION", self.description);
         roff.to_writer(&mut out)?;
         out.extend(page::options(&command).into_bytes());
+        out.extend(page::commands(&command).into_bytes());
         self.own_sections().to_writer(&mut out)?;
         Ok(out)
     }

@@ -5,7 +5,13 @@ use std::fmt::Write as _;
 
 /// The SYNOPSIS: every option with its value, group by group, then what is not an option.
 pub(super) fn synopsis(command: &Command) -> String {
-    let mut out = format!(".SH SYNOPSIS\n.SY {}\n", plain(command.get_name()));
+    let tools = command.get_subcommands().map(lines).collect::<String>();
+    format!(".SH SYNOPSIS\n{}{tools}", lines(command))
+}
+
+fn lines(command: &Command) -> String {
+    // One word for roff, also where it is two.
+    let mut out = format!(".SY {}\n", plain(command.get_bin_name().unwrap_or(command.get_name())).replace(' ', "\\ "));
     for (n, (_, options)) in groups(command).into_iter().enumerate() {
         // Each group begins a line.
         out.push_str(if n == 0 { "" } else { ".br\n" });
@@ -13,7 +19,8 @@ pub(super) fn synopsis(command: &Command) -> String {
             let short = option.get_short().map(|c| format!("-{c}"));
             let name = bold(&short.unwrap_or_else(|| long(option)));
             let value = value(option).map(|v| format!("\\ {}", italic(v))).unwrap_or_default();
-            _ = writeln!(out, "[{name}{value}]{}", more(option));
+            let (open, close) = if option.is_required_set() { ("", "") } else { ("[", "]") };
+            _ = writeln!(out, "{open}{name}{value}{close}{}", more(option));
         }
     }
     for argument in operands(command) {
@@ -35,9 +42,27 @@ pub(super) fn options(command: &Command) -> String {
             _ = writeln!(out, ".SS {}", plain(heading));
         }
         for option in options {
-            let names = option.get_short().map(|c| bold(&format!("-{c}"))).into_iter().chain([bold(&long(option))]);
-            let value = value(option).map(|v| format!(" {}", italic(v))).unwrap_or_default();
-            describe(&mut out, &(names.collect::<Vec<_>>().join(", ") + &value), option);
+            describe(&mut out, &term(option), option);
+        }
+    }
+    out
+}
+
+/// What a program does by another name, with the arguments of each; nothing where there is none.
+pub(super) fn commands(command: &Command) -> String {
+    let mut out = String::new();
+    for tool in command.get_subcommands() {
+        out.push_str(if out.is_empty() { ".SH COMMANDS\n" } else { "" });
+        let about = tool.get_long_about().or_else(|| tool.get_about()).map(ToString::to_string).unwrap_or_default();
+        _ = writeln!(out, ".SS {}", plain(tool.get_bin_name().unwrap_or(tool.get_name())));
+        for (n, paragraph) in about.split("\n\n").enumerate() {
+            _ = writeln!(out, "{}{}", if n == 0 { "" } else { ".PP\n" }, plain(&paragraph.trim().replace('\n', " ")));
+        }
+        for argument in operands(tool) {
+            describe(&mut out, &italic(value(argument).unwrap_or_default()), argument);
+        }
+        for option in groups(tool).into_iter().flat_map(|(_, options)| options) {
+            describe(&mut out, &term(option), option);
         }
     }
     out
@@ -55,6 +80,13 @@ fn groups(command: &Command) -> Vec<(Option<&str>, Vec<&Arg>)> {
         }
     }
     groups
+}
+
+/// `-l, --listen ADDR`.
+fn term(option: &Arg) -> String {
+    let names = option.get_short().map(|c| bold(&format!("-{c}"))).into_iter().chain([bold(&long(option))]);
+    let value = value(option).map(|v| format!(" {}", italic(v))).unwrap_or_default();
+    names.collect::<Vec<_>>().join(", ") + &value
 }
 
 fn operands(command: &Command) -> impl Iterator<Item = &Arg> {
