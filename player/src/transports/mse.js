@@ -150,7 +150,8 @@ export class MseTransport extends Transport {
   #onframe() {
     this.#frameCallback = this.#video.requestVideoFrameCallback((now, frame) => {
       const pictures = this.#signals.callback(frame.presentedFrames);
-      this.#shown(frame.mediaTime, wallNow() + frame.expectedDisplayTime - performance.now(), pictures);
+      // Firefox calls up to a refresh after the time that it names. The later of both does not flatter.
+      this.#shown(frame.mediaTime, wallNow() + Math.max(0, frame.expectedDisplayTime - performance.now()), pictures);
       this.#onframe();
     });
   }

@@ -3,9 +3,12 @@
 // the low half. The checksum is CRC-8, polynomial 0x07, initial value 0xFF, over the eight bytes.
 import { until } from './programs.mjs';
 
-/** Lets the page's player take a transport, once it is there: a page makes it when it knows of the stream. */
+/** The page's player is there: a page makes it when it knows of the stream. */
+export const playerIsThere = page => until('the player is there', () => page.evaluate(() => document.querySelector('h5-live') !== null));
+
+/** Lets the page's player take a transport, once it is there. */
 export async function useTransport(page, transport) {
-  await until('the player is there', () => page.evaluate(() => document.querySelector('h5-live') !== null));
+  await playerIsThere(page);
   await page.evaluate(transport => (document.querySelector('h5-live').transport = transport), transport);
 }
 

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { engines } from '../lib/browsers.mjs';
 import { Clock } from '../lib/faketime.mjs';
+import { playerIsThere } from '../lib/page.mjs';
 import { Bench, Server, until } from '../lib/programs.mjs';
 
 const bench = new Bench();
@@ -57,6 +58,7 @@ async function follow(t, page, players) {
   camera.set('+0');
   house.set('+0');
   await page.goto(server.url('cam'));
+  await playerIsThere(page);
   await page.evaluate(show, players);
   const each = (what, is, limit) => until(what, async () => (await all(page)).every(is), limit);
   await each('a latency of each', now => right(now.latency) && now.state === 'playing', 30000);

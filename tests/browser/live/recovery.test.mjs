@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { tabbed, webkit } from '../lib/browsers.mjs';
+import { playerIsThere } from '../lib/page.mjs';
 import { Bench, Server, sleep, until } from '../lib/programs.mjs';
 import { Relay, signalTree } from '../lib/relay.mjs';
 
@@ -52,6 +53,7 @@ for (const { browsers, players, noTabs = false } of ROUNDS) describe(`${browsers
     pages = await Promise.all(browsers.map(async ({ name, open }) => ({ name, ...(await open()) })));
     for (const { page } of pages) {
       await page.goto(server.url('cam').replace(server.port, relay.port));
+      await playerIsThere(page);
       await page.evaluate(watch, players);
     }
     for (const { name, page } of pages) {
