@@ -376,7 +376,7 @@ export class CodecsTransport extends Transport {
   }
 
   #silent() {
-    if (++this.#silences > 1) return this.#giveWay('no picture comes out');
+    if (++this.#silences > 1) return this.#giveWay('the browser cannot decode this: no picture comes out');
     this.#broken(new Error('no picture comes out'));
   }
 

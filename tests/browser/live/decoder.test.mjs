@@ -105,7 +105,7 @@ for (const { name, open } of engines) {
       const { why } = await stats(page);
       const seen = await sights(page);
       t.diagnostic(`${name}: at most ${seen.ages.max} ms late, older than a second for ${seen.late} ms`);
-      assert.equal(why, 'WebCodecs: no picture comes out');
+      assert.equal(why, 'WebCodecs: the browser cannot decode this: no picture comes out');
       assert.equal(fault(seen), '');
       assert.ok(seen.states.includes('stalled'), `${seen.states}`);
       await trouble('');
