@@ -28,9 +28,11 @@ if (named.some(({ name }) => name.startsWith('live/')) && !fs.existsSync(path.jo
   process.exit(2);
 }
 // The longest first, so that none of them is left for the end. The others as they come.
-const LONGEST = ['recovery', 'orientation', 'clock', 'page', 'face', 'transports', 'trouble', 'latency', 'play', 'decoder', 'mjpeg', 'report'];
+const LONGEST = ['recovery', 'orientation', 'clock', 'page', 'face', 'transports', 'play', 'decoder', 'mjpeg', 'report'];
 // A file waits for more than half of its time: for a network that stands still, for a page that gives up. Five run on four processors.
 const AT_ONCE = Math.ceil(1.25 * os.availableParallelism());
+/** What measures how late the picture is, and makes processors slow on purpose: beside others it would measure those. */
+const BY_ITSELF = ['latency', 'trouble', 'buffer'];
 
 /** What is run in one process: each file with browsers, and all without. */
 const jobs = named.filter(({ name }) => name.startsWith('live/')).map(({ name, file }) => ({ name: path.basename(name, '.test.mjs'), files: [file] }));
@@ -63,7 +65,8 @@ async function runAll(jobs, atOnce) {
 
 const times = [];
 // What fails beside others is run once more, by itself, and must pass then. Both are told.
-const failed = await runAll(jobs, AT_ONCE);
+const measures = ({ name }) => BY_ITSELF.includes(name);
+const failed = [...(await runAll(jobs.filter(job => !measures(job)), AT_ONCE)), ...(await runAll(jobs.filter(measures), 1))];
 if (failed.length > 0) console.log(`again, by itself: ${failed.map(({ name }) => name).join(' ')}`);
 const still = await runAll(failed, 1);
 console.log(`-- ${AT_ONCE} files at a time\n${times.join('\n')}`);
