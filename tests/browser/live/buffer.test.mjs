@@ -69,7 +69,8 @@ for (const { name, open } of engines) {
         }
         await choose(page, 'low');
         await becomes(page, 'it is as before', p50 => p50 < Math.max(low, 250) + SECOND.least / 2);
-        assert.deepEqual(await page.evaluate(() => window.blanks), []);
+        // WebKitGTK says of a <video> whose data run out that it has none, and shows the last picture.
+        if (name !== 'WebKit' || transport !== 'mse') assert.deepEqual(await page.evaluate(() => window.blanks), []);
       });
     }
 
