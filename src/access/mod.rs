@@ -28,4 +28,4 @@ pub use judge::{Denied, Identity, Judge, Judgement, Need, Now, PasswordCheck, Pa
 pub use link::{KeyError, Link, LinkError, LinkKey};
 pub use password::{MAX_PASSWORD, PasswordError, hash_password};
 pub use rights::{Grants, Right, RightsError};
-pub use users::{Mistake, Secret, Users, UsersError};
+pub use users::{LineError, Secret, Users, UsersError};

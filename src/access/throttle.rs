@@ -14,21 +14,21 @@ const FORGET: Duration = Duration::from_secs(15 * 60);
 
 /// How tries with one address, or one name, are slowed down: after so many, each waits twice as long as the one before.
 #[derive(Clone, Copy, Debug)]
-struct Slowness {
+struct Backoff {
     free: u32,
     longest: Duration,
 }
 
 /// A page may ask for several things at once before its password was checked.
-const ADDRESS: Slowness = Slowness { free: 10, longest: Duration::from_secs(60) };
+const ADDRESS: Backoff = Backoff { free: 10, longest: Duration::from_secs(60) };
 /// Less strict: strangers must not be able to keep a user out for long by trying with the user's name.
-const NAME: Slowness = Slowness { free: 20, longest: Duration::from_secs(5) };
+const NAME: Backoff = Backoff { free: 20, longest: Duration::from_secs(5) };
 
 /// Counts tries.
 #[derive(Debug, Default)]
 pub struct Throttle {
-    addresses: Tries<Option<IpAddr>>,
-    names: Tries<String>,
+    addresses: Attempts<Option<IpAddr>>,
+    names: Attempts<String>,
 }
 
 impl Throttle {
@@ -69,22 +69,22 @@ pub fn network(address: IpAddr) -> IpAddr {
 
 /// The number of tries, and the time of the last one.
 #[derive(Debug)]
-struct Tries<K>(HashMap<K, (u32, Instant)>);
+struct Attempts<K>(HashMap<K, (u32, Instant)>);
 
-impl<K> Default for Tries<K> {
-    fn default() -> Tries<K> {
-        Tries(HashMap::new())
+impl<K> Default for Attempts<K> {
+    fn default() -> Attempts<K> {
+        Attempts(HashMap::new())
     }
 }
 
-impl<K: Hash + Eq + Clone> Tries<K> {
-    fn wait<Q: Hash + Eq + ?Sized>(&self, key: &Q, slowness: Slowness, now: Instant) -> Duration
+impl<K: Hash + Eq + Clone> Attempts<K> {
+    fn wait<Q: Hash + Eq + ?Sized>(&self, key: &Q, backoff: Backoff, now: Instant) -> Duration
     where
         K: std::borrow::Borrow<Q>,
     {
         let Some(&(tries, last)) = self.0.get(key) else { return Duration::ZERO };
-        let Some(beyond) = tries.checked_sub(slowness.free) else { return Duration::ZERO };
-        let pause = Duration::from_secs(1 << beyond.min(16)).min(slowness.longest);
+        let Some(beyond) = tries.checked_sub(backoff.free) else { return Duration::ZERO };
+        let pause = Duration::from_secs(1 << beyond.min(16)).min(backoff.longest);
         pause.saturating_sub(now.saturating_duration_since(last))
     }
 

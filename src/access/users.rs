@@ -81,7 +81,7 @@ impl Secret {
 
 /// What is wrong in a users file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Mistake {
+pub enum LineError {
     /// The file is too large.
     #[error("the file is larger than 1 MiB")]
     TooLarge,
@@ -117,7 +117,7 @@ pub struct UsersError {
     /// From 1, in characters.
     pub column: usize,
     /// What is wrong there.
-    pub mistake: Mistake,
+    pub mistake: LineError,
 }
 
 impl Users {
@@ -127,7 +127,7 @@ impl Users {
     /// What is wrong, and where: the first mistake.
     pub fn parse(file: &[u8]) -> Result<Users, UsersError> {
         if file.len() > MAX_FILE {
-            return Err(UsersError { line: 1, column: 1, mistake: Mistake::TooLarge });
+            return Err(UsersError { line: 1, column: 1, mistake: LineError::TooLarge });
         }
         let mut users = Users::default();
         for (number, line) in file.split(|&b| b == b'\n').enumerate() {
@@ -135,7 +135,7 @@ impl Users {
             let text = match std::str::from_utf8(line) {
                 Ok(text) => text.strip_suffix('\r').unwrap_or(text),
                 Err(error) => {
-                    return Err(wrong(String::from_utf8_lossy(&line[..error.valid_up_to()]).chars().count() + 1, Mistake::NoText));
+                    return Err(wrong(String::from_utf8_lossy(&line[..error.valid_up_to()]).chars().count() + 1, LineError::NoText));
                 }
             };
             if text.trim().is_empty() || text.starts_with('#') {
@@ -147,20 +147,20 @@ impl Users {
     }
 
     /// A mistake comes with its place in the line, in bytes.
-    fn add(&mut self, line: &str) -> Result<(), (usize, Mistake)> {
-        let (name, rest) = line.split_once(':').ok_or((0, Mistake::Parts))?;
-        let (kept, rights) = rest.split_once(':').ok_or((line.len() - rest.len(), Mistake::Parts))?;
+    fn add(&mut self, line: &str) -> Result<(), (usize, LineError)> {
+        let (name, rest) = line.split_once(':').ok_or((0, LineError::Parts))?;
+        let (kept, rights) = rest.split_once(':').ok_or((line.len() - rest.len(), LineError::Parts))?;
         if !Users::is_name(name) {
-            return Err((0, Mistake::Name));
+            return Err((0, LineError::Name));
         }
         if self.users.contains_key(name) {
-            return Err((0, Mistake::Twice));
+            return Err((0, LineError::Twice));
         }
         if self.users.len() == MAX_USERS {
-            return Err((0, Mistake::TooMany));
+            return Err((0, LineError::TooMany));
         }
-        let secret = Secret::parse(kept).ok_or((name.len() + 1, Mistake::Hash))?;
-        let grants = rights.parse().map_err(|error: RightsError| (line.len() - rights.len() + error.at, Mistake::Rights(error)))?;
+        let secret = Secret::parse(kept).ok_or((name.len() + 1, LineError::Hash))?;
+        let grants = rights.parse().map_err(|error: RightsError| (line.len() - rights.len() + error.at, LineError::Rights(error)))?;
         match &secret {
             Secret::Password(hash) => _ = self.first.get_or_insert_with(|| hash.clone()),
             Secret::Token(digest) => _ = self.tokens.insert(*digest, name.into()),
@@ -229,7 +229,7 @@ mod tests {
     use super::super::password::tests::cheap;
     use super::*;
 
-    fn parse(text: &str) -> Result<Users, (usize, usize, Mistake)> {
+    fn parse(text: &str) -> Result<Users, (usize, usize, LineError)> {
         Users::parse(text.as_bytes()).map_err(|UsersError { line, column, mistake }| (line, column, mistake))
     }
 
@@ -256,19 +256,19 @@ mod tests {
         let good = format!("ann:{hash}:view\n");
         let after =
             |text: &str| parse(&format!("{good}#\n{text}")).map(|_| ()).map_err(|(line, column, mistake)| (line - 2, column, mistake));
-        assert_eq!(after("bob"), Err((1, 1, Mistake::Parts)));
-        assert_eq!(after(&format!("bob:{hash}")), Err((1, 5, Mistake::Parts)));
-        assert_eq!(after(&format!("b b:{hash}:view")), Err((1, 1, Mistake::Name)));
-        assert_eq!(after(&format!(":{hash}:view")), Err((1, 1, Mistake::Name)));
-        assert_eq!(after(&good), Err((1, 1, Mistake::Twice)));
-        assert_eq!(after("bob:s3cret:view"), Err((1, 5, Mistake::Hash)));
-        assert_eq!(after("bob:token$x:view"), Err((1, 5, Mistake::Hash)));
-        assert!(matches!(after(&format!("bob:{hash}:view,look")), Err((1, column, Mistake::Rights(_))) if column == 5 + hash.len() + 6));
-        assert!(matches!(after(&format!("bob:{hash}:")), Err((1, _, Mistake::Rights(_)))));
+        assert_eq!(after("bob"), Err((1, 1, LineError::Parts)));
+        assert_eq!(after(&format!("bob:{hash}")), Err((1, 5, LineError::Parts)));
+        assert_eq!(after(&format!("b b:{hash}:view")), Err((1, 1, LineError::Name)));
+        assert_eq!(after(&format!(":{hash}:view")), Err((1, 1, LineError::Name)));
+        assert_eq!(after(&good), Err((1, 1, LineError::Twice)));
+        assert_eq!(after("bob:s3cret:view"), Err((1, 5, LineError::Hash)));
+        assert_eq!(after("bob:token$x:view"), Err((1, 5, LineError::Hash)));
+        assert!(matches!(after(&format!("bob:{hash}:view,look")), Err((1, column, LineError::Rights(_))) if column == 5 + hash.len() + 6));
+        assert!(matches!(after(&format!("bob:{hash}:")), Err((1, _, LineError::Rights(_)))));
         let error = Users::parse("é\u{e9}:".as_bytes()).unwrap_err();
         assert_eq!((error.line, error.column), (1, 4), "in characters");
         let error = Users::parse(b"#\n\xc3\xa9\xff").unwrap_err();
-        assert_eq!((error.line, error.column, error.mistake), (2, 2, Mistake::NoText));
+        assert_eq!((error.line, error.column, error.mistake), (2, 2, LineError::NoText));
         assert!(Users::parse(&vec![b'\n'; MAX_FILE + 1]).is_err());
         let error = Users::parse(b"ann:s3cret:view").unwrap_err();
         assert!(!error.to_string().contains("s3cret") && error.to_string().starts_with("line 1, column 5: expected a hash"), "{error}");

@@ -1,41 +1,34 @@
-/** The volume, kept from one visit to the next. Where the browser keeps nothing (private windows, sandboxed frames) it is only forgotten. */
-const PLACE = 'h5live.volume';
-
-export function recallVolume() {
-  try {
-    const volume = Number(localStorage.getItem(PLACE) ?? 1);
-    return volume > 0 && volume <= 1 ? volume : 1;
-  } catch {
-    return 1;
-  }
-}
-
-export function keepVolume(volume) {
-  try {
-    localStorage.setItem(PLACE, String(volume));
-  } catch {
-    // See above.
-  }
-}
-
-/** The choice of latency, likewise. */
+/** What is kept from one visit to the next. Where the browser keeps nothing (private windows, sandboxed frames) it is only forgotten. */
+const VOLUME = 'h5live.volume';
 const LATENCY = 'h5live.latency';
 
-export function recallLatency() {
+function recall(place) {
   try {
-    return localStorage.getItem(LATENCY) ?? 'low';
+    return localStorage.getItem(place);
   } catch {
-    return 'low';
+    return null;
   }
 }
 
-export function keepLatency(choice) {
+function keep(place, value) {
   try {
-    localStorage.setItem(LATENCY, choice);
+    localStorage.setItem(place, String(value));
   } catch {
     // See above.
   }
 }
+
+export function recallVolume() {
+  const volume = Number(recall(VOLUME) ?? 1);
+  return volume > 0 && volume <= 1 ? volume : 1;
+}
+
+export const keepVolume = volume => keep(VOLUME, volume);
+
+/** The choice of latency in the menu. */
+export const recallLatency = () => recall(LATENCY) ?? 'low';
+
+export const keepLatency = choice => keep(LATENCY, choice);
 
 /** Decoders that failed, by codec; kept while the tab is there. */
 const DECODERS = 'h5live.decoders';

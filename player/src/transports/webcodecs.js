@@ -8,6 +8,7 @@ import { Link, isSoon } from './link.js';
 import { AUDIO_CODECS, VIDEO_CODECS, cure, isSound, isVideo, notPlayed } from '../engine/codecs.js';
 import { parameterSets, toAnnexB } from '../engine/annexb.js';
 import { distrust, distrusted } from '../engine/memory.js';
+import { MseTransport } from './mse.js';
 import { Sound } from './sound.js';
 import { Transport } from './transport.js';
 
@@ -394,7 +395,7 @@ export class CodecsTransport extends Transport {
     this.#fedAt = null;
     const media = picture.timestamp / 1e6;
     if (this.#hidden.delete(picture.timestamp)) return picture.close();
-    if (!this.#insist && isForVideo(picture.colorSpace)) {
+    if (!this.#insist && isForVideo(picture.colorSpace) && MseTransport.refusal() === '') {
       picture.close();
       return this.#fail('HDR is for a <video>', { unplayable: true, kind: 'mp4' });
     }

@@ -25,11 +25,11 @@ pub enum Reply {
 /// An endless body of a stream.
 pub struct Endless {
     hub: SharedHub,
-    place: Place,
+    position: Position,
 }
 
 /// Where it is in the stream.
-struct Place {
+struct Position {
     stream: StreamId,
     handle: ViewerHandle,
     /// How long its client may take nothing.
@@ -111,8 +111,8 @@ impl Reply {
             replica.add_body(link);
             (start(&replica.ring), stall)
         };
-        let place = Place { stream: stream.id(), handle, stall, cursor, format, link: link.clone() };
-        Some(Reply::Endless(Box::new(Endless { hub: hub.clone(), place })))
+        let position = Position { stream: stream.id(), handle, stall, cursor, format, link: link.clone() };
+        Some(Reply::Endless(Box::new(Endless { hub: hub.clone(), position })))
     }
 }
 
@@ -143,11 +143,11 @@ impl Body for Reply {
 impl Endless {
     fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         // Locked until it waits: what is published in between would not wake it.
-        self.place.next(&mut self.hub.lock(), cx)
+        self.position.next(&mut self.hub.lock(), cx)
     }
 }
 
-impl Place {
+impl Position {
     fn next(&mut self, hub: &mut Hub, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let mut next = self.next_piece(hub);
         if matches!(next, BodyStep::Wait) && std::mem::take(&mut self.link.lock().ask) {
@@ -254,7 +254,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Position {
     fn drop(&mut self) {
         if self.link.lock().timed_out {
             self.handle.stalled(self.stall);

@@ -1,6 +1,6 @@
 // How late the picture is, by the clock in it, over each way that it can take. For tests and for scripts/latency.
 import { readClock, stats, useTransport, watchArrivals, watchClock } from './page.mjs';
-import { idleMs, sleep, until } from './programs.mjs';
+import { idlePart, sleep, until } from './programs.mjs';
 
 /**
  * The player, with one transport: what the clock in the picture says, and what the page says.
@@ -43,14 +43,14 @@ export async function watched(page, selector, { settle, time, every = 1 }) {
 export async function measured(page, settle, time) {
   await sleep(settle);
   await readClock(page);
-  const [begun, idle] = [Date.now(), idleMs()];
+  const idle = idlePart();
   const counters = () => page.evaluate(() => ({ painted: window.painted(), at: performance.now() }));
   const before = await counters();
   await sleep(time);
   const after = await counters();
   const read = await readClock(page);
   const elapsed = after.at - before.at;
-  return { ...read, painted: after.painted - before.painted, elapsed, idle: (idleMs() - idle) / (Date.now() - begun) };
+  return { ...read, painted: after.painted - before.painted, elapsed, idle: idle() };
 }
 
 /** On a machine without a free processor, what is not shown is missing for want of one. */

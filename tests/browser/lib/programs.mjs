@@ -37,6 +37,12 @@ export function idleMs() {
   return (10 * ticks) / lines.length;
 }
 
+/** From now on: what it gives tells in which part of the time since a processor had nothing to do. */
+export function idlePart() {
+  const [begun, idle] = [Date.now(), idleMs()];
+  return () => (idleMs() - idle) / (Date.now() - begun);
+}
+
 export function freePort() {
   return new Promise((resolve, reject) => {
     const server = net.createServer().on('error', reject);

@@ -36,6 +36,18 @@ for (const { name, open } of engines) {
       });
       return front;
     };
+    /** Goes to a page whose player is held back until something has happened without it. */
+    const goWithout = async (front, url, what, is) => {
+      let release;
+      front.held = new Promise(resolve => (release = resolve));
+      const there = page.goto(front.url(url));
+      try {
+        await until(what, is, 20000);
+      } finally {
+        release();
+      }
+      await there;
+    };
     const plays = transport => until(`it plays by ${transport}`, async () => {
       const now = await stats(page);
       return now.state === 'playing' && now.transport === transport && now.pictures > 5;
@@ -43,45 +55,21 @@ for (const { name, open } of engines) {
 
     await t.test('the WebSocket is open before the player has come, and the player takes it', async t => {
       const cam = await front(t);
-      let release;
-      cam.held = new Promise(resolve => (release = resolve));
-      const there = page.goto(cam.url(server.url('cam')));
-      try {
-        await until('a viewer', async () => (await server.stream('cam')).viewers === 1, 20000);
-      } finally {
-        release();
-      }
-      await there;
+      await goWithout(cam, server.url('cam'), 'a viewer', async () => (await server.stream('cam')).viewers === 1);
       await plays('WebCodecs');
       assert.equal(cam.upgrades, 1);
     });
 
     await t.test('so it is on the page of all streams, where there is but one', async t => {
       const all = await front(t, single);
-      let release;
-      all.held = new Promise(resolve => (release = resolve));
-      const there = page.goto(all.url(single.url()));
-      try {
-        await until('a viewer', async () => (await single.stream('only')).viewers === 1, 20000);
-      } finally {
-        release();
-      }
-      await there;
+      await goWithout(all, single.url(), 'a viewer', async () => (await single.stream('only')).viewers === 1);
       await plays('WebCodecs');
       assert.equal(all.upgrades, 1);
     });
 
     await t.test('the page of several streams has the list before the player', async t => {
       const all = await front(t);
-      let release;
-      all.held = new Promise(resolve => (release = resolve));
-      const there = page.goto(all.url(server.url()));
-      try {
-        await until('the list', () => all.asked.includes('/api/streams'), 20000);
-      } finally {
-        release();
-      }
-      await there;
+      await goWithout(all, server.url(), 'the list', () => all.asked.includes('/api/streams'));
       await until('both streams', () => page.evaluate(() => document.querySelectorAll('h5-live').length === 2), 20000);
     });
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { browsers, chromium } from '../lib/browsers.mjs';
 import { stats, watchBlanks } from '../lib/page.mjs';
-import { Bench, Server, idleMs, until } from '../lib/programs.mjs';
+import { Bench, Server, idlePart, until } from '../lib/programs.mjs';
 
 const bench = new Bench();
 let server;
@@ -66,7 +66,7 @@ for (const { name, open } of browsers) {
       await ask(page, 'webcodecs');
       await playing(page, 'WebCodecs');
       const { reconnects } = await stats(page);
-      const [begun, idle] = [Date.now(), idleMs()];
+      const idle = idlePart();
       // A busy machine has a picture late now and then; half a second is a stop.
       await page.evaluate(() => {
         window.states = [];
@@ -92,7 +92,7 @@ for (const { name, open } of browsers) {
       const after = await stats(page);
       assert.deepEqual([after.reconnects, after.sound, after.transport], [reconnects, false, 'WebCodecs']);
       // As long as the sound has to be in hand the picture stands: on a machine without a free processor that is longer.
-      const isBusy = idleMs() - idle < 0.1 * (Date.now() - begun);
+      const isBusy = idle() < 0.1;
       if (here === 'WebCodecs' && !isBusy) assert.deepEqual(await page.evaluate(() => window.states), []);
     });
 
