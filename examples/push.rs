@@ -5,9 +5,10 @@
 //! ```
 
 use bytes::BytesMut;
+use h5live::access::Rules;
 use h5live::format::bmff::{Split, Splitter};
 use h5live::media::Timestamp;
-use h5live::serve::{Events, Options, Policy, Publisher, Server, ViewerLimits};
+use h5live::serve::{Access, Events, Options, Policy, Publisher, Server, ViewerLimits};
 use std::error::Error;
 use std::path::Path;
 use std::thread;
@@ -31,6 +32,7 @@ pub fn bind(address: &str) -> Result<Server, Box<dyn Error>> {
         max_viewers: 100,
         threads: 1,
         policy: Policy::default(),
+        access: Access::new(Rules::default())?,
         events: Events::default(),
     };
     Ok(Server::bind(&options)?)

@@ -14,16 +14,18 @@
 //! | room | what it is for |
 //! |---|---|
 //! | `server`, `shard`, `hub` | start and stop; one thread with its runtime; the loop over its viewers |
+//! | `access` | who may watch: the judge of `crate::access`, and rules that change while it runs |
 //! | `inbox` | what was published and no viewer has seen; who serves it |
 //! | `state`, `limits` | what all shards share; how much of everything there may be |
 //! | `live/` | what there is to send: registry, stream, publisher, ring, cursor, init segment |
 //! | `net/` | where connections come in, how many there may be, how a socket is tuned |
-//! | `http/` | from a request to a response: access, routes, bodies, the player's files |
+//! | `http/` | from a request to a response: who asks and from where, routes, bodies, the player's files |
 //! | `ws/` | the frames of the WebSocket, the messages in them, a viewer |
 //! | `stats/` | who is watching, what happens to them, what their players report |
 //!
 //! It parses no media beyond what [`crate::format::bmff`] hands it, encodes nothing, and records nothing.
 
+mod access;
 mod http;
 mod hub;
 mod inbox;
@@ -38,6 +40,7 @@ mod stats;
 pub mod testing;
 mod ws;
 
+pub use access::Access;
 pub use http::origin::Policy;
 pub use limits::ViewerLimits;
 pub use live::publisher::{Closed, Publisher};

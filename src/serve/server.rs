@@ -1,5 +1,6 @@
 //! The server: listens, spreads connections over its shards, and stops.
 
+use super::access::Access;
 use super::http::origin::Policy;
 use super::inbox::ShardSender;
 use super::limits::{self, ViewerLimits};
@@ -42,6 +43,8 @@ pub struct Options {
     pub threads: usize,
     /// Which names and which pages of others may ask.
     pub policy: Policy,
+    /// Who may watch.
+    pub access: Access,
     /// Where it reports what happens to viewers.
     pub events: Events,
 }
@@ -105,6 +108,7 @@ impl Server {
         let state = Arc::new(ServerState {
             streams: Registry::new(options.max_streams, options.ring, senders),
             policy: options.policy.clone(),
+            access: options.access.clone(),
             viewers: Arc::new(ViewerRegistry::new(options.max_viewers, options.events.clone())),
         });
         let start = |(number, hub)| Shard::start(number, state.clone(), limits.stall, move || hub);
@@ -132,6 +136,11 @@ impl Server {
     /// The addresses that are listened on, as a browser or curl takes them: `http://HOST:PORT/`, `unix:PATH`.
     pub fn addresses(&self) -> Vec<String> {
         self.listeners.iter().map(Listener::address).collect()
+    }
+
+    /// Whether other machines can reach it: it listens on more than loopback addresses and Unix sockets.
+    pub fn is_reachable(&self) -> bool {
+        self.listeners.iter().any(Listener::is_reachable)
     }
 
     /// Serves until it is stopped; then says goodbye to every viewer.
@@ -179,6 +188,7 @@ mod tests {
             max_viewers: 10,
             threads: 2,
             policy: Policy::default(),
+            access: Access::new(crate::access::Rules::default()).unwrap(),
             events: Events::default(),
         }
     }

@@ -1,5 +1,6 @@
 //! What all shards share: the streams, the rules, the places for viewers.
 
+use super::access::Access;
 use super::http::origin::Policy;
 use super::live::registry::Registry;
 use super::stats::viewers::ViewerRegistry;
@@ -8,5 +9,6 @@ use std::sync::Arc;
 pub struct ServerState {
     pub streams: Registry,
     pub policy: Policy,
+    pub access: Access,
     pub viewers: Arc<ViewerRegistry>,
 }

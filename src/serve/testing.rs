@@ -2,6 +2,7 @@
 
 pub use super::ws::{frames, messages};
 
+use super::access::Access;
 use super::http::connection;
 use super::http::origin::Policy;
 use super::inbox::ShardSender;
@@ -14,6 +15,7 @@ use super::net::socket::Peer;
 use super::state::ServerState;
 use super::stats::events::Events;
 use super::stats::viewers::ViewerRegistry;
+use crate::access::Rules;
 use crate::format::bmff::Chunk;
 use crate::media::{SampleAspect, Timestamp};
 use bytes::Bytes;
@@ -51,6 +53,7 @@ pub fn serve(requests: &[u8], piece: usize) -> Served {
     let state = Arc::new(ServerState {
         streams: registry,
         policy: Policy::default(),
+        access: Access::new(Rules::default()).expect("the system has random bytes"),
         viewers: Arc::new(ViewerRegistry::new(10, Events::default())),
     });
     let connection = Connection { requests, piece, pause: true, answers: Vec::new() };

@@ -40,6 +40,22 @@ fn every_path_in_the_documents_exists() {
     assert!(count > 60, "{count} paths");
 }
 
+/// Each promise of docs/security.md has its test.
+#[test]
+fn every_promise_has_its_test() {
+    let page = read("docs/security.md");
+    let rows: Vec<_> = page.lines().filter(|line| line.starts_with("| ") && line.contains(".rs`: `")).collect();
+    assert!(rows.len() > 10);
+    for row in rows {
+        let spans: Vec<_> = row.rsplit('|').nth(1).unwrap().split('`').collect();
+        let (file, name) = (spans[1], spans[3]);
+        assert!(
+            read(file).contains(&format!("#[test]\nfn {name}(")) || read(file).contains(&format!("#[test]\n    fn {name}(")),
+            "{file} has no test {name}"
+        );
+    }
+}
+
 #[test]
 fn every_script_in_the_documents_is_there_and_executable() {
     let mut names = BTreeSet::new();

@@ -1,5 +1,6 @@
 //! `h5serve`: streams in, viewers out. Arguments -> inputs -> publishers | the server.
 
+mod access;
 mod events;
 mod ingest;
 mod input;
@@ -13,7 +14,7 @@ mod writer_input;
 use anyhow::Context as _;
 use h5live::cli;
 use h5live::pipe::stdio::Stdin;
-use h5live::serve::{Listen, Options, Policy, Publisher, Registry, Server, Stopper, Stream, ViewerLimits};
+use h5live::serve::{Access, Listen, Options, Policy, Publisher, Registry, Server, Stopper, Stream, ViewerLimits};
 use input::{Input, InputLocation, OnEof};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -29,13 +30,13 @@ const MANUAL: cli::Manual = cli::Manual {
             "Two cameras by FIFO; each writer may come and go:",
             "mkfifo door.mp4 yard.mp4; h5serve --on-eof reopen door=door.mp4 yard=yard.mp4",
         ),
-        ("A file in an endless loop, for the whole network:", "h5serve --listen 0.0.0.0:8080 --on-eof reopen demo=show.mp4"),
+        ("A file in an endless loop, for the whole network:", "h5serve --listen 0.0.0.0:8080 --public --on-eof reopen demo=show.mp4"),
         ("Watch it without a browser:", "mpv --profile=low-latency http://127.0.0.1:8080/live.mp4"),
         ("A token for a program that may watch door1, door2, ...:", "h5serve passwd users recorder --token --rights 'door*=view'"),
         ("A key, and a link to one stream for a day:", "h5serve link --key link.key --new-key --stream door1 --ttl 1d"),
     ],
     groups: &[
-        ("Access", &["listen", "host", "cors"]),
+        ("Access", &["listen", "users", "link_key", "public", "host", "cors"]),
         ("Inputs", &["name", "on_eof", "input_format", "rate", "live"]),
         ("Viewers", &["lag", "stall", "ring", "max_viewers", "threads", "events"]),
     ],
@@ -50,6 +51,7 @@ const MANUAL: cli::Manual = cli::Manual {
              /NAME.jpg         MJPEG streams: the newest picture\n    \
              /h5live.js        the player, a web component: <h5-live src=\"/api/ws?src=NAME\">\n    \
              /api/ws?src=NAME  WebSocket: the messages of go2rtc's MSE and MJPEG modes\n    \
+             /api/login        the page that asks for name and password, and its form; /api/logout ends a session\n    \
              /api/streams      JSON: name, state, codecs, size, frame rate, bit rate, viewers and trouble of every stream",
         ),
         (
@@ -88,9 +90,19 @@ const MANUAL: cli::Manual = cli::Manual {
         ),
         (
             "ACCESS",
-            "By default h5serve listens on this machine only. It asks for no password: anyone who can reach its \
-             address can watch. The files and links of h5serve passwd and h5serve link are for a server that asks for them; \
-             this one does not yet. Pages of other origins may use the streams only if --cors names them. h5serve refuses a \
+            "By default h5serve listens on this machine only, and every program on this machine may watch. To listen wider, say \
+             who may: --users, --link-key, or --public for everybody.\n\n\
+             Users are in a file, a line for each, as h5serve passwd writes it: NAME:HASH:RIGHTS. RIGHTS are view, rewind, \
+             record, publish and admin, for all streams or by name: cam=view,rewind door*=view. The server asks for view; \
+             the other rights are for what is to come. A browser gets a page to log in, and then a cookie. Tools send the \
+             name and the password by HTTP Basic, as curl -u does. A program sends its token: Authorization: Bearer TOKEN.\n\n\
+             A link is made by h5serve link, without the server, and is good until it ends: /NAME?token=TOKEN, or with \
+             the token in the path, /t/TOKEN/NAME. Both are good for pages, NAME.mp4, NAME.mjpg, NAME.jpg and the WebSocket. \
+             To take all links of a key back, take the key away.\n\n\
+             h5serve judges a request when it comes. Who watches already goes on when a link ends or a user is taken away. \
+             The list of streams has those that the visitor may see. Wrong passwords are slowed down, by address and by name. \
+             Without TLS, names, passwords and tokens can be read on the way: put a proxy with TLS before h5serve.\n\n\
+             Pages of other origins may use the streams only if --cors names them. h5serve refuses a \
              request whose host is not localhost, an address, this machine's own name or a name given with --host. So \
              no web page can reach the streams through a name of its own.",
         ),
@@ -135,6 +147,9 @@ struct Args {
     /// When an input ends: exit with the last one, keep its viewers and its last picture, or open it again
     #[arg(long, value_enum, value_name = "WHAT", default_value_t = OnEof::Exit)]
     on_eof: OnEof,
+
+    #[command(flatten)]
+    access: access::AccessArgs,
 
     #[command(flatten)]
     reading: reading::Reading,
@@ -197,11 +212,14 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     }
     allow_many_files();
     let events = args.events.as_ref().map(|place| events::start(place, &inputs)).transpose()?;
-    let server = Server::bind(&args.options(inputs.len(), events.as_ref()))?;
+    let access = args.access.access()?;
+    let server = Server::bind(&args.options(inputs.len(), events.as_ref(), access.clone()))?;
+    args.access.check(&server)?;
     let registry = server.registry();
     let publishers = inputs.iter().map(|input| registry.publish(&input.name)).collect::<Result<Vec<_>, _>>()?;
     server.addresses().iter().for_each(|address| cli::announce(&args.common, MANUAL.name, address));
     cx.control.allow_hosts(args.host.iter().cloned());
+    args.access.follow(&access, &cx);
     report::start(&server, &cx);
     let stopper = server.stopper();
     let readers = start_readers(inputs, publishers, &args, &cx)?;
@@ -322,7 +340,7 @@ impl Args {
         Ok(inputs)
     }
 
-    fn options(&self, streams: usize, events: Option<&events::Writing>) -> Options {
+    fn options(&self, streams: usize, events: Option<&events::Writing>, access: Access) -> Options {
         Options {
             listen: self.listen.clone(),
             ring: self.ring as usize * 1024 * 1024,
@@ -330,6 +348,7 @@ impl Args {
             limits: ViewerLimits { lag: self.lag, stall: self.stall },
             max_viewers: self.max_viewers as usize,
             threads: usize::from(self.threads),
+            access,
             events: events.map(events::Writing::events).unwrap_or_default(),
             policy: Policy { cors: self.cors.clone(), hosts: self.host.iter().cloned().chain(cli::control::own_names()).collect() },
         }

@@ -162,7 +162,8 @@ fn histogram(histogram: &Histogram) -> cli::Histogram {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use h5live::serve::{Events, Options, Policy, ViewerLimits};
+    use h5live::access::Rules;
+    use h5live::serve::{Access, Events, Options, Policy, ViewerLimits};
 
     #[test]
     fn the_table_has_the_streams_that_there_are() {
@@ -174,6 +175,7 @@ mod tests {
             max_viewers: 1,
             threads: 1,
             policy: Policy::default(),
+            access: Access::new(Rules::default()).unwrap(),
             events: Events::default(),
         };
         let registry = Server::bind(&options).unwrap().registry();

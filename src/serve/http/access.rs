@@ -1,4 +1,5 @@
-//! Who may ask: the one judgement over a request's head, before any route sees it. A route takes the [`Granted`] that only this makes.
+//! From where may be asked: the judgement over a request's Host and Origin, before any other. A route takes the [`Granted`] that only this makes. Who
+//! asks is judged after it, in [`super::authentication`].
 
 use super::answer::Refusal;
 use super::head::SingleHeader;
@@ -51,6 +52,11 @@ impl Granted {
             Origin::Foreign => Err(Refusal(StatusCode::FORBIDDEN, "not from this origin; start h5serve with --cors ORIGIN to allow it")),
             Origin::Same | Origin::Welcome(_) => Ok(()),
         }
+    }
+
+    /// No page of another origin asks, as far as the browser says.
+    pub fn is_own(&self) -> bool {
+        matches!(self.origin, Origin::Same)
     }
 
     /// The page that asks is of another origin, and may read the answer.

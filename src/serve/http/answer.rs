@@ -14,6 +14,8 @@ pub struct Refusal(pub StatusCode, pub &'static str);
 pub const NOT_FOUND: Refusal = Refusal(StatusCode::NOT_FOUND, "there is nothing here; see /api/streams");
 pub const NOT_ALLOWED: Refusal = Refusal(StatusCode::METHOD_NOT_ALLOWED, "only GET, HEAD and OPTIONS");
 pub const NOT_BEGUN: Refusal = Refusal(StatusCode::SERVICE_UNAVAILABLE, "the stream has not begun yet");
+pub const BUSY: Refusal = Refusal(StatusCode::SERVICE_UNAVAILABLE, "too many passwords are being checked");
+pub const NOT_YOURS: Refusal = Refusal(StatusCode::FORBIDDEN, "you may not see this stream");
 
 pub const METHODS: &str = "GET, HEAD, OPTIONS";
 pub const NO_STORE: &str = "no-store";

@@ -57,10 +57,7 @@ impl Request {
         let query = self.head.uri.query().unwrap_or_default();
         head::parameter(query, name).map_err(|_| Refusal(StatusCode::BAD_REQUEST, "the query is not understood: write % as %25"))
     }
-}
 
-#[cfg_attr(not(test), expect(dead_code, reason = "no route takes a body yet"))]
-impl Request {
     /// The body, of at most `limit` bytes, if it comes within `time`. One that says that it is larger is not waited for; of one that does not
     /// say it, no more is kept.
     pub async fn body(&mut self, limit: usize, time: Duration) -> Result<Bytes, BodyError> {

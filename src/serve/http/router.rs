@@ -1,13 +1,19 @@
 //! From a request to a response. A route is an `async fn`, or a function where it answers from memory; it gets a request whose body is bounded
-//! ([`Request::body`]), and that was [`Granted`].
+//! ([`Request::body`]), that was [`Granted`], and the
+//! [`Visitor`] who asks.
 
 use super::access::{self, Granted};
-use super::answer::{Answer, IMMUTABLE, METHODS, NO_STORE, NOT_ALLOWED, NOT_BEGUN, NOT_FOUND, REVALIDATE, Refusal, empty, respond};
+use super::answer::{
+    Answer, IMMUTABLE, METHODS, NO_STORE, NOT_ALLOWED, NOT_BEGUN, NOT_FOUND, NOT_YOURS, REVALIDATE, Refusal, empty, respond,
+};
 use super::api::Listing;
 use super::assets::{self, Asset};
+use super::authentication::{self, Visitor};
 use super::body::{self, Reply};
 use super::head;
+use super::login;
 use super::request::Request;
+use super::routes::{self, Route};
 use crate::serve::hub::SharedHub;
 use crate::serve::live::init_segment::ALL;
 use crate::serve::live::stream::{Content, Stream};
@@ -45,7 +51,14 @@ impl Router<'_> {
             Ok(granted) => granted,
             Err(refusal) => return (refusal.into(), None),
         };
-        let (mut answer, accepted) = self.route(&mut request, &granted).await.unwrap_or_else(|refusal| (refusal.into(), None));
+        let path = routes::path(&request.head.uri).into_owned();
+        let (link, path) = routes::split_link(&path);
+        let (mut answer, accepted) = match self.admit(&request, &granted, link, path).await {
+            Ok((route, visitor)) => {
+                self.route(&mut request, &granted, route, &visitor).await.unwrap_or_else(|refusal| (refusal.into(), None))
+            }
+            Err(refused) => (refused, None),
+        };
         let headers = answer.headers_mut();
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -53,43 +66,71 @@ impl Router<'_> {
         (answer, accepted)
     }
 
-    /// All routes. There is no way to them but by [`access::judge`].
-    async fn route(&self, request: &mut Request, granted: &Granted) -> Result<(Answer, Option<Accepted>), Refusal> {
-        let path = &*head::normal_path(request.head.uri.path());
+    /// Where the path leads, and who may go there; or the answer for who may not. `link`: a token in the path.
+    async fn admit<'p>(
+        &self,
+        request: &Request,
+        granted: &Granted,
+        link: Option<&str>,
+        path: &'p str,
+    ) -> Result<(Route<'p>, Visitor), Answer> {
+        let route = Route::of(path);
+        let (asked, only) = match route {
+            // A query that is not understood names no stream; the handshake says so.
+            Route::WebSocket => (request.query("src").ok().flatten(), self.state.streams.only()),
+            _ => (None, None),
+        };
+        let stream = asked.as_deref().or(only.as_ref().map(|stream| &*stream.name));
+        let visitor = authentication::admit(&self.state.access, request, granted, link, route.need(stream)).await?;
+        Ok((route, visitor))
+    }
+
+    /// All routes. There is no way to them but by [`access::judge`] and [`authentication::admit`].
+    async fn route(
+        &self,
+        request: &mut Request,
+        granted: &Granted,
+        route: Route<'_>,
+        visitor: &Visitor,
+    ) -> Result<(Answer, Option<Accepted>), Refusal> {
         match request.head.method {
             Method::GET | Method::HEAD => {}
             Method::OPTIONS => return Ok((options(granted), None)),
-            _ if self.exists(path) => return Err(NOT_ALLOWED),
+            Method::POST if matches!(route, Route::Login | Route::Logout) => {}
+            _ if self.exists(&route) => return Err(NOT_ALLOWED),
             _ => return Err(NOT_FOUND),
         }
-        let answer = match path {
-            "/api/ws" => return self.websocket(request, granted),
-            "/" => page(request, self.state.streams.only().map(|_| "api/ws".to_owned())),
-            "/api/streams" => self.list(),
-            _ => self.named(request, path.strip_prefix('/').unwrap_or(path))?,
+        let answer = match route {
+            Route::WebSocket => return self.websocket(request, granted, visitor),
+            Route::Page => match visitor.link_in_query() {
+                Some(token) => authentication::to_path(token, ""),
+                None => page(request, self.state.streams.only().filter(|only| visitor.may_see(&only.name)).map(|_| "api/ws".to_owned())),
+            },
+            Route::Streams => self.list(visitor),
+            Route::Login => login::login(request, granted, &self.state.access).await?,
+            Route::Logout => login::logout(request, granted, &self.state.access)?,
+            Route::Asset(asset) => file(request, asset),
+            Route::Stream { name, form } => self.named(request, name, form, visitor)?,
+            Route::Server | Route::Nothing => missing(request)?,
         };
         Ok((answer, None))
     }
 
-    fn exists(&self, path: &str) -> bool {
-        let name = path.strip_prefix('/').unwrap_or(path);
-        matches!(path, "/" | "*" | "/api/ws" | "/api/streams") || assets::asset(name).is_some() || self.stream(name).is_some()
-    }
-
-    /// The stream and the form asked for: `NAME`, `NAME.mp4`, `NAME.mjpg`, `NAME.jpg`.
-    fn stream<'n>(&self, name: &'n str) -> Option<(Arc<Stream>, &'n str)> {
-        let (name, form) = name.rsplit_once('.').unwrap_or((name, ""));
-        let known = matches!(form, "" | "mp4" | "mjpg" | "jpg");
-        self.state.streams.find(name).filter(|_| known).map(|stream| (stream, form))
-    }
-
-    fn named(&self, request: &Request, name: &str) -> Result<Answer, Refusal> {
-        if let Some(asset) = assets::asset(name) {
-            return Ok(file(request, asset));
+    fn exists(&self, route: &Route<'_>) -> bool {
+        match route {
+            Route::Stream { name, .. } => self.state.streams.find(name).is_some(),
+            Route::Nothing => false,
+            Route::Page | Route::Streams | Route::WebSocket | Route::Login | Route::Logout | Route::Asset(_) | Route::Server => true,
         }
-        let Some((stream, form)) = self.stream(name) else { return missing(request, name) };
+    }
+
+    fn named(&self, request: &Request, name: &str, form: &str, visitor: &Visitor) -> Result<Answer, Refusal> {
+        let Some(stream) = self.state.streams.find(name) else { return missing(request) };
         match (form, stream.content()) {
-            ("", _) => Ok(page(request, Some(format!("api/ws?src={name}")))),
+            ("", _) => Ok(match visitor.link_in_query() {
+                Some(token) => authentication::to_path(token, name),
+                None => page(request, Some(format!("api/ws?src={name}"))),
+            }),
             (_, None) => Err(NOT_BEGUN),
             ("mp4", Some(Content::Fmp4(_))) => self.fmp4(request, &stream),
             ("mjpg", Some(Content::Jpeg(_))) => self.multipart(request, &stream),
@@ -146,13 +187,16 @@ impl Router<'_> {
         Ok(respond(StatusCode::OK, Reply::whole(newest.payload()), HeaderValue::from_static("image/jpeg"), NO_STORE))
     }
 
-    fn list(&self) -> Answer {
-        let json = serde_json::to_vec(&Listing(&self.state.streams.streams(), Instant::now())).unwrap_or_default();
+    /// Those that the visitor may see.
+    fn list(&self, visitor: &Visitor) -> Answer {
+        let mut streams = self.state.streams.streams();
+        streams.retain(|stream| visitor.may_see(&stream.name));
+        let json = serde_json::to_vec(&Listing(&streams, Instant::now())).unwrap_or_default();
         respond(StatusCode::OK, Reply::whole(json), HeaderValue::from_static("application/json"), NO_STORE)
     }
 
     /// The opening handshake (RFC 6455, section 4.2).
-    fn websocket(&self, request: &Request, granted: &Granted) -> Result<(Answer, Option<Accepted>), Refusal> {
+    fn websocket(&self, request: &Request, granted: &Granted, visitor: &Visitor) -> Result<(Answer, Option<Accepted>), Refusal> {
         let not_one = Refusal(StatusCode::UPGRADE_REQUIRED, "this is a WebSocket, version 13");
         let has = |name, token: &str| head::list(&request.head.headers, name).any(|t| t.eq_ignore_ascii_case(token));
         if request.head.method != Method::GET || request.head.version != Version::HTTP_11 || !has(header::UPGRADE, "websocket") {
@@ -170,6 +214,10 @@ impl Router<'_> {
             Some(name) => self.state.streams.find(&name),
             None => Some(self.state.streams.only().ok_or(Refusal(StatusCode::BAD_REQUEST, "which stream? /api/ws?src=NAME"))?),
         };
+        // While a password was checked, another stream may have become the only one.
+        if stream.as_ref().is_some_and(|stream| !visitor.may_see(&stream.name)) {
+            return Err(NOT_YOURS);
+        }
         let handle = self.handle(stream.as_ref(), "websocket")?;
         Ok((switching(&accept), Some(Accepted { stream, handle })))
     }
@@ -193,11 +241,11 @@ fn options(granted: &Granted) -> Answer {
 }
 
 /// A stream that is not there: people get a page with those that are, tools a line.
-fn missing(request: &Request, name: &str) -> Result<Answer, Refusal> {
-    let html = |part: &str| part.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/html"));
-    let for_people = head::list(&request.head.headers, header::ACCEPT).any(html);
+fn missing(request: &Request) -> Result<Answer, Refusal> {
+    let path = routes::path(&request.head.uri);
+    let (_, path) = routes::split_link(&path);
     // The page finds its parts beside itself.
-    if !for_people || name.contains('/') {
+    if !authentication::wants_page(request) || path.trim_start_matches('/').contains('/') {
         return Err(NOT_FOUND);
     }
     let page = assets::page();

@@ -83,6 +83,14 @@ impl Listener {
         }
     }
 
+    /// Whether other machines can reach it.
+    pub fn is_reachable(&self) -> bool {
+        match self {
+            Listener::Tcp(tcp) => !tcp.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback()),
+            Listener::Unix(..) => false,
+        }
+    }
+
     /// The address, as a browser or curl takes it.
     pub fn address(&self) -> String {
         match self {

@@ -4,10 +4,10 @@ clock=real
 
 guest() {
     plug A1 --name Left --colour c02020
-    "$bin/h5cap" camera --size 320x240 --rate 15 -v 2> h5cap-mjpeg.err | "$bin/h5serve" --listen 0.0.0.0:8080 2> h5serve-mjpeg.err &
+    "$bin/h5cap" camera --size 320x240 --rate 15 -v 2> h5cap-mjpeg.err | "$bin/h5serve" --listen 0.0.0.0:8080 --public 2> h5serve-mjpeg.err &
     plug B2 --name Right --colour 2020c0
     "$bin/h5cap" camera:B2 --format h264 --size 320x240 --rate 15 -v 2> h5cap-h264.err | "$bin/h5mux" |
-        "$bin/h5serve" --listen 0.0.0.0:8081 2> h5serve-h264.err &
+        "$bin/h5serve" --listen 0.0.0.0:8081 --public 2> h5serve-h264.err &
     await 20 curl -sf -o /dev/null http://127.0.0.1:8080/live
     await 20 curl -sf -o /dev/null http://127.0.0.1:8081/live
     echo > "$out/ready"

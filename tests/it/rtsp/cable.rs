@@ -108,7 +108,7 @@ fn is_by_a_right_clock(picture: &Arrived) -> bool {
 fn cut(transport: &str) {
     let cable = Cable::new();
     // The same way to come back is that of all network sources: a relay, too. It has a clock that is right.
-    let relay = ["bash", "-c", "h5cap test --size 320x180 | h5enc | h5mux | h5serve --listen 10.99.0.1:8080"];
+    let relay = ["bash", "-c", "h5cap test --size 320x180 | h5enc | h5mux | h5serve --listen 10.99.0.1:8080 --public"];
     let mut origin = (transport == "ws").then(|| Running::start(&mut Cable::on(&cable.camera, &relay)));
     let is_right = if origin.is_some() { is_by_a_right_clock } else { is_by_the_cameras_clock };
     let run = |words: &[&str], stdin| Running::start_with(&mut Cable::on(&cable.near, words), stdin, Stdio::piped());

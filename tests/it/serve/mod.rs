@@ -5,6 +5,8 @@ pub mod studio;
 
 /// Hostile requests and frames; other viewers notice nothing.
 mod abuse;
+/// Who may watch what.
+mod access;
 /// The four ways in which an input's end is met.
 mod endings;
 /// Sockets, descriptors and stderr: what is in the way, has run out, or is closed.

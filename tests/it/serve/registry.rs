@@ -4,9 +4,10 @@ use super::client::{Message, Ws, ask, connect, read_head};
 use super::studio::{Studio, number};
 use crate::util::eventually;
 use bytes::{Bytes, BytesMut};
+use h5live::access::Rules;
 use h5live::format::bmff::{Split, Splitter};
 use h5live::media::Timestamp;
-use h5live::serve::{Error, Events, Options, Policy, PublishError, Publisher, Registry, Server, Stopper, Stream, ViewerLimits};
+use h5live::serve::{Access, Error, Events, Options, Policy, PublishError, Publisher, Registry, Server, Stopper, Stream, ViewerLimits};
 use std::io::{Read, Write};
 use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
@@ -32,6 +33,7 @@ impl Running {
             max_viewers: 100,
             threads: 2,
             policy: Policy::default(),
+            access: Access::new(Rules::default()).unwrap(),
             events: Events::default(),
         };
         let server = Server::bind(&options).unwrap();

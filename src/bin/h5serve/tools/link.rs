@@ -16,7 +16,7 @@ const LONGEST: u64 = 3650 * 24 * 3600;
 /// Print a signed link to a stream
 ///
 /// It prints the path, to be put behind the address of the server. The link allows what it says until it ends, or until its key is
-/// taken away. This h5serve does not ask for links yet.
+/// taken away.
 #[derive(clap::Args, Debug)]
 pub struct Link {
     /// File with the key that signs

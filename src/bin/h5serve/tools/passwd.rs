@@ -13,9 +13,7 @@ use std::path::{Path, PathBuf};
 /// Set the password or the token of a user in a users file
 ///
 /// The password is asked for on the terminal, or read from stdin if that is no terminal. A user who is not in the file is added.
-/// All other lines stay as they are.
-///
-/// This h5serve does not ask for users yet.
+/// All other lines stay as they are. A running h5serve notices the change.
 #[derive(clap::Args, Debug)]
 pub struct Passwd {
     /// Users file; it is made if it is not there, and only its owner can read it then

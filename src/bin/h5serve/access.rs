@@ -1,0 +1,127 @@
+//! `--users`, `--link-key`, `--public`: who may watch, and the files that say so, which may change while the server runs.
+
+use anyhow::Context as _;
+use h5live::access::{LinkKey, Rules, Users};
+use h5live::cli;
+use h5live::serve::{Access, Server};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often it is looked whether a file has changed.
+const EVERY: Duration = Duration::from_millis(500);
+/// No file is read further; a users file of so many bytes says itself that it is too large.
+const MAX_FILE: u64 = (1 << 20) + 1;
+
+/// The options of access.
+#[derive(clap::Args, Clone, Debug)]
+pub struct AccessArgs {
+    /// Let in the users of this file, as h5serve passwd writes it
+    ///
+    /// h5serve reads the file again when it changes. If it is not understood then, the users stay as they were.
+    #[arg(long, value_name = "FILE")]
+    users: Option<PathBuf>,
+
+    /// Let in who has a link that was signed with the key in this file, as h5serve link makes it
+    ///
+    /// It may be given twice: links of an old key are good as long as it is there. h5serve reads the files again when they change.
+    #[arg(long, value_name = "FILE")]
+    link_key: Vec<PathBuf>,
+
+    /// Let everybody watch who can reach the server
+    ///
+    /// Without it, and without --users and --link-key, h5serve listens on this machine only.
+    #[arg(long)]
+    public: bool,
+}
+
+/// What tells one version of a file from another: device, inode, size and time.
+type Version = Option<(u64, u64, u64, i64, i64)>;
+
+impl AccessArgs {
+    /// # Errors
+    /// A file that is not there or not understood; more than two keys.
+    pub fn access(&self) -> anyhow::Result<Access> {
+        if self.link_key.len() > 2 {
+            return Err(cli::usage("--link-key: two keys at most, the old one and the new one"));
+        }
+        Access::new(self.rules()?).context("access")
+    }
+
+    fn rules(&self) -> anyhow::Result<Rules> {
+        let users = self.users.as_ref().map(|path| {
+            let at = || format!("--users {}", path.display());
+            Users::parse(&read(path).with_context(at)?).with_context(at)
+        });
+        let key = |path: &PathBuf| {
+            let at = || format!("--link-key {}", path.display());
+            String::from_utf8_lossy(&read(path).with_context(at)?).parse::<LinkKey>().with_context(at)
+        };
+        let keys = self.link_key.iter().map(key).collect::<anyhow::Result<_>>()?;
+        Ok(Rules { users: users.transpose()?, keys, public: self.public })
+    }
+
+    /// A server that other machines can reach says who may watch.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn check(&self, server: &Server) -> anyhow::Result<()> {
+        let is_ruled = self.public || self.users.is_some() || !self.link_key.is_empty();
+        if is_ruled || !server.is_reachable() {
+            return Ok(());
+        }
+        let addresses = server.addresses().join(" ");
+        Err(cli::usage(format!(
+            "{addresses} can be reached from other machines, and no option says who may watch: give --users FILE (see h5serve passwd), \
+             --link-key FILE (see h5serve link), or --public to let everybody watch"
+        )))
+    }
+
+    /// Follows the files, in a thread of its own, until the stop.
+    pub fn follow(&self, access: &Access, cx: &cli::Context) {
+        let (args, access, stop) = (self.clone(), access.clone(), cx.stop.clone());
+        if self.files().next().is_none() {
+            return;
+        }
+        let mut known = args.versions();
+        // What changed between the first reading and now is read once more.
+        let follow = move || {
+            let mut first = true;
+            while !stop.wait_for(EVERY) {
+                let now = args.versions();
+                if now == known && !first {
+                    continue;
+                }
+                match args.rules() {
+                    Ok(rules) => access.set_rules(rules),
+                    Err(error) => tracing::error!("{error:#}; the rules stay as they were"),
+                }
+                if !first {
+                    tracing::info!("the files of access have changed");
+                }
+                (known, first) = (now, false);
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("access".into()).spawn(follow) {
+            tracing::warn!("changes of the files of access will not be noticed: {error}");
+        }
+    }
+
+    fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.users.iter().chain(&self.link_key)
+    }
+
+    /// Taken before the files are read: a change while they are is seen the next time.
+    fn versions(&self) -> Vec<Version> {
+        let version = |path: &PathBuf| fs::metadata(path).ok().map(|m| (m.dev(), m.ino(), m.size(), m.mtime(), m.mtime_nsec()));
+        self.files().map(version).collect()
+    }
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_FILE).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

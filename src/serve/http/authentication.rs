@@ -1,0 +1,173 @@
+//! Who asks: the one place in which every request is judged by its credentials, before any route sees it. A route that needs something takes the
+//! [`Visitor`] that only this makes.
+//!
+//! Credentials come, in this order: a link in the path (`/t/TOKEN/…`) or the query (`?token=`), an Authorization header, the cookie of a session. The
+//! first that is there counts.
+
+use super::access::Granted;
+use super::answer::{Answer, BUSY, NO_STORE, Refusal, respond};
+use super::body::Reply;
+use super::head::{self, SingleHeader};
+use super::login_page::{self, Why};
+use super::request::Request;
+use crate::access::{Credentials, Denied, Judgement, LinkError, Need, Right, Subject};
+use crate::serve::access::{Access, Busy};
+use crate::serve::net::socket::Peer;
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Method, StatusCode};
+use std::net::IpAddr;
+
+/// The cookie of a session.
+pub const COOKIE: &str = "h5live";
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"h5live\"");
+const BASIC: HeaderValue = HeaderValue::from_static("Basic realm=\"h5live\", charset=\"UTF-8\"");
+
+/// Who has been let in.
+#[derive(Debug)]
+pub struct Visitor {
+    /// `None`: it was not asked.
+    subject: Option<Subject>,
+    /// The token of a link that was good, and that stood in the query.
+    link: Option<String>,
+}
+
+impl Visitor {
+    /// Whether the stream of this name may be seen.
+    pub fn may_see(&self, stream: &str) -> bool {
+        self.subject.as_ref().is_some_and(|subject| subject.may(Right::View, stream))
+    }
+
+    /// A link that a page would lose: what it asks for has no such query.
+    pub fn link_in_query(&self) -> Option<&str> {
+        self.link.as_deref()
+    }
+}
+
+/// Judges a request: who it is from, and whether that one may have what it needs. `link`: a token in its path.
+///
+/// # Errors
+/// The answer that it gets in place of what it asked for.
+pub async fn admit(access: &Access, request: &Request, granted: &Granted, link: Option<&str>, need: Need<'_>) -> Result<Visitor, Answer> {
+    // Nothing is looked at that is not needed: no password is checked for a file of the player.
+    if need == Need::Nothing || request.head.method == Method::OPTIONS {
+        return Ok(Visitor { subject: None, link: None });
+    }
+    // A query that is not understood has no token.
+    let query = request.query("token").ok().flatten().filter(|_| link.is_none());
+    let shown = shown(&request.head.headers, granted, link.or(query.as_deref()));
+    let who = access.identify(shown, address(request.peer)).await.map_err(|Busy| Answer::from(BUSY))?;
+    let judgement = Judgement::of(&who, need);
+    match (judgement, who) {
+        (Judgement::Allowed, Ok(subject)) => {
+            let link = query.filter(|_| matches!(subject, Subject::Link(_))).map(|token| token.into_owned());
+            Ok(Visitor { subject: Some(subject), link })
+        }
+        (judgement, _) => Err(refuse(access, request, judgement)),
+    }
+}
+
+/// The address that counts; none over a Unix socket.
+pub fn address(peer: Peer) -> Option<IpAddr> {
+    match peer {
+        Peer::Tcp(address) => Some(address.ip()),
+        Peer::Local => None,
+    }
+}
+
+fn shown<'a>(headers: &'a HeaderMap, granted: &Granted, link: Option<&'a str>) -> Credentials<'a> {
+    if let Some(token) = link {
+        return Credentials::Link(token);
+    }
+    match SingleHeader::of(headers, header::AUTHORIZATION) {
+        SingleHeader::Text(value) => Credentials::of_authorization(value),
+        SingleHeader::Unreadable => Credentials::Unreadable,
+        SingleHeader::Absent => {
+            session(headers).filter(|_| granted.is_own() && is_own_page(headers)).map_or(Credentials::None, Credentials::Session)
+        }
+    }
+}
+
+/// A browser sends a cookie with what pages of the same site ask for too, on another port for example: those are not our own.
+fn is_own_page(headers: &HeaderMap) -> bool {
+    let navigates = SingleHeader::of(headers, SEC_FETCH_MODE) == SingleHeader::Text("navigate");
+    match SingleHeader::of(headers, SEC_FETCH_SITE) {
+        SingleHeader::Absent => true,
+        SingleHeader::Text(site) => matches!(site, "same-origin" | "none") || navigates,
+        SingleHeader::Unreadable => false,
+    }
+}
+
+/// The session's cookie (RFC 6265, section 4.2).
+pub fn session(headers: &HeaderMap) -> Option<&str> {
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    lines.flat_map(|line| line.split("; ")).find_map(|pair| pair.strip_prefix(COOKIE)?.strip_prefix('='))
+}
+
+fn refuse(access: &Access, request: &Request, judgement: Judgement) -> Answer {
+    let (status, why, wait) = match judgement {
+        Judgement::SlowDown(wait) => (StatusCode::TOO_MANY_REQUESTS, Why::SlowDown, Some(wait)),
+        Judgement::NeedsCredentials(Denied::Link(LinkError::Expired)) => (StatusCode::UNAUTHORIZED, Why::Expired, None),
+        Judgement::NeedsCredentials(Denied::Link(_)) => (StatusCode::UNAUTHORIZED, Why::BadLink, None),
+        Judgement::NeedsCredentials(Denied::Wrong) => (StatusCode::UNAUTHORIZED, Why::Wrong, None),
+        Judgement::NeedsCredentials(_) => (StatusCode::UNAUTHORIZED, Why::Missing, None),
+        Judgement::Forbidden | Judgement::Allowed => (StatusCode::FORBIDDEN, Why::Forbidden, None),
+    };
+    let has_users = access.judge().rules().users.is_some();
+    let mut answer =
+        if wants_page(request) { login_page::page(request, status, why, has_users) } else { Answer::from(Refusal(status, why.line())) };
+    let headers = answer.headers_mut();
+    if let Some(wait) = wait {
+        // Rounded up: who comes then is not too early.
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        headers.append(header::WWW_AUTHENTICATE, BEARER);
+        // A browser would ask for the password in a window of its own, over our page. Tools wait for this.
+        if has_users && !wants_page(request) && !request.head.headers.contains_key(SEC_FETCH_MODE) {
+            headers.append(header::WWW_AUTHENTICATE, BASIC);
+        }
+    }
+    answer
+}
+
+/// A person waits for a page, and not a program for a stream.
+pub fn wants_page(request: &Request) -> bool {
+    let html = |part: &str| part.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/html"));
+    matches!(request.head.method, Method::GET | Method::HEAD) && head::list(&request.head.headers, header::ACCEPT).any(html)
+}
+
+/// To where a page with a link in its query goes: there all that it asks for has the link in its path.
+pub fn to_path(token: &str, name: &str) -> Answer {
+    let mut answer = respond(StatusCode::SEE_OTHER, Reply::empty(), HeaderValue::from_static("text/plain; charset=utf-8"), NO_STORE);
+    if let Ok(location) = HeaderValue::try_from(format!("t/{token}/{name}")) {
+        answer.headers_mut().insert(header::LOCATION, location);
+    }
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(HeaderName, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn cookies() {
+        let of = |value| session(&headers(&[(header::COOKIE, value)])).map(String::from);
+        assert_eq!(of("h5live=abc").as_deref(), Some("abc"));
+        assert_eq!(of("a=b; h5live=abc; c=d").as_deref(), Some("abc"));
+        assert_eq!((of("xh5live=abc"), of("h5livex=abc"), of("")), (None, None, None));
+    }
+
+    #[test]
+    fn whose_page_it_is() {
+        let own = |site, mode| is_own_page(&headers(&[(SEC_FETCH_SITE, site), (SEC_FETCH_MODE, mode)]));
+        assert!(own("same-origin", "no-cors") && own("none", "navigate") && own("cross-site", "navigate"));
+        assert!(!own("same-site", "no-cors") && !own("cross-site", "cors") && !own("", "no-cors"));
+        assert!(is_own_page(&HeaderMap::new()), "an older browser, or a tool");
+    }
+}
