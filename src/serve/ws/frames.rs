@@ -124,6 +124,8 @@ fn put_head(out: &mut BytesMut, opcode: u8, size: usize) {
 pub enum Message {
     /// A whole text message.
     Text(String),
+    /// A whole binary message; only from a decoder that takes them.
+    Binary(Vec<u8>),
     /// Its payload is to come back.
     Ping(Vec<u8>),
     /// Of any payload.
@@ -147,14 +149,17 @@ fn protocol(reason: &'static str) -> Violation {
 }
 
 /// Decoder of a client's frames. Holds nothing on the heap between messages.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Decoder {
+    /// Bytes of a message, at most.
+    limit: usize,
+    takes_binary: bool,
     head: [u8; MAX_HEAD],
     have: usize,
     /// The frame whose payload is being read.
     frame: Option<Payload>,
-    /// The payload of the text message so far; `Some` between its first frame and its last.
-    message: Option<Vec<u8>>,
+    /// The message so far; `Some` between its first frame and its last.
+    message: Option<Unfinished>,
     control: Vec<u8>,
 }
 
@@ -167,7 +172,25 @@ struct Payload {
     done: usize,
 }
 
+#[derive(Debug)]
+struct Unfinished {
+    opcode: u8,
+    payload: Vec<u8>,
+}
+
+/// For commands: text of at most [`MAX_MESSAGE`] bytes.
+impl Default for Decoder {
+    fn default() -> Decoder {
+        Decoder { takes_binary: false, ..Decoder::of_messages(MAX_MESSAGE) }
+    }
+}
+
 impl Decoder {
+    /// For messages of both kinds, of at most `limit` bytes.
+    pub fn of_messages(limit: usize) -> Decoder {
+        Decoder { limit, takes_binary: true, head: [0; MAX_HEAD], have: 0, frame: None, message: None, control: Vec::new() }
+    }
+
     /// The next whole message in `input`, which loses what was read; `None` when `input` is used up. After a violation
     /// the decoder is of no more use.
     pub fn next(&mut self, input: &mut &[u8]) -> Result<Option<Message>, Violation> {
@@ -214,12 +237,12 @@ impl Decoder {
         match (frame.opcode, &mut self.message) {
             (0, None) => return Err(protocol("continuation of nothing")),
             (TEXT | BINARY, Some(_)) => return Err(protocol("a new message inside a fragmented one")),
-            (BINARY, None) => return Err(Violation { code: code::UNSUPPORTED, reason: "binary messages are not taken" }),
-            (TEXT, message) => *message = Some(Vec::new()),
+            (BINARY, None) if !self.takes_binary => return Err(Violation { code: code::UNSUPPORTED, reason: "binary messages are not taken" }),
+            (TEXT | BINARY, message) => *message = Some(Unfinished { opcode: frame.opcode, payload: Vec::new() }),
             _ => self.control.clear(),
         }
-        let so_far = self.message.as_ref().map_or(0, Vec::len);
-        if frame.opcode < CLOSE && frame.len > MAX_MESSAGE - so_far {
+        let so_far = self.message.as_ref().map_or(0, |message| message.payload.len());
+        if frame.opcode < CLOSE && frame.len > self.limit - so_far {
             return Err(Violation { code: code::TOO_BIG, reason: "message too big" });
         }
         self.frame = Some(frame);
@@ -233,8 +256,8 @@ impl Decoder {
         match &mut self.message {
             Some(message) if frame.opcode < CLOSE => {
                 // Exactly the length of the frame: growing by doubling would take twice as much for a message in several frames.
-                message.reserve_exact(frame.len - frame.done);
-                message.extend(unmasked);
+                message.payload.reserve_exact(frame.len - frame.done);
+                message.payload.extend(unmasked);
             }
             _ => self.control.extend(unmasked),
         }
@@ -248,12 +271,18 @@ impl Decoder {
             PONG => Some(Message::Pong),
             CLOSE => Some(Message::Close(close_code(&self.control)?)),
             _ if !frame.fin => None,
-            _ => {
-                let bytes = self.message.take().unwrap_or_default();
-                let text = String::from_utf8(bytes).map_err(|_| Violation { code: code::NOT_UTF8, reason: "text is not UTF-8" })?;
-                Some(Message::Text(text))
-            }
+            _ => self.message.take().map(Unfinished::finish).transpose()?,
         })
+    }
+}
+
+impl Unfinished {
+    fn finish(self) -> Result<Message, Violation> {
+        if self.opcode == BINARY {
+            return Ok(Message::Binary(self.payload));
+        }
+        let text = String::from_utf8(self.payload).map_err(|_| Violation { code: code::NOT_UTF8, reason: "text is not UTF-8" })?;
+        Ok(Message::Text(text))
     }
 }
 

@@ -160,7 +160,8 @@ impl Viewer {
                 Ok(Some(Message::Close(code))) => self.close_as(code, "", now, true),
                 Ok(Some(Message::Ping(payload))) => ping = Some(payload),
                 Ok(Some(Message::Text(text))) if self.is_open() => self.on_command(&text, now),
-                Ok(Some(Message::Text(_) | Message::Pong)) => {}
+                // A viewer's decoder takes no binary messages.
+                Ok(Some(Message::Text(_) | Message::Binary(_) | Message::Pong)) => {}
                 Err(violation) => {
                     self.handle.failed(violation.reason);
                     self.close_as(violation.code, violation.reason, now, true);

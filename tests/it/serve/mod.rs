@@ -7,6 +7,8 @@ pub mod studio;
 mod abuse;
 /// Who may watch what.
 mod access;
+/// The frames of our WebSocket, judged by a conformance suite.
+mod autobahn;
 /// The four ways in which an input's end is met.
 mod endings;
 /// Sockets, descriptors and stderr: what is in the way, has run out, or is closed.
