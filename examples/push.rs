@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use h5live::access::Rules;
 use h5live::format::bmff::{Split, Splitter};
 use h5live::media::Timestamp;
-use h5live::serve::{Access, Events, Options, Policy, Publisher, Server, ViewerLimits};
+use h5live::serve::{Access, Capacity, Events, Options, Policy, Publisher, Server, ViewerLimits};
 use std::error::Error;
 use std::path::Path;
 use std::thread;
@@ -29,7 +29,7 @@ pub fn bind(address: &str) -> Result<Server, Box<dyn Error>> {
         ring: 32 << 20,
         max_streams: 1,
         limits: ViewerLimits { lag: Duration::from_secs(2), stall: Duration::from_secs(10) },
-        max_viewers: 100,
+        capacity: Capacity { viewers: 100, ..Capacity::default() },
         threads: 1,
         policy: Policy::default(),
         access: Access::new(Rules::default())?,

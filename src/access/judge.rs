@@ -2,7 +2,7 @@
 
 use super::credentials::Credentials;
 use super::link::{Link, LinkError, LinkKey};
-use super::password;
+use super::password::{self, PasswordMemory};
 use super::rights::{Grants, Right};
 use super::secret::{self, Bytes32};
 use super::sessions::Sessions;
@@ -169,8 +169,8 @@ pub struct PasswordChecked {
 
 impl PasswordCheck {
     /// Compares. Not in a loop that serves viewers.
-    pub fn run(self) -> PasswordChecked {
-        let equal = self.hash.as_ref().or(self.decoy.as_ref()).is_some_and(|hash| password::verify(&self.password, hash));
+    pub fn run(self, memory: &mut PasswordMemory) -> PasswordChecked {
+        let equal = self.hash.as_ref().or(self.decoy.as_ref()).is_some_and(|hash| password::verify(&self.password, hash, memory));
         PasswordChecked { right: equal && self.hash.is_some(), check: self }
     }
 }
@@ -329,7 +329,7 @@ mod tests {
             match self.judge.identify(shown, from.map(|ip| ip.parse().unwrap()), self.now) {
                 Identity::Known(subject) => Ok(subject),
                 Identity::Denied(why) => Err(why),
-                Identity::Check(check) => self.judge.conclude(check.run(), self.now),
+                Identity::Check(check) => self.judge.conclude(check.run(&mut PasswordMemory::default()), self.now),
             }
         }
 
@@ -426,7 +426,7 @@ mod tests {
         let now = Now::system();
         assert!(matches!(judge.identify(Credentials::None, None, now), Identity::Denied(Denied::Missing)));
         let Identity::Check(check) = judge.identify(password("ann", "s3cret"), None, now) else { panic!() };
-        assert_eq!(judge.conclude(check.run(), now), Err(Denied::Wrong));
+        assert_eq!(judge.conclude(check.run(&mut PasswordMemory::default()), now), Err(Denied::Wrong));
     }
 
     #[test]
@@ -469,7 +469,7 @@ mod tests {
         let fixture = Fixture::new();
         let Identity::Check(check) = fixture.judge.identify(password("bob", "bob's s3cret"), None, fixture.now) else { panic!() };
         fixture.change(|rules| rules.users = Some(Users::default()));
-        assert_eq!(fixture.judge.conclude(check.run(), fixture.now), Err(Denied::Wrong));
+        assert_eq!(fixture.judge.conclude(check.run(&mut PasswordMemory::default()), fixture.now), Err(Denied::Wrong));
     }
 
     #[test]
@@ -505,7 +505,7 @@ mod tests {
         let fixture = Fixture::new();
         let Identity::Check(check) = fixture.judge.identify(password("eve", "ann's s3cret"), None, fixture.now) else { panic!() };
         assert!(check.hash.is_none() && check.decoy.as_deref().is_some_and(password::is_hash));
-        assert!(!check.run().right, "though the decoy's password is right");
+        assert!(!check.run(&mut PasswordMemory::default()).right, "though the decoy's password is right");
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod verified;
 pub use credentials::Credentials;
 pub use judge::{Denied, Identity, Judge, Judgement, Need, Now, PasswordCheck, PasswordChecked, Rules, Subject};
 pub use link::{KeyError, Link, LinkError, LinkKey};
-pub use password::{MAX_PASSWORD, PasswordError, hash_password};
+pub use password::{MAX_PASSWORD, PasswordError, PasswordMemory, hash_password};
 pub use rights::{Grants, Right, RightsError};
+pub(crate) use throttle::network;
 pub use users::{LineError, Secret, Users, UsersError};

@@ -1,10 +1,11 @@
 //! Passwords, as argon2id keeps them (RFC 9106), in the text form of password hashes (PHC string).
 
 use super::secret;
+use argon2::password_hash::PasswordHasher;
 use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use argon2::{Argon2, Params};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use std::io;
+use subtle::ConstantTimeEq;
 
 /// The longest password, in bytes: what is longer is wrong, and is not hashed.
 pub const MAX_PASSWORD: usize = 1024;
@@ -49,10 +50,27 @@ pub fn is_hash(text: &str) -> bool {
     hash.algorithm.as_str() == "argon2id" && hash.salt.is_some() && hash.hash.is_some() && bounded
 }
 
+/// What a check fills, kept for the next one: the allocator would hold several times as much for checks that come one after another.
+#[derive(Debug, Default)]
+pub struct PasswordMemory(Vec<Block>);
+
 /// Whether the hash is of this password. Takes tens of milliseconds, and the memory that the hash asks for.
-pub fn verify(password: &str, hash: &str) -> bool {
-    let parsed = PasswordHash::new(hash);
-    parsed.is_ok_and(|hash| password.len() <= MAX_PASSWORD && Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
+pub fn verify(password: &str, hash: &str, memory: &mut PasswordMemory) -> bool {
+    let Some((argon2, salt, expected)) = parse(hash).filter(|_| password.len() <= MAX_PASSWORD) else { return false };
+    // Smaller again after a hash that asked for much.
+    memory.0.resize(argon2.params().block_count(), Block::default());
+    memory.0.shrink_to_fit();
+    let mut output = vec![0; expected.len()];
+    argon2.hash_password_into_with_memory(password.as_bytes(), &salt, &mut output, &mut memory.0).is_ok()
+        && bool::from(output.ct_eq(&expected))
+}
+
+/// What a hash says of itself: how it was made, its salt, its output.
+fn parse(hash: &str) -> Option<(Argon2<'static>, Vec<u8>, Vec<u8>)> {
+    let hash = PasswordHash::new(hash).ok()?;
+    let params = Params::try_from(&hash).ok()?;
+    let version = hash.version.map_or(Ok(Version::default()), Version::try_from).ok()?;
+    Some((Argon2::new(Algorithm::Argon2id, version, params), hash.salt?.as_ref().to_vec(), hash.hash?.as_ref().to_vec()))
 }
 
 #[cfg(test)]
@@ -69,6 +87,8 @@ pub mod tests {
 
     #[test]
     fn passwords() {
+        let mut memory = PasswordMemory::default();
+        let mut verify = |password: &str, hash: &str| verify(password, hash, &mut memory);
         let hash = hash_password("open s3cret").unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
         assert!(is_hash(&hash) && verify("open s3cret", &hash) && !verify("open s3cret ", &hash) && !verify("", &hash));
@@ -80,7 +100,12 @@ pub mod tests {
     #[test]
     fn a_hash_of_the_reference_implementation() {
         let hash = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
-        assert!(is_hash(hash) && verify("password", hash) && !verify("differentpassword", hash));
+        let mut memory = PasswordMemory::default();
+        assert!(is_hash(hash) && verify("password", hash, &mut memory));
+        assert!(
+            !verify("differentpassword", hash, &mut memory) && verify("password", hash, &mut memory),
+            "memory that is used again changes nothing"
+        );
     }
 
     #[test]

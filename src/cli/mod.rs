@@ -54,6 +54,7 @@ pub use stop::{Stop, StopClock};
 
 use anyhow::Context as _;
 use manual::HEADING;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -77,6 +78,12 @@ pub struct Common {
     /// A port alone is on this machine only (127.0.0.1). Port 0 lets the system choose; -v prints the port.
     #[arg(long, help_heading = HEADING, value_name = "ADDR")]
     pub control: Option<control::Address>,
+
+    /// Who asks the control endpoint shows the token in this file: Authorization: Bearer TOKEN
+    ///
+    /// It is wanted where --control listens wider than on this machine. The file is read at the start: one line, such as openssl rand -hex 32 prints.
+    #[arg(long, help_heading = HEADING, value_name = "FILE", requires = "control")]
+    pub control_token_file: Option<PathBuf>,
 
     /// Print the manual page or a shell's completions
     #[arg(long, help_heading = HEADING, value_enum, value_name = "WHAT", hide = true, exclusive = true)]
@@ -160,7 +167,8 @@ fn start(program: &'static str, common: &Common) -> anyhow::Result<(Context, sta
     let stats = Arc::new(Stats::new(program));
     let control = Control::default();
     if let Some(address) = &common.control {
-        let bound = control.listen(address, Arc::clone(&stats)).with_context(|| format!("--control {address}"))?;
+        let token = common.control_token_file.as_deref().map(control::Token::read).transpose().context("--control-token-file")?;
+        let bound = control.listen(address, token, Arc::clone(&stats)).with_context(|| format!("--control {address}"))?;
         tracing::info!("control endpoint at http://{bound}/");
     }
     let stop = Stop::on_signals().context("signal handlers")?;

@@ -1,4 +1,4 @@
-//! The limits of the server: for late viewers, and for connections as far as the system has room for them.
+//! The limits of the server: for late viewers, for how many there may be, and for connections as far as the system has room for them.
 
 use rustix::process::{Resource, getrlimit};
 use std::io;
@@ -17,6 +17,70 @@ pub struct ViewerLimits {
     pub stall: Duration,
 }
 
+/// What may be there at a time. What is beyond it is refused, and told why.
+#[derive(Clone, Copy, Debug)]
+pub struct Capacity {
+    /// Viewers of all streams.
+    pub viewers: usize,
+    /// Viewers of each stream.
+    pub stream_viewers: usize,
+    /// Connections besides those of viewers: pages, pictures, lists.
+    pub others: usize,
+    /// Connections of each address.
+    pub address_connections: usize,
+    /// Requests that each address may make in a second.
+    pub address_requests: u32,
+}
+
+impl Default for Capacity {
+    fn default() -> Capacity {
+        Capacity { viewers: 10_000, stream_viewers: usize::MAX, others: 1024, address_connections: 512, address_requests: 250 }
+    }
+}
+
+/// Memory of the program itself: its code, its threads, the player's files.
+const PROGRAM: usize = 20 << 20;
+/// Memory of a viewer over HTTP, which takes more than one over WebSocket, and of a connection whose request is being read: its buffers are full in
+/// the worst case.
+const VIEWER: usize = 20 << 10;
+const CONNECTION: usize = 24 << 10;
+/// With less room for connections than this a page cannot be had.
+const FEWEST: usize = 16;
+
+/// More memory is needed than is allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} MiB are needed: {} for {streams} streams of {} MiB each, {} for the program, and some for viewers", self.needed() >> 20, (streams * ring) >> 20, ring >> 20, PROGRAM >> 20)]
+pub struct TooLittleMemory {
+    streams: usize,
+    ring: usize,
+}
+
+impl TooLittleMemory {
+    fn needed(&self) -> usize {
+        // One part in four of the rest is for connections. Rounded up to a whole MiB.
+        self.streams * self.ring + PROGRAM + (4 * FEWEST * CONNECTION).next_multiple_of(1 << 20)
+    }
+}
+
+impl Capacity {
+    /// As much of this as fits into so many bytes of memory, beside `streams` streams of `ring` bytes each. One part in four of what they leave is for
+    /// connections that are no viewers, the rest for viewers.
+    ///
+    /// # Errors
+    /// Next to nothing does.
+    pub fn within(self, memory: usize, streams: usize, ring: usize) -> Result<Capacity, TooLittleMemory> {
+        let too_little = TooLittleMemory { streams, ring };
+        let room = memory.checked_sub(streams.saturating_mul(ring).saturating_add(PROGRAM)).ok_or(too_little)?;
+        let others = (room / 4 / CONNECTION).min(self.others);
+        // A viewer was a connection before.
+        let viewers = ((room - others * CONNECTION) / VIEWER).min(self.viewers);
+        if others.min(viewers) < FEWEST {
+            return Err(too_little);
+        }
+        Ok(Capacity { viewers, others, ..self })
+    }
+}
+
 /// How many connections the limit on open files leaves room for, as things are now, if `more` files are about to be opened.
 ///
 /// # Errors
@@ -29,5 +93,24 @@ pub(crate) fn room(streams: usize, more: usize) -> io::Result<usize> {
     match limit.saturating_sub(others) {
         0 => Err(io::Error::other(format!("only {limit} open files are allowed, and more than {others} are needed: see ulimit -n"))),
         room => Ok(usize::try_from(room).unwrap_or(usize::MAX)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fits_into_memory() {
+        let within = |mib: usize, streams, ring_mib: usize| Capacity::default().within(mib << 20, streams, ring_mib << 20);
+        let large = within(1024, 1, 32).unwrap();
+        assert_eq!((large.viewers, large.others), (10_000, 1024), "there is room for all");
+        let small = within(64, 1, 32).unwrap();
+        assert_eq!((small.viewers, small.others), (460, 128));
+        assert!(small.viewers * VIEWER + small.others * CONNECTION <= 12 << 20);
+        let none = within(64, 2, 32).unwrap_err();
+        assert_eq!(none.to_string(), "86 MiB are needed: 64 for 2 streams of 32 MiB each, 20 for the program, and some for viewers");
+        assert!(within(0, 1, 32).is_err() && Capacity::default().within(usize::MAX, usize::MAX, usize::MAX).is_err());
+        assert!(within(86, 2, 32).is_ok(), "what it says is enough");
     }
 }

@@ -16,7 +16,7 @@
 //! | `server`, `shard`, `hub` | start and stop; one thread with its runtime; the loop over its viewers |
 //! | `access` | who may watch: the judge of `crate::access`, and rules that change while it runs |
 //! | `inbox` | what was published and no viewer has seen; who serves it |
-//! | `state`, `limits` | what all shards share; how much of everything there may be |
+//! | `state`, `limits`, `refusals` | what all shards share; how much of everything there may be; what is refused for that |
 //! | `live/` | what there is to send: registry, stream, publisher, ring, cursor, init segment |
 //! | `net/` | where connections come in, how many there may be, how a socket is tuned |
 //! | `http/` | from a request to a response: who asks and from where, routes, bodies, the player's files |
@@ -32,6 +32,7 @@ mod inbox;
 mod limits;
 mod live;
 mod net;
+mod refusals;
 mod server;
 mod shard;
 mod state;
@@ -42,12 +43,13 @@ mod ws;
 
 pub use access::Access;
 pub use http::origin::Policy;
-pub use limits::ViewerLimits;
+pub use limits::{Capacity, TooLittleMemory, ViewerLimits};
 pub use live::publisher::{Closed, Publisher};
 pub use live::registry::{PublishError, Registry};
 pub use live::start::Trouble;
 pub use live::stream::{Numbers, State, Stream, Summary};
 pub use net::listener::{Listen, ListenError};
+pub use refusals::{Limit, Refusals};
 pub use server::{Error, Options, Server, Stopper};
 pub use stats::events::{EventLog, Events};
 pub use stats::histogram::Histogram;

@@ -2,12 +2,15 @@
 
 use super::access::Access;
 use super::http::origin::Policy;
+use super::http::rate::RequestRate;
 use super::inbox::ShardSender;
-use super::limits::{self, ViewerLimits};
+use super::limits::{self, Capacity, ViewerLimits};
 use super::live::registry::Registry;
 use super::live::ring::Retention;
 use super::net::acceptor::Acceptor;
+use super::net::addresses::AddressPlaces;
 use super::net::listener::{Listen, Listener};
+use super::refusals::Refusals;
 use super::shard::Shard;
 use super::state::ServerState;
 use super::stats::events::Events;
@@ -18,8 +21,6 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-/// Connections beyond those of viewers: pages, pictures, lists.
-const OTHERS: usize = 1024;
 /// Descriptors of the server itself, and of each of its threads: what its runtimes need.
 const FILES: usize = 8;
 const FILES_OF_A_SHARD: usize = 4;
@@ -37,8 +38,8 @@ pub struct Options {
     pub max_streams: usize,
     /// How far behind a viewer may be, and how long one may take nothing.
     pub limits: ViewerLimits,
-    /// Viewers at a time, of all streams.
-    pub max_viewers: usize,
+    /// How much of everything there may be.
+    pub capacity: Capacity,
     /// Threads that serve viewers; at least 1.
     pub threads: usize,
     /// Which names and which pages of others may ask.
@@ -87,6 +88,7 @@ pub struct Server {
     state: Arc<ServerState>,
     stop: Arc<Notify>,
     connections: usize,
+    addresses: Arc<AddressPlaces>,
     stall: Duration,
 }
 
@@ -105,16 +107,20 @@ impl Server {
         let limits = options.limits;
         let retention = Retention { bytes: options.ring, age: limits.lag + SPARE };
         let (senders, hubs): (Vec<_>, Vec<_>) = (0..options.threads.max(1)).map(|_| ShardSender::new(retention, limits)).unzip();
+        let refusals = Arc::<Refusals>::default();
         let state = Arc::new(ServerState {
             streams: Registry::new(options.max_streams, options.ring, senders),
             policy: options.policy.clone(),
             access: options.access.clone(),
-            viewers: Arc::new(ViewerRegistry::new(options.max_viewers, options.events.clone())),
+            rate: RequestRate::new(options.capacity.address_requests),
+            refusals: refusals.clone(),
+            viewers: Arc::new(ViewerRegistry::new(options.capacity, refusals, options.events.clone())),
         });
         let start = |(number, hub)| Shard::start(number, state.clone(), limits.stall, move || hub);
         let shards = hubs.into_iter().enumerate().map(start).collect::<io::Result<_>>()?;
-        let connections = options.max_viewers.saturating_add(OTHERS).min(limits::room(options.max_streams, 0)?);
-        Ok(Server { runtime, listeners, shards, state, stop: Arc::default(), connections, stall: limits.stall })
+        let connections = options.capacity.viewers.saturating_add(options.capacity.others).min(limits::room(options.max_streams, 0)?);
+        let addresses = AddressPlaces::new(options.capacity.address_connections);
+        Ok(Server { runtime, listeners, shards, state, stop: Arc::default(), connections, addresses, stall: limits.stall })
     }
 
     /// The streams: published and looked up here, before and while the server runs.
@@ -126,6 +132,17 @@ impl Server {
     pub fn viewers(&self) -> impl Fn(usize) -> Vec<ViewerSummary> + Send + use<> {
         let viewers = self.state.viewers.clone();
         move |most| viewers.viewers(most)
+    }
+
+    /// How often each limit was reached.
+    pub fn refusals(&self) -> Arc<Refusals> {
+        self.state.refusals.clone()
+    }
+
+    /// Closes a viewer, by its number, with a reason for it; says whether there is one of that number.
+    pub fn dismiss(&self) -> impl Fn(u64, &'static str) -> bool + Send + Sync + use<> {
+        let viewers = self.state.viewers.clone();
+        move |viewer, why| viewers.dismiss(viewer, why)
     }
 
     /// What stops it, from any thread.
@@ -148,8 +165,11 @@ impl Server {
     /// # Errors
     /// A part of the server has died. Nothing goes on without it.
     pub fn run(self) -> Result<(), Error> {
-        let Server { runtime, listeners, shards, stop, connections, stall, .. } = self;
-        let acceptor = Arc::new(Acceptor::new(connections, stall, shards.iter().map(|s| s.connections.clone())));
+        let Server { runtime, listeners, shards, state, stop, connections, addresses, stall } = self;
+        let refusals = state.refusals.clone();
+        drop(state);
+        let senders = shards.iter().map(|shard| shard.connections.clone());
+        let acceptor = Arc::new(Acceptor::new(connections, addresses, refusals, stall, senders));
         let shard_ends = shards.iter().map(|s| s.ended.clone()).collect::<Vec<_>>();
         let mut outcome = runtime.block_on(async {
             let mut acceptors: JoinSet<()> = listeners.into_iter().map(|listener| acceptor.clone().admit(listener)).collect();
@@ -185,7 +205,7 @@ mod tests {
             ring: 1 << 20,
             max_streams: 1,
             limits: ViewerLimits { lag: Duration::from_secs(1), stall: Duration::from_secs(1) },
-            max_viewers: 10,
+            capacity: Capacity { viewers: 10, ..Capacity::default() },
             threads: 2,
             policy: Policy::default(),
             access: Access::new(crate::access::Rules::default()).unwrap(),

@@ -2,7 +2,9 @@
 
 use super::access::Access;
 use super::http::origin::Policy;
+use super::http::rate::RequestRate;
 use super::live::registry::Registry;
+use super::refusals::Refusals;
 use super::stats::viewers::ViewerRegistry;
 use std::sync::Arc;
 
@@ -10,5 +12,7 @@ pub struct ServerState {
     pub streams: Registry,
     pub policy: Policy,
     pub access: Access,
+    pub rate: RequestRate,
+    pub refusals: Arc<Refusals>,
     pub viewers: Arc<ViewerRegistry>,
 }

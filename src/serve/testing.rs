@@ -5,8 +5,9 @@ pub use super::ws::{frames, messages};
 use super::access::Access;
 use super::http::connection;
 use super::http::origin::Policy;
+use super::http::rate::RequestRate;
 use super::inbox::ShardSender;
-use super::limits::ViewerLimits;
+use super::limits::{Capacity, ViewerLimits};
 use super::live::registry::Registry;
 use super::live::ring::{Entry, Retention};
 use super::live::stream;
@@ -54,7 +55,9 @@ pub fn serve(requests: &[u8], piece: usize) -> Served {
         streams: registry,
         policy: Policy::default(),
         access: Access::new(Rules::default()).expect("the system has random bytes"),
-        viewers: Arc::new(ViewerRegistry::new(10, Events::default())),
+        rate: RequestRate::new(Capacity::default().address_requests),
+        refusals: Arc::default(),
+        viewers: Arc::new(ViewerRegistry::new(Capacity::default(), Arc::default(), Events::default())),
     });
     let connection = Connection { requests, piece, pause: true, answers: Vec::new() };
     // The sender only has to be there.

@@ -4,6 +4,7 @@ mod access;
 mod events;
 mod ingest;
 mod input;
+mod limits;
 mod reading;
 mod report;
 mod splicer;
@@ -14,7 +15,7 @@ mod writer_input;
 use anyhow::Context as _;
 use h5live::cli;
 use h5live::pipe::stdio::Stdin;
-use h5live::serve::{Access, Listen, Options, Policy, Publisher, Registry, Server, Stopper, Stream, ViewerLimits};
+use h5live::serve::{Access, Listen, Options, Policy, Publisher, Registry, Server, Stopper, Stream};
 use input::{Input, InputLocation, OnEof};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -38,7 +39,8 @@ const MANUAL: cli::Manual = cli::Manual {
     groups: &[
         ("Access", &["listen", "users", "link_key", "public", "host", "cors"]),
         ("Inputs", &["name", "on_eof", "input_format", "rate", "live"]),
-        ("Viewers", &["lag", "stall", "ring", "max_viewers", "threads", "events"]),
+        ("Viewers", &["lag", "stall", "threads", "events"]),
+        ("Limits", &["ring", "memory", "max_viewers", "max_viewers_per_stream", "max_connections_per_address", "max_requests_per_address"]),
     ],
     sections: &[
         (
@@ -70,14 +72,18 @@ const MANUAL: cli::Manual = cli::Manual {
              h5serve takes --ring of memory for each stream. Each viewer takes at most 8 KiB over WebSocket and 20 KiB \
              over HTTP, besides what the kernel keeps of its socket. Pictures that slow viewers are in the middle of \
              are part of --ring. When they fill half of it, h5serve closes the viewer with the oldest one. If no file \
-             descriptor is free (see ulimit -n), h5serve answers with status 503.",
+             descriptor is free (see ulimit -n), h5serve answers with status 503.\n\n\
+             With --memory there are no more viewers and connections than fit into so much memory. Who comes beyond a limit gets status 503, or \
+             429 for requests that come too fast, a line that says which limit it is, and Retry-After. h5serve warns of each limit, at most every \
+             30 seconds.",
         ),
         (
             "VIEWER HEALTH",
             "Every few seconds the player reports over its WebSocket: the latency from capture to screen, stalls, \
              frames that were not shown, errors. On the address given with --control, /stats has the report of each \
              viewer (of the first thousand), with its stream, transport, address, start, bytes and the frames that the \
-             server skipped for it. /metrics has histograms of latency and stalls for each stream. Other players may \
+             server skipped for it. POST /kick with the number of a viewer as its body closes that viewer. /metrics has histograms of latency \
+             and stalls for each stream, and what was refused, by limit. Other players may \
              send the report too, as the message\n\n    \
              {\"type\":\"h5live/report\",\"value\":{\"latency\":84,\"stalls\":[640],\"dropped\":3,\"errors\":1,\"error\":\"...\",\"transport\":\"MSE\"}}\n\n\
              with times in milliseconds and counts since the last report. All fields are optional. h5serve clamps the \
@@ -154,21 +160,8 @@ struct Args {
     #[command(flatten)]
     reading: reading::Reading,
 
-    /// A viewer further behind than this skips to the newest keyframe
-    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
-    lag: Duration,
-
-    /// Close a viewer that takes nothing for this long
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
-    stall: Duration,
-
-    /// Memory for each stream, at most
-    #[arg(long, value_name = "MIB", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=16384))]
-    ring: u32,
-
-    /// Viewers of all streams together, at most; others get status 503
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    max_viewers: u32,
+    #[command(flatten)]
+    limits: limits::LimitArgs,
 
     /// Threads that serve viewers; one thread serves several Gbit/s and takes the least CPU
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -213,7 +206,7 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     allow_many_files();
     let events = args.events.as_ref().map(|place| events::start(place, &inputs)).transpose()?;
     let access = args.access.access()?;
-    let server = Server::bind(&args.options(inputs.len(), events.as_ref(), access.clone()))?;
+    let server = Server::bind(&args.options(inputs.len(), events.as_ref(), access.clone())?)?;
     args.access.check(&server)?;
     let registry = server.registry();
     let publishers = inputs.iter().map(|input| registry.publish(&input.name)).collect::<Result<Vec<_>, _>>()?;
@@ -340,25 +333,19 @@ impl Args {
         Ok(inputs)
     }
 
-    fn options(&self, streams: usize, events: Option<&events::Writing>, access: Access) -> Options {
-        Options {
+    fn options(&self, streams: usize, events: Option<&events::Writing>, access: Access) -> anyhow::Result<Options> {
+        Ok(Options {
             listen: self.listen.clone(),
-            ring: self.ring as usize * 1024 * 1024,
+            ring: self.limits.ring(),
             max_streams: streams,
-            limits: ViewerLimits { lag: self.lag, stall: self.stall },
-            max_viewers: self.max_viewers as usize,
+            limits: self.limits.viewers(),
+            capacity: self.limits.capacity(streams)?,
             threads: usize::from(self.threads),
             access,
             events: events.map(events::Writing::events).unwrap_or_default(),
             policy: Policy { cors: self.cors.clone(), hosts: self.host.iter().cloned().chain(cli::control::own_names()).collect() },
-        }
+        })
     }
-}
-
-/// `--lag` and the like: 0.1 s to an hour.
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.strip_suffix('s').unwrap_or(text).parse::<f64>().ok();
-    seconds.filter(|s| (0.1..=3600.0).contains(s)).map(Duration::from_secs_f64).ok_or_else(|| "expected 0.1 to 3600 seconds".into())
 }
 
 /// A viewer is a file descriptor: as many as the system lets us have.
@@ -387,15 +374,6 @@ mod tests {
         assert_eq!(inputs(&["a=b=c", "/tmp/door.mp4", "-"]).unwrap(), ["a", "door", "live"]);
         for wrong in [&["a=x", "a=y"][..], &["=x"], &["api=x"], &["a.b=x"], &["a/b=x"], &["a=-", "b=-"], &["a b=x"]] {
             assert!(inputs(wrong).is_err(), "{wrong:?}");
-        }
-    }
-
-    #[test]
-    fn durations() {
-        assert_eq!(seconds("2"), Ok(Duration::from_secs(2)));
-        assert_eq!(seconds("0.5s"), Ok(Duration::from_millis(500)));
-        for wrong in ["", "0", "-1", "nan", "1e9", "2m"] {
-            assert!(seconds(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -14,6 +14,9 @@ const STILL: Duration = Duration::from_secs(5);
 /// /stats lists no more viewers, so that it stays a short answer.
 const MOST_LISTED: usize = 1000;
 
+/// What a viewer is told that is closed by hand.
+const KICKED: &str = "closed by the operator";
+
 /// Takes over the numbers in a thread of its own, until the stop.
 pub fn start(server: &Server, cx: &cli::Context) {
     let total = cx.stats.gauge("viewers", "Viewers now.", &[]);
@@ -29,9 +32,30 @@ pub fn start(server: &Server, cx: &cli::Context) {
         let now = Instant::now();
         Reply::json(&serde_json::json!(registry.streams().iter().map(|s| s.summary(now)).collect::<Vec<_>>()))
     });
+    let dismiss = server.dismiss();
+    cx.control.route("POST", "/kick", move |body| match std::str::from_utf8(body).ok().and_then(|number| number.trim().parse().ok()) {
+        None => Reply::text(400, "which viewer? send its number, as /stats has it"),
+        Some(viewer) if dismiss(viewer, KICKED) => Reply::done(),
+        Some(viewer) => Reply::text(404, format!("there is no viewer {viewer}")),
+    });
+    let refusals = server.refusals();
+    let refused: Vec<_> = refusals
+        .limits()
+        .map(|limit| {
+            (
+                limit,
+                cx.stats.counter(
+                    "refused_total",
+                    "Connections, requests and viewers refused so far, by limit.",
+                    &[("limit", limit.name())],
+                ),
+            )
+        })
+        .collect();
     let cx = cx.clone();
     let take_over = move || loop {
         total.set(table.take_over(&cx.stats) as f64);
+        refused.iter().for_each(|(limit, counter)| counter.set_total(refusals.count(*limit)));
         if cx.stop.wait_for(EVERY) {
             return;
         }
@@ -163,7 +187,7 @@ fn histogram(histogram: &Histogram) -> cli::Histogram {
 mod tests {
     use super::*;
     use h5live::access::Rules;
-    use h5live::serve::{Access, Events, Options, Policy, ViewerLimits};
+    use h5live::serve::{Access, Capacity, Events, Options, Policy, ViewerLimits};
 
     #[test]
     fn the_table_has_the_streams_that_there_are() {
@@ -172,7 +196,7 @@ mod tests {
             ring: 1 << 20,
             max_streams: 1,
             limits: ViewerLimits { lag: EVERY, stall: EVERY },
-            max_viewers: 1,
+            capacity: Capacity::default(),
             threads: 1,
             policy: Policy::default(),
             access: Access::new(Rules::default()).unwrap(),

@@ -143,7 +143,7 @@ impl Acceptor {
         let until = Instant::now() + IDLE;
         let mut piece = [0; 2048];
         loop {
-            if let Some(ask) = head::next(bytes, &self.control.names())? {
+            if let Some(ask) = head::next(bytes, &self.control.names(), self.control.token())? {
                 return Ok(Some(ask));
             }
             let left = until.saturating_duration_since(Instant::now());

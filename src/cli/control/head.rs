@@ -3,6 +3,7 @@
 use super::check;
 use super::reply::Reply;
 use super::routes::MAX_BODY;
+use super::token::Token;
 
 /// Longest head of a request, in bytes.
 pub(super) const MAX_HEAD: usize = 8 << 10;
@@ -23,7 +24,7 @@ pub(super) struct Ask {
 
 /// Takes the next request from the front of `bytes`; `None`: more of it must come. An error is the answer to what cannot be served;
 /// where the request ends is not known then.
-pub(super) fn next(bytes: &mut Vec<u8>, names: &[String]) -> Result<Option<Ask>, Reply> {
+pub(super) fn next(bytes: &mut Vec<u8>, names: &[String], token: Option<&Token>) -> Result<Option<Ask>, Reply> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut parsed = httparse::Request::new(&mut headers);
     let head = match parsed.parse(bytes) {
@@ -32,7 +33,7 @@ pub(super) fn next(bytes: &mut Vec<u8>, names: &[String]) -> Result<Option<Ask>,
         Ok(_) | Err(httparse::Error::TooManyHeaders) => return Err(Reply::text(431, format!("a head is at most {MAX_HEAD} bytes"))),
         Err(error) => return Err(Reply::text(400, error.to_string())),
     };
-    let (ask, length) = checked(&parsed, names)?;
+    let (ask, length) = checked(&parsed, names, token)?;
     if bytes.len() < head + length {
         return Ok(None);
     }
@@ -42,12 +43,15 @@ pub(super) fn next(bytes: &mut Vec<u8>, names: &[String]) -> Result<Option<Ask>,
 }
 
 /// The request without its body, and the body's length.
-fn checked(request: &httparse::Request<'_, '_>, names: &[String]) -> Result<(Ask, usize), Reply> {
+fn checked(request: &httparse::Request<'_, '_>, names: &[String], token: Option<&Token>) -> Result<(Ask, usize), Reply> {
     let all = |name: &str| request.headers.iter().filter(|h| h.name.eq_ignore_ascii_case(name)).map(|h| h.value).collect::<Vec<&[u8]>>();
     let (method, target) = (request.method.unwrap_or_default(), request.path.unwrap_or_default());
     let old = request.version != Some(1);
     let reads = matches!(method, "GET" | "HEAD");
     if let Some(reply) = check::refusal(&all("Host"), &all("Origin"), reads, old, names) {
+        return Err(reply);
+    }
+    if let Some(reply) = token.and_then(|token| token.refusal(&all("Authorization"))) {
         return Err(reply);
     }
     if !target.starts_with('/') {
@@ -83,7 +87,7 @@ mod tests {
     use super::*;
 
     fn status(request: &[u8]) -> u16 {
-        next(&mut request.to_vec(), &[]).unwrap_err().status
+        next(&mut request.to_vec(), &[], None).unwrap_err().status
     }
 
     #[test]
@@ -94,7 +98,7 @@ mod tests {
             let mut got = Vec::new();
             for part in [&two[..at], &two[at..]] {
                 bytes.extend_from_slice(part);
-                while let Some(ask) = next(&mut bytes, &[]).unwrap() {
+                while let Some(ask) = next(&mut bytes, &[], None).unwrap() {
                     got.push(ask);
                 }
             }

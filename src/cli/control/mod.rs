@@ -4,7 +4,7 @@
 //! port should never be public. It still answers when the data path or one of its own handlers hangs, and when descriptors have run out
 //! for a while.
 //!
-//! `acceptor` accepts and bounds; `head` takes requests apart; `check` refuses foreign hosts and origins; `pool` hands over to tiny_http, which
+//! `acceptor` accepts and bounds; `head` takes requests apart; `check` refuses foreign hosts and origins, and `token` who has none; `pool` hands over to tiny_http, which
 //! runs the handlers of `routes`; each answers with a `reply`.
 
 mod acceptor;
@@ -13,11 +13,14 @@ mod head;
 mod pool;
 mod reply;
 mod routes;
+mod token;
 
 pub use reply::Reply;
 pub use routes::{Control, MAX_BODY};
+pub(super) use token::Token;
 
 use super::Stats;
+use super::exit::usage;
 use anyhow::Context as _;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use std::fmt;
@@ -63,10 +66,15 @@ impl fmt::Display for Address {
 }
 
 impl Control {
-    /// Listens and answers, in threads of its own, until the program ends. Gives the address that was bound.
-    pub(super) fn listen(&self, address: &Address, stats: Arc<Stats>) -> anyhow::Result<SocketAddr> {
+    /// Listens and answers, in threads of its own, until the program ends. Gives the address that was bound. Who asks shows the token, where there
+    /// is one; wider than on this machine there is one.
+    pub(super) fn listen(&self, address: &Address, token: Option<Token>, stats: Arc<Stats>) -> anyhow::Result<SocketAddr> {
         let listener = bind(address)?;
         let bound = listener.local_addr()?;
+        if token.is_none() && !bound.ip().is_loopback() {
+            return Err(usage("other machines can reach it: give --control-token-file FILE too, with a secret in it"));
+        }
+        token.into_iter().for_each(|token| self.set_token(token));
         self.add_common_routes(stats);
         self.allow_hosts(own_names().into_iter().chain([address.host.clone()]));
         acceptor::open(listener, self.clone())?;
@@ -127,7 +135,7 @@ mod tests {
     fn endpoint() -> (Control, Arc<Stats>, SocketAddr) {
         let stats = Arc::new(Stats::new("h5test"));
         let control = Control::default();
-        let bound = control.listen(&"0".parse().unwrap(), Arc::clone(&stats)).unwrap();
+        let bound = control.listen(&"0".parse().unwrap(), None, Arc::clone(&stats)).unwrap();
         (control, stats, bound)
     }
 
@@ -261,6 +269,21 @@ mod tests {
         let mut stream = TcpStream::connect(to).unwrap();
         stream.write_all(b"PUT /bitrate HTTP/1.1\r\nHost: localhost\r\nOrigin: http://caf\xe9\r\nContent-Length: 2\r\n\r\n2M").unwrap();
         assert!(first_line(&stream).starts_with("HTTP/1.1 403"));
+    }
+
+    #[test]
+    fn wider_than_this_machine_there_is_a_token() {
+        let (control, stats) = (Control::default(), Arc::new(Stats::new("h5test")));
+        let anywhere = "0.0.0.0:0".parse().unwrap();
+        let refused = control.listen(&anywhere, None, Arc::clone(&stats)).unwrap_err();
+        assert!(refused.to_string().contains("--control-token-file"), "{refused}");
+        let port = control.listen(&anywhere, Some("0123456789abcdef".parse().unwrap()), stats).unwrap().port();
+        let to = SocketAddr::from(([127, 0, 0, 1], port));
+        let with = |header: &str| ask(to, &format!("GET /stats HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{header}\r\n"));
+        let refused = with("");
+        assert!(refused.starts_with("HTTP/1.1 401") && refused.contains("WWW-Authenticate: Bearer"), "{refused}");
+        assert!(with("Authorization: Bearer 0123456789abcdeg\r\n").starts_with("HTTP/1.1 401"));
+        assert!(with("Authorization: Bearer 0123456789abcdef\r\n").starts_with("HTTP/1.1 200"));
     }
 
     fn begin(to: SocketAddr, length: u64) -> TcpStream {

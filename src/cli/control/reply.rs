@@ -34,10 +34,15 @@ impl Reply {
 /// A reply as tiny_http sends it: whole, never in chunks.
 pub(super) fn response(reply: &Reply) -> Response<io::Cursor<Vec<u8>>> {
     let header = |name: &str, value: &str| Header::from_bytes(name, value).expect("ASCII constants make a header");
-    Response::from_string(reply.body.as_str())
+    let asks = (reply.status == 401).then(|| header("WWW-Authenticate", "Bearer"));
+    let response = Response::from_string(reply.body.as_str())
         .with_chunked_threshold(usize::MAX)
         .with_status_code(reply.status)
         .with_header(header("Content-Type", reply.content_type))
         .with_header(header("Cache-Control", "no-store"))
-        .with_header(header("X-Content-Type-Options", "nosniff"))
+        .with_header(header("X-Content-Type-Options", "nosniff"));
+    match asks {
+        Some(asks) => response.with_header(asks),
+        None => response,
+    }
 }

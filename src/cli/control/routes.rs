@@ -1,7 +1,8 @@
 //! The routes of the endpoint and the names that a request may give it.
 
 use super::reply::Reply;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use super::token::Token;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Longest body of a request, in bytes: so much tiny_http has read before it hands a request over.
 pub const MAX_BODY: usize = 1024;
@@ -20,6 +21,8 @@ pub struct Control {
     routes: Arc<Mutex<Vec<Route>>>,
     /// Names that a Host may have, besides addresses and localhost.
     names: Arc<Mutex<Vec<String>>>,
+    /// What who asks has to show.
+    token: Arc<OnceLock<Token>>,
 }
 
 impl Control {
@@ -54,6 +57,16 @@ impl Control {
         } else {
             Reply::text(404, format!("there is: {}", names(&mut routes.iter())))
         })
+    }
+
+    /// From now on who asks has to show this; the first one counts.
+    pub(super) fn set_token(&self, token: Token) {
+        // A second one is never set.
+        _ = self.token.set(token);
+    }
+
+    pub(super) fn token(&self) -> Option<&Token> {
+        self.token.get()
     }
 
     pub(super) fn names(&self) -> Vec<String> {

@@ -248,7 +248,7 @@ mod tests {
         let page = man();
         let synopsis = page.split(".SH SYNOPSIS\n").nth(1).unwrap().split(".SH").next().unwrap();
         let wanted = ".SY h5cat\n[\\fB\\-\\-late\\fR\\ \\fIPOLICY\\fR]\n.br\n[\\fB\\-v\\fR]...\\&\n[\\fB\\-q\\fR]\n\
-            [\\fB\\-\\-log\\fR\\ \\fIFORMAT\\fR]\n[\\fB\\-\\-control\\fR\\ \\fIADDR\\fR]\n\\fISOURCE\\fR\n.YS\n";
+            [\\fB\\-\\-log\\fR\\ \\fIFORMAT\\fR]\n[\\fB\\-\\-control\\fR\\ \\fIADDR\\fR]\n[\\fB\\-\\-control\\-token\\-file\\fR\\ \\fIFILE\\fR]\n\\fISOURCE\\fR\n.YS\n";
         assert!(synopsis.starts_with(wanted), "{synopsis}");
         let options = page.split(".SH OPTIONS\n").nth(1).unwrap().split(".SH").next().unwrap();
         let terms = [

@@ -43,7 +43,7 @@ fn add_headers_of(status: StatusCode, headers: &mut HeaderMap) {
             add(header::CONNECTION, "Upgrade");
             add(header::SEC_WEBSOCKET_VERSION, "13");
         }
-        StatusCode::SERVICE_UNAVAILABLE => _ = add(header::RETRY_AFTER, "1"),
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => _ = add(header::RETRY_AFTER, "1"),
         _ => {}
     }
 }

@@ -178,6 +178,9 @@ impl Position {
     }
 
     fn next_piece(&mut self, hub: &Hub) -> BodyStep {
+        if self.handle.dismissed().is_some() {
+            return BodyStep::Over;
+        }
         match self.format {
             BodyFormat::Fmp4 { .. } => self.next_fragment(hub),
             BodyFormat::Multipart { .. } => self.next_part(hub),

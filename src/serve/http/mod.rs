@@ -12,6 +12,7 @@ pub mod login;
 pub mod login_page;
 pub mod origin;
 pub mod passwords;
+pub mod rate;
 pub mod request;
 pub mod router;
 pub mod routes;

@@ -1,11 +1,11 @@
 //! The threads that check passwords: few, behind a short queue, and none in the loop that serves viewers.
 
-use crate::access::{PasswordCheck, PasswordChecked};
+use crate::access::{PasswordCheck, PasswordChecked, PasswordMemory};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::io;
 use tokio::sync::oneshot;
 
-/// Checks at a time: each takes a processor and 19 MiB.
+/// Checks at a time: each takes a processor. A thread that has checked one keeps its memory, 19 MiB.
 const THREADS: usize = 2;
 /// Checks that wait: some two seconds' work.
 const QUEUE: usize = 64;
@@ -46,10 +46,11 @@ impl Passwords {
 }
 
 fn work(queue: &Receiver<Job>) {
+    let mut memory = PasswordMemory::default();
     for Job { check, done } in queue {
         // Who asked may have gone.
         if !done.is_closed() {
-            _ = done.send(check.run());
+            _ = done.send(check.run(&mut memory));
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::serve::live::init_segment::ALL;
 use crate::serve::live::stream::{Content, Stream};
 use crate::serve::net::link::Link;
 use crate::serve::net::socket::Peer;
+use crate::serve::refusals::Limit;
 use crate::serve::state::ServerState;
 use crate::serve::stats::viewers::ViewerHandle;
 use crate::serve::ws::frames;
@@ -47,6 +48,10 @@ impl Router<'_> {
     /// The response, and what follows if it is a 101.
     pub async fn answer(&self, request: hyper::Request<Incoming>) -> (Answer, Option<Accepted>) {
         let mut request = Request::new(request, self.peer);
+        if !self.state.rate.allows(request.peer, Instant::now()) {
+            self.state.refusals.note(Limit::Requests);
+            return (Refusal(StatusCode::TOO_MANY_REQUESTS, Limit::Requests.reached()).into(), None);
+        }
         let granted = match access::judge(&request.head, &self.state.policy, request.peer) {
             Ok(granted) => granted,
             Err(refusal) => return (refusal.into(), None),
@@ -223,8 +228,8 @@ impl Router<'_> {
     }
 
     fn handle(&self, stream: Option<&Arc<Stream>>, transport: &'static str) -> Result<ViewerHandle, Refusal> {
-        let full = Refusal(StatusCode::SERVICE_UNAVAILABLE, "all places are taken");
-        self.state.viewers.take(stream.cloned(), transport, self.peer).ok_or(full)
+        let full = |limit: Limit| Refusal(StatusCode::SERVICE_UNAVAILABLE, limit.reached());
+        self.state.viewers.take(stream.cloned(), transport, self.peer).map_err(full)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Connections: where they come in, how many there may be, and how a socket is tuned. No HTTP, no media.
 
 pub mod acceptor;
+pub mod addresses;
 pub mod link;
 pub mod listener;
 pub mod permit;

@@ -70,6 +70,14 @@ impl Accepted {
         }
     }
 
+    /// `None`: it has gone again.
+    pub fn peer(&self) -> Option<Peer> {
+        match self {
+            Accepted::Tcp(s) => s.peer_addr().ok().map(Peer::Tcp),
+            Accepted::Unix(_) => Some(Peer::Local),
+        }
+    }
+
     /// Sends a last answer to a refused client, as far as it fits into the socket.
     pub fn say_last(&self, text: &[u8]) {
         let s = match self {

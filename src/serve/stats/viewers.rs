@@ -3,12 +3,14 @@
 use super::events::{Events, Reporter, ViewerEvent, ViewerEventKind};
 use super::reports::Report;
 use crate::media::WallTime;
+use crate::serve::limits::Capacity;
 use crate::serve::live::stream::{Numbers, Stream};
 use crate::serve::net::socket::Peer;
+use crate::serve::refusals::{Limit, Refusals};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The median is taken over so many latencies.
@@ -20,7 +22,8 @@ const BETWEEN_REPORTS: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub struct ViewerRegistry {
     taken: AtomicUsize,
-    limit: usize,
+    capacity: Capacity,
+    refusals: Arc<Refusals>,
     /// For those who ask for a stream that is not there.
     without_stream: Numbers,
     events: Events,
@@ -48,6 +51,8 @@ struct ViewerState {
     dropped: AtomicU64,
     /// Of the close frame that was sent; 0: none was.
     code: AtomicU16,
+    /// Why it is to go.
+    dismissed: OnceLock<&'static str>,
     player: Mutex<PlayerStats>,
 }
 
@@ -102,15 +107,26 @@ pub struct PlayerSummary {
 }
 
 impl ViewerRegistry {
-    pub fn new(limit: usize, events: Events) -> ViewerRegistry {
+    pub fn new(capacity: Capacity, refusals: Arc<Refusals>, events: Events) -> ViewerRegistry {
         let (taken, next) = (AtomicUsize::new(0), AtomicU64::new(1));
-        ViewerRegistry { taken, limit, without_stream: Numbers::default(), events, viewers: Mutex::default(), next }
+        ViewerRegistry { taken, capacity, refusals, without_stream: Numbers::default(), events, viewers: Mutex::default(), next }
     }
 
-    /// `None` if all are taken.
-    pub fn take(self: &Arc<ViewerRegistry>, stream: Option<Arc<Stream>>, transport: &'static str, peer: Peer) -> Option<ViewerHandle> {
-        let more = |n: usize| (n < self.limit).then_some(n + 1);
-        self.taken.fetch_update(Relaxed, Relaxed, more).ok()?;
+    /// Of so many places, for tests.
+    #[cfg(test)]
+    pub fn of(viewers: usize) -> ViewerRegistry {
+        ViewerRegistry::new(Capacity { viewers, ..Capacity::default() }, Arc::default(), Events::default())
+    }
+
+    /// # Errors
+    /// All are taken.
+    pub fn take(
+        self: &Arc<ViewerRegistry>,
+        stream: Option<Arc<Stream>>,
+        transport: &'static str,
+        peer: Peer,
+    ) -> Result<ViewerHandle, Limit> {
+        self.count(stream.as_deref()).inspect_err(|limit| self.refusals.note(*limit))?;
         let state = Arc::new(ViewerState {
             id: self.next.fetch_add(1, Relaxed),
             stream,
@@ -121,20 +137,38 @@ impl ViewerRegistry {
             jumps: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
             code: AtomicU16::new(0),
+            dismissed: OnceLock::new(),
             player: Mutex::new(PlayerStats::new(transport)),
         });
         self.lock().insert(state.id, state.clone());
         let handle = ViewerHandle { registry: self.clone(), state };
-        handle.numbers().viewers.fetch_add(1, Relaxed);
         handle.numbers().joined.fetch_add(1, Relaxed);
         handle.tell(|| ViewerEventKind::Join { remote: peer, transport });
-        Some(handle)
+        Ok(handle)
+    }
+
+    /// Takes a place in all, and one of the stream.
+    fn count(&self, stream: Option<&Stream>) -> Result<(), Limit> {
+        let below = |limit: usize| move |n: usize| (n < limit).then_some(n + 1);
+        self.taken.fetch_update(Relaxed, Relaxed, below(self.capacity.viewers)).map_err(|_| Limit::Viewers)?;
+        let viewers = &stream.map_or(&self.without_stream, |stream| &stream.numbers).viewers;
+        if viewers.fetch_update(Relaxed, Relaxed, below(self.capacity.stream_viewers)).is_err() {
+            self.taken.fetch_sub(1, Relaxed);
+            return Err(Limit::StreamViewers);
+        }
+        Ok(())
     }
 
     /// The viewers who are there, at most so many, those who came first.
     pub fn viewers(&self, most: usize) -> Vec<ViewerSummary> {
         let viewers: Vec<_> = self.lock().values().take(most).cloned().collect();
         viewers.iter().map(|state| state.summary(Instant::now())).collect()
+    }
+
+    /// Has a viewer closed, within a moment or before its next frame. `false`: there is no such viewer.
+    pub fn dismiss(&self, viewer: u64, why: &'static str) -> bool {
+        // The first reason counts.
+        self.lock().get(&viewer).map(|state| state.dismissed.set(why)).is_some()
     }
 
     /// A poisoned lock only means that another thread died while it counted.
@@ -167,6 +201,11 @@ impl ViewerHandle {
     /// It broke the rules of the protocol.
     pub fn failed(&self, error: &str) {
         self.tell(|| ViewerEventKind::Error { by: Reporter::Server, error: error.into() });
+    }
+
+    /// Why it is to go, if it is.
+    pub fn dismissed(&self) -> Option<&'static str> {
+        self.state.dismissed.get().copied()
     }
 
     /// It has been granted what it asked for.
@@ -318,15 +357,29 @@ mod tests {
 
     #[test]
     fn places_are_limited_and_given_back() {
-        let registry = Arc::new(ViewerRegistry::new(2, Events::default()));
+        let registry = Arc::new(ViewerRegistry::of(2));
         let stream = Arc::new(Stream::new("a".into()));
         let take = |stream| registry.take(stream, "mp4", Peer::Local);
         let (a, b) = (take(Some(stream.clone())), take(None));
-        assert!(a.is_some() && b.is_some() && take(None).is_none());
+        assert!(a.is_ok() && b.is_ok() && matches!(take(None), Err(Limit::Viewers)));
         assert_eq!((stream.numbers.viewers.load(Relaxed), registry.viewers(10).len(), registry.viewers(1).len()), (1, 2, 1));
         drop(a);
         assert_eq!((stream.numbers.viewers.load(Relaxed), registry.taken.load(Relaxed)), (0, 1));
         assert_eq!(registry.viewers(10).len(), 1);
+    }
+
+    #[test]
+    fn places_of_a_stream_are_limited() {
+        let capacity = Capacity { viewers: 3, stream_viewers: 1, ..Capacity::default() };
+        let registry = Arc::new(ViewerRegistry::new(capacity, Arc::default(), Events::default()));
+        let streams = ["a", "b"].map(|name| Arc::new(Stream::new(name.into())));
+        let take = |stream: &Arc<Stream>| registry.take(Some(stream.clone()), "mp4", Peer::Local);
+        let first = take(&streams[0]);
+        assert!(first.is_ok() && matches!(take(&streams[0]), Err(Limit::StreamViewers)) && take(&streams[1]).is_ok());
+        drop(first);
+        let again = take(&streams[0]);
+        assert!(again.is_ok() && registry.taken.load(Relaxed) == 1, "a refused one takes no place");
+        assert_eq!(registry.refusals.count(Limit::StreamViewers), 1);
     }
 
     #[test]

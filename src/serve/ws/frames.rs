@@ -237,7 +237,9 @@ impl Decoder {
         match (frame.opcode, &mut self.message) {
             (0, None) => return Err(protocol("continuation of nothing")),
             (TEXT | BINARY, Some(_)) => return Err(protocol("a new message inside a fragmented one")),
-            (BINARY, None) if !self.takes_binary => return Err(Violation { code: code::UNSUPPORTED, reason: "binary messages are not taken" }),
+            (BINARY, None) if !self.takes_binary => {
+                return Err(Violation { code: code::UNSUPPORTED, reason: "binary messages are not taken" });
+            }
             (TEXT | BINARY, message) => *message = Some(Unfinished { opcode: frame.opcode, payload: Vec::new() }),
             _ => self.control.clear(),
         }

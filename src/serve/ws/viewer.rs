@@ -375,7 +375,9 @@ impl Viewer {
         if let Phase::Closing { since, .. } = self.phase {
             return if now - since > GOODBYE { ControlFlow::Break(()) } else { self.pump(replica, now, limits) };
         }
-        if let Some(since) = self.stuck.filter(|since| now - *since > limits.stall) {
+        if let Some(why) = self.handle.dismissed() {
+            self.close(code::POLICY, why, now);
+        } else if let Some(since) = self.stuck.filter(|since| now - *since > limits.stall) {
             self.handle.stalled(now - since);
             self.close(code::POLICY, "too slow: nothing was taken within the stall limit", now);
         } else if now - self.wanted > UNDECIDED {
@@ -458,13 +460,12 @@ impl Play {
 mod tests {
     use super::*;
     use crate::serve::net::socket::Peer;
-    use crate::serve::stats::events::Events;
     use crate::serve::stats::viewers::ViewerRegistry;
 
     /// A viewer and the other end of its connection.
     fn viewer(now: Instant) -> (Viewer, tokio::net::UnixStream) {
         let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
-        let handle = Arc::new(ViewerRegistry::new(1, Events::default())).take(None, "websocket", Peer::Local).unwrap();
+        let handle = Arc::new(ViewerRegistry::of(1)).take(None, "websocket", Peer::Local).unwrap();
         (Viewer::new(ours.into(), Waker::noop().clone(), handle, now), theirs)
     }
 

@@ -7,7 +7,12 @@ use std::time::{Duration, Instant};
 
 /// Runs `attack` while a healthy viewer watches: it must get every frame, and within a second.
 fn beside_a_viewer(attack: impl FnOnce(&Server)) {
-    let mut server = Server::start(&[]);
+    beside_a_viewer_of(&[], attack);
+}
+
+/// The same, of a server with these options.
+pub fn beside_a_viewer_of(args: &[&str], attack: impl FnOnce(&Server)) {
+    let mut server = Server::start(args);
     let mut stdin = server.process.stdin();
     let mut studio = Studio::new(15, 2000);
     feed(&mut stdin, &[studio.init(), studio.picture()].concat());

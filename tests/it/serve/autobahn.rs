@@ -22,7 +22,8 @@ fn every_mandatory_case() {
     // The script names its interpreter by a path, which is another one after the checkout was moved.
     let mut kosoku = Command::new(repository("target/python/bin/python"));
     kosoku.arg(repository("target/python/bin/kosoku")).args(["-m", "fuzzingclient", "-o"]).arg(&*report);
-    for group in 1..=10 {
+    // There is no eighth group.
+    for group in [1, 2, 3, 4, 5, 6, 7, 9, 10] {
         kosoku.arg("-i").arg(format!("{group}.*"));
     }
     let judged = run_for(kosoku.arg(&address), b"", Duration::from_secs(300));

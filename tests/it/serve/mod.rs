@@ -11,6 +11,8 @@ mod access;
 mod autobahn;
 /// The four ways in which an input's end is met.
 mod endings;
+/// Thousands of connections that want nothing good.
+mod floods;
 /// Sockets, descriptors and stderr: what is in the way, has run out, or is closed.
 mod guards;
 /// What players report and what happens to viewers: /stats, /metrics, --events.
@@ -21,6 +23,8 @@ mod inputs;
 mod judges;
 /// Clients that go while nothing is sent to them.
 mod leaving;
+/// How much of everything there may be, and what who comes beyond it is told.
+mod limits;
 /// What a viewer costs.
 mod memory;
 /// JPEG streams.

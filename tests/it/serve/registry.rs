@@ -7,7 +7,9 @@ use bytes::{Bytes, BytesMut};
 use h5live::access::Rules;
 use h5live::format::bmff::{Split, Splitter};
 use h5live::media::Timestamp;
-use h5live::serve::{Access, Error, Events, Options, Policy, PublishError, Publisher, Registry, Server, Stopper, Stream, ViewerLimits};
+use h5live::serve::{
+    Access, Capacity, Error, Events, Options, Policy, PublishError, Publisher, Registry, Server, Stopper, Stream, ViewerLimits,
+};
 use std::io::{Read, Write};
 use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
@@ -30,7 +32,7 @@ impl Running {
             ring: 8 << 20,
             max_streams,
             limits: ViewerLimits { lag: Duration::from_secs(10), stall: Duration::from_secs(10) },
-            max_viewers: 100,
+            capacity: Capacity { viewers: 100, ..Capacity::default() },
             threads: 2,
             policy: Policy::default(),
             access: Access::new(Rules::default()).unwrap(),
