@@ -1,9 +1,9 @@
-//! The one judgement: who asks, and whether that one may.
+//! The judge: knows the rules, and who asks.
 
 use super::credentials::Credentials;
-use super::link::{Link, LinkError, LinkKey};
+use super::judgement::{Denied, Subject};
+use super::link::{Link, LinkKey};
 use super::password::{self, PasswordMemory};
-use super::rights::{Grants, Right};
 use super::secret::{self, Bytes32};
 use super::sessions::Sessions;
 use super::throttle::Throttle;
@@ -12,7 +12,7 @@ use super::verified::{self, Verified};
 use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// By which rules is judged. Without any, everybody who can reach the server may watch.
 #[derive(Clone, Debug, Default)]
@@ -49,58 +49,6 @@ impl Now {
     }
 }
 
-/// What a request needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Need<'a> {
-    /// Nothing: a file of the player, the login.
-    Nothing,
-    /// To see some stream: lists show only those that may be seen.
-    SomeStream,
-    /// A right to a stream, whether it is there or not.
-    Stream(Right, &'a str),
-}
-
-/// Who asks, as far as that counts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subject {
-    /// Anybody, where all may watch.
-    Anybody,
-    /// A user or a program of the users file.
-    User(Grants),
-    /// Who has a link.
-    Link(Grants),
-}
-
-impl Subject {
-    /// Whether it may do this with the stream of this name.
-    pub fn may(&self, right: Right, stream: &str) -> bool {
-        match self {
-            Subject::Anybody => matches!(right, Right::View | Right::Rewind),
-            Subject::User(grants) | Subject::Link(grants) => grants.allow(right, stream),
-        }
-    }
-
-    fn may_somewhere(&self, right: Right) -> bool {
-        match self {
-            Subject::Anybody => matches!(right, Right::View | Right::Rewind),
-            Subject::User(grants) | Subject::Link(grants) => grants.allow_somewhere(right),
-        }
-    }
-}
-
-/// Why it is not known who asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Denied {
-    /// Nothing was shown.
-    Missing,
-    /// A wrong name, password or token.
-    Wrong,
-    /// A link that is not good.
-    Link(LinkError),
-    /// Too many tries; so long is to be waited.
-    SlowDown(Duration),
-}
-
 /// Who asks; or the password that has to be checked first.
 #[derive(Debug)]
 pub enum Identity {
@@ -110,38 +58,6 @@ pub enum Identity {
     Denied(Denied),
     /// After [`PasswordCheck::run`], [`Judge::conclude`] knows it.
     Check(PasswordCheck),
-}
-
-/// What becomes of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Judgement {
-    /// It is answered.
-    Allowed,
-    /// 401: credentials, or others.
-    NeedsCredentials(Denied),
-    /// 403: not with these.
-    Forbidden,
-    /// 429: not so fast.
-    SlowDown(Duration),
-}
-
-impl Judgement {
-    /// Whether what is needed is allowed to who asks.
-    pub fn of(who: &Result<Subject, Denied>, need: Need<'_>) -> Judgement {
-        let allowed = match (need, who) {
-            (Need::Nothing, _) => true,
-            (_, Err(Denied::SlowDown(wait))) => return Judgement::SlowDown(*wait),
-            (_, Err(why)) => return Judgement::NeedsCredentials(*why),
-            (Need::SomeStream, Ok(subject)) => subject.may_somewhere(Right::View),
-            (Need::Stream(right, name), Ok(subject)) => subject.may(right, name),
-        };
-        match who {
-            _ if allowed => Judgement::Allowed,
-            // Somebody who has more rights may still come.
-            Ok(Subject::Anybody) => Judgement::NeedsCredentials(Denied::Missing),
-            _ => Judgement::Forbidden,
-        }
-    }
 }
 
 /// A password that is to be compared with a hash. That takes tens of milliseconds.
@@ -301,8 +217,12 @@ impl Judge {
 
 #[cfg(test)]
 mod tests {
+    use super::super::judgement::{Judgement, Need};
+    use super::super::link::LinkError;
     use super::super::password::tests::cheap;
+    use super::super::rights::Right;
     use super::*;
+    use std::time::Duration;
 
     const HERE: &str = "192.0.2.1";
 

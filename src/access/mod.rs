@@ -14,6 +14,7 @@
 
 mod credentials;
 mod judge;
+mod judgement;
 mod link;
 mod password;
 mod rights;
@@ -24,7 +25,8 @@ mod users;
 mod verified;
 
 pub use credentials::Credentials;
-pub use judge::{Denied, Identity, Judge, Judgement, Need, Now, PasswordCheck, PasswordChecked, Rules, Subject};
+pub use judge::{Identity, Judge, Now, PasswordCheck, PasswordChecked, Rules};
+pub use judgement::{Denied, Judgement, Need, Subject};
 pub use link::{KeyError, Link, LinkError, LinkKey};
 pub use password::{MAX_PASSWORD, PasswordError, PasswordMemory, hash_password};
 pub use rights::{Grants, Right, RightsError};

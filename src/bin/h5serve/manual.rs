@@ -1,0 +1,107 @@
+//! What the manual says of h5serve besides its options.
+
+use h5live::cli;
+
+pub const MANUAL: cli::Manual = cli::Manual {
+    examples: &[
+        ("The test picture, live at http://127.0.0.1:8080/:", "h5cap test | h5enc | h5mux | h5serve"),
+        ("What ffmpeg sends, without encoding it again:", "ffmpeg -re -i FILE -c copy -f nut -flush_packets 1 - | h5serve"),
+        (
+            "Two cameras by FIFO; each writer may come and go:",
+            "mkfifo door.mp4 yard.mp4; h5serve --on-eof reopen door=door.mp4 yard=yard.mp4",
+        ),
+        ("A file in an endless loop, for the whole network:", "h5serve --listen 0.0.0.0:8080 --public --on-eof reopen demo=show.mp4"),
+        ("Watch it without a browser:", "mpv --profile=low-latency http://127.0.0.1:8080/live.mp4"),
+        ("A token for a program that may watch door1, door2, ...:", "h5serve passwd users recorder --token --rights 'door*=view'"),
+        ("A key, and a link to one stream for a day:", "h5serve link --key link.key --new-key --stream door1 --ttl 1d"),
+    ],
+    groups: &[
+        ("Access", &["listen", "users", "link_key", "public", "host", "cors"]),
+        ("Inputs", &["name", "on_eof", "input_format", "rate", "live"]),
+        ("Viewers", &["lag", "stall", "threads", "events"]),
+        ("Limits", &["ring", "memory", "max_viewers", "max_viewers_per_stream", "max_connections_per_address", "max_requests_per_address"]),
+    ],
+    sections: &[
+        (
+            "ROUTES",
+            "NAME is the name of a stream, as given on the command line.\n\n    \
+             /                 the page: the stream, or all of them\n    \
+             /NAME             the page of one stream; its Link header names the WebSocket, so that h5cap(1) takes this address too\n    \
+             /NAME.mp4         endless fragmented MP4, from the newest keyframe on; ?codecs=avc1 for the video alone\n    \
+             /NAME.mjpg        MJPEG streams: multipart/x-mixed-replace, the newest picture whenever there is room for one\n    \
+             /NAME.jpg         MJPEG streams: the newest picture\n    \
+             /h5live.js        the player, a web component: <h5-live src=\"/api/ws?src=NAME\">\n    \
+             /api/ws?src=NAME  WebSocket: the messages of go2rtc's MSE and MJPEG modes\n    \
+             /api/login        the page that asks for name and password, and its form; /api/logout ends a session\n    \
+             /api/streams      JSON: name, state, codecs, size, frame rate, bit rate, viewers and trouble of every stream",
+        ),
+        (
+            "VIEWERS",
+            "All viewers read from one ring of chunks per stream; nothing is copied or queued for each. A new viewer \
+             starts at the newest keyframe. A viewer that falls behind by more than --lag, or by a third of it for \
+             a while, goes on at the newest keyframe and is told how many frames it lost. h5serve closes a viewer that takes nothing at all for \
+             --stall. A slow viewer costs the others nothing.\n\n\
+             h5serve notices when a client goes away, whether the stream runs or stands still. A client may end its \
+             side of an HTTP connection and read on. h5serve then checks now and then whether it is still there: it \
+             sends an empty box of MP4, or the JPEG picture once more.\n\n\
+             If frames come but no viewer can start, h5serve warns once. While that lasts, /healthz, the page and the \
+             member trouble in /api/streams report it, and NAME.mp4 answers 503. The reasons are no-keyframe (none for \
+             three seconds), no-picture (only audio comes) and keyframe-lost (a group of pictures is larger than \
+             --ring, so the newest keyframe is not kept). Set the encoder's keyframe interval to 1 s.\n\n\
+             h5serve takes --ring of memory for each stream. Each viewer takes at most 8 KiB over WebSocket and 20 KiB \
+             over HTTP, besides what the kernel keeps of its socket. Pictures that slow viewers are in the middle of \
+             are part of --ring. When they fill half of it, h5serve closes the viewer with the oldest one. If no file \
+             descriptor is free (see ulimit -n), h5serve answers with status 503.\n\n\
+             With --memory there are no more viewers and connections than fit into so much memory. Who comes beyond a limit gets status 503, or \
+             429 for requests that come too fast, a line that says which limit it is, and Retry-After. h5serve warns of each limit, at most every \
+             30 seconds.",
+        ),
+        (
+            "VIEWER HEALTH",
+            "Every few seconds the player reports over its WebSocket: the latency from capture to screen, stalls, \
+             frames that were not shown, errors. On the address given with --control, /stats has the report of each \
+             viewer (of the first thousand), with its stream, transport, address, start, bytes and the frames that the \
+             server skipped for it. POST /kick with the number of a viewer as its body closes that viewer. /metrics has histograms of latency \
+             and stalls for each stream, and what was refused, by limit. Other players may \
+             send the report too, as the message\n\n    \
+             {\"type\":\"h5live/report\",\"value\":{\"latency\":84,\"stalls\":[640],\"dropped\":3,\"errors\":1,\"error\":\"...\",\"transport\":\"MSE\"}}\n\n\
+             with times in milliseconds and counts since the last report. All fields are optional. h5serve clamps the \
+             numbers, and accepts four reports a second at most.\n\n\
+             --events writes events as lines of JSON: join, leave, drop, stall and error. A drop is frames that the \
+             server skipped for a late viewer, or that its player skipped. A stall by the server is a viewer that took \
+             nothing for --stall and was closed; a stall by the player is a picture that stood still. Each line has \
+             the time, the stream, and viewer, the number of the connection. A slow reader of the lines delays no \
+             viewer: a line named lost counts what it missed.",
+        ),
+        (
+            "ACCESS",
+            "By default h5serve listens on this machine only, and every program on this machine may watch. To listen wider, say \
+             who may: --users, --link-key, or --public for everybody.\n\n\
+             Users are in a file, a line for each, as h5serve passwd writes it: NAME:HASH:RIGHTS. RIGHTS are view, rewind, \
+             record, publish and admin, for all streams or by name: cam=view,rewind door*=view. The server asks for view; \
+             the other rights are for what is to come. A browser gets a page to log in, and then a cookie. Tools send the \
+             name and the password by HTTP Basic, as curl -u does. A program sends its token: Authorization: Bearer TOKEN.\n\n\
+             A link is made by h5serve link, without the server, and is good until it ends: /NAME?token=TOKEN, or with \
+             the token in the path, /t/TOKEN/NAME. Both are good for pages, NAME.mp4, NAME.mjpg, NAME.jpg and the WebSocket. \
+             To take all links of a key back, take the key away.\n\n\
+             h5serve judges a request when it comes. Who watches already goes on when a link ends or a user is taken away. \
+             The list of streams has those that the visitor may see. Wrong passwords are slowed down, by address and by name. \
+             Without TLS, names, passwords and tokens can be read on the way: put a proxy with TLS before h5serve.\n\n\
+             Pages of other origins may use the streams only if --cors names them. h5serve refuses a \
+             request whose host is not localhost, an address, this machine's own name or a name given with --host. So \
+             no web page can reach the streams through a name of its own.",
+        ),
+    ],
+    files: &[],
+    environment: &[],
+    see_also: &["ffmpeg(1)", "mpv(1)"],
+    ..cli::Manual::new(
+        "h5serve",
+        "serve live streams to browsers and players over HTTP and WebSocket",
+        "h5serve reads live streams, each from stdin, a file or a FIFO, and serves them to any number of viewers. \
+         Fragmented MP4, as h5mux writes it, goes out unchanged. Coded video and audio of other formats are muxed into \
+         fragmented MP4 first. MJPEG is served as MJPEG. h5serve decodes and encodes nothing.\n\n\
+         Without INPUT it reads stdin. A file is served in real time, as if it were live. With --on-eof reopen, \
+         h5serve may join a FIFO in the middle of a stream: it skips input up to the next start of a stream.",
+    )
+};
