@@ -32,6 +32,8 @@ pub fn bind(address: &str) -> Result<Server, Box<dyn Error>> {
         capacity: Capacity { viewers: 100, ..Capacity::default() },
         threads: 1,
         policy: Policy::default(),
+        proxies: Default::default(),
+        base_path: Default::default(),
         access: Access::new(Rules::default())?,
         events: Events::default(),
     };

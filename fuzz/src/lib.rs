@@ -5,7 +5,7 @@ mod access;
 mod net;
 
 pub use access::access;
-pub use net::{http, response, soap, ws};
+pub use net::{http, proxy, response, soap, ws};
 
 use h5live::format::testing::{at_every_split, events, splits};
 use h5live::format::{Demuxer, Timing, adts, annexb, bmff, flv, mjpeg, mkv, mp3, mpegts, nut, wav, y4m};
@@ -19,7 +19,7 @@ use std::sync::Arc;
 pub type Check = fn(&[u8]);
 
 /// Every target by name.
-pub const TARGETS: [(&str, Check); 14] = [
+pub const TARGETS: [(&str, Check); 15] = [
     ("access", access),
     ("sniff", sniff),
     ("reader", reader),
@@ -31,6 +31,7 @@ pub const TARGETS: [(&str, Check); 14] = [
     ("flv", flv),
     ("mpegts", mpegts),
     ("http", http),
+    ("proxy", proxy),
     ("response", response),
     ("soap", soap),
     ("ws", ws),

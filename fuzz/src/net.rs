@@ -4,6 +4,7 @@ use super::PLACES;
 use h5live::format::testing::at_every_split;
 use h5live::serve::testing::frames::{Decoder, MAX_MESSAGE, Message, Violation};
 use h5live::serve::testing::messages::Command;
+use h5live::serve::testing::proxy_protocol::{self, Step};
 use h5live::serve::testing::{Served, serve};
 
 /// A connection is answered the same however its requests arrive, and whatever is answered is HTTP.
@@ -20,6 +21,28 @@ pub fn http(data: &[u8]) {
         }
     } else {
         at_every_split(data.len(), PLACES, answered);
+    }
+}
+
+/// A header of the PROXY protocol is read to its end and no further, and never further than its bound.
+pub fn proxy(data: &[u8]) {
+    let mut have = 0;
+    loop {
+        match proxy_protocol::parse(&data[..have]) {
+            Ok(Step::Need(more)) => {
+                assert!(more > 0 && have + more <= 16 + 4096, "{have} and {more} more");
+                if have + more > data.len() {
+                    return;
+                }
+                have += more;
+            }
+            // The same for the header alone, and it has the end that its version gives it.
+            Ok(Step::Done(client)) => {
+                assert!(data[..have].ends_with(b"\r\n") || data[12] >> 4 == 2, "{client:?}");
+                return;
+            }
+            Err(_) => return,
+        }
     }
 }
 

@@ -66,6 +66,7 @@ mod tests {
     use crate::serve::live::registry::Registry;
     use crate::serve::net::addresses::AddressPlaces;
     use crate::serve::net::permit::ConnectionPermit;
+    use crate::serve::net::proxies::Proxies;
     use crate::serve::net::socket::Peer;
     use crate::serve::stats::viewers::ViewerRegistry;
     use crate::serve::ws::frames;
@@ -83,7 +84,7 @@ mod tests {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let stream = publisher.stream().clone();
         let handle = Arc::new(ViewerRegistry::of(1)).take(Some(stream.clone()), "websocket", Peer::Local).unwrap();
-        let address = AddressPlaces::new(1).take(Peer::Local).unwrap();
+        let address = AddressPlaces::new(1, Proxies::default()).take(Peer::Local).unwrap();
         let permit = ConnectionPermit::new(Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap(), address, Arc::default());
         let mut request = frames::text(r#"{"type":"mjpeg"}"#).to_vec();
         // As a client sends it: masked, here by nothing.

@@ -18,7 +18,7 @@
 //! | `inbox` | what was published and no viewer has seen; who serves it |
 //! | `state`, `limits`, `refusals` | what all shards share; how much of everything there may be; what is refused for that |
 //! | `live/` | what there is to send: registry, stream, publisher, ring, cursor, init segment |
-//! | `net/` | where connections come in, how many there may be, how a socket is tuned |
+//! | `net/` | where connections come in, how many there may be, how a socket is tuned, which proxies are believed |
 //! | `http/` | from a request to a response: who asks and from where, routes, bodies, the player's files |
 //! | `ws/` | the frames of the WebSocket, the messages in them, a viewer |
 //! | `stats/` | who is watching, what happens to them, what their players report |
@@ -42,6 +42,7 @@ pub mod testing;
 mod ws;
 
 pub use access::Access;
+pub use http::base_path::{BasePath, BasePathError};
 pub use http::origin::Policy;
 pub use limits::{Capacity, TooLittleMemory, ViewerLimits};
 pub use live::publisher::{Closed, Publisher};
@@ -49,6 +50,7 @@ pub use live::registry::{PublishError, Registry};
 pub use live::start::Trouble;
 pub use live::stream::{Numbers, State, Stream, Summary};
 pub use net::listener::{Listen, ListenError};
+pub use net::proxies::{Proxies, ProxyError, TrustedProxy};
 pub use refusals::{Limit, Refusals};
 pub use server::{Error, Options, Server, Stopper};
 pub use stats::events::{EventLog, Events};

@@ -1,6 +1,7 @@
 //! The server: listens, spreads connections over its shards, and stops.
 
 use super::access::Access;
+use super::http::base_path::BasePath;
 use super::http::origin::Policy;
 use super::http::rate::RequestRate;
 use super::inbox::ShardSender;
@@ -10,6 +11,7 @@ use super::live::ring::Retention;
 use super::net::acceptor::Acceptor;
 use super::net::addresses::AddressPlaces;
 use super::net::listener::{Listen, Listener};
+use super::net::proxies::Proxies;
 use super::refusals::Refusals;
 use super::shard::Shard;
 use super::state::ServerState;
@@ -44,6 +46,10 @@ pub struct Options {
     pub threads: usize,
     /// Which names and which pages of others may ask.
     pub policy: Policy,
+    /// Which proxies are believed.
+    pub proxies: Proxies,
+    /// The path under which a proxy serves all of it.
+    pub base_path: BasePath,
     /// Who may watch.
     pub access: Access,
     /// Where it reports what happens to viewers.
@@ -111,6 +117,8 @@ impl Server {
         let state = Arc::new(ServerState {
             streams: Registry::new(options.max_streams, options.ring, senders),
             policy: options.policy.clone(),
+            proxies: options.proxies.clone(),
+            base_path: options.base_path.clone(),
             access: options.access.clone(),
             rate: RequestRate::new(options.capacity.address_requests),
             refusals: refusals.clone(),
@@ -119,7 +127,7 @@ impl Server {
         let start = |(number, hub)| Shard::start(number, state.clone(), limits.stall, move || hub);
         let shards = hubs.into_iter().enumerate().map(start).collect::<io::Result<_>>()?;
         let connections = options.capacity.viewers.saturating_add(options.capacity.others).min(limits::room(options.max_streams, 0)?);
-        let addresses = AddressPlaces::new(options.capacity.address_connections);
+        let addresses = AddressPlaces::new(options.capacity.address_connections, options.proxies.clone());
         Ok(Server { runtime, listeners, shards, state, stop: Arc::default(), connections, addresses, stall: limits.stall })
     }
 
@@ -152,7 +160,12 @@ impl Server {
 
     /// The addresses that are listened on, as a browser or curl takes them: `http://HOST:PORT/`, `unix:PATH`.
     pub fn addresses(&self) -> Vec<String> {
-        self.listeners.iter().map(Listener::address).collect()
+        let base = self.state.base_path.to_string();
+        let address = |listener: &Listener| {
+            let address = listener.address();
+            if address.ends_with('/') { address.trim_end_matches('/').to_owned() + &base } else { address }
+        };
+        self.listeners.iter().map(address).collect()
     }
 
     /// Whether other machines can reach it: it listens on more than loopback addresses and Unix sockets.
@@ -208,6 +221,8 @@ mod tests {
             capacity: Capacity { viewers: 10, ..Capacity::default() },
             threads: 2,
             policy: Policy::default(),
+            proxies: Proxies::default(),
+            base_path: BasePath::default(),
             access: Access::new(crate::access::Rules::default()).unwrap(),
             events: Events::default(),
         }

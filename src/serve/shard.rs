@@ -6,10 +6,13 @@ use super::hub::{self, SharedHub};
 use super::net::acceptor::Admitted;
 use super::net::link::Link;
 use super::net::permit::ConnectionPermit;
-use super::net::socket::Socket;
+use super::net::proxy_protocol;
+use super::net::socket::{Peer, Socket};
 use super::net::write_timeout::WriteTimeout;
 use super::state::ServerState;
 use std::cell::Cell;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +21,9 @@ use tokio::task::LocalSet;
 
 /// After so long, a stop no longer waits for viewers.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
+
+/// A proxy sends its header at once.
+const PROXY_LIMIT: Duration = Duration::from_secs(5);
 
 /// A running shard. It stops when no more connections can come: when all senders have gone.
 pub struct Shard {
@@ -101,6 +107,14 @@ async fn run(state: Arc<ServerState>, hub: SharedHub, stall: Duration, mut admit
 async fn connection(context: Rc<ShardContext>, socket: Socket, permit: ConnectionPermit) {
     let _open = Open::one(context.clone());
     let Some(peer) = socket.peer() else { return };
+    let proxies = &context.state.proxies;
+    let peer = match proxies.protocol && proxies.trust(peer) {
+        true => match behind(&socket).await {
+            Ok(client) => client.map_or(peer, Peer::Tcp),
+            Err(error) => return tracing::debug!("connection of a proxy: {error}"),
+        },
+        false => peer,
+    };
     let link = Arc::<Link>::default();
     let io = WriteTimeout::new(socket, context.stall, link.clone());
     let (io, early, accepted) = connection::http(&context.state, &context.hub, context.stop.clone(), io, peer, link).await;
@@ -109,6 +123,22 @@ async fn connection(context: Rc<ShardContext>, socket: Socket, permit: Connectio
         Some(Accepted { stream, handle }) => context.hub.lock().join(socket, &early, stream.as_ref(), handle, permit),
         None => connection::linger(&socket).await,
     }
+}
+
+/// The client of a proxy that speaks the PROXY protocol; nothing behind its header is read.
+async fn behind(socket: &Socket) -> std::io::Result<Option<SocketAddr>> {
+    let read = async |mut into: &mut [u8]| {
+        while !into.is_empty() {
+            match socket.try_read(into) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(n) => into = &mut into[n..],
+                Err(error) if error.kind() == ErrorKind::WouldBlock => std::future::poll_fn(|cx| socket.poll_read_ready(cx)).await?,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    };
+    tokio::time::timeout(PROXY_LIMIT, proxy_protocol::read(read)).await?
 }
 
 /// Counts a connection as long as it is open, also if serving it fails in an unforeseen way.

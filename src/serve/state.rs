@@ -1,9 +1,11 @@
 //! What all shards share: the streams, the rules, the places for viewers.
 
 use super::access::Access;
+use super::http::base_path::BasePath;
 use super::http::origin::Policy;
 use super::http::rate::RequestRate;
 use super::live::registry::Registry;
+use super::net::proxies::Proxies;
 use super::refusals::Refusals;
 use super::stats::viewers::ViewerRegistry;
 use std::sync::Arc;
@@ -11,6 +13,8 @@ use std::sync::Arc;
 pub struct ServerState {
     pub streams: Registry,
     pub policy: Policy,
+    pub proxies: Proxies,
+    pub base_path: BasePath,
     pub access: Access,
     pub rate: RequestRate,
     pub refusals: Arc<Refusals>,

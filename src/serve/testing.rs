@@ -1,8 +1,10 @@
 //! For fuzz targets and examples: one connection in memory, served as any other, and what is said over a WebSocket.
 
+pub use super::net::proxy_protocol;
 pub use super::ws::{frames, messages};
 
 use super::access::Access;
+use super::http::base_path::BasePath;
 use super::http::connection;
 use super::http::origin::Policy;
 use super::http::rate::RequestRate;
@@ -12,6 +14,7 @@ use super::live::registry::Registry;
 use super::live::ring::{Entry, Retention};
 use super::live::stream;
 use super::live::update::StreamUpdate;
+use super::net::proxies::Proxies;
 use super::net::socket::Peer;
 use super::state::ServerState;
 use super::stats::events::Events;
@@ -54,6 +57,8 @@ pub fn serve(requests: &[u8], piece: usize) -> Served {
     let state = Arc::new(ServerState {
         streams: registry,
         policy: Policy::default(),
+        proxies: Proxies::default(),
+        base_path: BasePath::default(),
         access: Access::new(Rules::default()).expect("the system has random bytes"),
         rate: RequestRate::new(Capacity::default().address_requests),
         refusals: Arc::default(),

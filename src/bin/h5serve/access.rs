@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use h5live::access::{LinkKey, Rules, Users};
 use h5live::cli;
-use h5live::serve::{Access, Server};
+use h5live::serve::{Access, BasePath, Proxies, Server, TrustedProxy};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -35,6 +35,42 @@ pub struct AccessArgs {
     /// Without it, and without --users and --link-key, h5serve listens on this machine only.
     #[arg(long)]
     public: bool,
+}
+
+/// The options of what stands before the server.
+#[derive(clap::Args, Clone, Debug)]
+pub struct ProxyArgs {
+    /// Believe what this proxy says of viewers: an address, a network such as 10.0.0.0/8, or unix; may be given several times
+    ///
+    /// h5serve takes the viewer's address from its X-Forwarded-For, the name of the host from its X-Forwarded-Host or Host, and from its
+    /// X-Forwarded-Proto whether the viewer came by https. From others these mean nothing.
+    #[arg(long, value_name = "CIDR")]
+    trusted_proxy: Vec<TrustedProxy>,
+
+    /// Expect the PROXY protocol, version 1 or 2, at the beginning of each connection of a trusted proxy
+    #[arg(long)]
+    proxy_protocol: bool,
+
+    /// The path under which a proxy serves all pages, such as /cams
+    ///
+    /// A proxy may leave it in what it asks for, or take it off.
+    #[arg(long, value_name = "PATH", default_value = "/")]
+    pub base_path: BasePath,
+}
+
+impl ProxyArgs {
+    pub fn proxies(&self) -> Proxies {
+        Proxies { trusted: self.trusted_proxy.clone(), protocol: self.proxy_protocol }
+    }
+
+    /// # Errors
+    /// The PROXY protocol, and nobody from whom to expect it.
+    pub fn check(&self) -> anyhow::Result<()> {
+        match self.proxy_protocol && self.trusted_proxy.is_empty() {
+            true => Err(cli::usage("--proxy-protocol: say with --trusted-proxy which proxies speak it")),
+            false => Ok(()),
+        }
+    }
 }
 
 /// What tells one version of a file from another: device, inode, size and time.

@@ -73,6 +73,9 @@ struct Args {
     #[arg(long, value_name = "NAME")]
     host: Vec<String>,
 
+    #[command(flatten)]
+    proxies: access::ProxyArgs,
+
     /// Write events of viewers, as lines of JSON, to a file or to an open file descriptor such as 2
     ///
     /// A FIFO without a reader keeps the lines that fit into it.
@@ -105,6 +108,7 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     let events = args.events.as_ref().map(|place| events::start(place, &inputs)).transpose()?;
     let access = args.access.access()?;
     let server = Server::bind(&args.options(inputs.len(), events.as_ref(), access.clone())?)?;
+    args.proxies.check()?;
     args.access.check(&server)?;
     let registry = server.registry();
     let publishers = inputs.iter().map(|input| registry.publish(&input.name)).collect::<Result<Vec<_>, _>>()?;
@@ -241,6 +245,8 @@ impl Args {
             threads: usize::from(self.threads),
             access,
             events: events.map(events::Writing::events).unwrap_or_default(),
+            proxies: self.proxies.proxies(),
+            base_path: self.proxies.base_path.clone(),
             policy: Policy { cors: self.cors.clone(), hosts: self.host.iter().cloned().chain(cli::control::own_names()).collect() },
         })
     }

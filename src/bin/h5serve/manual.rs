@@ -17,6 +17,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
     ],
     groups: &[
         ("Access", &["listen", "users", "link_key", "public", "host", "cors"]),
+        ("Behind a proxy", &["trusted_proxy", "proxy_protocol", "base_path"]),
         ("Inputs", &["name", "on_eof", "input_format", "rate", "live"]),
         ("Viewers", &["lag", "stall", "threads", "events"]),
         ("Limits", &["ring", "memory", "max_viewers", "max_viewers_per_stream", "max_connections_per_address", "max_requests_per_address"]),
@@ -90,6 +91,19 @@ pub const MANUAL: cli::Manual = cli::Manual {
              Pages of other origins may use the streams only if --cors names them. h5serve refuses a \
              request whose host is not localhost, an address, this machine's own name or a name given with --host. So \
              no web page can reach the streams through a name of its own.",
+        ),
+        (
+            "BEHIND A PROXY",
+            "Say with --trusted-proxy where the proxy is. Then --from-ip of links, the slowing down of wrong passwords, the viewers in \
+             /stats and --events see the viewer and not the proxy: the rightmost address in X-Forwarded-For that is no trusted proxy, \
+             or the one that the PROXY protocol names. What others write into these headers means nothing. The header Forwarded \
+             means nothing at all: a proxy that does not write it passes on what the viewer has written.\n\n\
+             The proxy decides by which names h5serve can be reached: each name that it sends is known without --host. It is to set \
+             X-Forwarded-For itself, or to add to it, and to send Host as it came, or X-Forwarded-Host.\n\n\
+             Under a path, such as https://example.org/cams/, say --base-path /cams. Cookies are for that path then, and the addresses that \
+             h5serve prints have it. The proxy may leave the path in what it asks for, or take it off. A stream of the same name as a \
+             path of one part cannot be seen by its page where the proxy takes it off.\n\n\
+             Endless answers have the header X-Accel-Buffering: no, by which nginx does not write to its disk what a slow viewer does not take.",
         ),
     ],
     files: &[],

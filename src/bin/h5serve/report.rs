@@ -199,6 +199,8 @@ mod tests {
             capacity: Capacity::default(),
             threads: 1,
             policy: Policy::default(),
+            proxies: Default::default(),
+            base_path: Default::default(),
             access: Access::new(Rules::default()).unwrap(),
             events: Events::default(),
         };

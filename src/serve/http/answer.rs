@@ -32,6 +32,20 @@ impl From<Refusal> for Answer {
     }
 }
 
+/// What is asked for is there, relative to where it was asked for, and will stay there.
+#[derive(Debug)]
+pub struct Moved(pub String);
+
+impl From<Moved> for Answer {
+    fn from(Moved(location): Moved) -> Answer {
+        let mut answer = empty(StatusCode::PERMANENT_REDIRECT);
+        if let Ok(location) = HeaderValue::try_from(location) {
+            answer.headers_mut().insert(header::LOCATION, location);
+        }
+        answer
+    }
+}
+
 fn add_headers_of(status: StatusCode, headers: &mut HeaderMap) {
     let mut add = |name: HeaderName, value| headers.insert(name, HeaderValue::from_static(value));
     match status {

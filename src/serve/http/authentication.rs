@@ -12,13 +12,9 @@ use super::login_page::{self, Why};
 use super::request::Request;
 use crate::access::{Credentials, Denied, Judgement, LinkError, Need, Right, Subject};
 use crate::serve::access::{Access, Busy};
-use crate::serve::net::socket::Peer;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
-use std::net::IpAddr;
 
-/// The cookie of a session.
-pub const COOKIE: &str = "h5live";
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"h5live\"");
@@ -57,7 +53,7 @@ pub async fn admit(access: &Access, request: &Request, granted: &Granted, link: 
     // A query that is not understood has no token.
     let query = request.query("token").ok().flatten().filter(|_| link.is_none());
     let shown = shown(&request.head.headers, granted, link.or(query.as_deref()));
-    let who = access.identify(shown, address(request.peer)).await.map_err(|Busy| Answer::from(BUSY))?;
+    let who = access.identify(shown, request.peer.ip()).await.map_err(|Busy| Answer::from(BUSY))?;
     let judgement = Judgement::of(&who, need);
     match (judgement, who) {
         (Judgement::Allowed, Ok(subject)) => {
@@ -65,14 +61,6 @@ pub async fn admit(access: &Access, request: &Request, granted: &Granted, link: 
             Ok(Visitor { subject: Some(subject), link })
         }
         (judgement, _) => Err(refuse(access, request, judgement)),
-    }
-}
-
-/// The address that counts; none over a Unix socket.
-pub fn address(peer: Peer) -> Option<IpAddr> {
-    match peer {
-        Peer::Tcp(address) => Some(address.ip()),
-        Peer::Local => None,
     }
 }
 
@@ -84,7 +72,7 @@ fn shown<'a>(headers: &'a HeaderMap, granted: &Granted, link: Option<&'a str>) -
         SingleHeader::Text(value) => Credentials::of_authorization(value),
         SingleHeader::Unreadable => Credentials::Unreadable,
         SingleHeader::Absent => {
-            session(headers).filter(|_| granted.is_own() && is_own_page(headers)).map_or(Credentials::None, Credentials::Session)
+            session(headers, granted).filter(|_| granted.is_own() && is_own_page(headers)).map_or(Credentials::None, Credentials::Session)
         }
     }
 }
@@ -100,9 +88,19 @@ fn is_own_page(headers: &HeaderMap) -> bool {
 }
 
 /// The session's cookie (RFC 6265, section 4.2).
-pub fn session(headers: &HeaderMap) -> Option<&str> {
+pub fn session<'a>(headers: &'a HeaderMap, granted: &Granted) -> Option<&'a str> {
+    cookie(headers, &cookie_name(granted))
+}
+
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    lines.flat_map(|line| line.split("; ")).find_map(|pair| pair.strip_prefix(COOKIE)?.strip_prefix('='))
+    lines.flat_map(|line| line.split("; ")).find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+}
+
+/// The name of the session's cookie: with the port, where the address of the page has one. A browser sends a cookie to all ports of a host, and
+/// another h5serve there has sessions of its own.
+pub fn cookie_name(granted: &Granted) -> String {
+    granted.port().map_or_else(|| "h5live".into(), |port| format!("h5live-{port}"))
 }
 
 fn refuse(access: &Access, request: &Request, judgement: Judgement) -> Answer {
@@ -157,7 +155,7 @@ mod tests {
 
     #[test]
     fn cookies() {
-        let of = |value| session(&headers(&[(header::COOKIE, value)])).map(String::from);
+        let of = |value| cookie(&headers(&[(header::COOKIE, value)]), "h5live").map(String::from);
         assert_eq!(of("h5live=abc").as_deref(), Some("abc"));
         assert_eq!(of("a=b; h5live=abc; c=d").as_deref(), Some("abc"));
         assert_eq!((of("xh5live=abc"), of("h5livex=abc"), of("")), (None, None, None));

@@ -2,7 +2,8 @@
 
 use super::access::Granted;
 use super::answer::{Answer, BUSY, NO_STORE, NOT_ALLOWED, NOT_FOUND, Refusal, empty};
-use super::authentication::{self, COOKIE};
+use super::authentication;
+use super::base_path::BasePath;
 use super::head::{self, SingleHeader};
 use super::login_page::{Why, page};
 use super::request::Request;
@@ -25,7 +26,7 @@ const NO_FORM: Refusal = Refusal(StatusCode::BAD_REQUEST, "expected name and pas
 ///
 /// # Errors
 /// The form cannot be had, or comes from elsewhere.
-pub async fn login(request: &mut Request, granted: &Granted, access: &Access) -> Result<Answer, Refusal> {
+pub async fn login(request: &mut Request, granted: &Granted, access: &Access, base: &BasePath) -> Result<Answer, Refusal> {
     let has_users = access.judge().rules().users.is_some();
     if !has_users {
         return Err(NOT_FOUND);
@@ -41,11 +42,11 @@ pub async fn login(request: &mut Request, granted: &Granted, access: &Access) ->
     let field = |name| head::parameter(form, name).ok().flatten().map(|value| value.into_owned());
     let (Some(name), Some(password)) = (field("name"), field("password")) else { return Err(NO_FORM) };
     let shown = Credentials::Password { name: name.clone(), password };
-    let why = match access.identify(shown, authentication::address(request.peer)).await.map_err(|Busy| BUSY)? {
+    let why = match access.identify(shown, request.peer.ip()).await.map_err(|Busy| BUSY)? {
         Ok(_) => {
             let cookie = access.judge().open_session(&name, Now::system()).map_err(|_| BUSY)?;
             let next = field("next").filter(|next| Registry::allows(next)).unwrap_or_default();
-            return Ok(see_other(&next, &set_cookie(request, &cookie, WEEK)));
+            return Ok(see_other(&next, &set_cookie(request, granted, base, &cookie, WEEK)));
         }
         Err(Denied::SlowDown(_)) => Why::SlowDown,
         Err(_) => Why::Wrong,
@@ -64,17 +65,17 @@ pub async fn login(request: &mut Request, granted: &Granted, access: &Access) ->
 ///
 /// # Errors
 /// From elsewhere.
-pub fn logout(request: &Request, granted: &Granted, access: &Access) -> Result<Answer, Refusal> {
+pub fn logout(request: &Request, granted: &Granted, access: &Access, base: &BasePath) -> Result<Answer, Refusal> {
     if request.head.method != Method::POST {
         return Err(NOT_ALLOWED);
     }
     if !granted.is_own() {
         return Err(FOREIGN);
     }
-    if let Some(cookie) = authentication::session(&request.head.headers) {
+    if let Some(cookie) = authentication::session(&request.head.headers, granted) {
         access.judge().close_session(cookie);
     }
-    Ok(see_other("", &set_cookie(request, "", 0)))
+    Ok(see_other("", &set_cookie(request, granted, base, "", 0)))
 }
 
 /// To a stream or to the list: both are one step up.
@@ -90,8 +91,11 @@ fn see_other(name: &str, cookie: &str) -> Answer {
     answer
 }
 
-/// No script reads it, no form of another site sends it, and over TLS it goes over TLS only: the browser says so in the Origin of the form.
-fn set_cookie(request: &Request, value: &str, seconds: u32) -> String {
-    let secure = matches!(request.given(header::ORIGIN), SingleHeader::Text(origin) if origin.starts_with("https://"));
-    format!("{COOKIE}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{}", if secure { "; Secure" } else { "" })
+/// No script reads it, no form of another site sends it, and over TLS it goes over TLS only: the browser says so in the Origin of the form, or a
+/// proxy does.
+fn set_cookie(request: &Request, granted: &Granted, base: &BasePath, value: &str, seconds: u32) -> String {
+    let by_origin = matches!(request.given(header::ORIGIN), SingleHeader::Text(origin) if origin.starts_with("https://"));
+    let secure = if by_origin || request.is_https() { "; Secure" } else { "" };
+    let name = authentication::cookie_name(granted);
+    format!("{name}={value}; Path={base}; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
 }

@@ -49,8 +49,7 @@ pub fn page(request: &Request, status: StatusCode, why: Why, has_users: bool) ->
         head::list(&request.head.headers, header::ACCEPT_LANGUAGE).next().is_some_and(|first| first.to_ascii_lowercase().starts_with("zh"));
     let language = usize::from(chinese);
     let [name, password, login] = [["Name", "用户名"], ["Password", "密码"], ["Log in", "登录"]].map(|texts| texts[language]);
-    let path = routes::path(&request.head.uri);
-    let (link, inside) = routes::split_link(&path);
+    let (link, inside) = routes::split_link(&request.path);
     // Where the login is, seen from where the page is shown; and from there back. What is not the name of a stream goes to the list.
     let up = match (link, Route::of(inside)) {
         (Some(_), _) => "../../",

@@ -30,10 +30,7 @@ impl RequestRate {
 
     /// Counts a request, if it may be made now. Those of this machine do not count: a proxy on it has one address for all its clients.
     pub fn allows(&self, peer: Peer, now: Instant) -> bool {
-        let address = match peer {
-            Peer::Tcp(peer) if !peer.ip().to_canonical().is_loopback() => network(peer.ip()),
-            _ => return true,
-        };
+        let Some(address) = peer.ip().filter(|address| !address.is_loopback()).map(network) else { return true };
         // A poisoned lock only means that another thread died while it counted.
         let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
         if full_at.len() >= MOST && !full_at.contains_key(&address) {

@@ -1,7 +1,10 @@
 //! A request as routes get it: its head, who asks, and a body that is read as far as its route allows, in the time that it allows.
 
-use super::answer::Refusal;
+use super::answer::{Moved, Refusal};
+use super::base_path::{BasePath, Inside};
+use super::forwarded;
 use super::head::{self, SingleHeader};
+use crate::serve::net::proxies::Proxies;
 use crate::serve::net::socket::Peer;
 use bytes::{Bytes, BytesMut};
 use hyper::StatusCode;
@@ -16,7 +19,12 @@ use std::time::Duration;
 /// A request, and who asks.
 pub struct Request {
     pub head: Parts,
+    /// The viewer, as far as trusted proxies know.
     pub peer: Peer,
+    /// A proxy that is trusted has sent it.
+    pub by_proxy: bool,
+    /// In its normal form, without the base path.
+    pub path: String,
     body: Incoming,
 }
 
@@ -42,9 +50,24 @@ impl From<BodyError> for Refusal {
 }
 
 impl Request {
-    pub fn new(request: hyper::Request<Incoming>, peer: Peer) -> Request {
+    /// `peer`: the other end of the connection.
+    ///
+    /// # Errors
+    /// It is for the base path without its slash: to there it has to go.
+    pub fn new(request: hyper::Request<Incoming>, peer: Peer, proxies: &Proxies, base: &BasePath) -> Result<Request, Moved> {
         let (head, body) = request.into_parts();
-        Request { head, peer, body }
+        let path = head::normal_path(head.uri.path());
+        let path = match base.inside(&path) {
+            Inside::Path(path) => path.to_owned(),
+            Inside::NoSlash => return Err(Moved(head.uri.query().map_or_else(|| base.last(), |query| format!("{}?{query}", base.last())))),
+        };
+        let (by_proxy, peer) = (proxies.trust(peer), forwarded::viewer(&head.headers, peer, proxies));
+        Ok(Request { head, peer, by_proxy, path, body })
+    }
+
+    /// The client came over TLS, as a proxy that is trusted says.
+    pub fn is_https(&self) -> bool {
+        self.by_proxy && forwarded::is_https(&self.head.headers)
     }
 
     /// A header that may stand there once.
@@ -102,7 +125,8 @@ mod tests {
         let (mut client, server) = tokio::io::duplex(4096);
         let got = Cell::new(None);
         let service = hyper::service::service_fn(async |request| {
-            let body = Request::new(request, Peer::Local).body(LIMIT, TIME).await;
+            let request = Request::new(request, Peer::Local, &Proxies::default(), &BasePath::default());
+            let body = request.unwrap().body(LIMIT, TIME).await;
             got.set(Some(body.clone()));
             Ok::<Answer, Infallible>(body.map_or_else(|error| Refusal::from(error).into(), |_| empty(StatusCode::OK)))
         });

@@ -24,10 +24,12 @@ use crate::serve::state::ServerState;
 use crate::serve::stats::viewers::ViewerHandle;
 use crate::serve::ws::frames;
 use hyper::body::Incoming;
-use hyper::header::{self, HeaderValue};
+use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode, Version};
 use std::sync::Arc;
 use std::time::Instant;
+
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// A WebSocket whose handshake was accepted with this response.
 pub struct Accepted {
@@ -47,16 +49,19 @@ pub struct Router<'a> {
 impl Router<'_> {
     /// The response, and what follows if it is a 101.
     pub async fn answer(&self, request: hyper::Request<Incoming>) -> (Answer, Option<Accepted>) {
-        let mut request = Request::new(request, self.peer);
+        let mut request = match Request::new(request, self.peer, &self.state.proxies, &self.state.base_path) {
+            Ok(request) => request,
+            Err(moved) => return (moved.into(), None),
+        };
         if !self.state.rate.allows(request.peer, Instant::now()) {
             self.state.refusals.note(Limit::Requests);
             return (Refusal(StatusCode::TOO_MANY_REQUESTS, Limit::Requests.reached()).into(), None);
         }
-        let granted = match access::judge(&request.head, &self.state.policy, request.peer) {
+        let granted = match access::judge(&request.head, &self.state.policy, self.peer, request.by_proxy) {
             Ok(granted) => granted,
             Err(refusal) => return (refusal.into(), None),
         };
-        let path = routes::path(&request.head.uri).into_owned();
+        let path = request.path.clone();
         let (link, path) = routes::split_link(&path);
         let (mut answer, accepted) = match self.admit(&request, &granted, link, path).await {
             Ok((route, visitor)) => {
@@ -112,8 +117,8 @@ impl Router<'_> {
                 None => page(request, self.state.streams.only().filter(|only| visitor.may_see(&only.name)).map(|_| "api/ws".to_owned())),
             },
             Route::Streams => self.list(visitor),
-            Route::Login => login::login(request, granted, &self.state.access).await?,
-            Route::Logout => login::logout(request, granted, &self.state.access)?,
+            Route::Login => login::login(request, granted, &self.state.access, &self.state.base_path).await?,
+            Route::Logout => login::logout(request, granted, &self.state.access, &self.state.base_path)?,
             Route::Asset(asset) => file(request, asset),
             Route::Stream { name, form } => self.named(request, name, form, visitor)?,
             Route::Server | Route::Nothing => missing(request)?,
@@ -181,9 +186,12 @@ impl Router<'_> {
         let content_type = HeaderValue::from_str(content_type).unwrap_or(HeaderValue::from_static("video/mp4"));
         let body = match request.head.method {
             Method::HEAD => Reply::empty(),
-            _ => body(self.handle(Some(stream), transport)?).ok_or(NOT_FOUND)?,
+            _ => body(self.handle(request, Some(stream), transport)?).ok_or(NOT_FOUND)?,
         };
-        Ok(respond(StatusCode::OK, body, content_type, NO_STORE))
+        let mut answer = respond(StatusCode::OK, body, content_type, NO_STORE);
+        // nginx would write what a slow viewer does not take into a file, until the disk is full.
+        answer.headers_mut().insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+        Ok(answer)
     }
 
     fn picture(&self, stream: &Arc<Stream>) -> Result<Answer, Refusal> {
@@ -223,13 +231,13 @@ impl Router<'_> {
         if stream.as_ref().is_some_and(|stream| !visitor.may_see(&stream.name)) {
             return Err(NOT_YOURS);
         }
-        let handle = self.handle(stream.as_ref(), "websocket")?;
+        let handle = self.handle(request, stream.as_ref(), "websocket")?;
         Ok((switching(&accept), Some(Accepted { stream, handle })))
     }
 
-    fn handle(&self, stream: Option<&Arc<Stream>>, transport: &'static str) -> Result<ViewerHandle, Refusal> {
+    fn handle(&self, request: &Request, stream: Option<&Arc<Stream>>, transport: &'static str) -> Result<ViewerHandle, Refusal> {
         let full = |limit: Limit| Refusal(StatusCode::SERVICE_UNAVAILABLE, limit.reached());
-        self.state.viewers.take(stream.cloned(), transport, self.peer).map_err(full)
+        self.state.viewers.take(stream.cloned(), transport, request.peer).map_err(full)
     }
 }
 
@@ -247,8 +255,7 @@ fn options(granted: &Granted) -> Answer {
 
 /// A stream that is not there: people get a page with those that are, tools a line.
 fn missing(request: &Request) -> Result<Answer, Refusal> {
-    let path = routes::path(&request.head.uri);
-    let (_, path) = routes::split_link(&path);
+    let (_, path) = routes::split_link(&request.path);
     // The page finds its parts beside itself.
     if !authentication::wants_page(request) || path.trim_start_matches('/').contains('/') {
         return Err(NOT_FOUND);

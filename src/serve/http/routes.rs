@@ -1,7 +1,6 @@
 //! The paths that there are, and what each needs of who asks. A new route is a variant here: the compiler then asks what it needs, and what it answers.
 
 use super::assets::{self, Asset};
-use super::head;
 use crate::access::{Need, Right};
 
 /// Where a path leads.
@@ -63,11 +62,6 @@ impl<'a> Route<'a> {
 pub fn split_link(path: &str) -> (Option<&str>, &str) {
     let inside = path.strip_prefix("/t/").and_then(|rest| Some((rest, rest.find('/')?)));
     inside.map_or((None, path), |(rest, at)| (Some(&rest[..at]), &rest[at..]))
-}
-
-/// The path of a request in its normal form.
-pub fn path(uri: &hyper::Uri) -> std::borrow::Cow<'_, str> {
-    head::normal_path(uri.path())
 }
 
 #[cfg(test)]

@@ -5,5 +5,7 @@ pub mod addresses;
 pub mod link;
 pub mod listener;
 pub mod permit;
+pub mod proxies;
+pub mod proxy_protocol;
 pub mod socket;
 pub mod write_timeout;

@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 use socket2::{SockRef, TcpKeepalive};
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 #[cfg(target_os = "linux")]
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
@@ -25,6 +25,19 @@ pub enum Peer {
     Tcp(SocketAddr),
     /// Over a Unix socket.
     Local,
+    /// Behind a proxy that is trusted, which does not say from which port.
+    Forwarded(IpAddr),
+}
+
+impl Peer {
+    /// The address that counts; none over a Unix socket.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Peer::Tcp(address) => Some(address.ip().to_canonical()),
+            Peer::Local => None,
+            Peer::Forwarded(address) => Some(*address),
+        }
+    }
 }
 
 impl std::fmt::Display for Peer {
@@ -32,6 +45,7 @@ impl std::fmt::Display for Peer {
         match self {
             Peer::Tcp(address) => address.fmt(f),
             Peer::Local => f.write_str("unix"),
+            Peer::Forwarded(address) => address.fmt(f),
         }
     }
 }

@@ -129,8 +129,18 @@ pub(crate) fn masked(text: &str) -> String {
     masked
 }
 
-/// A text whose `name=value` pairs with secret names lose their values. A value ends where a URL or its part ends.
+/// A text without the secrets that URLs in it may have: the token of a link of h5serve, `/t/TOKEN/NAME`, and the values of pairs.
 fn write_masked(f: &mut impl fmt::Write, mut rest: &str) -> fmt::Result {
+    while let Some((before, link)) = rest.split_once("/t/") {
+        write_pairs(f, before)?;
+        f.write_str("/t/***")?;
+        rest = &link[link.find(['/', '?', '#', ' ', '"']).unwrap_or(link.len())..];
+    }
+    write_pairs(f, rest)
+}
+
+/// A text whose `name=value` pairs with secret names lose their values. A value ends where a URL or its part ends.
+fn write_pairs(f: &mut impl fmt::Write, mut rest: &str) -> fmt::Result {
     while let Some(equals) = rest.find('=') {
         let name = rest[..equals].rfind(['?', '&', ';', '/', ' ']).map_or(&rest[..equals], |at| &rest[at + 1..equals]).to_ascii_lowercase();
         f.write_str(&rest[..=equals])?;
@@ -167,6 +177,7 @@ mod tests {
         let text = "DESCRIBE response at rtsp://cam/user=admin_password=s3cret has unexpected content type text/html";
         assert_eq!(masked(text), "DESCRIBE response at rtsp://cam/user=admin_password=*** has unexpected content type text/html");
         assert_eq!(masked("bad Content-Base \"cam/?token=s3cret\": no scheme"), "bad Content-Base \"cam/?token=***\": no scheme");
+        assert_eq!(masked("GET http://h/t/1.s3cret.x/cam?a=b\": 404"), "GET http://h/t/***/cam?a=b\": 404");
         assert_eq!(masked("a = b"), "a = b");
     }
 
@@ -192,6 +203,9 @@ mod tests {
         assert_eq!(shown("rtsp://cam/user=admin_password=s3cret_channel=1"), "rtsp://cam/user=admin_password=***");
         assert_eq!(shown("rtsp://cam/live?user=a&pwd=s3cret&ch=2"), "rtsp://cam/live?user=a&pwd=***&ch=2");
         assert_eq!(shown("rtsp://cam/a?AuthToken=s3cret/b"), "rtsp://cam/a?AuthToken=***/b");
+        // A link of h5serve.
+        assert_eq!(shown("rtsp://h/x/t/1.s3cret.x/cam?pwd=s3cret"), "rtsp://h/x/t/***/cam?pwd=***");
+        assert_eq!((shown("rtsp://h/t/s3cret"), shown("rtsp://h/cat/x")), ("rtsp://h/t/***".into(), "rtsp://h/cat/x".into()));
         assert!(!format!("{:?} {:?}", parse("rtsp://u:s3cret@cam/"), Credentials::of("u:s3cret")).contains("s3cret"));
     }
 

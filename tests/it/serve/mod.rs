@@ -31,6 +31,8 @@ mod memory;
 mod pictures;
 /// The messages of go2rtc's MSE mode.
 mod protocol;
+/// Behind a proxy.
+mod proxied;
 /// Streams that come and go while the server runs.
 mod registry;
 /// Paths, methods, headers and status codes.
@@ -54,7 +56,7 @@ impl Server {
         let mut process = Running::start(h5("h5serve", &["--listen", "127.0.0.1:0"]).args(args));
         process.wait_for("http://127.0.0.1:");
         let port = eventually("the address", || {
-            process.stderr().lines().find_map(|l| l.strip_prefix("http://127.0.0.1:")?.trim_end_matches('/').parse().ok())
+            process.stderr().lines().find_map(|l| l.strip_prefix("http://127.0.0.1:")?.split('/').next()?.parse().ok())
         });
         Server { process, port }
     }

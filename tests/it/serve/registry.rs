@@ -35,6 +35,8 @@ impl Running {
             capacity: Capacity { viewers: 100, ..Capacity::default() },
             threads: 2,
             policy: Policy::default(),
+            proxies: Default::default(),
+            base_path: Default::default(),
             access: Access::new(Rules::default()).unwrap(),
             events: Events::default(),
         };

@@ -4,6 +4,7 @@ use super::out::{create, print};
 use anyhow::Context as _;
 use h5live::access::{self, Grants, LinkKey};
 use h5live::cli;
+use h5live::serve::BasePath;
 use std::fs;
 use std::io::Write;
 use std::net::IpAddr;
@@ -46,6 +47,10 @@ pub struct Link {
     /// Write the token into the path, as /t/TOKEN/NAME: all that the page asks for is beside it
     #[arg(long)]
     path_prefix: bool,
+
+    /// The path under which a proxy serves h5serve, as its --base-path
+    #[arg(long, value_name = "PATH", default_value = "/")]
+    base_path: BasePath,
 }
 
 impl Link {
@@ -67,7 +72,8 @@ impl Link {
         let token = key.sign(&link).map_err(|error| cli::usage(error.to_string()))?;
         // A pattern has no page but the list.
         let name = if stream.contains('*') { "" } else { stream };
-        print(&if self.path_prefix { format!("/t/{token}/{name}") } else { format!("/{name}?token={token}") })
+        let base = &self.base_path;
+        print(&if self.path_prefix { format!("{base}t/{token}/{name}") } else { format!("{base}{name}?token={token}") })
     }
 }
 
