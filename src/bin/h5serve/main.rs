@@ -69,6 +69,10 @@ struct Args {
     #[arg(long, value_name = "ORIGIN")]
     cors: Vec<String>,
 
+    /// Origin whose pages may show the page of a stream in a frame, such as https://example.org, or * for all; may be given several times
+    #[arg(long, value_name = "ORIGIN", value_parser = frame_origin)]
+    embed: Vec<String>,
+
     /// Another name of this machine, or * for any; may be given several times
     #[arg(long, value_name = "NAME")]
     host: Vec<String>,
@@ -247,8 +251,23 @@ impl Args {
             events: events.map(events::Writing::events).unwrap_or_default(),
             proxies: self.proxies.proxies(),
             base_path: self.proxies.base_path.clone(),
-            policy: Policy { cors: self.cors.clone(), hosts: self.host.iter().cloned().chain(cli::control::own_names()).collect() },
+            policy: Policy {
+                cors: self.cors.clone(),
+                frames: self.embed.clone(),
+                hosts: self.host.iter().cloned().chain(cli::control::own_names()).collect(),
+            },
         })
+    }
+}
+
+/// `--embed`: `*`, or a scheme, a host and perhaps a port. What is more would be another part of the policy.
+fn frame_origin(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).map(|host| host.strip_suffix('/').unwrap_or(host));
+    let plain = |host: &&str| !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b));
+    match host.filter(plain) {
+        Some(_) => Ok(text.trim_end_matches('/').to_owned()),
+        None if text == "*" => Ok(text.to_owned()),
+        None => Err("expected an origin such as https://example.org, or *".into()),
     }
 }
 
@@ -269,6 +288,15 @@ mod tests {
     fn inputs(args: &[&str]) -> Result<Vec<String>, String> {
         let args = Args::try_parse_from(["h5serve"].iter().chain(args)).map_err(|e| e.to_string())?;
         Ok(args.inputs().map_err(|e| e.to_string())?.into_iter().map(|i| i.name).collect())
+    }
+
+    #[test]
+    fn origins_of_frames() {
+        assert_eq!(frame_origin("https://example.org/"), Ok("https://example.org".into()));
+        assert_eq!((frame_origin("http://[::1]:80"), frame_origin("*")), (Ok("http://[::1]:80".into()), Ok("*".into())));
+        for wrong in ["", "example.org", "https://", "https://a b", "https://a;script-src *", "https://a/path", "'self'"] {
+            assert!(frame_origin(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
         ("A key, and a link to one stream for a day:", "h5serve link --key link.key --new-key --stream door1 --ttl 1d"),
     ],
     groups: &[
-        ("Access", &["listen", "users", "link_key", "public", "host", "cors"]),
+        ("Access", &["listen", "users", "link_key", "public", "host", "cors", "embed"]),
         ("Behind a proxy", &["trusted_proxy", "proxy_protocol", "base_path"]),
         ("Inputs", &["name", "on_eof", "input_format", "rate", "live"]),
         ("Viewers", &["lag", "stall", "threads", "events"]),
@@ -88,7 +88,8 @@ pub const MANUAL: cli::Manual = cli::Manual {
              h5serve judges a request when it comes. Who watches already goes on when a link ends or a user is taken away. \
              The list of streams has those that the visitor may see. Wrong passwords are slowed down, by address and by name. \
              Without TLS, names, passwords and tokens can be read on the way: put a proxy with TLS before h5serve.\n\n\
-             Pages of other origins may use the streams only if --cors names them. h5serve refuses a \
+             Pages of other origins may use the streams only if --cors names them, and show the page of a stream in a frame only if --embed \
+             does. h5serve refuses a \
              request whose host is not localhost, an address, this machine's own name or a name given with --host. So \
              no web page can reach the streams through a name of its own.",
         ),

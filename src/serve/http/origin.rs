@@ -14,6 +14,8 @@ pub struct Policy {
     pub cors: Vec<String>,
     /// Names besides `localhost`, this machine's own and all addresses, or `*`.
     pub hosts: Vec<String>,
+    /// Origins whose pages may show ours in a frame, or `*`.
+    pub frames: Vec<String>,
 }
 
 /// What the Origin of a request means.
@@ -59,6 +61,11 @@ impl Policy {
         let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
         let same = authority.is_some_and(|a| !a.is_empty() && a.eq_ignore_ascii_case(host));
         if same { Origin::Same } else { Origin::Foreign }
+    }
+
+    /// Which pages may show ours in a frame (Content Security Policy Level 3, section 6.4.2).
+    pub(super) fn frame_ancestors(&self) -> String {
+        self.frames.iter().fold("frame-ancestors 'self'".to_owned(), |policy, origin| policy + " " + origin)
     }
 
     /// Whether a page may embed what is asked for (Cross-Origin-Resource-Policy). A plain `<img>` sends no Origin, but as a rule a Referer.

@@ -24,7 +24,7 @@ use crate::serve::state::ServerState;
 use crate::serve::stats::viewers::ViewerHandle;
 use crate::serve::ws::frames;
 use hyper::body::Incoming;
-use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode, Version};
 use std::sync::Arc;
 use std::time::Instant;
@@ -73,7 +73,16 @@ impl Router<'_> {
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         granted.add_headers(headers);
+        self.protect_from_frames(headers);
         (answer, accepted)
+    }
+
+    /// A page that another one shows in a frame could be clicked on unseen. A policy of its own: a browser keeps to all that are given.
+    fn protect_from_frames(&self, headers: &mut HeaderMap) {
+        let is_page = headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
+        if is_page && let Ok(policy) = HeaderValue::try_from(self.state.policy.frame_ancestors()) {
+            headers.append(header::CONTENT_SECURITY_POLICY, policy);
+        }
     }
 
     /// Where the path leads, and who may go there; or the answer for who may not. `link`: a token in the path.

@@ -9,12 +9,17 @@ import { Bench, Server, sleep, until } from '../lib/programs.mjs';
 const bench = new Bench();
 let server;
 let proxy;
+/** A server whose pages those of the proxy may show in a frame. */
+let framed;
 
 before(async () => {
   server = await Server.start(bench);
   server.feed();
   await server.live();
   proxy = await proxyWithoutWebSocket(server.port);
+  framed = await Server.start(bench, ['framed'], ['--on-eof', 'reopen', '--embed', `http://127.0.0.1:${proxy.address().port}`]);
+  framed.feed('framed');
+  await framed.live('framed');
 });
 after(async () => {
   proxy?.closeAllConnections();
@@ -64,6 +69,26 @@ for (const { name, open } of browsers) {
       assert.equal((await stats(page)).transport, 'MP4');
       const [a] = [await video(page), await sleep(3000)];
       assert.ok((await video(page)).time - a.time > 1.5);
+    });
+
+    await t.test('a page of another origin shows ours in a frame only where --embed names it', async () => {
+      await page.goto(`http://127.0.0.1:${proxy.address().port}/api/streams`);
+      const show = address =>
+        page.evaluate(
+          src =>
+            new Promise(resolve => {
+              const frame = document.createElement('iframe');
+              frame.onload = resolve;
+              frame.src = src;
+              document.body.append(frame);
+            }),
+          address,
+        );
+      const before = (await server.stream()).viewers;
+      await show(server.url('cam'));
+      await show(framed.url('framed'));
+      await until('the one that is allowed plays', async () => (await framed.stream('framed')).viewers > 0, 20000);
+      assert.equal((await server.stream()).viewers, before, 'the other one has loaded nothing');
     });
   });
 }

@@ -91,6 +91,21 @@ fn people_get_a_page_for_a_stream_that_is_not_there() {
 }
 
 #[test]
+fn pages_in_frames_of_others() {
+    let policies = |args: &[&str]| {
+        let (server, _stdin) = live(args);
+        let page = ask(server.port, "GET", "/live", &[]);
+        let policies = page.head.lines().filter_map(|line| line.strip_prefix("content-security-policy: "));
+        policies.filter(|policy| policy.starts_with("frame-ancestors")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(policies(&[]), ["frame-ancestors 'self'"]);
+    assert_eq!(
+        policies(&["--embed", "https://a.example/", "--embed", "http://b.example:8080"]),
+        ["frame-ancestors 'self' https://a.example http://b.example:8080"]
+    );
+}
+
+#[test]
 fn headers() {
     let (server, _stdin) = live(&[]);
     let get = |target| ask(server.port, "GET", target, &[]);
