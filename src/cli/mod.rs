@@ -126,14 +126,15 @@ pub fn main<A>(manual: &'static Manual, run: fn(A, Context) -> anyhow::Result<()
 where
     A: clap::Parser + AsRef<Common>,
 {
-    main_or_tool(manual, |_| None, run)
+    main_or_tool(manual, |_| None, |_| Ok(()), run)
 }
 
 /// As [`main`], for a program that is a tool too, by its first argument: where `tool` gives something, that is all, and signals do what they do in
-/// any program.
+/// any program. `prepare` comes before any thread is started: what it does to its own holds for all of them.
 pub fn main_or_tool<A>(
     manual: &'static Manual,
     tool: fn(&A) -> Option<anyhow::Result<()>>,
+    prepare: fn(&A) -> anyhow::Result<()>,
     run: fn(A, Context) -> anyhow::Result<()>,
 ) -> ExitCode
 where
@@ -150,7 +151,7 @@ where
     if let Some(outcome) = tool(&args) {
         return exit::report(manual.name, outcome);
     }
-    let outcome = start(manual.name, &common).and_then(|(context, _status)| run(args, context));
+    let outcome = prepare(&args).and_then(|()| start(manual.name, &common)).and_then(|(context, _status)| run(args, context));
     exit::report(manual.name, outcome)
 }
 

@@ -295,10 +295,33 @@ fn the_steps_of_scripts_test_are_all_there() {
     assert_eq!(functions.collect::<Vec<_>>().join(" "), said);
 }
 
-/// The unit in examples/: systemd takes it, and the programs in it are ours.
+/// The units in examples/: systemd takes them, and the programs in them are ours.
 #[test]
-fn the_unit_of_systemd_is_sound() {
-    let path = repository("examples/h5live.service");
+fn the_units_of_systemd_are_sound() {
+    for (name, manager) in [("h5live.service", "--user"), ("h5serve.service", "--system")] {
+        unit_is_sound(name, manager);
+    }
+}
+
+/// The one of the system gives up all that it can: `systemd-analyze security` goes from 0 to 10, and less is better.
+#[test]
+fn the_unit_of_the_system_is_confined() {
+    let judge = |unit: &str, threshold: &str| {
+        let line = format!("systemd-analyze security --offline=yes --no-pager --threshold={threshold} '{unit}'");
+        run(&mut shell(&line), b"")
+    };
+    let unit = repository("examples/h5serve.service").display().to_string();
+    if run(&mut shell("command -v systemd-analyze"), b"").code() != 0 {
+        assert!(std::env::var_os("CI").is_none(), "no systemd-analyze");
+        return eprintln!("no systemd-analyze: the unit was not judged");
+    }
+    let judged = judge(&unit, "19");
+    assert_eq!(judged.code(), 0, "{}", judged.text());
+    assert_ne!(judge(&unit, "10").code(), 0, "it judges");
+}
+
+fn unit_is_sound(name: &str, manager: &str) {
+    let path = repository("examples").join(name);
     let unit = fs::read_to_string(&path).unwrap();
     let pipe = unit.split_once(" -c '").and_then(|(_, rest)| rest.split_once("'\n")).expect("a pipeline for the shell").0;
     for stage in pipe.split('|') {
@@ -312,7 +335,7 @@ fn the_unit_of_systemd_is_sound() {
         return eprintln!("no systemd-analyze: the unit was not looked at");
     }
     let runtime = TempDir::new();
-    let line = format!("systemd-analyze verify --user --man=no '{}'", path.display());
+    let line = format!("systemd-analyze verify {manager} --man=no '{}'", path.display());
     let done = run(shell(&line).env("XDG_RUNTIME_DIR", &*runtime), b"").success();
     assert_eq!(done.stderr, "", "systemd complains");
 }

@@ -145,7 +145,8 @@ impl AccessArgs {
         }
     }
 
-    fn files(&self) -> impl Iterator<Item = &PathBuf> {
+    /// Its files, which are read again when they change.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
         self.users.iter().chain(&self.link_key)
     }
 

@@ -51,13 +51,21 @@ impl fmt::Display for EventSink {
 }
 
 impl EventSink {
+    /// The name under which it is opened.
+    pub fn path(&self) -> PathBuf {
+        match self {
+            EventSink::Descriptor(number) => format!("/dev/fd/{number}").into(),
+            EventSink::File(path) => path.clone(),
+        }
+    }
+
     /// Does not wait: a FIFO without a reader keeps the lines until one comes, as many as fit into it.
     fn open(&self) -> anyhow::Result<File> {
         let file = match self {
             // These may be sockets too, which cannot be opened once more.
             EventSink::Descriptor(1) => io::stdout().as_fd().try_clone_to_owned().map(File::from),
             EventSink::Descriptor(2) => io::stderr().as_fd().try_clone_to_owned().map(File::from),
-            EventSink::Descriptor(number) => append_to(Path::new(&format!("/dev/fd/{number}")), false),
+            EventSink::Descriptor(_) => append_to(&self.path(), false),
             EventSink::File(path) if is_fifo(path) => OpenOptions::new().read(true).write(true).open(path),
             EventSink::File(path) => append_to(path, true),
         };

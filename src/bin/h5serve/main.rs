@@ -1,6 +1,7 @@
 //! `h5serve`: streams in, viewers out. Arguments -> inputs -> publishers | the server.
 
 mod access;
+mod account;
 mod events;
 mod ingest;
 mod input;
@@ -8,6 +9,7 @@ mod limits;
 mod manual;
 mod reading;
 mod report;
+mod sandbox;
 mod splicer;
 mod tools;
 mod watch;
@@ -80,6 +82,19 @@ struct Args {
     #[command(flatten)]
     proxies: access::ProxyArgs,
 
+    /// Go on as this user, once the addresses are listened on
+    ///
+    /// For a server that root starts, to listen on port 80 or 443. That user has to be able to read the inputs, and the files that are read again.
+    #[arg(long, value_name = "NAME")]
+    user: Option<account::Account>,
+
+    /// Do not give up what a server has no use for
+    ///
+    /// On Linux h5serve reads only the folders of the files that it was given, starts no programs and connects to nothing: a mistake in it
+    /// opens no more than that (Landlock, seccomp). See section SANDBOX.
+    #[arg(long)]
+    no_sandbox: bool,
+
     /// Write events of viewers, as lines of JSON, to a file or to an open file descriptor such as 2
     ///
     /// A FIFO without a reader keeps the lines that fit into it.
@@ -100,7 +115,28 @@ impl AsRef<cli::Common> for Args {
 const LAST_FRAMES: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
-    cli::main_or_tool(&MANUAL, |args: &Args| args.tool.as_ref().map(tools::Tool::run), run)
+    cli::main_or_tool(&MANUAL, |args: &Args| args.tool.as_ref().map(tools::Tool::run), confine, run)
+}
+
+/// Before there are threads: what is not needed is given up.
+fn confine(args: &Args) -> anyhow::Result<()> {
+    if args.no_sandbox {
+        return Ok(());
+    }
+    let inputs = args.inputs()?.into_iter().filter_map(|input| match input.location {
+        InputLocation::Stdin => None,
+        InputLocation::Path(path) => Some(path),
+    });
+    let unix = |listen: &Listen| match listen {
+        Listen::Unix(path) => Some(path.clone()),
+        Listen::Tcp(_) => None,
+    };
+    sandbox::enter(&sandbox::Needs {
+        read: inputs.chain(args.access.files().cloned()).chain(args.common.control_token_file.clone()).collect(),
+        append: args.events.iter().map(events::EventSink::path).collect(),
+        sockets: args.listen.iter().filter_map(unix).collect(),
+        connects: false,
+    })
 }
 
 fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
@@ -114,12 +150,15 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     let server = Server::bind(&args.options(inputs.len(), events.as_ref(), access.clone())?)?;
     args.proxies.check()?;
     args.access.check(&server)?;
+    args.user.as_ref().map_or(Ok(()), account::Account::assume)?;
     let registry = server.registry();
     let publishers = inputs.iter().map(|input| registry.publish(&input.name)).collect::<Result<Vec<_>, _>>()?;
     server.addresses().iter().for_each(|address| cli::announce(&args.common, MANUAL.name, address));
     cx.control.allow_hosts(args.host.iter().cloned());
     args.access.follow(&access, &cx);
     report::start(&server, &cx);
+    #[cfg(feature = "testing")]
+    sandbox::add_escapes(&cx.control);
     let stopper = server.stopper();
     let readers = start_readers(inputs, publishers, &args, &cx)?;
     let stop = cx.stop.clone();

@@ -16,7 +16,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
         ("A key, and a link to one stream for a day:", "h5serve link --key link.key --new-key --stream door1 --ttl 1d"),
     ],
     groups: &[
-        ("Access", &["listen", "users", "link_key", "public", "host", "cors", "embed"]),
+        ("Access", &["listen", "users", "link_key", "public", "host", "cors", "embed", "user", "no_sandbox"]),
         ("Behind a proxy", &["trusted_proxy", "proxy_protocol", "base_path"]),
         ("Inputs", &["name", "on_eof", "input_format", "rate", "live"]),
         ("Viewers", &["lag", "stall", "threads", "events"]),
@@ -105,6 +105,15 @@ pub const MANUAL: cli::Manual = cli::Manual {
              h5serve prints have it. The proxy may leave the path in what it asks for, or take it off. A stream of the same name as a \
              path of one part cannot be seen by its page where the proxy takes it off.\n\n\
              Endless answers have the header X-Accel-Buffering: no, by which nginx does not write to its disk what a slow viewer does not take.",
+        ),
+        (
+            "SANDBOX",
+            "On Linux h5serve gives up at its start what a server has no use for. It reads the folders of the files that it was given, and a few files \
+             of the system. It writes to the file of --events. It starts no programs and connects to nothing. A mistake in it then opens \
+             no shell and no files of others. Landlock confines files, connections and signals, as far as the kernel has it; a filter of system \
+             calls (seccomp) refuses those that start programs, look into others, or change the machine. It gains no privileges by what it \
+             starts. -vv says what holds; --no-sandbox leaves all of it out.\n\n\
+             --user lets root listen on port 80 or 443 and go on as another user. examples/h5serve.service has a unit for systemd.",
         ),
     ],
     files: &[],

@@ -37,6 +37,8 @@ mod proxied;
 mod registry;
 /// Paths, methods, headers and status codes.
 mod routes;
+/// What the server gives up at its start.
+mod sandbox;
 /// Stopped and throttled viewers beside healthy ones, and many at a time.
 mod slow;
 
