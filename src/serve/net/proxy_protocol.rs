@@ -91,17 +91,20 @@ fn binary(bytes: &[u8]) -> Result<Step, NoHeader> {
     if rest.len() < length {
         return Ok(Step::Need(length - rest.len()));
     }
-    let port = |at: usize| rest.get(at..at + 2).map(|port| u16::from_be_bytes([port[0], port[1]])).ok_or(NoHeader);
     match (fixed[12] & 15, fixed[13]) {
         // LOCAL: the proxy itself, such as its look whether we are there.
         (0, _) => Ok(Step::Done(None)),
+        // Source and destination, then their ports.
         (1, 0x11) => {
-            let source: [u8; 4] = *rest.first_chunk().ok_or(NoHeader)?;
-            Ok(Step::Done(Some(SocketAddr::new(Ipv4Addr::from(source).into(), port(8)?))))
+            let [a, b, c, d, _, _, _, _, high, low, _, _] = *rest.first_chunk::<12>().ok_or(NoHeader)?;
+            let port = u16::from_be_bytes([high, low]);
+            Ok(Step::Done(Some(SocketAddr::new(Ipv4Addr::new(a, b, c, d).into(), port))))
         }
         (1, 0x21) => {
-            let source: [u8; 16] = *rest.first_chunk().ok_or(NoHeader)?;
-            Ok(Step::Done(Some(SocketAddr::new(Ipv6Addr::from(source).into(), port(32)?))))
+            let addresses = rest.first_chunk::<36>().ok_or(NoHeader)?;
+            let source: [u8; 16] = *addresses.first_chunk().ok_or(NoHeader)?;
+            let port = u16::from_be_bytes([addresses[32], addresses[33]]);
+            Ok(Step::Done(Some(SocketAddr::new(Ipv6Addr::from(source).into(), port))))
         }
         // Other families, with which nothing comes here by a stream of bytes, and none.
         (1, _) => Ok(Step::Done(None)),

@@ -35,7 +35,7 @@ impl Peer {
         match self {
             Peer::Tcp(address) => Some(address.ip().to_canonical()),
             Peer::Local => None,
-            Peer::Forwarded(address) => Some(*address),
+            Peer::Forwarded(address) => Some(address.to_canonical()),
         }
     }
 }
