@@ -71,7 +71,9 @@ for (const { name, open } of browsers) {
       assert.ok((await video(page)).time - a.time > 1.5);
     });
 
-    await t.test('a page of another origin shows ours in a frame only where --embed names it', async () => {
+    // With the working tree's files the page is not the server's own, and has none of its headers.
+    const skip = Boolean(process.env.H5LIVE_TREE);
+    await t.test('a page of another origin shows ours in a frame only where --embed names it', { skip }, async () => {
       await page.goto(`http://127.0.0.1:${proxy.address().port}/api/streams`);
       const show = address =>
         page.evaluate(
