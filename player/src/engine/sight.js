@@ -3,6 +3,9 @@ const STALL_MS = 100;
 /** A signal that says nothing for so long, or for four frames, while another one speaks, does not work. */
 const GRACE_MS = 300;
 
+/** A start has settled after this time: pictures come as they are made. */
+const JUDGED_S = 1;
+
 /** Connected, but no data for this long, or for three frames: it is the source that is quiet. */
 const QUIET_MS = 2000;
 
@@ -38,6 +41,43 @@ export class Stalls {
   /** The picture is not meant to move: it is paused, or out of sight. */
   rest() {
     this.#at = null;
+  }
+}
+
+/**
+ * Counts pictures that came, and gave way to newer ones before they were on the screen. When a stream begins, the server sends the newest keyframe and all
+ * that followed it, at once: a decoder needs them, and a viewer does not. They are not counted. How far the stream was when the first of them came is known
+ * once pictures come at their own pace; so each is judged a little later. Pure.
+ */
+export class Unshown {
+  count = 0;
+  #began = null;
+  /** Where the stream was when its first picture came, media seconds; it becomes more until that is known. */
+  #edge = -Infinity;
+  /** Media times of pictures that are not judged so far. */
+  #missed = [];
+
+  /** The stream begins, or begins anew at its newest keyframe. */
+  begin() {
+    this.#judge(Infinity);
+    this.#began = null;
+    this.#edge = -Infinity;
+  }
+
+  /** A picture of this media time (seconds) came. @param {number} now  monotonic ms */
+  arrived(now, media) {
+    this.#began ??= now;
+    this.#edge = Math.max(this.#edge, media - (now - this.#began) / 1000);
+    this.#judge(media - JUDGED_S);
+  }
+
+  /** The picture of this media time is never on the screen. */
+  missed(media) {
+    this.#missed.push(media);
+  }
+
+  #judge(until) {
+    while (this.#missed[0] < until) if (this.#missed.shift() > this.#edge) this.count++;
   }
 }
 

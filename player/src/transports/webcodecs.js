@@ -1,14 +1,14 @@
-import { COMPOSITOR_MS, CaptureTimes, DISPLAY_MS, Median, Pace, wallNow } from '../engine/clock.js';
-import { isForVideo, surface } from '../engine/colour.js';
+import { CaptureTimes, DISPLAY_MS, Median, wallNow } from '../engine/clock.js';
+import { isForVideo } from '../engine/colour.js';
 import { JitterBuffer } from '../engine/jitter.js';
-import { Stalls } from '../engine/sight.js';
 import { chunkTime, frames, isInit, tracks } from '../engine/bmff.js';
-import { drawUpright, poseOf, turnElement, uprightSize } from '../engine/orientation.js';
+import { poseOf } from '../engine/orientation.js';
 import { Link, isSoon } from './link.js';
 import { AUDIO_CODECS, VIDEO_CODECS, cure, isSound, isVideo, notPlayed } from '../engine/codecs.js';
 import { parameterSets, toAnnexB } from '../engine/annexb.js';
 import { distrust, distrusted } from '../engine/memory.js';
 import { MseTransport } from './mse.js';
+import { Painter } from './painter.js';
 import { Sound } from './sound.js';
 import { Transport } from './transport.js';
 
@@ -18,8 +18,6 @@ const LATE = { pictures: 8, ms: 1500 };
 const TOO_OFTEN = { times: 3, ms: 60000 };
 /** Never more than this waits for the decoder: a cached group of pictures is less. */
 const MAX_WAITING = 1500;
-/** While the decoder catches up with what was cached, a picture is shown this often. */
-const CATCH_UP_MS = 100;
 /**
  * A decoder that is fed and gives nothing for so long has failed, though it does not say so: one that was just made, and one that has worked. The next one is
  * not waited for again.
@@ -27,11 +25,6 @@ const CATCH_UP_MS = 100;
 const SILENT_MS = { first: 3000, later: 1000 };
 /** So many decoder errors without a picture between them, and it is given up. */
 const MAX_BREAKS = 3;
-/** With sound, and with B-frames, pictures wait for their time: no more than so many, as some decoders have no more memory for them, and none for longer. */
-const WAIT = { pictures: 16, ms: 600 };
-/** After a new request, what was shown already comes again within this time. */
-const REPEATS_MS = 2000;
-
 /** What the browser can decode, asked once. */
 let playable = null;
 
@@ -57,8 +50,7 @@ export class CodecsTransport extends Transport {
     return isSecureContext ? 'this browser has no WebCodecs' : 'WebCodecs need a page that came by https, or from this computer';
   }
 
-  #canvas;
-  #context;
+  #painter;
   #events;
   #muted;
   /** The codecs of the stream, as the server says. */
@@ -68,7 +60,6 @@ export class CodecsTransport extends Transport {
   #sound = null;
   #volume;
   #tracks = new Map();
-  #pose = null;
   #video = null;
   #sets = null;
   #decoder = null;
@@ -89,19 +80,7 @@ export class CodecsTransport extends Transport {
   #fedAt = null;
   #watchedAt = 0;
   #silences = 0;
-  /** Decoded pictures that wait for their time, in order. */
-  #waiting = [];
-  /** Of a stream with B-frames; null for others, whose pictures are shown as they come. */
-  #pace = null;
   #fedTime = -Infinity;
-  #turn = 0;
-  #painted = { media: -Infinity, at: -Infinity };
-  #floor = { media: -Infinity, until: -Infinity };
-  #reports = 0;
-  #unshown = 0;
-  /** What was cached when the stream began is decoded, and not meant to be seen. */
-  #caughtUp = false;
-  #stalls = new Stalls();
   #errors = 0;
   #captures = new CaptureTimes();
   #spacing = new Median(9);
@@ -117,11 +96,7 @@ export class CodecsTransport extends Transport {
     super();
     this.#insist = insist;
     this.#jitter = new JitterBuffer(bufferTarget);
-    this.#canvas = canvas;
-    this.#context = canvas.getContext('2d', surface());
-    // What an earlier attempt left there is no picture of this one.
-    canvas.width = canvas.height = 0;
-    turnElement(canvas, null);
+    this.#painter = new Painter(canvas, { painted: isFirst => this.#painted(isFirst), shown: media => this.#shown(media) });
     this.#events = events;
     this.#muted = !sound;
     this.#volume = volume;
@@ -134,8 +109,7 @@ export class CodecsTransport extends Transport {
     this.#stopped = true;
     this.link.stop();
     this.#sound?.close();
-    this.#release();
-    cancelAnimationFrame(this.#reports);
+    this.#painter.stop();
     cancelAnimationFrame(this.#feeding);
     if (this.#decoder?.state !== 'closed') this.#decoder?.close();
   }
@@ -150,8 +124,7 @@ export class CodecsTransport extends Transport {
   listen(sound) {
     if (sound === !this.#muted) return true;
     this.#muted = !sound;
-    this.#sound?.close();
-    this.#sound = null;
+    this.#endSound();
     if (sound) this.#startSound();
     this.#again();
     return true;
@@ -165,10 +138,9 @@ export class CodecsTransport extends Transport {
   /** Sound and pictures begin anew, from the newest keyframe; the picture on the screen stays until then. */
   set bufferTarget(seconds) {
     this.#jitter.target = seconds;
-    this.#pace &&= new Pace();
-    this.#stalls.rest();
-    this.#sound?.close();
-    if (this.#sound) this.#startSound();
+    this.#painter.retime();
+    this.#endSound();
+    if (!this.#muted) this.#startSound();
     this.#again();
   }
 
@@ -178,12 +150,12 @@ export class CodecsTransport extends Transport {
 
   /** Pictures that were decoded and gave way to newer ones before they were on the screen. */
   get unshown() {
-    return this.#unshown;
+    return this.#painter.unshown;
   }
 
   /** What tells that there is another picture. */
   get signal() {
-    return this.#painted.at > 0 ? 'VideoDecoder' : '';
+    return this.#painter.hasPainted ? 'VideoDecoder' : '';
   }
 
   /** Seconds in hand: sound, and what waits for its time because the viewer wants that. */
@@ -192,7 +164,12 @@ export class CodecsTransport extends Transport {
   }
 
   #startSound() {
-    this.#sound = new Sound(this.#volume, { blocked: () => this.#events.blocked(), failed: reason => this.#mute(reason) });
+    this.#sound = this.#painter.sound = new Sound(this.#volume, { blocked: () => this.#events.blocked(), failed: reason => this.#mute(reason) });
+  }
+
+  #endSound() {
+    this.#sound?.close();
+    this.#sound = this.#painter.sound = null;
   }
 
   /** Sound that cannot be played here is played by another transport. */
@@ -211,14 +188,12 @@ export class CodecsTransport extends Transport {
 
   /** From the newest keyframe again: what was shown already is not shown twice. */
   #again() {
-    if (this.#asleep) this.#stalls.rest();
+    if (this.#asleep) this.#painter.stalls.rest();
     this.#asleep = false;
-    this.#caughtUp = false;
-    this.#release();
+    this.#painter.repeat(performance.now());
     this.#jitter.clear();
     // What comes now has been there before.
     this.#fedTime = -Infinity;
-    this.#floor = { media: this.#painted.media, until: performance.now() + REPEATS_MS };
     this.#request();
   }
 
@@ -258,7 +233,7 @@ export class CodecsTransport extends Transport {
     const found = frames(data, this.#tracks);
     if (found.some(frame => !frame.hidden)) this.#learn(chunkTime(data, this.#tracks));
     // The first picture is shown at once, whatever is wanted in hand.
-    const isFirst = this.#needsKey && this.#painted.at < 0 && this.#jitter.target > 0;
+    const isFirst = this.#needsKey && !this.#painter.hasPainted && this.#jitter.target > 0;
     const first = isFirst ? found.find(frame => frame.track === this.#video && frame.key) : undefined;
     if (first) this.#picture(first);
     this.#pass(first ? found.filter(frame => frame !== first) : found);
@@ -284,12 +259,11 @@ export class CodecsTransport extends Transport {
     this.#tracks = found;
     this.#video = id('vide');
     if (this.#video === null) return this.#fail('there are no pictures in the stream', { unplayable: true, kind: 'mp4' });
-    this.#pose = poseOf(found.get(this.#video));
     this.#sets = parameterSets(this.#codec(isVideo), found.get(this.#video).config);
     this.#close();
-    this.#release();
+    this.#painter.open(poseOf(found.get(this.#video)));
     this.#jitter.clear();
-    [this.#pace, this.#fedTime] = [null, -Infinity];
+    this.#fedTime = -Infinity;
     this.#probe(this.#codec(isVideo), found.get(this.#video).coded);
     if (id('soun') !== null) this.#sound?.open(this.#codec(isSound), found.get(id('soun')));
   }
@@ -308,16 +282,17 @@ export class CodecsTransport extends Transport {
   /** Capture time and spacing of the pictures. */
   #learn(chunk) {
     if (chunk?.track !== this.#video) return;
+    this.#painter.arrived(performance.now(), chunk.time);
     if (chunk.captured) this.#captures.add(chunk.captured.media, chunk.captured.wall);
     const step = chunk.time - this.#lastTime;
     if (this.#lastTime !== null && step > 0 && step < 60) this.#spacing.add(step);
     this.#lastTime = chunk.time;
-    this.edge.chunk = this.#spacing.value ?? this.edge.chunk;
+    this.edge.chunk = this.#painter.chunk = this.#spacing.value ?? this.edge.chunk;
   }
 
   #picture(frame) {
     this.#asleep ||= document.hidden;
-    if (this.#asleep) return this.#release();
+    if (this.#asleep) return this.#painter.clear();
     this.#watch(performance.now());
     if (this.#stopped) return;
     if (this.#needsKey && !frame.key) return void this.dropped++;
@@ -329,7 +304,7 @@ export class CodecsTransport extends Transport {
       this.#fedAt ??= performance.now();
       const timestamp = Math.round(frame.time * 1e6);
       if (frame.hidden) this.#hidden.add(timestamp);
-      if (frame.time < this.#fedTime) this.#pace ??= new Pace();
+      if (frame.time < this.#fedTime) this.#painter.reordered();
       this.#fedTime = frame.time;
       this.#decoder?.decode(new EncodedVideoChunk({ type: frame.key ? 'key' : 'delta', timestamp, data }));
     } catch (error) {
@@ -339,7 +314,7 @@ export class CodecsTransport extends Transport {
 
   /** A decoder that does not keep up, or hangs, is given nothing until the next keyframe. */
   #watch(now) {
-    const patience = (this.#painted.at > 0 || this.#silences > 0 ? SILENT_MS.later : SILENT_MS.first) + 5000 * this.edge.chunk;
+    const patience = (this.#painter.hasPainted || this.#silences > 0 ? SILENT_MS.later : SILENT_MS.first) + 5000 * this.edge.chunk;
     // A page that stood still itself knows nothing of its decoder.
     if (this.#fedAt !== null && now - this.#watchedAt > patience / 2) this.#fedAt = now;
     this.#watchedAt = now;
@@ -389,86 +364,25 @@ export class CodecsTransport extends Transport {
     if (this.#errors === 1) this.#again();
   }
 
-  /** Older pictures come again after a new request, and many at once while the decoder catches up. */
   #decoded(picture) {
-    const now = performance.now();
     this.#fedAt = null;
-    const media = picture.timestamp / 1e6;
     if (this.#hidden.delete(picture.timestamp)) return picture.close();
     if (!this.#insist && isForVideo(picture.colorSpace) && MseTransport.refusal() === '') {
       picture.close();
       return this.#fail('HDR is for a <video>', { unplayable: true, kind: 'mp4' });
     }
-    const stale = media <= this.#floor.media && now < this.#floor.until;
-    const hurry = this.#decoder.decodeQueueSize > 1 && now - this.#painted.at < CATCH_UP_MS;
-    if (hurry && !stale && this.#caughtUp) this.#unshown++;
-    this.#caughtUp ||= !hurry;
-    if (stale || hurry) return picture.close();
-    this.#sound?.pictureAt(media, now + COMPOSITOR_MS);
-    const paced = this.#pace?.due(now + COMPOSITOR_MS, media) ?? null;
-    const due = this.#sound?.dueAt(media) ?? paced;
-    const waits = due !== null && due > now + COMPOSITOR_MS && due < now + WAIT.ms;
-    if (!waits && this.#waiting.length === 0) return this.#paint(picture);
-    this.#waiting.push(picture);
-    this.#turn ||= requestAnimationFrame(() => this.#onturn());
+    this.#painter.add(picture, this.#decoder.decodeQueueSize);
   }
 
-  /** Paints the newest picture that is due when this frame of the page is seen. */
-  #onturn() {
-    this.#turn = 0;
-    const now = performance.now();
-    const isDue = picture => {
-      const media = picture.timestamp / 1e6;
-      const due = this.#sound?.dueAt(media) ?? this.#pace?.dueAt(media) ?? null;
-      return due === null || due < now + 1.5 * COMPOSITOR_MS || due > now + 2 * WAIT.ms;
-    };
-    let next = null;
-    while (this.#waiting.length > 0 && (this.#waiting.length > WAIT.pictures || isDue(this.#waiting[0]))) {
-      if (next) this.#unshown++;
-      next?.close();
-      next = this.#waiting.shift();
-    }
-    if (next) {
-      this.#paint(next);
-      cancelAnimationFrame(this.#reports);
-      this.#report();
-    }
-    if (this.#waiting.length > 0) this.#turn = requestAnimationFrame(() => this.#onturn());
-  }
-
-  #release() {
-    cancelAnimationFrame(this.#turn);
-    this.#turn = 0;
-    for (const picture of this.#waiting.splice(0)) picture.close();
-  }
-
-  #paint(picture) {
-    const now = performance.now();
-    const { width, height } = this.#size(picture);
-    if (this.#canvas.width !== width) this.#canvas.width = width;
-    if (this.#canvas.height !== height) this.#canvas.height = height;
-    drawUpright(this.#context, picture, this.#pose, width, height);
-    this.#stalls.shown(now, this.edge.chunk);
-    this.edge.stats.stalls = this.#stalls.count;
-    if (this.#painted.at < 0 && this.#jitter.target > 0) this.#stalls.rest();
-    this.#painted = { media: picture.timestamp / 1e6, at: now };
+  #painted(isFirst) {
+    // The first one is shown before its time.
+    if (isFirst && this.#jitter.target > 0) this.#painter.stalls.rest();
+    this.edge.stats.stalls = this.#painter.stalls.count;
     this.#errors = this.#silences = 0;
-    // The one before was painted over, and never seen.
-    if (this.#reports && !document.hidden) this.#unshown++;
-    this.#reports ||= requestAnimationFrame(() => this.#report());
-    picture.close();
   }
 
-  /** Of the upright picture. Where the init segment says how wide pixels are, the codec has no say. */
-  #size({ visibleRect, displayWidth, displayHeight }) {
-    const known = this.#pose.aspect !== null && visibleRect;
-    return known ? uprightSize(this.#pose, visibleRect.width, visibleRect.height) : uprightSize(this.#pose, displayWidth, displayHeight);
-  }
-
-  /** The newest picture goes to the screen with the frame that begins now. */
-  #report() {
-    this.#reports = 0;
-    this.#events.shown({ captured: this.#captures.at(this.#painted.media), at: wallNow() + DISPLAY_MS });
+  #shown(media) {
+    this.#events.shown({ captured: this.#captures.at(media), at: wallNow() + DISPLAY_MS });
   }
 
   #closed(reason, code) {

@@ -20,7 +20,7 @@ macro_rules! file {
 }
 
 /// The parts of `h5live.js`; each imports only from those before it.
-const PARTS: [(&str, &str); 30] = [
+const PARTS: [(&str, &str); 31] = [
     ("engine/clock.js", file!("engine/clock.js")),
     ("engine/sight.js", file!("engine/sight.js")),
     ("engine/jitter.js", file!("engine/jitter.js")),
@@ -36,6 +36,7 @@ const PARTS: [(&str, &str); 30] = [
     ("transports/transport.js", file!("transports/transport.js")),
     ("transports/mse.js", file!("transports/mse.js")),
     ("transports/sound.js", file!("transports/sound.js")),
+    ("transports/painter.js", file!("transports/painter.js")),
     ("transports/webcodecs.js", file!("transports/webcodecs.js")),
     ("transports/jpeg.js", file!("transports/jpeg.js")),
     ("transports/http.js", file!("transports/http.js")),
