@@ -3,6 +3,8 @@ import { Language, copyText, h, icon, label, resolve, tell } from './h5live.js';
 /** The page for one stream (`/NAME`) and for all of them (`/`). */
 
 const REFRESH_MS = 5000;
+/** The page of one stream plays before it asks for the list; without a picture it asks after this time. */
+const FIRST_MS = 1000;
 const language = new Language();
 const say = (key, values) => language.say(key, values);
 const find = selector => document.querySelector(selector);
@@ -241,4 +243,5 @@ async function refresh() {
 // A page that is there begins to play without waiting for the list; of one that is not, the server has said so.
 if (asked && performance.getEntriesByType('navigation')[0]?.responseStatus !== 404) page = new OnePage(asked);
 document.addEventListener('visibilitychange', () => document.hidden || refresh());
-refresh();
+if (page) timer = setTimeout(refresh, FIRST_MS);
+else refresh();

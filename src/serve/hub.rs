@@ -8,9 +8,8 @@ use super::live::stream::{Stream, StreamId};
 use super::live::update::ShardMessage;
 use super::net::permit::ConnectionPermit;
 use super::net::socket::Socket;
-use super::stats::viewers::ViewerHandle;
 use super::ws::frames::code;
-use super::ws::viewer::Viewer;
+use super::ws::viewer::{Accepted, Viewer};
 use crossbeam_channel::Receiver;
 use slab::Slab;
 use std::collections::BTreeMap;
@@ -105,13 +104,17 @@ impl Hub {
         }
     }
 
-    /// A viewer of `stream` whose WebSocket handshake is done; `early`: what it has said since.
-    pub fn join(&mut self, socket: Socket, early: &[u8], stream: Option<&Arc<Stream>>, handle: ViewerHandle, permit: ConnectionPermit) {
+    /// A viewer whose WebSocket handshake is done; `early`: what it has said since.
+    pub fn join(&mut self, socket: Socket, early: &[u8], accepted: Accepted, permit: ConnectionPermit) {
         let now = Instant::now();
-        let stream = stream.filter(|stream| self.open(stream).is_some()).map(|stream| stream.id());
+        let Accepted { stream, codecs, handle } = accepted;
+        let stream = stream.as_ref().filter(|stream| self.open(stream).is_some()).map(|stream| stream.id());
         let entry = self.viewers.vacant_entry();
         let waker = Arc::new(ViewerWaker { key: entry.key(), queued: AtomicBool::new(false), ready: self.ready.clone() });
         let mut viewer = Viewer::new(socket, Waker::from(waker.clone()), handle, now);
+        if let Some(codecs) = codecs {
+            viewer.subscribe(codecs);
+        }
         viewer.on_bytes(early, now);
         if self.stopping {
             viewer.close(code::GOING_AWAY, "the server is stopping", now);

@@ -1,6 +1,7 @@
 //! The server: listens, spreads connections over its shards, and stops.
 
 use super::access::Access;
+use super::http::assets;
 use super::http::base_path::BasePath;
 use super::http::origin::Policy;
 use super::http::rate::RequestRate;
@@ -179,6 +180,8 @@ impl Server {
     /// A part of the server has died. Nothing goes on without it.
     pub fn run(self) -> Result<(), Error> {
         let Server { runtime, listeners, shards, state, stop, connections, addresses, stall } = self;
+        // Made now: the first visitor does not wait for it.
+        assets::page();
         let refusals = state.refusals.clone();
         drop(state);
         let senders = shards.iter().map(|shard| shard.connections.clone());

@@ -1,7 +1,6 @@
 //! One thread, one runtime, one hub: serves the connections that it is given from the first byte to the last.
 
 use super::http::connection;
-use super::http::router::Accepted;
 use super::hub::{self, SharedHub};
 use super::net::acceptor::Admitted;
 use super::net::link::Link;
@@ -120,7 +119,7 @@ async fn connection(context: Rc<ShardContext>, socket: Socket, permit: Connectio
     let (io, early, accepted) = connection::http(&context.state, &context.hub, context.stop.clone(), io, peer, link).await;
     let socket = io.into_socket();
     match accepted {
-        Some(Accepted { stream, handle }) => context.hub.lock().join(socket, &early, stream.as_ref(), handle, permit),
+        Some(accepted) => context.hub.lock().join(socket, &early, accepted, permit),
         None => connection::linger(&socket).await,
     }
 }

@@ -27,20 +27,25 @@ export class Link {
   #pinged = -Infinity;
   #watched = Date.now();
 
-  /** @param {string} url @param {LinkEvents} events @param {ServerClock} clock outlives the connection */
-  constructor(url, events, clock = new ServerClock()) {
+  /** The stream was asked for with the connection, without audio: what comes first is the answer. */
+  isAsked;
+
+  /** @param {string} url @param {LinkEvents} events @param {ServerClock} clock outlives the connection @param {boolean} [takesStream]  it may be asked for already */
+  constructor(url, events, clock = new ServerClock(), takesStream = false) {
+    const early = takeEarly(url, takesStream);
+    this.isAsked = early?.isAsked ?? false;
     this.clock = clock;
     this.opened = false;
     this.bytes = 0;
     this.dataAt = this.heardAt = performance.now();
     this.#events = events;
-    this.#socket = takeEarly(url) ?? new WebSocket(url);
+    this.#socket = early?.socket ?? new WebSocket(url);
     this.#socket.binaryType = 'arraybuffer';
     this.#socket.onopen = () => this.#onopen();
     this.#socket.onmessage = e => this.#onmessage(e.data);
     this.#socket.onclose = e => this.#close(closeReason(e, this.opened), e.code);
     this.#timer = setInterval(() => this.#watch(), 100);
-    if (this.#socket.readyState === WebSocket.OPEN) queueMicrotask(() => this.#events && this.#onopen());
+    if (this.#socket.readyState === WebSocket.OPEN) queueMicrotask(() => this.#catchUp(early.messages));
   }
 
   send(message) {
@@ -58,6 +63,12 @@ export class Link {
     this.#events = null;
     this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
     this.#socket.close();
+  }
+
+  /** Hears what came before this was there. */
+  #catchUp(messages) {
+    if (this.#events) this.#onopen();
+    for (const data of messages) if (this.#events) this.#onmessage(data);
   }
 
   #onopen() {
@@ -108,12 +119,14 @@ export class Link {
   }
 }
 
-/** The connection that early.js has opened, once, if it is to this address and still there. */
-function takeEarly(url) {
+/** What early.js has opened, once, if it is for this address and still there. One that is of no use is closed. */
+function takeEarly(url, takesStream) {
   const early = globalThis.h5liveEarly;
-  if (early?.url !== url || early.readyState > WebSocket.OPEN) return null;
+  if (early?.address !== url) return null;
   globalThis.h5liveEarly = null;
-  return early;
+  if (early.socket.readyState <= WebSocket.OPEN && (takesStream || !early.isAsked)) return early;
+  early.socket.close();
+  return null;
 }
 
 /** Whether there is something to play at once after this close: another writer came back with other tracks (1012), or the computer woke. */

@@ -102,7 +102,7 @@ export class CodecsTransport extends Transport {
     this.#volume = volume;
     this.edge = { chunk: 1 / 30, stats: { stalls: 0, resyncs: 0 } };
     if (sound) this.#startSound();
-    this.link = new Link(ws, { open: () => this.#request(), message: m => this.#message(m), data: d => this.#data(d), closed: (r, c) => this.#closed(r, c) }, clock);
+    this.link = new Link(ws, { open: () => this.#opened(), message: m => this.#message(m), data: d => this.#data(d), closed: (r, c) => this.#closed(r, c) }, clock, true);
   }
 
   stop() {
@@ -177,11 +177,16 @@ export class CodecsTransport extends Transport {
     this.#fail(`sound cannot be played: ${reason}`, { unplayable: true, kind: 'mp4', forSound: true });
   }
 
+  #opened() {
+    if (!this.link.isAsked || !this.#muted) this.#request();
+  }
+
   /** Says what the browser can decode; the server begins with the newest keyframe. */
   async #request() {
     playable ??= decodable();
     const { video, audio } = await playable;
     if (this.#stopped || !this.link.opened) return;
+    this.link.isAsked = false;
     const wanted = this.#muted && !this.#together ? video : [...video, ...audio];
     this.link.send({ type: 'mse', value: wanted.join() });
   }
@@ -211,6 +216,8 @@ export class CodecsTransport extends Transport {
     const codecs = /codecs not matched: (.*)/.exec(reason)?.[1];
     if (codecs === undefined) this.#fail(reason, { unplayable: true });
     else if (codecs === 'jpeg') this.#fail('the stream is MJPEG', { unplayable: true, kind: 'jpeg' });
+    // What was asked for early was not all that can be decoded.
+    else if (this.link.isAsked) this.#request();
     else if (!this.#muted || this.#together) this.#fail(notPlayed(codecs), { unplayable: true, kind: 'mp4', cure: cure(codecs) });
     else {
       this.#together = true;

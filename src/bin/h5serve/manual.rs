@@ -32,7 +32,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
              /NAME.mjpg        MJPEG streams: multipart/x-mixed-replace, the newest picture whenever there is room for one\n    \
              /NAME.jpg         MJPEG streams: the newest picture\n    \
              /h5live.js        the player, a web component: <h5-live src=\"/api/ws?src=NAME\">\n    \
-             /api/ws?src=NAME  WebSocket: the messages of go2rtc's MSE and MJPEG modes\n    \
+             /api/ws?src=NAME  WebSocket: the messages of go2rtc's MSE and MJPEG modes; with &codecs=LIST the stream begins at once\n    \
              /api/login        the page that asks for name and password, and its form; /api/logout ends a session\n    \
              /api/streams      JSON: name, state, codecs, size, frame rate, bit rate, viewers and trouble of every stream",
         ),

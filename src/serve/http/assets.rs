@@ -9,6 +9,7 @@
 //! This module knows no HTTP: the server asks for a name and gets a body, its type and its version.
 
 use bytes::Bytes;
+use miniz_oxide::deflate::compress_to_vec_zlib;
 use sha1::{Digest, Sha1};
 use std::sync::LazyLock;
 
@@ -64,10 +65,14 @@ pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'
 pub struct Asset {
     pub content_type: &'static str,
     pub body: Bytes,
+    /// The same in the content coding `deflate` (RFC 9110, section 8.4.1.2), a third of the size.
+    pub deflated: Bytes,
     /// A hash of the body, in hexadecimal.
     pub version: String,
 }
 
+/// The level of compression: a file is compressed once.
+const BEST: u8 = 9;
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 static ASSETS: LazyLock<[(&str, Asset); 6]> = LazyLock::new(|| {
@@ -99,12 +104,14 @@ impl Asset {
     fn new(content_type: &'static str, text: impl Into<String>) -> Asset {
         let body = Bytes::from(text.into());
         let version = Sha1::digest(&body).iter().take(8).fold(String::new(), |tag, byte| format!("{tag}{byte:02x}"));
-        Asset { content_type, body, version }
+        let deflated = compress_to_vec_zlib(&body, BEST).into();
+        Asset { content_type, body, deflated, version }
     }
 
-    /// Strong entity tag with its quotes (RFC 9110, section 8.8.3).
-    pub fn etag(&self) -> String {
-        format!("\"{}\"", self.version)
+    /// The body, or the deflated one, with its strong entity tag in quotes: each coding has its own (RFC 9110, section 8.8.3.3).
+    pub fn coded(&self, deflated: bool) -> (Bytes, String) {
+        let Asset { body, version, .. } = self;
+        if deflated { (self.deflated.clone(), format!("\"{version}-deflate\"")) } else { (body.clone(), format!("\"{version}\"")) }
     }
 }
 

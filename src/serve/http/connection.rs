@@ -1,10 +1,11 @@
 //! One connection's HTTP, by hyper: limits and timeouts, a stop, and the end of a connection.
 
-use super::router::{Accepted, Router};
+use super::router::Router;
 use crate::serve::hub::SharedHub;
 use crate::serve::net::link::Link;
 use crate::serve::net::socket::{Peer, Socket};
 use crate::serve::state::ServerState;
+use crate::serve::ws::viewer::Accepted;
 use bytes::Bytes;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};

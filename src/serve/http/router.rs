@@ -23,6 +23,7 @@ use crate::serve::refusals::Limit;
 use crate::serve::state::ServerState;
 use crate::serve::stats::viewers::ViewerHandle;
 use crate::serve::ws::frames;
+use crate::serve::ws::viewer::Accepted;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode, Version};
@@ -30,13 +31,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-
-/// A WebSocket whose handshake was accepted with this response.
-pub struct Accepted {
-    /// `None`: the stream asked for is not there; the viewer gets the error in its own protocol.
-    pub stream: Option<Arc<Stream>>,
-    pub handle: ViewerHandle,
-}
 
 /// Answers the requests of one connection.
 pub struct Router<'a> {
@@ -240,8 +234,9 @@ impl Router<'_> {
         if stream.as_ref().is_some_and(|stream| !visitor.may_see(&stream.name)) {
             return Err(NOT_YOURS);
         }
+        let codecs = request.query("codecs")?.map(std::borrow::Cow::into_owned);
         let handle = self.handle(request, stream.as_ref(), "websocket")?;
-        Ok((switching(&accept), Some(Accepted { stream, handle })))
+        Ok((switching(&accept), Some(Accepted { stream, codecs, handle })))
     }
 
     fn handle(&self, request: &Request, stream: Option<&Arc<Stream>>, transport: &'static str) -> Result<ViewerHandle, Refusal> {
@@ -290,7 +285,8 @@ fn page(request: &Request, websocket: Option<String>) -> Answer {
 }
 
 fn file(request: &Request, asset: &'static Asset) -> Answer {
-    let etag = asset.etag();
+    let deflated = head::list(&request.head.headers, header::ACCEPT_ENCODING).any(|coding| coding.eq_ignore_ascii_case("deflate"));
+    let (body, etag) = asset.coded(deflated);
     let same = |tag: &str| tag.trim_start_matches("W/") == etag || tag == "*";
     let cache = if request.head.uri.query() == Some(&asset.version) { IMMUTABLE } else { REVALIDATE };
     let content_type = HeaderValue::from_static(asset.content_type);
@@ -299,9 +295,14 @@ fn file(request: &Request, asset: &'static Asset) -> Answer {
         answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
         answer
     } else {
-        respond(StatusCode::OK, Reply::whole(asset.body.clone()), content_type, cache)
+        let mut answer = respond(StatusCode::OK, Reply::whole(body), content_type, cache);
+        if deflated {
+            answer.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("deflate"));
+        }
+        answer
     };
     let headers = answer.headers_mut();
+    headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
     headers.insert(header::ETAG, HeaderValue::from_str(&etag).unwrap_or(HeaderValue::from_static("\"\"")));
     if asset.content_type.starts_with("text/html") {
         headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(assets::CONTENT_SECURITY_POLICY));

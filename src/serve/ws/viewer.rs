@@ -8,6 +8,7 @@ use crate::serve::live::init_segment::{ALL, InitSegment, TrackSelection};
 use crate::serve::live::replica::StreamReplica;
 use crate::serve::live::ring::Entry;
 use crate::serve::live::start::Trouble;
+use crate::serve::live::stream::Stream;
 use crate::serve::net::socket::Socket;
 use crate::serve::stats::viewers::ViewerHandle;
 use bytes::{Buf, Bytes};
@@ -30,6 +31,15 @@ const GOODBYE: Duration = Duration::from_secs(5);
 const QUIET: Duration = Duration::from_secs(25);
 /// A client that has subscribed to nothing after so long is closed, whatever it has sent.
 const UNDECIDED: Duration = Duration::from_secs(30);
+
+/// A WebSocket whose handshake was accepted.
+pub struct Accepted {
+    /// `None`: the stream asked for is not there; the viewer gets the error in its own protocol.
+    pub stream: Option<Arc<Stream>>,
+    /// The codecs it can play, where it has said them with the handshake: the stream begins at once.
+    pub codecs: Option<String>,
+    pub handle: ViewerHandle,
+}
 
 pub struct Viewer {
     socket: Socket,
@@ -176,13 +186,18 @@ impl Viewer {
 
     fn on_command(&mut self, text: &str, now: Instant) {
         match Command::parse(text) {
-            Some(Command::Mse(codecs)) => self.subscription = Subscription::Fmp4(codecs),
+            Some(Command::Mse(codecs)) => self.subscribe(codecs),
             Some(Command::Mjpeg) => self.subscription = Subscription::Jpeg,
             Some(Command::Ping(t)) => self.say(&messages::pong(t)),
             Some(Command::Report(report)) => self.handle.reported(&report, now),
             Some(Command::Other(what)) => self.say(&messages::error(&format!("{what}: not supported"))),
             None => self.say(&messages::error("not a JSON object with type and value")),
         }
+    }
+
+    /// Fragmented MP4 with the tracks that these codecs play, as soon as there is a stream.
+    pub fn subscribe(&mut self, codecs: String) {
+        self.subscription = Subscription::Fmp4(codecs);
     }
 
     fn say(&mut self, text: &str) {

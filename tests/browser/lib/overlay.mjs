@@ -80,7 +80,7 @@ function send(response, status, headers, body) {
 }
 
 function passed(port, { method, url, headers }) {
-  const { 'if-none-match': _, ...rest } = headers;
+  const { 'if-none-match': _, 'accept-encoding': __, ...rest } = headers;
   return new Promise((resolve, reject) => {
     http.request({ host: '127.0.0.1', port, method, path: url, headers: rest, agent: false }, answer => resolve({ status: answer.statusCode, headers: answer.headers, body: answer })).on('error', reject).end();
   });

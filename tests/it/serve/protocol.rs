@@ -47,6 +47,21 @@ fn go2rtc_client_in_its_own_order() {
     assert_eq!(ws.next(), Message::End, "and the server closes");
 }
 
+/// As our page asks, while its player is on its way.
+#[test]
+fn asked_for_with_the_handshake() {
+    let (server, _stdin, _, sent) = live();
+    let mut ws = Ws::connect(server.port, "live&codecs=hvc1.1.6.L153.B0,avc1.640029");
+    assert_eq!(ws.text(), json!({"type": "mse", "value": "video/mp4; codecs=\"avc1.42C01E\""}));
+    assert_eq!(ws.text()["type"], "stream");
+    ws.binary();
+    assert_eq!((ws.binary(), ws.binary()), (sent[6].clone(), sent[8].clone()));
+    let mut other = Ws::connect(server.port, "live&codecs=vp09.00.40.08");
+    assert_eq!(other.text()["value"], "mse: codecs not matched: avc1.42C01E,opus");
+    other.say(r#"{"type":"mse","value":"avc1.640029"}"#);
+    assert_eq!(other.text()["type"], "mse", "and it may ask for another");
+}
+
 #[test]
 fn pictures_alone() {
     let (server, _stdin, studio, sent) = live();

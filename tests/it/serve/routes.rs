@@ -3,6 +3,7 @@ use super::studio::{Studio, boxes};
 use super::{Server, feed};
 use crate::util::{TempDir, eventually, h5};
 use std::io::{Read, Write};
+use std::process::Command;
 
 /// A server whose stream `live` has begun; the writer is to be kept.
 fn live(args: &[&str]) -> (Server, impl Write + use<>) {
@@ -124,6 +125,12 @@ fn headers() {
     let again = |tag: &str| ask(server.port, "GET", "/h5live.js", &[&format!("If-None-Match: {tag}")]);
     assert_eq!((again(tag).status, again(&format!("\"x\", W/{tag}")).status, again("\"x\"").status), (304, 304, 200));
     assert!(again(tag).body.is_empty() && again(tag).header("etag") == Some(tag));
+    assert_eq!((module.header("content-encoding"), module.header("vary")), (None, Some("Accept-Encoding")));
+    let deflated = ask(server.port, "GET", "/h5live.js", &["Accept-Encoding: gzip, deflate, br"]);
+    assert_eq!((deflated.header("content-encoding"), deflated.body.len() < module.body.len() / 3), (Some("deflate"), true));
+    assert_ne!(deflated.header("etag"), Some(tag));
+    let curl = Command::new("curl").args(["-sS", "--compressed", &format!("http://127.0.0.1:{}/h5live.js", server.port)]).output().unwrap();
+    assert!(curl.stdout == module.body, "{curl:?}");
     let head = ask(server.port, "HEAD", "/live.mp4", &[]);
     assert_eq!(head.header("content-type"), Some("video/mp4; codecs=\"avc1.42C01E\""));
     assert_eq!((head.header("cache-control"), head.header("content-length")), (Some("no-store"), None));
