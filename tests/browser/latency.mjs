@@ -54,7 +54,7 @@ async function measure(name, run) {
 try {
   const args = ['--on-eof', 'reopen'];
   const lan = outside && `${outside}:${await freePort()}`;
-  const server = await Server.start(bench, ['cam', 'jpg'], lan ? [...args, '--listen', lan] : args);
+  const server = await Server.start(bench, ['cam', 'jpg'], lan ? [...args, '--listen', lan, '--public'] : args);
   server.feed('cam', options);
   bench.pipeline([['h5cap', 'test', '--size', options.size, '--rate', options.rate, '--no-audio'], ['h5enc', '--video', 'mjpeg']], server.inputs.jpg);
   await server.live('cam');

@@ -74,8 +74,8 @@ export function watchClock(page, selector = 'h5-live', every = 1) {
       const inHand = window.arrived ? since(time, window.arrived) : null;
       window.clock.push({ frame, time, latency: since(time, Date.now()), inHand, at: performance.now(), shown: host.stats?.latency ?? null });
     };
-    /** The time of the picture; null where it cannot be read. */
-    const read = (source, width, again = false) => {
+    /** Notes the picture, by its own time or by `timed` of that; gives its time, null where it cannot be read. */
+    const read = (source, width, { again = false, timed = time => time } = {}) => {
       const block = Math.max(8, Math.floor(width / 36));
       // Both rows at once: WebKitGTK may show another picture between two calls.
       context.drawImage(source, 0, 0, width, 2 * block, 0, 0, 36, 2);
@@ -86,21 +86,29 @@ export function watchClock(page, selector = 'h5-live', every = 1) {
       const good = crc8(bytes) === number(32, 36) * 16 + number(68, 72);
       if (again && good && frame === last) return null;
       last = frame;
-      if (good) note(frame, time);
+      if (good) note(frame, timed(time));
       else window.clock.push(null);
       return good ? time : null;
     };
     let called = false;
-    /** Between the clock of the picture and the time of the media, ms. */
-    let offset = null;
+    /**
+     * Between the clock of the picture and the time of the media, ms, by the last pictures that were read. The middle one is right: in a third of the
+     * callbacks of Firefox a canvas still gets the picture before the one that is meant.
+     */
+    const offsets = [];
+    const byMedia = (time, media) => {
+      const offset = time - media;
+      if (Math.abs(offset - offsets.at(-1)) > 500) offsets.length = 0;
+      offsets.push(offset);
+      if (offsets.length > 31) offsets.shift();
+      return media + middle();
+    };
+    const middle = () => [...offsets].sort((a, b) => a - b)[offsets.length >> 1];
     const onframe = (_, { mediaTime }) => {
       called = true;
-      if (offset === null || window.presented % every === 0) {
-        const time = read(video, video.videoWidth);
-        offset = time === null ? null : time - 1000 * mediaTime;
-      } else {
-        note(null, offset + 1000 * mediaTime);
-      }
+      const media = 1000 * mediaTime;
+      if (offsets.length === 0 || window.presented % every === 0) read(video, video.videoWidth, { timed: time => byMedia(time, media) });
+      else note(null, media + middle());
       window.presented++;
       video.requestVideoFrameCallback(onframe);
     };
@@ -115,9 +123,9 @@ export function watchClock(page, selector = 'h5-live', every = 1) {
     const painted = inside.querySelector('canvas[part=canvas]');
     const onpaint = () => {
       // WebKitGTK never calls for a frame.
-      if (!called && video?.checkVisibility() && video.readyState >= 2 && (every === 1 || turn++ % 2 === 0)) read(video, video.videoWidth, true);
-      if (painted?.checkVisibility() && painted.width) read(painted, painted.width, true);
-      if (image?.checkVisibility() && image.naturalWidth) read(image, image.naturalWidth, true);
+      if (!called && video?.checkVisibility() && video.readyState >= 2 && (every === 1 || turn++ % 2 === 0)) read(video, video.videoWidth, { again: true });
+      if (painted?.checkVisibility() && painted.width) read(painted, painted.width, { again: true });
+      if (image?.checkVisibility() && image.naturalWidth) read(image, image.naturalWidth, { again: true });
       requestAnimationFrame(onpaint);
     };
     onpaint();
