@@ -2,7 +2,7 @@
 //!
 //! What cannot be read is not taken for absent: a check that is passed when a header is missing must not be passed by garbage in it.
 
-use hyper::header::{HeaderMap, HeaderName};
+use hyper::header::{self, HeaderMap, HeaderName};
 use std::borrow::Cow;
 
 /// A header that may stand there once.
@@ -35,6 +35,16 @@ impl<'a> SingleHeader<'a> {
 /// The members of a list, which may go over several lines (RFC 9110, section 5.3). A line that is no text has none.
 pub fn list(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).flat_map(|line| line.split(',')).map(str::trim)
+}
+
+/// Whether every server and proxy sees the body end at the same place (RFC 9112, section 6.3): chunked is the only coding. hyper has seen to the lengths. A
+/// request that two of them end at different places would bring another one along.
+pub fn is_framed_clearly(headers: &HeaderMap) -> bool {
+    match SingleHeader::of(headers, header::TRANSFER_ENCODING) {
+        SingleHeader::Absent => true,
+        SingleHeader::Text(coding) => coding.trim().eq_ignore_ascii_case("chunked"),
+        SingleHeader::Unreadable => false,
+    }
 }
 
 /// The query is not to be understood: an escape that is none, or bytes that are no UTF-8.

@@ -47,6 +47,11 @@ impl Router<'_> {
             Ok(request) => request,
             Err(moved) => return (moved.into(), None),
         };
+        if !head::is_framed_clearly(&request.head.headers) {
+            let mut answer = Answer::from(Refusal(StatusCode::BAD_REQUEST, "it is not clear where the body ends"));
+            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            return (answer, None);
+        }
         if !self.state.rate.allows(request.peer, Instant::now()) {
             self.state.refusals.note(Limit::Requests);
             return (Refusal(StatusCode::TOO_MANY_REQUESTS, Limit::Requests.reached()).into(), None);

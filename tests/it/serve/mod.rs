@@ -9,6 +9,8 @@ mod abuse;
 mod access;
 /// The frames of our WebSocket, judged by a conformance suite.
 mod autobahn;
+/// Requests of which it is not clear where they end.
+mod desync;
 /// The four ways in which an input's end is met.
 mod endings;
 /// Thousands of connections that want nothing good.
