@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { browsers } from '../lib/browsers.mjs';
+import { engines } from '../lib/browsers.mjs';
 import { stats } from '../lib/page.mjs';
 import { Bench, Server, freePort, sleep, until } from '../lib/programs.mjs';
 
@@ -24,7 +24,7 @@ const ask = async at => (await fetch(`http://127.0.0.1:${control}/${at}`)).text(
 const viewers = async () => JSON.parse(await ask('stats')).viewers;
 const events = () => fs.readFileSync(log, 'utf8').split('\n').filter(Boolean).map(line => JSON.parse(line));
 
-for (const { name, open } of browsers) {
+for (const { name, open } of engines) {
   test(name, async t => {
     const browser = await open();
     const { page, errors } = browser;

@@ -1,7 +1,7 @@
 // Where a stream can be started: intra refresh is played from a recovery point, and a stream without a keyframe says so on the page.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { browsers } from '../lib/browsers.mjs';
+import { engines } from '../lib/browsers.mjs';
 import { stats, useTransport } from '../lib/page.mjs';
 import { Bench, Server, until } from '../lib/programs.mjs';
 
@@ -25,7 +25,7 @@ before(async () => {
 });
 after(() => bench.close());
 
-for (const { name, open } of browsers) {
+for (const { name, open } of engines) {
   test(name, async t => {
     const browser = await open();
     const { page } = browser;
