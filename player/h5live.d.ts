@@ -1,5 +1,5 @@
 /** What the player does now; see docs/player.md. */
-export type State = 'idle' | 'connecting' | 'playing' | 'stalled' | 'waiting' | 'reconnecting' | 'unplayable' | 'paused' | 'blocked';
+export type State = 'idle' | 'connecting' | 'playing' | 'stalled' | 'waiting' | 'reconnecting' | 'unplayable' | 'denied' | 'paused' | 'blocked';
 
 /** Ways that the stream can take. */
 export type Transport = 'auto' | 'webcodecs' | 'mse' | 'mjpeg' | 'mp4' | 'multipart';

@@ -144,7 +144,7 @@ export class H5Live extends Base {
     this.setAttribute('latency', value);
   }
 
-  /** One of idle, connecting, playing, stalled, waiting, reconnecting, unplayable, paused, blocked. */
+  /** One of idle, connecting, playing, stalled, waiting, reconnecting, unplayable, denied, paused, blocked. */
   get state() {
     return this.#session.state;
   }

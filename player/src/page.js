@@ -37,7 +37,10 @@ class OnePage {
     nav.replaceChildren(open);
     const live = player(name, { keys: 'page' });
     // The list was made before this viewer came: with its first picture there is more to tell.
-    live.addEventListener('statechange', event => event.detail.state === 'playing' && refresh());
+    live.addEventListener('statechange', event => {
+      if (event.detail.state === 'playing') refresh();
+      else if (event.detail.state === 'denied') askAgain();
+    });
     main.replaceChildren(live, this.#about, this.#addresses.element, dialog);
   }
 
@@ -201,8 +204,29 @@ async function streams() {
   const known = await early;
   if (known) return known;
   const answer = await fetch('api/streams', { cache: 'no-store' });
+  if (answer.status === 401 || answer.status === 403) askAgain();
   if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
   return answer.json();
+}
+
+/** Who watches may not any more: the server says why, in a page that leads to the login. Not again and again, whatever is between here and there. */
+function askAgain() {
+  const isFresh = performance.getEntriesByType('navigation')[0]?.type === 'reload' && performance.now() < 5000;
+  if (!isFresh) location.reload();
+}
+
+/** Who has logged in by the form can log out. */
+async function showAccount() {
+  const answer = await fetch('api/login', { headers: { accept: 'application/json' }, cache: 'no-store' }).catch(() => null);
+  const { user } = answer?.ok ? await answer.json() : {};
+  if (!user) return;
+  const out = h('button', { type: 'button', class: 'quiet' }, say('logout'));
+  out.title = say('loggedInAs', { name: user });
+  out.addEventListener('click', async () => {
+    await fetch('api/logout', { method: 'POST' }).catch(() => null);
+    askAgain();
+  });
+  nav.after(h('section', { class: 'account', 'aria-label': say('loggedInAs', { name: user }) }, h('span', { 'aria-hidden': 'true' }, user), out));
 }
 
 const asked = decode(location.pathname.split('/').pop());
@@ -245,3 +269,4 @@ if (asked && performance.getEntriesByType('navigation')[0]?.responseStatus !== 4
 document.addEventListener('visibilitychange', () => document.hidden || refresh());
 if (page) timer = setTimeout(refresh, FIRST_MS);
 else refresh();
+setTimeout(showAccount, FIRST_MS);

@@ -71,7 +71,7 @@ export class Session {
     this.#events = events;
   }
 
-  /** One of idle, connecting, playing, stalled, waiting, reconnecting, unplayable, paused, blocked. */
+  /** One of idle, connecting, playing, stalled, waiting, reconnecting, unplayable, denied, paused, blocked. */
   get state() {
     return this.#state;
   }
@@ -324,13 +324,24 @@ export class Session {
     this.#transport = null;
   }
 
-  #failed(reason, { unplayable = false, soon = false, unreachable = false, ...more } = {}) {
+  #failed(reason, { unplayable = false, soon = false, unreachable = false, denied = false, ...more } = {}) {
     this.#transport = null;
+    if (denied) return this.#setState('denied', reason);
     if (unplayable) return this.#refused(reason, more);
     if (unreachable) this.#choice.missed();
     if (this.#pictures > 0) this.#reconnects++;
     this.#setState('reconnecting', reason);
     this.#wait(soon ? 100 : this.#backoff.next());
+    if (unreachable) this.#mayAsk(this.#addresses);
+  }
+
+  /** A WebSocket does not say why it was refused; plain HTTP does. */
+  async #mayAsk(addresses) {
+    const { status } = await fetch(addresses.mp4, { method: 'HEAD', cache: 'no-store' }).catch(() => ({}));
+    const reason = { 401: 'a login is needed', 403: 'you may not see this stream' }[status];
+    if (!reason || addresses !== this.#addresses || this.#state !== 'reconnecting') return;
+    this.#drop();
+    this.#setState('denied', reason);
   }
 
   #refused(reason, how) {

@@ -25,6 +25,8 @@ pub enum Credentials<'a> {
     Link(&'a str),
     /// The cookie of a session.
     Session(&'a str),
+    /// The secret of a CDN.
+    Cdn(&'a str),
     /// Something that is none of these.
     Unreadable,
 }
@@ -37,6 +39,7 @@ impl std::fmt::Debug for Credentials<'_> {
             Credentials::Token(_) => "Token",
             Credentials::Link(_) => "Link",
             Credentials::Session(_) => "Session",
+            Credentials::Cdn(_) => "Cdn",
             Credentials::Unreadable => "Unreadable",
         })
     }

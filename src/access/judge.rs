@@ -1,18 +1,20 @@
 //! The judge: knows the rules, and who asks.
 
+use super::cdn::CdnSecret;
 use super::credentials::Credentials;
-use super::judgement::{Denied, Subject};
+use super::judgement::{Denied, Ended, Now, Subject};
 use super::link::{Link, LinkKey};
 use super::password::{self, PasswordMemory};
+use super::rights::Right;
 use super::secret::{self, Bytes32};
 use super::sessions::Sessions;
 use super::throttle::Throttle;
-use super::users::{Secret, Users};
+use super::users::{Secret, User, Users};
 use super::verified::{self, Verified};
 use std::io;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Release};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Instant;
 
 /// By which rules is judged. Without any, everybody who can reach the server may watch.
 #[derive(Clone, Debug, Default)]
@@ -23,29 +25,16 @@ pub struct Rules {
     pub keys: Vec<LinkKey>,
     /// Everybody may watch.
     pub public: bool,
+    /// Secrets of a CDN.
+    pub cdn: Vec<CdnSecret>,
+    /// A service outside knows who may watch: who is not known here is not anybody.
+    pub outside: bool,
 }
 
 impl Rules {
     /// Whether who shows nothing may watch.
     pub fn is_open(&self) -> bool {
-        self.public || (self.users.is_none() && self.keys.is_empty())
-    }
-}
-
-/// The time, by both clocks.
-#[derive(Clone, Copy, Debug)]
-pub struct Now {
-    /// For what lasts so long.
-    pub instant: Instant,
-    /// For links: seconds of Unix time.
-    pub unix: u64,
-}
-
-impl Now {
-    /// By the clocks of the system.
-    pub fn system() -> Now {
-        let unix = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Now { instant: Instant::now(), unix }
+        self.public || (self.users.is_none() && self.keys.is_empty() && self.cdn.is_empty() && !self.outside)
     }
 }
 
@@ -98,6 +87,7 @@ pub struct Judge {
     memory: Mutex<Memory>,
     /// Under which passwords are remembered; ends with the process.
     key: Bytes32,
+    changes: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -111,12 +101,39 @@ impl Judge {
     /// # Errors
     /// No random bytes.
     pub fn new(rules: Rules) -> io::Result<Judge> {
-        Ok(Judge { rules: RwLock::new(Arc::new(rules)), memory: Mutex::default(), key: secret::random()? })
+        Ok(Judge { rules: RwLock::new(Arc::new(rules)), memory: Mutex::default(), key: secret::random()?, changes: AtomicU64::new(0) })
     }
 
     /// Judges by these rules from now on. Sessions and passwords of users that are gone, or have another password, are no longer good.
     pub fn set_rules(&self, rules: Rules) {
         *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+        self.changes.fetch_add(1, Release);
+    }
+
+    /// Another number whenever somebody who watches may have lost the right to, other than by time.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Acquire)
+    }
+
+    /// Whether somebody who was let in may still do this with the stream.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn still(&self, subject: &Subject, right: Right, stream: &str, now: Now) -> Result<(), Ended> {
+        subject.in_time(now)?;
+        let rules = self.rules();
+        let holds = match subject {
+            Subject::Anybody => rules.is_open(),
+            Subject::User { session: Some(id), .. } if !self.memory().sessions.has(id, now.instant) => return Err(Ended::Session),
+            Subject::User { name, user, .. } => {
+                let now = rules.users.as_ref().and_then(|users| users.find(name));
+                now.is_some_and(|now| now.secret == user.secret && now.grants.allow(right, stream))
+            }
+            Subject::Link(_, key) => rules.keys.contains(key),
+            // It has no way in but that of answers that end, and the service outside is asked once.
+            Subject::Cdn | Subject::Outside(_) => true,
+        };
+        if holds { Ok(()) } else { Err(Ended::Revoked) }
     }
 
     /// The rules now.
@@ -131,14 +148,16 @@ impl Judge {
         match shown {
             Credentials::None => nobody(),
             // Where nothing is asked, nothing that is shown can be wrong: a proxy may have asked.
-            _ if rules.users.is_none() && rules.keys.is_empty() => nobody(),
+            _ if rules.users.is_none() && rules.keys.is_empty() && rules.cdn.is_empty() => nobody(),
             Credentials::Unreadable => Identity::Denied(Denied::Wrong),
-            Credentials::Link(token) => match Link::check(token, &rules.keys, now.unix, from) {
-                Ok(link) => Identity::Known(Subject::Link(link.grants)),
+            Credentials::Cdn(shown) if CdnSecret::is_shown(&rules.cdn, shown) => Identity::Known(Subject::Cdn),
+            Credentials::Cdn(_) => Identity::Denied(Denied::Wrong),
+            Credentials::Link(token) => match Link::check_with_key(token, &rules.keys, now.unix, from) {
+                Ok((link, key)) => Identity::Known(Subject::Link(link, key)),
                 Err(error) => Identity::Denied(Denied::Link(error)),
             },
             Credentials::Token(token) => match rules.users.as_ref().and_then(|users| users.holder(token)) {
-                Some(user) => Identity::Known(Subject::User(user.grants.clone())),
+                Some((name, user)) => Identity::Known(of_user(name, user)),
                 None => Identity::Denied(Denied::Wrong),
             },
             // One that has ended is like none: the browser has only not forgotten it.
@@ -151,7 +170,8 @@ impl Judge {
         let session = self.memory().sessions.find(cookie, now.instant)?.clone();
         let user = rules.users.as_ref()?.find(&session.name)?;
         let same = matches!(&user.secret, Secret::Password(hash) if *hash == session.hash);
-        same.then(|| Subject::User(user.grants.clone()))
+        let id = Sessions::id(cookie, &session);
+        same.then(|| Subject::User { name: session.name, user: user.clone(), session: Some(id) })
     }
 
     fn of_password(&self, name: String, password: String, from: Option<IpAddr>, rules: &Rules, now: Now) -> Identity {
@@ -171,7 +191,7 @@ impl Judge {
         if let (Some(user), Some(hash)) = (user, &hash)
             && memory.verified.has(&verified::place(&self.key, from, &name, &password), hash, now.instant)
         {
-            return Identity::Known(Subject::User(user.grants.clone()));
+            return Identity::Known(of_user(&name, user));
         }
         match memory.throttle.attempt(from, &name, now.instant) {
             Err(wait) => Identity::Denied(Denied::SlowDown(wait)),
@@ -190,7 +210,7 @@ impl Judge {
         // The rules may have changed since.
         let rules = self.rules();
         let user = rules.users.as_ref().and_then(|users| users.find(&name)).ok_or(Denied::Wrong)?;
-        if user.secret == Secret::Password(hash) { Ok(Subject::User(user.grants.clone())) } else { Err(Denied::Wrong) }
+        if user.secret == Secret::Password(hash) { Ok(of_user(&name, user)) } else { Err(Denied::Wrong) }
     }
 
     /// A session for a user whose password was right just now; its cookie.
@@ -207,12 +227,17 @@ impl Judge {
     /// Ends a session, if there is one.
     pub fn close_session(&self, cookie: &str) {
         self.memory().sessions.close(cookie);
+        self.changes.fetch_add(1, Release);
     }
 
     /// A poisoned lock only means that another thread died while it looked.
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn of_user(name: &str, user: &User) -> Subject {
+    Subject::User { name: name.to_owned(), user: user.clone(), session: None }
 }
 
 #[cfg(test)]
@@ -222,9 +247,10 @@ mod tests {
     use super::super::password::tests::cheap;
     use super::super::rights::Right;
     use super::*;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     const HERE: &str = "192.0.2.1";
+    const CDN: &str = "s3cret-s3cret-s3cret-s3cret-s3cret";
 
     /// Ann is admin, Bob sees the cams and the door, the recorder shows a token.
     struct Fixture {
@@ -241,7 +267,8 @@ mod tests {
             let file = Users::with(&file, "recorder", &kept, &"view,record".parse().unwrap());
             let keys = [LinkKey::new().unwrap(), LinkKey::new().unwrap()];
             let users = Some(Users::parse(file.as_bytes()).unwrap());
-            let judge = Judge::new(Rules { users, keys: vec![keys[0].clone()], public: false }).unwrap();
+            let cdn = vec![CDN.parse().unwrap()];
+            let judge = Judge::new(Rules { users, keys: vec![keys[0].clone()], cdn, ..Rules::default() }).unwrap();
             Fixture { judge, token, keys, now: Now { instant: Instant::now(), unix: 1000 } }
         }
 
@@ -309,6 +336,8 @@ mod tests {
             ("session", Credentials::Session(&session), [200, 200, 403, 403, 403]),
             ("no session", Credentials::Session("x"), [401; 5]),
             ("unreadable", Credentials::Unreadable, [401; 5]),
+            ("a CDN", Credentials::Cdn(CDN), [200, 200, 200, 403, 403]),
+            ("another CDN", Credentials::Cdn("another s3cret"), [401; 5]),
         ];
         for (what, shown, wanted) in rows {
             let who = fixture.who(shown);
@@ -381,6 +410,45 @@ mod tests {
         assert!(fixture.who(Credentials::Link(&link)).is_ok());
         fixture.change(|rules| _ = rules.keys.remove(0));
         assert_eq!(fixture.who(Credentials::Link(&link)), Err(Denied::Link(LinkError::Wrong)));
+    }
+
+    #[test]
+    fn who_watches_is_looked_at_again() {
+        let mut fixture = Fixture::new();
+        let cookie = fixture.judge.open_session("bob", fixture.now).unwrap();
+        let link = fixture.link(0, "cam1=view", 2000, None);
+        let session = fixture.who(Credentials::Session(&cookie)).unwrap();
+        let bob = fixture.who(password("bob", "bob's s3cret")).unwrap();
+        let program = fixture.who(Credentials::Token(&fixture.token)).unwrap();
+        let link = fixture.who(Credentials::Link(&link)).unwrap();
+        let still = |fixture: &Fixture, subject: &Subject| fixture.judge.still(subject, Right::View, "cam1", fixture.now);
+        for subject in [&session, &bob, &program, &link] {
+            assert_eq!(still(&fixture, subject), Ok(()));
+            assert_eq!(subject.in_time(fixture.now), Ok(()));
+        }
+        // By time.
+        let begun = fixture.now;
+        fixture.now = Now { instant: begun.instant, unix: 2000 };
+        assert_eq!((still(&fixture, &link), link.in_time(fixture.now)), (Err(Ended::Expired), Err(Ended::Expired)));
+        fixture.now = Now { instant: begun.instant + Duration::from_secs(8 * 24 * 3600), unix: 1000 };
+        assert_eq!((still(&fixture, &session), still(&fixture, &bob)), (Err(Ended::Session), Ok(())));
+        fixture.now = begun;
+        // By logging out, and by a change of the rules; each has another number of changes.
+        let changes = fixture.judge.changes();
+        fixture.judge.close_session(&cookie);
+        assert_eq!((still(&fixture, &session), still(&fixture, &bob)), (Err(Ended::Session), Ok(())));
+        assert_ne!(fixture.judge.changes(), changes);
+        fixture.change(|rules| rules.keys.push(fixture.keys[1].clone()));
+        assert_eq!(still(&fixture, &link), Ok(()));
+        fixture.change(|rules| _ = rules.keys.remove(0));
+        assert_eq!(still(&fixture, &link), Err(Ended::Revoked));
+        for file in [format!("bob:{}:door=view\n", cheap("bob's s3cret")), format!("bob:{}:view\n", cheap("new s3cret")), String::new()] {
+            fixture.change(|rules| rules.users = Some(Users::parse(file.as_bytes()).unwrap()));
+            assert_eq!((still(&fixture, &bob), still(&fixture, &program)), (Err(Ended::Revoked), Err(Ended::Revoked)));
+        }
+        assert_eq!(still(&fixture, &Subject::Anybody), Err(Ended::Revoked));
+        fixture.change(|rules| rules.public = true);
+        assert_eq!(still(&fixture, &Subject::Anybody), Ok(()));
     }
 
     /// While a password is being checked, the file may change.

@@ -108,15 +108,20 @@ impl Link {
     /// # Errors
     /// Why it is not good.
     pub fn check(token: &str, keys: &[LinkKey], now: u64, from: Option<IpAddr>) -> Result<Link, LinkError> {
-        let link = Link::verify(token, keys).ok_or(LinkError::Wrong)?;
+        Link::check_with_key(token, keys, now, from).map(|(link, _)| link)
+    }
+
+    /// The same, and the key that signed it.
+    pub(super) fn check_with_key(token: &str, keys: &[LinkKey], now: u64, from: Option<IpAddr>) -> Result<(Link, LinkKey), LinkError> {
+        let (link, key) = Link::verify(token, keys).ok_or(LinkError::Wrong)?;
         if link.from.is_some_and(|only| from.map(|from| from.to_canonical()) != Some(only)) {
             return Err(LinkError::Elsewhere);
         }
-        if now >= link.ends { Err(LinkError::Expired) } else { Ok(link) }
+        if now >= link.ends { Err(LinkError::Expired) } else { Ok((link, key)) }
     }
 
     /// All keys are tried, and each to the end: how long it takes says nothing of how much is right. Nothing is read of a text before that.
-    fn verify(token: &str, keys: &[LinkKey]) -> Option<Link> {
+    fn verify(token: &str, keys: &[LinkKey]) -> Option<(Link, LinkKey)> {
         if token.len() > MAX_TOKEN {
             return None;
         }
@@ -126,8 +131,9 @@ impl Link {
             return None;
         }
         let (text, mac) = (String::from_utf8(secret::from_text(text)?).ok()?, secret::bytes32(mac)?);
-        let signed = keys.iter().fold(false, |signed, key| secret::equal(&key.mac(&text), &mac) | signed);
-        if signed { Link::from_text(&text) } else { None }
+        let signed = keys.iter().fold(None, |signed, key| if secret::equal(&key.mac(&text), &mac) { Some(key) } else { signed });
+        let key = signed?.clone();
+        Some((Link::from_text(&text)?, key))
     }
 
     /// What is signed.

@@ -12,6 +12,7 @@
 //! their names. A password is checked by argon2id, which takes 19 MiB and tens of milliseconds: never in a loop that serves viewers. What was
 //! checked is remembered for minutes under a keyed hash, so that a client that sends its password with each request costs one check.
 
+mod cdn;
 mod credentials;
 mod judge;
 mod judgement;
@@ -24,11 +25,13 @@ mod throttle;
 mod users;
 mod verified;
 
+pub use cdn::{CdnSecret, CdnSecretError};
 pub use credentials::Credentials;
-pub use judge::{Identity, Judge, Now, PasswordCheck, PasswordChecked, Rules};
-pub use judgement::{Denied, Judgement, Need, Subject};
+pub use judge::{Identity, Judge, PasswordCheck, PasswordChecked, Rules};
+pub use judgement::{Denied, Ended, Judgement, Need, Now, Subject};
 pub use link::{KeyError, Link, LinkError, LinkKey};
 pub use password::{MAX_PASSWORD, PasswordError, PasswordMemory, hash_password};
 pub use rights::{Grants, Right, RightsError};
+pub use sessions::SessionId;
 pub(crate) use throttle::network;
-pub use users::{LineError, Secret, Users, UsersError};
+pub use users::{LineError, Secret, User, Users, UsersError};

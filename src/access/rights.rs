@@ -64,6 +64,11 @@ impl Grants {
         self.0.iter().any(|grant| grant.has(right) && matches(&grant.streams, stream))
     }
 
+    /// To see these streams.
+    pub fn to_view(streams: Vec<String>) -> Grants {
+        Grants(streams.into_iter().map(|streams| Grant { streams, rights: vec![Right::View] }).collect())
+    }
+
     /// Whether this is allowed with any stream at all.
     pub fn allow_somewhere(&self, right: Right) -> bool {
         self.0.iter().any(|grant| grant.has(right))

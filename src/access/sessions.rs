@@ -11,6 +11,13 @@ const MOST_OF_ONE: usize = 32;
 /// So long after the login.
 pub const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// One session: the SHA-256 of its cookie, which opens nothing, and when it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionId {
+    place: Bytes32,
+    pub(super) ends: Instant,
+}
+
 /// Sessions by the SHA-256 of their cookie: what is kept opens nothing.
 #[derive(Debug, Default)]
 pub struct Sessions(HashMap<Bytes32, Session>);
@@ -49,6 +56,14 @@ impl Sessions {
 
     pub fn find(&self, cookie: &str, now: Instant) -> Option<&Session> {
         self.0.get(&secret::sha256(cookie.as_bytes())).filter(|session| now < session.ends)
+    }
+
+    pub fn id(cookie: &str, session: &Session) -> SessionId {
+        SessionId { place: secret::sha256(cookie.as_bytes()), ends: session.ends }
+    }
+
+    pub fn has(&self, id: &SessionId, now: Instant) -> bool {
+        now < id.ends && self.0.contains_key(&id.place)
     }
 
     pub fn close(&mut self, cookie: &str) {

@@ -34,7 +34,9 @@ pub struct Users {
 /// What one has to show, and what one may do then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
+    /// As it is kept.
     pub secret: Secret,
+    /// With which streams.
     pub grants: Grants,
 }
 
@@ -195,11 +197,12 @@ impl Users {
     }
 
     /// The holder of a bearer token, found by its hash: how long that takes says nothing of the token.
-    pub(super) fn holder(&self, token: &str) -> Option<&User> {
+    pub(super) fn holder(&self, token: &str) -> Option<(&str, &User)> {
         let digest = secret::sha256(token.as_bytes());
-        let user = self.find(self.tokens.get(&digest)?)?;
+        let name = self.tokens.get(&digest)?;
+        let user = self.find(name)?;
         let same = matches!(&user.secret, Secret::Token(kept) if secret::equal(kept, &digest));
-        same.then_some(user)
+        same.then_some((&**name, user))
     }
 
     pub(super) fn decoy(&self) -> Option<&str> {
@@ -240,7 +243,7 @@ mod tests {
         let file = Users::with(&file, "recorder", &kept, &"view".parse().unwrap());
         let users = parse(&file).unwrap();
         assert_eq!(users.len(), 3);
-        assert_eq!(users.holder(&token).unwrap().grants, "view".parse().unwrap());
+        assert_eq!(users.holder(&token).unwrap().1.grants, "view".parse().unwrap());
         assert!(users.holder("").is_none() && users.holder(&token[1..]).is_none() && users.holder("ann").is_none());
         assert!(users.has("ann") && !users.has("Ann") && !users.has(""));
         // Its line is changed, and all else stays.

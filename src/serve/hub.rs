@@ -275,6 +275,11 @@ impl Hub {
         }
     }
 
+    /// Endless bodies that wait for news look whether their viewers may still watch.
+    fn wake_bodies(&mut self) {
+        self.streams.values_mut().for_each(StreamReplica::wake);
+    }
+
     fn take_ready(&self) -> Vec<usize> {
         std::mem::take(&mut *self.ready.keys.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -337,7 +342,9 @@ pub async fn run(hub: SharedHub) {
                 each_turn(&hub, |hub, keys| hub.tick(keys)).await;
                 ticked = ticked.wrapping_add(1);
                 if ticked.is_multiple_of(MEASURE) {
-                    hub.lock().measure_lag();
+                    let mut hub = hub.lock();
+                    hub.measure_lag();
+                    hub.wake_bodies();
                 }
             }
         }

@@ -15,6 +15,7 @@
 //! |---|---|
 //! | `server`, `shard`, `hub` | start and stop; one thread with its runtime; the loop over its viewers |
 //! | `access` | who may watch: the judge of `crate::access`, and rules that change while it runs |
+//! | `outside` | the service that is asked who may watch |
 //! | `inbox` | what was published and no viewer has seen; who serves it |
 //! | `state`, `limits`, `refusals` | what all shards share; how much of everything there may be; what is refused for that |
 //! | `live/` | what there is to send: registry, stream, publisher, ring, cursor, init segment |
@@ -32,6 +33,7 @@ mod inbox;
 mod limits;
 mod live;
 mod net;
+mod outside;
 mod refusals;
 mod server;
 mod shard;
@@ -51,6 +53,7 @@ pub use live::start::Trouble;
 pub use live::stream::{Numbers, State, Stream, Summary};
 pub use net::listener::{Listen, ListenError};
 pub use net::proxies::{Proxies, ProxyError, TrustedProxy};
+pub use outside::{AuthUrl, AuthUrlError};
 pub use refusals::{Limit, Refusals};
 pub use server::{Error, Options, Server, Stopper};
 pub use stats::events::{EventLog, Events};

@@ -59,6 +59,9 @@ mod serve;
 /// Who may watch: users, tokens, links.
 mod access;
 
+/// The server behind nginx, Caddy and HAProxy, as docs/proxies.md has it.
+mod proxies;
+
 /// What all programs say, and where: terminals, escape codes, errors with their causes.
 mod words;
 

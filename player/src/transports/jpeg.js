@@ -2,7 +2,7 @@ import { DISPLAY_MS, Median, wallNow } from '../engine/clock.js';
 import { surface } from '../engine/colour.js';
 import { JitterBuffer } from '../engine/jitter.js';
 import { Stalls } from '../engine/sight.js';
-import { Link, isSoon } from './link.js';
+import { Link, isDenied, isSoon } from './link.js';
 import { Transport } from './transport.js';
 import { poseOfPictures, turnElement } from '../engine/orientation.js';
 
@@ -42,7 +42,7 @@ export class JpegTransport extends Transport {
     // What an earlier attempt left there is no picture of this one.
     canvas.width = canvas.height = 0;
     this.#events = events;
-    this.link = new Link(ws, { open: () => this.link.send({ type: 'mjpeg' }), message: m => this.#message(m), data: d => this.#data(d), closed: (r, c) => this.#fail(r, { soon: isSoon(c), unreachable: !this.link.opened }) }, clock);
+    this.link = new Link(ws, { open: () => this.link.send({ type: 'mjpeg' }), message: m => this.#message(m), data: d => this.#data(d), closed: (r, c) => this.#fail(r, { soon: isSoon(c), unreachable: !this.link.opened, denied: isDenied(c) }) }, clock);
   }
 
   stop() {

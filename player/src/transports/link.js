@@ -134,6 +134,11 @@ export function isSoon(code) {
   return code === 1012 || code === SLEPT;
 }
 
+/** The right to watch has ended: as status 401, in the range for applications. */
+export function isDenied(code) {
+  return code === 4401;
+}
+
 function parse(text) {
   try {
     const message = JSON.parse(text);

@@ -4,7 +4,7 @@ import { Signals, pictureCounts } from '../engine/sight.js';
 import { chunkTime, frames, isInit, tracks } from '../engine/bmff.js';
 import { AUDIO_CODECS, VIDEO_CODECS, cure, isSound, isVideo, notPlayed } from '../engine/codecs.js';
 import { needsHelp, poseOf, remaining, turnElement, withoutMatrix } from '../engine/orientation.js';
-import { Link, isSoon } from './link.js';
+import { Link, isDenied, isSoon } from './link.js';
 import { Transport } from './transport.js';
 
 /** More than this waiting for the SourceBuffer means that it hangs. */
@@ -302,7 +302,7 @@ export class MseTransport extends Transport {
   }
 
   #closed(reason, code) {
-    this.#fail(reason, { soon: isSoon(code), unreachable: !this.link.opened });
+    this.#fail(reason, { soon: isSoon(code), unreachable: !this.link.opened, denied: isDenied(code) });
   }
 
   #fail(reason, options = {}) {

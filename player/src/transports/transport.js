@@ -18,6 +18,7 @@
  * @property {boolean} [forSound]  without sound it can be played
  * @property {boolean} [soon]  there is something to play at once
  * @property {boolean} [unreachable]  no connection was made
+ * @property {boolean} [denied]  the right to watch has ended
  */
 export class Transport {
   /** The name that people read. */

@@ -3,7 +3,7 @@ import { isForVideo } from '../engine/colour.js';
 import { JitterBuffer } from '../engine/jitter.js';
 import { chunkTime, frames, isInit, tracks } from '../engine/bmff.js';
 import { poseOf } from '../engine/orientation.js';
-import { Link, isSoon } from './link.js';
+import { Link, isDenied, isSoon } from './link.js';
 import { AUDIO_CODECS, VIDEO_CODECS, cure, isSound, isVideo, notPlayed } from '../engine/codecs.js';
 import { parameterSets, toAnnexB } from '../engine/annexb.js';
 import { distrust, distrusted } from '../engine/memory.js';
@@ -393,7 +393,7 @@ export class CodecsTransport extends Transport {
   }
 
   #closed(reason, code) {
-    this.#fail(reason, { soon: isSoon(code), unreachable: !this.link.opened });
+    this.#fail(reason, { soon: isSoon(code), unreachable: !this.link.opened, denied: isDenied(code) });
   }
 
   #fail(reason, how = {}) {

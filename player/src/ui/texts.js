@@ -12,6 +12,7 @@ export const TEXTS = {
     stalled: 'Waiting for the network',
     reconnecting: 'Connection lost',
     unplayable: 'Cannot be played here',
+    denied: 'No access',
     blocked: 'Tap to play',
     paused: 'Paused',
     idle: 'Stopped',
@@ -93,6 +94,8 @@ export const TEXTS = {
     embedDirect: 'Other players',
     copy: 'Copy',
     serverAway: 'The server cannot be reached. Trying again.',
+    logout: 'Log out',
+    loggedInAs: 'Logged in as {name}',
   },
   zh: {
     live: '直播',
@@ -106,6 +109,7 @@ export const TEXTS = {
     stalled: '正在等待网络',
     reconnecting: '连接已断开',
     unplayable: '此处无法播放',
+    denied: '无权观看',
     blocked: '点按播放',
     paused: '已暂停',
     idle: '已停止',
@@ -186,6 +190,8 @@ export const TEXTS = {
     embedDirect: '其他播放器',
     copy: '复制',
     serverAway: '无法连接服务器，正在重试。',
+    logout: '退出登录',
+    loggedInAs: '已登录：{name}',
   },
 };
 
@@ -195,6 +201,11 @@ export const REASONS = {
   zh: {
     'the server cannot be reached': '无法连接服务器',
     'no answer from the server': '服务器没有响应',
+    'this link has expired': '此链接已过期',
+    'your session has ended': '您的登录已失效',
+    'you may no longer see this stream': '您已无权观看此视频',
+    'you may not see this stream': '您无权观看此视频',
+    'a login is needed': '请登录',
     'no data from the server': '服务器没有发送数据',
     'the connection was closed': '连接已关闭',
     'no WebSocket gets through': 'WebSocket 无法连通',

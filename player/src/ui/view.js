@@ -9,7 +9,7 @@ import { drawShown, shownSize } from '../engine/orientation.js';
 const CALM_MS = 2500;
 const TOAST_MS = 1800;
 /** No picture is to be had now. */
-const LOST = ['reconnecting', 'unplayable', 'waiting'];
+const LOST = ['reconnecting', 'unplayable', 'denied', 'waiting'];
 /** A latency outside of this comes of clocks that do not agree, or of a recording that tells its own time: it is not shown. */
 const BELIEVED_MS = [-20, 60000];
 
@@ -234,7 +234,7 @@ export class View {
   #showCentre({ state, reason, retryIn, busy, seen }, waitsForTap) {
     const p = this.#parts;
     const lost = LOST.includes(state);
-    p.spinner.hidden = !busy || waitsForTap || state === 'unplayable';
+    p.spinner.hidden = !busy || waitsForTap || state === 'unplayable' || state === 'denied';
     p.big.hidden = !waitsForTap;
     label(p.big, this.language.say(state === 'blocked' ? 'blocked' : 'play'));
     p.note.hidden = !busy || waitsForTap || !(lost || !seen);
@@ -243,7 +243,7 @@ export class View {
     const soon = retryIn === null ? '' : retryIn > 0.5 ? this.language.say('retryIn', { s: Math.ceil(retryIn) }) : this.language.say('retrying');
     tell(p.reason, [more, soon].filter(Boolean).join(' · '));
     p.reason.hidden = !p.reason.textContent;
-    p.retry.hidden = !(retryIn > 1.5);
+    p.retry.hidden = !(retryIn > 1.5 || state === 'denied');
   }
 
   #showSound({ offersSound, muted, invite, volume, controls }, still) {

@@ -1,9 +1,9 @@
 //! `--users`, `--link-key`, `--public`: who may watch, and the files that say so, which may change while the server runs.
 
 use anyhow::Context as _;
-use h5live::access::{LinkKey, Rules, Users};
+use h5live::access::{CdnSecret, LinkKey, Rules, Users};
 use h5live::cli;
-use h5live::serve::{Access, BasePath, Proxies, Server, TrustedProxy};
+use h5live::serve::{Access, AuthUrl, BasePath, Proxies, Server, TrustedProxy};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -29,6 +29,23 @@ pub struct AccessArgs {
     /// It may be given twice: links of an old key are good as long as it is there. h5serve reads the files again when they change.
     #[arg(long, value_name = "FILE")]
     link_key: Vec<PathBuf>,
+
+    /// Let in the CDN that sends the secret in this file as the header H5live-CDN-Secret, to what a cache can keep
+    ///
+    /// The CDN has to ask its viewers itself. It may be given twice, so that one secret can take the place of the other.
+    #[arg(long, value_name = "FILE")]
+    cdn_secret: Vec<PathBuf>,
+
+    /// Ask this HTTP service who may watch, as http://HOST:PORT/PATH
+    ///
+    /// It gets a POST with a JSON object: action, stream, method, path, query, address, user, password, token and cookie. Status 2xx allows, 401
+    /// and 403 deny. With any other, or none within 3 s, the viewer gets status 503.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["users", "public"])]
+    auth_url: Option<AuthUrl>,
+
+    /// How long an answer of the service holds
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = crate::limits::seconds)]
+    auth_cache: Duration,
 
     /// Let everybody watch who can reach the server
     ///
@@ -83,7 +100,14 @@ impl AccessArgs {
         if self.link_key.len() > 2 {
             return Err(cli::usage("--link-key: two keys at most, the old one and the new one"));
         }
-        Access::new(self.rules()?).context("access")
+        if self.cdn_secret.len() > 2 {
+            return Err(cli::usage("--cdn-secret: two secrets at most, the old one and the new one"));
+        }
+        match &self.auth_url {
+            Some(url) => Access::with_outside(self.rules()?, url.clone(), self.auth_cache),
+            None => Access::new(self.rules()?),
+        }
+        .context("access")
     }
 
     fn rules(&self) -> anyhow::Result<Rules> {
@@ -96,7 +120,12 @@ impl AccessArgs {
             String::from_utf8_lossy(&read(path).with_context(at)?).parse::<LinkKey>().with_context(at)
         };
         let keys = self.link_key.iter().map(key).collect::<anyhow::Result<_>>()?;
-        Ok(Rules { users: users.transpose()?, keys, public: self.public })
+        let secret = |path: &PathBuf| {
+            let at = || format!("--cdn-secret {}", path.display());
+            String::from_utf8_lossy(&read(path).with_context(at)?).parse::<CdnSecret>().with_context(at)
+        };
+        let cdn = self.cdn_secret.iter().map(secret).collect::<anyhow::Result<_>>()?;
+        Ok(Rules { users: users.transpose()?, keys, public: self.public, cdn, outside: self.auth_url.is_some() })
     }
 
     /// A server that other machines can reach says who may watch.
@@ -104,7 +133,7 @@ impl AccessArgs {
     /// # Errors
     /// It does not.
     pub fn check(&self, server: &Server) -> anyhow::Result<()> {
-        let is_ruled = self.public || self.users.is_some() || !self.link_key.is_empty();
+        let is_ruled = self.public || self.files().next().is_some() || self.auth_url.is_some();
         if is_ruled || !server.is_reachable() {
             return Ok(());
         }
@@ -145,9 +174,14 @@ impl AccessArgs {
         }
     }
 
+    /// It asks another server.
+    pub fn connects(&self) -> bool {
+        self.auth_url.is_some()
+    }
+
     /// Its files, which are read again when they change.
     pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
-        self.users.iter().chain(&self.link_key)
+        self.users.iter().chain(&self.link_key).chain(&self.cdn_secret)
     }
 
     /// Taken before the files are read: a change while they are is seen the next time.

@@ -78,7 +78,7 @@ impl LimitArgs {
 }
 
 /// `--lag` and the like: 0.1 s to an hour.
-fn seconds(text: &str) -> Result<Duration, String> {
+pub fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.strip_suffix('s').unwrap_or(text).parse::<f64>().ok();
     seconds.filter(|s| (0.1..=3600.0).contains(s)).map(Duration::from_secs_f64).ok_or_else(|| "expected 0.1 to 3600 seconds".into())
 }

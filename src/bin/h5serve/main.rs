@@ -90,7 +90,7 @@ struct Args {
 
     /// Do not give up what a server has no use for
     ///
-    /// On Linux h5serve reads only the folders of the files that it was given, starts no programs and connects to nothing: a mistake in it
+    /// On Linux h5serve reads only the folders of the files that it was given, starts no programs and connects to nothing but the service of --auth-url: a mistake in it
     /// opens no more than that (Landlock, seccomp). See section SANDBOX.
     #[arg(long)]
     no_sandbox: bool,
@@ -135,7 +135,7 @@ fn confine(args: &Args) -> anyhow::Result<()> {
         read: inputs.chain(args.access.files().cloned()).chain(args.common.control_token_file.clone()).collect(),
         append: args.events.iter().map(events::EventSink::path).collect(),
         sockets: args.listen.iter().filter_map(unix).collect(),
-        connects: false,
+        connects: args.access.connects(),
     })
 }
 

@@ -16,7 +16,23 @@ pub const MANUAL: cli::Manual = cli::Manual {
         ("A key, and a link to one stream for a day:", "h5serve link --key link.key --new-key --stream door1 --ttl 1d"),
     ],
     groups: &[
-        ("Access", &["listen", "users", "link_key", "public", "host", "cors", "embed", "user", "no_sandbox"]),
+        (
+            "Access",
+            &[
+                "listen",
+                "users",
+                "link_key",
+                "public",
+                "auth_url",
+                "auth_cache",
+                "cdn_secret",
+                "host",
+                "cors",
+                "embed",
+                "user",
+                "no_sandbox",
+            ],
+        ),
         ("Behind a proxy", &["trusted_proxy", "proxy_protocol", "base_path"]),
         ("Inputs", &["name", "on_eof", "input_format", "rate", "live"]),
         ("Viewers", &["lag", "stall", "threads", "events"]),
@@ -85,9 +101,15 @@ pub const MANUAL: cli::Manual = cli::Manual {
              A link is made by h5serve link, without the server, and is good until it ends: /NAME?token=TOKEN, or with \
              the token in the path, /t/TOKEN/NAME. Both are good for pages, NAME.mp4, NAME.mjpg, NAME.jpg and the WebSocket. \
              To take all links of a key back, take the key away.\n\n\
-             h5serve judges a request when it comes. Who watches already goes on when a link ends or a user is taken away. \
+             h5serve judges a request when it comes, and who watches once more when a link ends or the files change: within a second it closes who may not watch any more. \
              The list of streams has those that the visitor may see. Wrong passwords are slowed down, by address and by name. \
              Without TLS, names, passwords and tokens can be read on the way: put a proxy with TLS before h5serve.\n\n\
+             With --auth-url, h5serve asks an HTTP service about everybody who has no link that --link-key knows: by POST, with a JSON object. Its \
+             members are action (view), stream, method, path, query, address, user, password, token and cookie; those that the viewer has not shown \
+             are empty. The list and the page of all streams cost a question for each stream. An answer holds for --auth-cache seconds, for this \
+             question alone; who watches is not asked about again. A browser asks for name and password by itself then, or has a cookie \
+             of the site.\n\n\
+             With --cdn-secret, h5serve lets in the CDN that shows the secret, to pages of streams and to NAME.jpg: what a cache can keep.\n\n\
              Pages of other origins may use the streams only if --cors names them, and show the page of a stream in a frame only if --embed \
              does. h5serve refuses a \
              request whose host is not localhost, an address, this machine's own name or a name given with --host. So \
@@ -109,7 +131,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
         (
             "SANDBOX",
             "On Linux h5serve gives up at its start what a server has no use for. It reads the folders of the files that it was given, and a few files \
-             of the system. It writes to the file of --events. It starts no programs and connects to nothing. A mistake in it then opens \
+             of the system. It writes to the file of --events. It starts no programs and connects to nothing but the service of --auth-url. A mistake in it then opens \
              no shell and no files of others. Landlock confines files, connections and signals, as far as the kernel has it; a filter of system \
              calls (seccomp) refuses those that start programs, look into others, or change the machine. It gains no privileges by what it \
              starts. -vv says what holds; --no-sandbox leaves all of it out.\n\n\

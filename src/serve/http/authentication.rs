@@ -10,13 +10,18 @@ use super::body::Reply;
 use super::head::{self, SingleHeader};
 use super::login_page::{self, Why};
 use super::request::Request;
-use crate::access::{Credentials, Denied, Judgement, LinkError, Need, Right, Subject};
-use crate::serve::access::{Access, Busy};
+use super::routes::Route;
+use crate::access::{Credentials, Denied, Grants, Judgement, LinkError, Need, Right, Subject};
+use crate::serve::access::{Access, Busy, Standing};
+use crate::serve::outside::{Question, Verdict};
+use crate::serve::state::ServerState;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+/// By which a CDN shows that it is the one.
+const CDN_SECRET: HeaderName = HeaderName::from_static("h5live-cdn-secret");
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"h5live\"");
 const BASIC: HeaderValue = HeaderValue::from_static("Basic realm=\"h5live\", charset=\"UTF-8\"");
 
@@ -25,6 +30,8 @@ const BASIC: HeaderValue = HeaderValue::from_static("Basic realm=\"h5live\", cha
 pub struct Visitor {
     /// `None`: it was not asked.
     subject: Option<Subject>,
+    /// The number of changes of the rules before it was let in.
+    changes: u64,
     /// The token of a link that was good, and that stood in the query.
     link: Option<String>,
 }
@@ -33,6 +40,11 @@ impl Visitor {
     /// Whether the stream of this name may be seen.
     pub fn may_see(&self, stream: &str) -> bool {
         self.subject.as_ref().is_some_and(|subject| subject.may(Right::View, stream))
+    }
+
+    /// What it holds while it watches a stream.
+    pub fn standing(&self, access: &Access, stream: &str) -> Option<Standing> {
+        self.subject.clone().map(|subject| access.standing(subject, stream, self.changes))
     }
 
     /// A link that a page would lose: what it asks for has no such query.
@@ -45,23 +57,88 @@ impl Visitor {
 ///
 /// # Errors
 /// The answer that it gets in place of what it asked for.
-pub async fn admit(access: &Access, request: &Request, granted: &Granted, link: Option<&str>, need: Need<'_>) -> Result<Visitor, Answer> {
+pub async fn admit(
+    state: &ServerState,
+    request: &Request,
+    granted: &Granted,
+    link: Option<&str>,
+    route: &Route<'_>,
+    stream: Option<&str>,
+) -> Result<Visitor, Answer> {
+    let (access, need) = (&state.access, route.need(stream));
     // Nothing is looked at that is not needed: no password is checked for a file of the player.
     if need == Need::Nothing || request.head.method == Method::OPTIONS {
-        return Ok(Visitor { subject: None, link: None });
+        return Ok(Visitor { subject: None, changes: 0, link: None });
     }
+    let changes = access.judge().changes();
     // A query that is not understood has no token.
     let query = request.query("token").ok().flatten().filter(|_| link.is_none());
-    let shown = shown(&request.head.headers, granted, link.or(query.as_deref()));
-    let who = access.identify(shown, request.peer.ip()).await.map_err(|Busy| Answer::from(BUSY))?;
+    let headers = &request.head.headers;
+    let rules = access.judge().rules();
+    let shown = match SingleHeader::of(headers, CDN_SECRET) {
+        SingleHeader::Text(secret) if route.is_cacheable() && !rules.cdn.is_empty() => Credentials::Cdn(secret),
+        _ => shown(headers, granted, link.or(query.as_deref())),
+    };
+    // Links are, where there are keys to judge them by.
+    let is_judged_here = match shown {
+        Credentials::Cdn(_) => true,
+        Credentials::Link(_) => !rules.keys.is_empty(),
+        _ => false,
+    };
+    let who = match access.has_outside() && !is_judged_here {
+        true => outside_judgement(state, request, &shown, need).await?,
+        false => access.identify(shown, request.peer.ip()).await.map_err(|Busy| Answer::from(BUSY))?,
+    };
     let judgement = Judgement::of(&who, need);
     match (judgement, who) {
         (Judgement::Allowed, Ok(subject)) => {
-            let link = query.filter(|_| matches!(subject, Subject::Link(_))).map(|token| token.into_owned());
-            Ok(Visitor { subject: Some(subject), link })
+            let link = query.filter(|_| matches!(subject, Subject::Link(..))).map(|token| token.into_owned());
+            Ok(Visitor { subject: Some(subject), changes, link })
         }
-        (judgement, _) => Err(refuse(access, request, judgement)),
+        (judgement, _) => Err(refuse(access, request, granted, judgement)),
     }
+}
+
+/// Whom a service outside lets in: to the stream that is asked for, or to all that it allows.
+async fn outside_judgement(
+    state: &ServerState,
+    request: &Request,
+    shown: &Credentials<'_>,
+    need: Need<'_>,
+) -> Result<Result<Subject, Denied>, Answer> {
+    let (user, password, token) = match shown {
+        Credentials::Password { name, password } => (&**name, &**password, ""),
+        Credentials::Token(token) | Credentials::Link(token) => ("", "", *token),
+        _ => ("", "", ""),
+    };
+    let streams = match need {
+        Need::Stream(_, name) => vec![name.to_owned()],
+        _ => state.streams.streams().iter().map(|stream| stream.name.clone()).collect(),
+    };
+    let mut allowed = Vec::new();
+    let mut refused = Denied::Missing;
+    for stream in streams {
+        let question = Question {
+            action: "view",
+            stream: &stream,
+            method: request.head.method.as_str(),
+            path: &request.path,
+            query: request.head.uri.query().unwrap_or_default(),
+            address: request.peer.ip().map(|address| address.to_string()).unwrap_or_default(),
+            user,
+            password,
+            token,
+            cookie: request.given(header::COOKIE).text().unwrap_or_default(),
+        };
+        match state.access.ask_outside(&question).await {
+            Verdict::Allowed => allowed.push(stream),
+            Verdict::NeedsCredentials if matches!(shown, Credentials::None | Credentials::Session(_)) => {}
+            Verdict::NeedsCredentials => refused = Denied::Wrong,
+            Verdict::Forbidden => refused = Denied::Forbidden,
+            Verdict::Unknown => return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, "it is not known now who may watch").into()),
+        }
+    }
+    Ok(if allowed.is_empty() { Err(refused) } else { Ok(Subject::Outside(Grants::to_view(allowed))) })
 }
 
 fn shown<'a>(headers: &'a HeaderMap, granted: &Granted, link: Option<&'a str>) -> Credentials<'a> {
@@ -103,13 +180,16 @@ pub fn cookie_name(granted: &Granted) -> String {
     granted.port().map_or_else(|| "h5live".into(), |port| format!("h5live-{port}"))
 }
 
-fn refuse(access: &Access, request: &Request, judgement: Judgement) -> Answer {
+fn refuse(access: &Access, request: &Request, granted: &Granted, judgement: Judgement) -> Answer {
     let (status, why, wait) = match judgement {
         Judgement::SlowDown(wait) => (StatusCode::TOO_MANY_REQUESTS, Why::SlowDown, Some(wait)),
         Judgement::NeedsCredentials(Denied::Link(LinkError::Expired)) => (StatusCode::UNAUTHORIZED, Why::Expired, None),
         Judgement::NeedsCredentials(Denied::Link(_)) => (StatusCode::UNAUTHORIZED, Why::BadLink, None),
         Judgement::NeedsCredentials(Denied::Wrong) => (StatusCode::UNAUTHORIZED, Why::Wrong, None),
-        Judgement::NeedsCredentials(_) => (StatusCode::UNAUTHORIZED, Why::Missing, None),
+        Judgement::NeedsCredentials(_) => {
+            let had_one = granted.is_own() && session(&request.head.headers, granted).is_some_and(|cookie| !cookie.is_empty());
+            (StatusCode::UNAUTHORIZED, if had_one { Why::Ended } else { Why::Missing }, None)
+        }
         Judgement::Forbidden | Judgement::Allowed => (StatusCode::FORBIDDEN, Why::Forbidden, None),
     };
     let has_users = access.judge().rules().users.is_some();
@@ -123,7 +203,10 @@ fn refuse(access: &Access, request: &Request, judgement: Judgement) -> Answer {
     if status == StatusCode::UNAUTHORIZED {
         headers.append(header::WWW_AUTHENTICATE, BEARER);
         // A browser would ask for the password in a window of its own, over our page. Tools wait for this.
-        if has_users && !wants_page(request) && !request.head.headers.contains_key(SEC_FETCH_MODE) {
+        // Where a service outside judges, there is no page of ours to log in.
+        let navigates = request.given(SEC_FETCH_MODE).text().is_none_or(|mode| mode == "navigate");
+        let form = has_users && (wants_page(request) || request.head.headers.contains_key(SEC_FETCH_MODE));
+        if (has_users && !form) || (access.has_outside() && navigates) {
             headers.append(header::WWW_AUTHENTICATE, BASIC);
         }
     }

@@ -178,7 +178,8 @@ impl Position {
     }
 
     fn next_piece(&mut self, hub: &Hub) -> BodyStep {
-        if self.handle.dismissed().is_some() {
+        // Whose right has ended gets no more.
+        if self.handle.dismissed().is_some() || self.handle.may_go_on().is_err() {
             return BodyStep::Over;
         }
         match self.format {

@@ -1,13 +1,14 @@
 //! Login and logout, by the form of the page.
 
 use super::access::Granted;
-use super::answer::{Answer, BUSY, NO_STORE, NOT_ALLOWED, NOT_FOUND, Refusal, empty};
+use super::answer::{Answer, BUSY, NO_STORE, NOT_ALLOWED, NOT_FOUND, Refusal, empty, respond};
 use super::authentication;
 use super::base_path::BasePath;
+use super::body::Reply;
 use super::head::{self, SingleHeader};
 use super::login_page::{Why, page};
 use super::request::Request;
-use crate::access::{Credentials, Denied, Now};
+use crate::access::{Credentials, Denied, Now, Subject};
 use crate::serve::access::{Access, Busy};
 use crate::serve::live::registry::Registry;
 use hyper::header::{self, HeaderValue};
@@ -30,6 +31,9 @@ pub async fn login(request: &mut Request, granted: &Granted, access: &Access, ba
     let has_users = access.judge().rules().users.is_some();
     if !has_users {
         return Err(NOT_FOUND);
+    }
+    if request.head.method != Method::POST && head::list(&request.head.headers, header::ACCEPT).any(|kind| kind == "application/json") {
+        return Ok(who(request, granted, access).await);
     }
     if request.head.method != Method::POST {
         return Ok(page(request, StatusCode::OK, Why::Missing, has_users));
@@ -59,6 +63,20 @@ pub async fn login(request: &mut Request, granted: &Granted, access: &Access, ba
         answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"h5live\""));
     }
     Ok(answer)
+}
+
+/// Who has logged in by the form, for a page that can log out.
+async fn who(request: &Request, granted: &Granted, access: &Access) -> Answer {
+    let cookie = authentication::session(&request.head.headers, granted).filter(|_| granted.is_own());
+    let name = match cookie {
+        Some(cookie) => match access.identify(Credentials::Session(cookie), request.peer.ip()).await {
+            Ok(Ok(Subject::User { name, .. })) => Some(name),
+            _ => None,
+        },
+        None => None,
+    };
+    let json = serde_json::json!({ "user": name }).to_string();
+    respond(StatusCode::OK, Reply::whole(json), HeaderValue::from_static("application/json"), NO_STORE)
 }
 
 /// `/api/logout`: the session ends here, and its cookie there.

@@ -17,6 +17,8 @@ const PAGE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/player/src
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
     Missing,
+    /// A session's cookie was shown, and there is no such session.
+    Ended,
     Wrong,
     Expired,
     BadLink,
@@ -34,6 +36,7 @@ impl Why {
     fn texts(self) -> [&'static str; 2] {
         match self {
             Why::Missing => ["a login is needed", "请登录"],
+            Why::Ended => ["your session has ended", "您的登录已失效"],
             Why::Wrong => ["the name, the password or the token is wrong", "用户名、密码或令牌错误"],
             Why::Expired => ["this link has expired", "此链接已过期"],
             Why::BadLink => ["this link is not valid", "此链接无效"],
@@ -60,14 +63,24 @@ pub fn page(request: &Request, status: StatusCode, why: Why, has_users: bool) ->
         Route::Stream { name, form: "" } if Registry::allows(name) => name,
         _ => "",
     };
+    let why = capitalized(why.texts()[language]);
     let mut html = PAGE.replace("{language}", ["en", "zh"][language]).replace("{up}", up).replace("{next}", next);
-    for (place, text) in [("{why}", why.texts()[language]), ("{name}", name), ("{password}", password), ("{login}", login)] {
+    for (place, text) in [("{why}", &*why), ("{name}", name), ("{password}", password), ("{login}", login)] {
         html = html.replace(place, text);
     }
     if !has_users && let (Some(from), Some(to)) = (html.find("<form"), html.find("</form>")) {
         html.replace_range(from..to + "</form>".len(), "");
     }
     let mut answer = respond(status, Reply::whole(html), HeaderValue::from_static("text/html; charset=utf-8"), NO_STORE);
-    answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    // With no-referrer a browser says `Origin: null` of a form (Fetch, section 3.2).
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     answer
+}
+
+/// As a line of its own.
+fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

@@ -70,7 +70,7 @@ impl Router<'_> {
         };
         let headers = answer.headers_mut();
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
         granted.add_headers(headers);
         self.protect_from_frames(headers);
         (answer, accepted)
@@ -99,7 +99,7 @@ impl Router<'_> {
             _ => (None, None),
         };
         let stream = asked.as_deref().or(only.as_ref().map(|stream| &*stream.name));
-        let visitor = authentication::admit(&self.state.access, request, granted, link, route.need(stream)).await?;
+        let visitor = authentication::admit(self.state, request, granted, link, &route, stream).await?;
         Ok((route, visitor))
     }
 
@@ -150,8 +150,8 @@ impl Router<'_> {
                 None => page(request, Some(format!("api/ws?src={name}"))),
             }),
             (_, None) => Err(NOT_BEGUN),
-            ("mp4", Some(Content::Fmp4(_))) => self.fmp4(request, &stream),
-            ("mjpg", Some(Content::Jpeg(_))) => self.multipart(request, &stream),
+            ("mp4", Some(Content::Fmp4(_))) => self.fmp4(request, visitor, &stream),
+            ("mjpg", Some(Content::Jpeg(_))) => self.multipart(request, visitor, &stream),
             ("jpg", Some(Content::Jpeg(_))) => self.picture(&stream),
             (_, Some(Content::Fmp4(_))) => Err(Refusal(StatusCode::NOT_FOUND, "the stream is not MJPEG; see NAME.mp4")),
             (_, Some(Content::Jpeg(_))) => Err(Refusal(StatusCode::NOT_FOUND, "the stream is MJPEG; see NAME.mjpg and NAME.jpg")),
@@ -159,7 +159,7 @@ impl Router<'_> {
     }
 
     /// Endless fMP4; `?codecs=avc1,mp4a` chooses tracks as on the WebSocket.
-    fn fmp4(&self, request: &Request, stream: &Arc<Stream>) -> Result<Answer, Refusal> {
+    fn fmp4(&self, request: &Request, visitor: &Visitor, stream: &Arc<Stream>) -> Result<Answer, Refusal> {
         let newest = self.hub.lock().replica(stream.id()).and_then(|replica| replica.ring.newest().cloned()).ok_or(NOT_BEGUN)?;
         let init = newest.init.clone().ok_or(NOT_BEGUN)?;
         let codecs = request.query("codecs")?.unwrap_or_default();
@@ -171,21 +171,22 @@ impl Router<'_> {
             return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, trouble.text()));
         }
         let body = |handle| Reply::fmp4(self.hub, stream, &selection, handle, self.link);
-        self.endless(request, stream, "mp4", &selection.content_type(), body)
+        self.endless(request, visitor, stream, "mp4", &selection.content_type(), body)
     }
 
-    fn multipart(&self, request: &Request, stream: &Arc<Stream>) -> Result<Answer, Refusal> {
+    fn multipart(&self, request: &Request, visitor: &Visitor, stream: &Arc<Stream>) -> Result<Answer, Refusal> {
         // Browsers all say Mozilla; everybody else wants the length of each part.
         let agent = request.head.headers.get(header::USER_AGENT).map_or(&b""[..], HeaderValue::as_bytes);
         let early = agent.windows(8).any(|part| part == b"Mozilla/");
         let content_type = format!("multipart/x-mixed-replace; boundary={}", body::BOUNDARY);
         let body = |handle| Reply::multipart(self.hub, stream, early, handle, self.link);
-        self.endless(request, stream, "multipart", &content_type, body)
+        self.endless(request, visitor, stream, "multipart", &content_type, body)
     }
 
     fn endless(
         &self,
         request: &Request,
+        visitor: &Visitor,
         stream: &Arc<Stream>,
         transport: &'static str,
         content_type: &str,
@@ -194,7 +195,7 @@ impl Router<'_> {
         let content_type = HeaderValue::from_str(content_type).unwrap_or(HeaderValue::from_static("video/mp4"));
         let body = match request.head.method {
             Method::HEAD => Reply::empty(),
-            _ => body(self.handle(request, Some(stream), transport)?).ok_or(NOT_FOUND)?,
+            _ => body(self.handle(request, visitor, Some(stream), transport)?).ok_or(NOT_FOUND)?,
         };
         let mut answer = respond(StatusCode::OK, body, content_type, NO_STORE);
         // nginx would write what a slow viewer does not take into a file, until the disk is full.
@@ -240,13 +241,21 @@ impl Router<'_> {
             return Err(NOT_YOURS);
         }
         let codecs = request.query("codecs")?.map(std::borrow::Cow::into_owned);
-        let handle = self.handle(request, stream.as_ref(), "websocket")?;
+        let handle = self.handle(request, visitor, stream.as_ref(), "websocket")?;
         Ok((switching(&accept), Some(Accepted { stream, codecs, handle })))
     }
 
-    fn handle(&self, request: &Request, stream: Option<&Arc<Stream>>, transport: &'static str) -> Result<ViewerHandle, Refusal> {
+    fn handle(
+        &self,
+        request: &Request,
+        visitor: &Visitor,
+        stream: Option<&Arc<Stream>>,
+        transport: &'static str,
+    ) -> Result<ViewerHandle, Refusal> {
         let full = |limit: Limit| Refusal(StatusCode::SERVICE_UNAVAILABLE, limit.reached());
-        self.state.viewers.take(stream.cloned(), transport, request.peer).map_err(full)
+        let mut handle = self.state.viewers.take(stream.cloned(), transport, request.peer).map_err(full)?;
+        handle.let_in(stream.and_then(|stream| visitor.standing(&self.state.access, &stream.name)));
+        Ok(handle)
     }
 }
 

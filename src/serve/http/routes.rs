@@ -46,6 +46,11 @@ impl<'a> Route<'a> {
         if fits { Route::Stream { name, form } } else { Route::Nothing }
     }
 
+    /// Whether a cache could answer in its place: its answer ends, and is the same for all who may see it.
+    pub fn is_cacheable(&self) -> bool {
+        matches!(self, Route::Asset(_) | Route::Stream { form: "" | "jpg", .. })
+    }
+
     /// `stream`: the one that a WebSocket is for, by the query, or the only one there is.
     pub fn need(&self, stream: Option<&'a str>) -> Need<'a> {
         match *self {
@@ -116,6 +121,12 @@ mod tests {
         ];
         assert_eq!(needs, wanted);
         assert_eq!(Route::WebSocket.need(None), Need::SomeStream);
+    }
+
+    #[test]
+    fn what_a_cdn_may_have() {
+        let cacheable: Vec<_> = examples().into_iter().map(|(path, _)| path).filter(|path| Route::of(path).is_cacheable()).collect();
+        assert_eq!(cacheable, ["/page.css", "/cam", "/cam.jpg"]);
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use super::events::{Events, Reporter, ViewerEvent, ViewerEventKind};
 use super::reports::Report;
+use crate::access::Ended;
 use crate::media::WallTime;
+use crate::serve::access::Standing;
 use crate::serve::limits::Capacity;
 use crate::serve::live::stream::{Numbers, Stream};
 use crate::serve::net::socket::Peer;
@@ -36,6 +38,8 @@ pub struct ViewerRegistry {
 pub struct ViewerHandle {
     registry: Arc<ViewerRegistry>,
     state: Arc<ViewerState>,
+    /// `None`: what was asked for is not there.
+    standing: Option<Box<Standing>>,
 }
 
 /// What is known of a viewer. Of a fixed size but for two short texts.
@@ -141,7 +145,7 @@ impl ViewerRegistry {
             player: Mutex::new(PlayerStats::new(transport)),
         });
         self.lock().insert(state.id, state.clone());
-        let handle = ViewerHandle { registry: self.clone(), state };
+        let handle = ViewerHandle { registry: self.clone(), state, standing: None };
         handle.numbers().joined.fetch_add(1, Relaxed);
         handle.tell(|| ViewerEventKind::Join { remote: peer, transport });
         Ok(handle)
@@ -178,6 +182,19 @@ impl ViewerRegistry {
 }
 
 impl ViewerHandle {
+    /// By what it was let in.
+    pub(in crate::serve) fn let_in(&mut self, standing: Option<Standing>) {
+        self.standing = standing.map(Box::new);
+    }
+
+    /// Whether it may go on watching.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn may_go_on(&self) -> Result<(), Ended> {
+        self.standing.as_ref().map_or(Ok(()), |standing| standing.check())
+    }
+
     /// So many bytes went to it.
     pub fn sent(&self, bytes: usize) {
         self.numbers().bytes_out.fetch_add(bytes as u64, Relaxed);

@@ -34,6 +34,8 @@ pub mod code {
     pub const TOO_BIG: u16 = 1009;
     /// The client is to come again.
     pub const RESTART: u16 = 1012;
+    /// The right to watch has ended. Of those for applications (section 7.4.2), after status 401 of HTTP.
+    pub const ACCESS: u16 = 4401;
 }
 
 const TEXT: u8 = 1;

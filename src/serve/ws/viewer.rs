@@ -390,7 +390,9 @@ impl Viewer {
         if let Phase::Closing { since, .. } = self.phase {
             return if now - since > GOODBYE { ControlFlow::Break(()) } else { self.pump(replica, now, limits) };
         }
-        if let Some(why) = self.handle.dismissed() {
+        if let Err(why) = self.handle.may_go_on() {
+            self.close(code::ACCESS, &why.to_string(), now);
+        } else if let Some(why) = self.handle.dismissed() {
             self.close(code::POLICY, why, now);
         } else if let Some(since) = self.stuck.filter(|since| now - *since > limits.stall) {
             self.handle.stalled(now - since);

@@ -8,7 +8,7 @@ import { ports } from './player.mjs';
 
 const root = path.resolve(import.meta.dirname, '../../..');
 
-function programs() {
+export function programs() {
   if (process.env.H5LIVE_BIN) return path.resolve(process.env.H5LIVE_BIN);
   const built = ['release', 'debug'].map(kind => path.join(root, 'target', kind)).filter(dir => fs.existsSync(path.join(dir, 'h5serve')));
   if (built.length === 0) throw new Error('the programs are not built: cargo build');
@@ -107,7 +107,7 @@ export class Bench {
 /** h5serve on a port of its own, with one FIFO for each stream. */
 export class Server {
   static async start(bench, names = ['cam'], args = ['--on-eof', 'reopen'], { clock } = {}) {
-    const server = new Server();
+    const server = new this();
     server.clock = clock;
     server.bench = bench;
     server.inputs = Object.fromEntries(names.map(name => [name, bench.fifo(`${name}.in`)]));

@@ -11,27 +11,27 @@ use std::path::Path;
 use std::time::Instant;
 
 /// A server with the streams `cam` (fMP4) and `pic` (JPEG); Ann may do all, Bob may see `cam`, a program has a token for `pic`.
-struct Fixture {
-    folder: TempDir,
-    server: Server,
-    token: String,
+pub struct Fixture {
+    pub folder: TempDir,
+    pub server: Server,
+    pub token: String,
     _stdin: Box<dyn Write>,
 }
 
-const ANN: &str = "ann:ann's s3cret";
-const BOB: &str = "bob:bob's s3cret";
+pub const ANN: &str = "ann:ann's s3cret";
+pub const BOB: &str = "bob:bob's s3cret";
 
 fn tool(folder: &Path, args: &[&str], typed: &str) -> String {
     run(h5("h5serve", args).current_dir(folder), typed.as_bytes()).success().text().trim_end().to_owned()
 }
 
-fn basic(user: &str) -> String {
+pub fn basic(user: &str) -> String {
     use base64::Engine;
     format!("Authorization: Basic {}", base64::engine::general_purpose::STANDARD.encode(user))
 }
 
 impl Fixture {
-    fn start(args: &[&str]) -> Fixture {
+    pub fn start(args: &[&str]) -> Fixture {
         let folder = TempDir::new();
         tool(&folder, &["passwd", "users", "ann", "--rights", "admin"], "ann's s3cret");
         tool(&folder, &["passwd", "users", "bob", "--rights", "cam=view"], "bob's s3cret");
@@ -55,11 +55,11 @@ impl Fixture {
         fixture
     }
 
-    fn get(&self, target: &str, headers: &[&str]) -> Answer {
+    pub fn get(&self, target: &str, headers: &[&str]) -> Answer {
         ask(self.server.port, "GET", target, headers)
     }
 
-    fn link(&self, key: &str, args: &[&str]) -> String {
+    pub fn link(&self, key: &str, args: &[&str]) -> String {
         tool(&self.folder, &[&["link", "--key", key][..], args].concat(), "")
     }
 
@@ -96,12 +96,12 @@ impl Fixture {
         ]
     }
 
-    fn login(&self, user: &str, headers: &[&str]) -> Answer {
+    pub fn login(&self, user: &str, headers: &[&str]) -> Answer {
         let (name, password) = user.split_once(':').unwrap();
         self.post("/api/login", &format!("next=cam&name={name}&password={}", password.replace(' ', "+").replace('\'', "%27")), headers)
     }
 
-    fn post(&self, target: &str, form: &str, headers: &[&str]) -> Answer {
+    pub fn post(&self, target: &str, form: &str, headers: &[&str]) -> Answer {
         let lines: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
         let length = form.len();
         let head = format!("POST {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{lines}Content-Length: {length}\r\n\r\n");
@@ -235,7 +235,7 @@ fn login_and_logout() {
         page.header("content-security-policy").is_some_and(|p| p.contains("form-action 'self'") && p.contains("frame-ancestors 'none'"))
     );
     assert!(
-        text.contains("action=\"api/login\"") && text.contains("name=\"next\" value=\"cam\"") && text.contains("a login is needed"),
+        text.contains("action=\"api/login\"") && text.contains("name=\"next\" value=\"cam\"") && text.contains("A login is needed"),
         "{text}"
     );
     let chinese = String::from_utf8(fixture.get("/cam", &[html, "Accept-Language: zh-CN,en;q=0.5"]).body).unwrap();
@@ -264,7 +264,7 @@ fn login_and_logout() {
     let out = fixture.post("/api/logout", "", &[&session]);
     assert!(out.status == 303 && out.header("set-cookie").unwrap().starts_with("h5live=; Path=/; Max-Age=0;"), "{out:?}");
     assert_eq!(fixture.status("/cam", &[&session]), 401);
-    assert!(String::from_utf8(fixture.get("/pic", &[html, &basic(BOB)]).body).unwrap().contains("you may not see this stream"));
+    assert!(String::from_utf8(fixture.get("/pic", &[html, &basic(BOB)]).body).unwrap().contains("You may not see this stream"));
 }
 
 /// The page behind a link asks for everything beside itself.
@@ -283,7 +283,7 @@ fn a_page_with_a_link() {
     assert_eq!(page.header("referrer-policy"), Some("no-referrer"), "the token goes nowhere");
     let expired = fixture.get("/t/1.x.y/cam", &["Accept: text/html"]);
     let text = String::from_utf8(expired.body).unwrap();
-    assert!(text.contains("this link is not valid") && text.contains("action=\"../../api/login\""), "{text}");
+    assert!(text.contains("This link is not valid") && text.contains("action=\"../../api/login\""), "{text}");
 }
 
 #[test]

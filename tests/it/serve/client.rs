@@ -52,6 +52,12 @@ impl Ws {
     #[track_caller]
     fn over(mut stream: TcpStream, src: &str) -> Ws {
         stream.write_all(handshake(&format!("/api/ws?src={src}")).as_bytes()).unwrap();
+        Ws::accepted(stream)
+    }
+
+    /// After the handshake was sent.
+    #[track_caller]
+    pub fn accepted(mut stream: TcpStream) -> Ws {
         let (head, bytes) = read_head(&mut stream);
         assert!(head.starts_with("HTTP/1.1 101 ") && head.contains(ACCEPT), "{head}");
         Ws { stream, bytes }

@@ -29,6 +29,8 @@ mod leaving;
 mod limits;
 /// What a viewer costs.
 mod memory;
+/// Judges outside of the server.
+mod outside;
 /// JPEG streams.
 mod pictures;
 /// The messages of go2rtc's MSE mode.
@@ -37,6 +39,8 @@ mod protocol;
 mod proxied;
 /// Streams that come and go while the server runs.
 mod registry;
+/// Who watches while the right to ends.
+mod revoked;
 /// Paths, methods, headers and status codes.
 mod routes;
 /// What the server gives up at its start.
