@@ -28,12 +28,13 @@ const NO_FORM: Refusal = Refusal(StatusCode::BAD_REQUEST, "expected name and pas
 /// # Errors
 /// The form cannot be had, or comes from elsewhere.
 pub async fn login(request: &mut Request, granted: &Granted, access: &Access, base: &BasePath) -> Result<Answer, Refusal> {
+    // Also where there are no users: a page that is answered 404 has an error in the console of the browser.
+    if request.head.method != Method::POST && head::list(&request.head.headers, header::ACCEPT).any(|kind| kind == "application/json") {
+        return Ok(who(request, granted, access).await);
+    }
     let has_users = access.judge().rules().users.is_some();
     if !has_users {
         return Err(NOT_FOUND);
-    }
-    if request.head.method != Method::POST && head::list(&request.head.headers, header::ACCEPT).any(|kind| kind == "application/json") {
-        return Ok(who(request, granted, access).await);
     }
     if request.head.method != Method::POST {
         return Ok(page(request, StatusCode::OK, Why::Missing, has_users));
