@@ -24,6 +24,8 @@ pub struct Capacity {
     pub viewers: usize,
     /// Viewers of each stream.
     pub stream_viewers: usize,
+    /// Viewers that are one user.
+    pub user_viewers: usize,
     /// Connections besides those of viewers: pages, pictures, lists.
     pub others: usize,
     /// Connections of each address.
@@ -34,7 +36,14 @@ pub struct Capacity {
 
 impl Default for Capacity {
     fn default() -> Capacity {
-        Capacity { viewers: 10_000, stream_viewers: usize::MAX, others: 1024, address_connections: 512, address_requests: 250 }
+        Capacity {
+            viewers: 10_000,
+            stream_viewers: usize::MAX,
+            user_viewers: usize::MAX,
+            others: 1024,
+            address_connections: 512,
+            address_requests: 250,
+        }
     }
 }
 

@@ -17,7 +17,7 @@
 //! | `access` | who may watch: the judge of `crate::access`, and rules that change while it runs |
 //! | `outside` | the service that is asked who may watch |
 //! | `inbox` | what was published and no viewer has seen; who serves it |
-//! | `state`, `limits`, `refusals` | what all shards share; how much of everything there may be; what is refused for that |
+//! | `state`, `limits`, `places`, `refusals` | what all shards share; how much of everything there may be, and each may have; what is refused for that |
 //! | `live/` | what there is to send: registry, stream, publisher, ring, cursor, init segment |
 //! | `net/` | where connections come in, how many there may be, how a socket is tuned, which proxies are believed |
 //! | `http/` | from a request to a response: who asks and from where, routes, bodies, the player's files |
@@ -34,6 +34,7 @@ mod limits;
 mod live;
 mod net;
 mod outside;
+mod places;
 mod refusals;
 mod server;
 mod shard;

@@ -22,11 +22,20 @@ pub enum Limit {
     Viewers,
     /// Viewers of one stream.
     StreamViewers,
+    /// Viewers that are one user.
+    UserViewers,
 }
 
 /// All of them, each at the place of its number.
-pub(crate) const LIMITS: [Limit; 6] =
-    [Limit::Connections, Limit::AddressConnections, Limit::Files, Limit::Requests, Limit::Viewers, Limit::StreamViewers];
+pub(crate) const LIMITS: [Limit; 7] = [
+    Limit::Connections,
+    Limit::AddressConnections,
+    Limit::Files,
+    Limit::Requests,
+    Limit::Viewers,
+    Limit::StreamViewers,
+    Limit::UserViewers,
+];
 
 impl Limit {
     /// For the client and for the log.
@@ -38,6 +47,7 @@ impl Limit {
             Limit::Requests => "too many requests from this address",
             Limit::Viewers => "all places are taken",
             Limit::StreamViewers => "all places of this stream are taken",
+            Limit::UserViewers => "all places of this user are taken",
         }
     }
 
@@ -50,6 +60,7 @@ impl Limit {
             Limit::Requests => "requests",
             Limit::Viewers => "viewers",
             Limit::StreamViewers => "stream_viewers",
+            Limit::UserViewers => "user_viewers",
         }
     }
 }
@@ -76,7 +87,7 @@ impl Refusals {
             let what = match limit {
                 Limit::Connections | Limit::AddressConnections | Limit::Files => "connections",
                 Limit::Requests => "requests",
-                Limit::Viewers | Limit::StreamViewers => "viewers",
+                Limit::Viewers | Limit::StreamViewers | Limit::UserViewers => "viewers",
             };
             tracing::warn!("{what} are refused: {}; {count} so far", limit.reached());
         }
@@ -105,6 +116,6 @@ mod tests {
         let refusals = Refusals::default();
         refusals.note(Limit::Requests);
         refusals.note(Limit::Requests);
-        assert_eq!(LIMITS.map(|limit| refusals.count(limit)), [0, 0, 0, 2, 0, 0]);
+        assert_eq!(LIMITS.map(|limit| refusals.count(limit)), [0, 0, 0, 2, 0, 0, 0]);
     }
 }

@@ -13,6 +13,7 @@ use super::net::acceptor::Acceptor;
 use super::net::addresses::AddressPlaces;
 use super::net::listener::{Listen, Listener};
 use super::net::proxies::Proxies;
+use super::places::Places;
 use super::refusals::Refusals;
 use super::shard::Shard;
 use super::state::ServerState;
@@ -95,7 +96,7 @@ pub struct Server {
     state: Arc<ServerState>,
     stop: Arc<Notify>,
     connections: usize,
-    addresses: Arc<AddressPlaces>,
+    addresses: AddressPlaces,
     stall: Duration,
 }
 
@@ -122,6 +123,7 @@ impl Server {
             base_path: options.base_path.clone(),
             access: options.access.clone(),
             rate: RequestRate::new(options.capacity.address_requests),
+            users: Places::new(options.capacity.user_viewers),
             refusals: refusals.clone(),
             viewers: Arc::new(ViewerRegistry::new(options.capacity, refusals, options.events.clone())),
         });

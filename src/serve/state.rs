@@ -6,6 +6,7 @@ use super::http::origin::Policy;
 use super::http::rate::RequestRate;
 use super::live::registry::Registry;
 use super::net::proxies::Proxies;
+use super::places::Places;
 use super::refusals::Refusals;
 use super::stats::viewers::ViewerRegistry;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ pub struct ServerState {
     pub base_path: BasePath,
     pub access: Access,
     pub rate: RequestRate,
+    /// Viewers of each user, by name.
+    pub users: Arc<Places<String>>,
     pub refusals: Arc<Refusals>,
     pub viewers: Arc<ViewerRegistry>,
 }

@@ -16,6 +16,7 @@ use super::live::stream;
 use super::live::update::StreamUpdate;
 use super::net::proxies::Proxies;
 use super::net::socket::Peer;
+use super::places::Places;
 use super::state::ServerState;
 use super::stats::events::Events;
 use super::stats::viewers::ViewerRegistry;
@@ -61,6 +62,7 @@ pub fn serve(requests: &[u8], piece: usize) -> Served {
         base_path: BasePath::default(),
         access: Access::new(Rules::default()).expect("the system has random bytes"),
         rate: RequestRate::new(Capacity::default().address_requests),
+        users: Places::new(usize::MAX),
         refusals: Arc::default(),
         viewers: Arc::new(ViewerRegistry::new(Capacity::default(), Arc::default(), Events::default())),
     });

@@ -36,6 +36,10 @@ pub struct LimitArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     max_viewers_per_stream: Option<u32>,
 
+    /// Viewers that are one user of --users, at most
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    max_viewers_per_user: Option<u32>,
+
     /// Connections of each address, at most; this machine's own are not limited
     ///
     /// For IPv6 an address is a network of 64 bits. Others get status 503.
@@ -64,6 +68,7 @@ impl LimitArgs {
         let capacity = Capacity {
             viewers: self.max_viewers as usize,
             stream_viewers: self.max_viewers_per_stream.map_or(usize::MAX, |most| most as usize),
+            user_viewers: self.max_viewers_per_user.map_or(usize::MAX, |most| most as usize),
             address_connections: self.max_connections_per_address as usize,
             address_requests: self.max_requests_per_address,
             ..Capacity::default()

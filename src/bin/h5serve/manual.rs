@@ -36,7 +36,18 @@ pub const MANUAL: cli::Manual = cli::Manual {
         ("Behind a proxy", &["trusted_proxy", "proxy_protocol", "base_path"]),
         ("Inputs", &["name", "on_eof", "input_format", "rate", "live"]),
         ("Viewers", &["lag", "stall", "threads", "events"]),
-        ("Limits", &["ring", "memory", "max_viewers", "max_viewers_per_stream", "max_connections_per_address", "max_requests_per_address"]),
+        (
+            "Limits",
+            &[
+                "ring",
+                "memory",
+                "max_viewers",
+                "max_viewers_per_stream",
+                "max_viewers_per_user",
+                "max_connections_per_address",
+                "max_requests_per_address",
+            ],
+        ),
     ],
     sections: &[
         (

@@ -37,6 +37,14 @@ pub struct Visitor {
 }
 
 impl Visitor {
+    /// The name of the user or program, if it has one.
+    pub fn user(&self) -> Option<&str> {
+        match &self.subject {
+            Some(Subject::User { name, .. }) => Some(name),
+            _ => None,
+        }
+    }
+
     /// Whether the stream of this name may be seen.
     pub fn may_see(&self, stream: &str) -> bool {
         self.subject.as_ref().is_some_and(|subject| subject.may(Right::View, stream))

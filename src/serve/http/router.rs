@@ -253,7 +253,12 @@ impl Router<'_> {
         transport: &'static str,
     ) -> Result<ViewerHandle, Refusal> {
         let full = |limit: Limit| Refusal(StatusCode::SERVICE_UNAVAILABLE, limit.reached());
+        let place = |name: &str| {
+            self.state.users.take(name.to_owned()).ok_or(Limit::UserViewers).inspect_err(|limit| self.state.refusals.note(*limit))
+        };
+        let user = visitor.user().map(place).transpose().map_err(full)?;
         let mut handle = self.state.viewers.take(stream.cloned(), transport, request.peer).map_err(full)?;
+        handle.is_of(user);
         handle.let_in(stream.and_then(|stream| visitor.standing(&self.state.access, &stream.name)));
         Ok(handle)
     }

@@ -21,7 +21,7 @@ const BREATH: Duration = Duration::from_millis(100);
 
 pub(crate) struct Acceptor {
     permits: Arc<Semaphore>,
-    addresses: Arc<AddressPlaces>,
+    addresses: AddressPlaces,
     stall: Duration,
     shards: Vec<ShardHandle>,
     refusals: Arc<Refusals>,
@@ -42,7 +42,7 @@ struct ShardHandle {
 impl Acceptor {
     pub fn new(
         connections: usize,
-        addresses: Arc<AddressPlaces>,
+        addresses: AddressPlaces,
         refusals: Arc<Refusals>,
         stall: Duration,
         shards: impl Iterator<Item = UnboundedSender<Admitted>>,

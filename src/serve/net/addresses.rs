@@ -3,62 +3,33 @@
 use super::proxies::Proxies;
 use super::socket::Peer;
 use crate::access::network;
-use std::collections::HashMap;
+use crate::serve::places::{Place, Places};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-/// The connections of each address, counted. Addresses without one are not kept: there are no more than connections.
+/// The connections of each address, counted.
 #[derive(Debug)]
 pub struct AddressPlaces {
-    most: usize,
+    places: Arc<Places<IpAddr>>,
     proxies: Proxies,
-    taken: Mutex<HashMap<IpAddr, usize>>,
 }
 
-/// One connection's place, given back when it is dropped.
+/// One connection's place; `None`: it does not count.
 #[derive(Debug)]
-pub struct AddressPlace {
-    places: Arc<AddressPlaces>,
-    /// `None`: it does not count.
-    address: Option<IpAddr>,
-}
+pub struct AddressPlace(#[expect(dead_code, reason = "it is held")] Option<Place<IpAddr>>);
 
 impl AddressPlaces {
     /// `most`: of each address. A network of 64 bits of IPv6 counts as one address.
-    pub fn new(most: usize, proxies: Proxies) -> Arc<AddressPlaces> {
-        Arc::new(AddressPlaces { most, proxies, taken: Mutex::default() })
+    pub fn new(most: usize, proxies: Proxies) -> AddressPlaces {
+        AddressPlaces { places: Places::new(most), proxies }
     }
 
     /// `None` if all of this address are taken. Those of this machine and of trusted proxies do not count: a proxy has one address for all
     /// its clients.
-    pub fn take(self: &Arc<AddressPlaces>, peer: Peer) -> Option<AddressPlace> {
-        let address = peer.ip().filter(|address| !address.is_loopback() && !self.proxies.trust(peer)).map(network);
-        if let Some(address) = address {
-            let mut taken = self.lock();
-            let count = taken.entry(address).or_insert(0);
-            if *count >= self.most {
-                return None;
-            }
-            *count += 1;
-        }
-        Some(AddressPlace { places: self.clone(), address })
-    }
-
-    /// A poisoned lock only means that another thread died while it counted.
-    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for AddressPlace {
-    fn drop(&mut self) {
-        let Some(address) = self.address else { return };
-        let mut taken = self.places.lock();
-        if let Some(count) = taken.get_mut(&address) {
-            *count -= 1;
-            if *count == 0 {
-                taken.remove(&address);
-            }
+    pub fn take(&self, peer: Peer) -> Option<AddressPlace> {
+        match peer.ip().filter(|address| !address.is_loopback() && !self.proxies.trust(peer)).map(network) {
+            Some(address) => self.places.take(address).map(|place| AddressPlace(Some(place))),
+            None => Some(AddressPlace(None)),
         }
     }
 }
@@ -80,7 +51,7 @@ mod tests {
         assert!(local.iter().all(Option::is_some));
         let proxy: Vec<_> = (0..10).map(|n| from(&format!("198.51.100.7:{n}"))).collect();
         assert!(proxy.iter().all(Option::is_some));
-        drop((held, network, local));
-        assert!(places.lock().is_empty());
+        drop(held);
+        assert!(from("192.0.2.1:3").is_some());
     }
 }

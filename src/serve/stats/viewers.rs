@@ -8,6 +8,7 @@ use crate::serve::access::Standing;
 use crate::serve::limits::Capacity;
 use crate::serve::live::stream::{Numbers, Stream};
 use crate::serve::net::socket::Peer;
+use crate::serve::places::Place;
 use crate::serve::refusals::{Limit, Refusals};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -40,6 +41,8 @@ pub struct ViewerHandle {
     state: Arc<ViewerState>,
     /// `None`: what was asked for is not there.
     standing: Option<Box<Standing>>,
+    /// Of its user, if it has logged in.
+    user: Option<Place<String>>,
 }
 
 /// What is known of a viewer. Of a fixed size but for two short texts.
@@ -145,7 +148,7 @@ impl ViewerRegistry {
             player: Mutex::new(PlayerStats::new(transport)),
         });
         self.lock().insert(state.id, state.clone());
-        let handle = ViewerHandle { registry: self.clone(), state, standing: None };
+        let handle = ViewerHandle { registry: self.clone(), state, standing: None, user: None };
         handle.numbers().joined.fetch_add(1, Relaxed);
         handle.tell(|| ViewerEventKind::Join { remote: peer, transport });
         Ok(handle)
@@ -182,6 +185,11 @@ impl ViewerRegistry {
 }
 
 impl ViewerHandle {
+    /// It is this user.
+    pub fn is_of(&mut self, user: Option<Place<String>>) {
+        self.user = user;
+    }
+
     /// By what it was let in.
     pub(in crate::serve) fn let_in(&mut self, standing: Option<Standing>) {
         self.standing = standing.map(Box::new);

@@ -92,6 +92,33 @@ fn viewers_of_one_stream() {
 }
 
 #[test]
+fn viewers_of_one_user() {
+    let folder = TempDir::new();
+    for user in ["ann", "bob"] {
+        run(h5("h5serve", &["passwd", "users", user]).current_dir(&*folder), b"a s3cret").success();
+    }
+    let users = folder.join("users").display().to_string();
+    let mut server = Server::start(&["--users", &users, "--max-viewers-per-user", "1"]);
+    let mut stdin = server.process.stdin();
+    let mut studio = Studio::new(30, 1000);
+    feed(&mut stdin, &[studio.init(), studio.picture(), studio.picture()].concat());
+    let watch = |user: &str| {
+        use base64::Engine;
+        let credentials = base64::engine::general_purpose::STANDARD.encode(format!("{user}:a s3cret"));
+        let mut stream = connect(server.port);
+        stream
+            .write_all(format!("GET /live.mp4 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {credentials}\r\n\r\n").as_bytes())
+            .unwrap();
+        let (head, _) = read_head(&mut stream);
+        (head.split(' ').nth(1).unwrap().parse::<u16>().unwrap(), stream)
+    };
+    let first = eventually("the stream begins", || Some(watch("ann")).filter(|(status, _)| *status == 200));
+    assert_eq!((watch("ann").0, watch("bob").0), (503, 200), "each has a place");
+    drop(first);
+    eventually("the place is free", || (watch("ann").0 == 200).then_some(()));
+}
+
+#[test]
 fn memory_that_is_too_little_is_a_mistake_of_usage() {
     let refused = run(&mut h5("h5serve", &["--memory", "40M", "--listen", "127.0.0.1:0"]), b"");
     assert_eq!(refused.code(), 2, "{}", refused.stderr);
