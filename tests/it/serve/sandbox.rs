@@ -56,7 +56,7 @@ fn root_becomes_another_user() {
     }
     fs::set_permissions(&*folder, fs::Permissions::from_mode(0o755)).unwrap();
     let server = Server::start(&["--user", "nobody", "--on-eof", "wait", &input]);
-    eventually("the stream is there", || (server.streams()["film"]["state"] != "waiting").then_some(()));
+    eventually("the film was read", || (server.streams()["film"]["type"] == "mse").then_some(()));
     let tasks = fs::read_dir(format!("/proc/{}/task", server.process.id())).unwrap();
     let nobody = fs::metadata(format!("/proc/{}", server.process.id())).unwrap().uid();
     assert_ne!(nobody, 0);
