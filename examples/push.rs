@@ -26,6 +26,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 pub fn bind(address: &str) -> Result<Server, Box<dyn Error>> {
     let options = Options {
         listen: vec![address.parse()?],
+        tls: None,
+        redirect: vec![],
+        hsts: None,
         ring: 32 << 20,
         max_streams: 1,
         limits: ViewerLimits { lag: Duration::from_secs(2), stall: Duration::from_secs(10) },

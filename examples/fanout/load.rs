@@ -1,16 +1,16 @@
 //! Many viewers in one thread, on epoll: counts what comes and how late, and what the server spends on it.
 
+use super::tls::Connection;
 use super::wire::{Messages, handshake, now, text};
 use rustix::event::epoll;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 /// Viewers settle before anything is counted.
 const WARM_UP: Duration = Duration::from_secs(3);
 
 struct Viewer {
-    stream: TcpStream,
+    stream: Connection,
     /// Bytes of `\r\n\r\n` seen; then the head is over.
     head: usize,
     messages: Messages,
@@ -27,17 +27,24 @@ struct Count {
     delays: Vec<u32>,
 }
 
+/// How the viewers come and wait.
+#[derive(Clone, Copy, Default)]
+pub struct Manner {
+    pub asleep: bool,
+    pub tls: bool,
+}
+
 /// `asleep`: their thread sleeps until something comes. To wake it costs the server a system's wake-up, as often as the scheduler has it,
 /// which no viewer on another machine does; else they look all the time.
-pub fn run(port: u16, viewers: usize, seconds: u64, pid: u64, asleep: bool) -> io::Result<()> {
+pub fn run(port: u16, viewers: usize, seconds: u64, pid: u64, Manner { asleep, tls }: Manner) -> io::Result<()> {
     let resident_before = resident_kib(pid);
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     let mut all = Vec::with_capacity(viewers);
     for n in 0..viewers {
-        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+        let mut stream = Connection::open(port, tls)?;
         stream.write_all(handshake().as_bytes())?;
-        stream.set_nonblocking(true)?;
-        epoll::add(&epoll, &stream, epoll::EventData::new_u64(n as u64), epoll::EventFlags::IN)?;
+        stream.tcp().set_nonblocking(true)?;
+        epoll::add(&epoll, stream.tcp(), epoll::EventData::new_u64(n as u64), epoll::EventFlags::IN)?;
         all.push(Viewer { stream, head: 0, messages: Messages::default(), last: None, got: 0, lost: 0 });
         if n % 50 == 49 {
             // Handshakes in small bursts.
@@ -109,7 +116,7 @@ impl Viewer {
                 self.stream.write_all(&text(r#"{"type":"mse","value":""}"#))?;
                 // Otherwise each connection decides by chance whether it acknowledges when it reads, here, or at the next frame, and then
                 // inside the server's own write(2).
-                rustix::net::sockopt::set_tcp_quickack(&self.stream, true)?;
+                rustix::net::sockopt::set_tcp_quickack(self.stream.tcp(), true)?;
             }
         }
         let mut frames = vec![];

@@ -4,6 +4,7 @@
 //! fanout source SECONDS                      a live stream of 3.15 Mbit/s on stdout: fragmented MP4, 30 frames a second
 //! fanout bare PORT                           the same bytes from stdin to every connection by a bare loop of write(2)
 //! fanout load PORT N SECONDS PID [asleep]    N viewers; what the server PID spends on them, as JSON
+//! fanout load PORT N SECONDS PID tls         the same over TLS 1.3 with AES-128-GCM, whatever the certificate
 //! fanout first PORT N                        how long a new viewer waits for its first byte, N times
 //! ```
 
@@ -11,6 +12,7 @@ mod bare;
 mod first;
 mod load;
 mod source;
+mod tls;
 mod wire;
 
 fn main() -> std::io::Result<()> {
@@ -20,9 +22,13 @@ fn main() -> std::io::Result<()> {
     match words[..] {
         ["source", seconds] => source::run(number(seconds)),
         ["bare", port] => bare::run(number(port) as u16),
-        ["load", port, viewers, seconds, pid, ref how @ ..] => {
-            load::run(number(port) as u16, number(viewers) as usize, number(seconds), number(pid), how == ["asleep"])
-        }
+        ["load", port, viewers, seconds, pid, ref how @ ..] => load::run(
+            number(port) as u16,
+            number(viewers) as usize,
+            number(seconds),
+            number(pid),
+            load::Manner { asleep: how == ["asleep"], tls: how == ["tls"] },
+        ),
         ["first", port, count] => first::run(number(port) as u16, number(count) as usize),
         _ => panic!("see the head of examples/fanout/main.rs"),
     }

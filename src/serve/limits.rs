@@ -53,6 +53,8 @@ const PROGRAM: usize = 20 << 20;
 /// the worst case.
 const VIEWER: usize = 20 << 10;
 const CONNECTION: usize = 24 << 10;
+/// What TLS adds to either: its state, and what is encrypted and waits for the kernel.
+const TLS: usize = 54 << 10;
 /// With less room for connections than this a page cannot be had.
 const FEWEST: usize = 16;
 
@@ -62,27 +64,33 @@ const FEWEST: usize = 16;
 pub struct TooLittleMemory {
     streams: usize,
     ring: usize,
+    tls: bool,
 }
 
 impl TooLittleMemory {
     fn needed(&self) -> usize {
         // One part in four of the rest is for connections. Rounded up to a whole MiB.
-        self.streams * self.ring + PROGRAM + (4 * FEWEST * CONNECTION).next_multiple_of(1 << 20)
+        self.streams * self.ring + PROGRAM + (4 * FEWEST * (CONNECTION + of_tls(self.tls))).next_multiple_of(1 << 20)
     }
+}
+
+fn of_tls(tls: bool) -> usize {
+    if tls { TLS } else { 0 }
 }
 
 impl Capacity {
     /// As much of this as fits into so many bytes of memory, beside `streams` streams of `ring` bytes each. One part in four of what they leave is for
-    /// connections that are no viewers, the rest for viewers.
+    /// connections that are no viewers, the rest for viewers. `tls`: they speak TLS, which takes more.
     ///
     /// # Errors
     /// Next to nothing does.
-    pub fn within(self, memory: usize, streams: usize, ring: usize) -> Result<Capacity, TooLittleMemory> {
-        let too_little = TooLittleMemory { streams, ring };
+    pub fn within(self, memory: usize, streams: usize, ring: usize, tls: bool) -> Result<Capacity, TooLittleMemory> {
+        let too_little = TooLittleMemory { streams, ring, tls };
+        let (viewer, connection) = (VIEWER + of_tls(tls), CONNECTION + of_tls(tls));
         let room = memory.checked_sub(streams.saturating_mul(ring).saturating_add(PROGRAM)).ok_or(too_little)?;
-        let others = (room / 4 / CONNECTION).min(self.others);
+        let others = (room / 4 / connection).min(self.others);
         // A viewer was a connection before.
-        let viewers = ((room - others * CONNECTION) / VIEWER).min(self.viewers);
+        let viewers = ((room - others * connection) / viewer).min(self.viewers);
         if others.min(viewers) < FEWEST {
             return Err(too_little);
         }
@@ -111,7 +119,7 @@ mod tests {
 
     #[test]
     fn what_fits_into_memory() {
-        let within = |mib: usize, streams, ring_mib: usize| Capacity::default().within(mib << 20, streams, ring_mib << 20);
+        let within = |mib: usize, streams, ring_mib: usize| Capacity::default().within(mib << 20, streams, ring_mib << 20, false);
         let large = within(1024, 1, 32).unwrap();
         assert_eq!((large.viewers, large.others), (10_000, 1024), "there is room for all");
         let small = within(64, 1, 32).unwrap();
@@ -119,7 +127,9 @@ mod tests {
         assert!(small.viewers * VIEWER + small.others * CONNECTION <= 12 << 20);
         let none = within(64, 2, 32).unwrap_err();
         assert_eq!(none.to_string(), "86 MiB are needed: 64 for 2 streams of 32 MiB each, 20 for the program, and some for viewers");
-        assert!(within(0, 1, 32).is_err() && Capacity::default().within(usize::MAX, usize::MAX, usize::MAX).is_err());
+        assert!(within(0, 1, 32).is_err() && Capacity::default().within(usize::MAX, usize::MAX, usize::MAX, true).is_err());
+        let secure = Capacity::default().within(64 << 20, 1, 32 << 20, true).unwrap();
+        assert_eq!((secure.viewers, secure.others), (124, 39), "TLS takes more");
         assert!(within(86, 2, 32).is_ok(), "what it says is enough");
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //!   input thread -> Publisher --(bounded inbox, one per shard)----> StreamReplica: Ring of chunks
 //!                                                                     ^      ^
-//!   accept -> Acceptor -> Shard: hyper -> Router --101--> Hub: Viewers (cursors)  endless bodies (cursors)
+//!   accept -> Acceptor -> Shard: TLS, hyper -> Router --101--> Hub: Viewers (cursors)  endless bodies (cursors)
 //! ```
 //!
 //! A stream is published once, by one [`Publisher`] that the [`Registry`] gives; streams come and go while the server runs. Every shard, a thread
@@ -19,7 +19,7 @@
 //! | `inbox` | what was published and no viewer has seen; who serves it |
 //! | `state`, `limits`, `places`, `refusals` | what all shards share; how much of everything there may be, and each may have; what is refused for that |
 //! | `live/` | what there is to send: registry, stream, publisher, ring, cursor, init segment |
-//! | `net/` | where connections come in, how many there may be, how a socket is tuned, which proxies are believed |
+//! | `net/` | where connections come in, how many there may be, how a socket is tuned, TLS, which proxies are believed |
 //! | `http/` | from a request to a response: who asks and from where, routes, bodies, the player's files |
 //! | `ws/` | the frames of the WebSocket, the messages in them, a viewer |
 //! | `stats/` | who is watching, what happens to them, what their players report |
@@ -54,6 +54,7 @@ pub use live::start::Trouble;
 pub use live::stream::{Numbers, State, Stream, Summary};
 pub use net::listener::{Listen, ListenError};
 pub use net::proxies::{Proxies, ProxyError, TrustedProxy};
+pub use net::tls::{PemError, Tls, TlsError};
 pub use outside::{AuthUrl, AuthUrlError};
 pub use refusals::{Limit, Refusals};
 pub use server::{Error, Options, Server, Stopper};

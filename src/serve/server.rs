@@ -11,8 +11,9 @@ use super::live::registry::Registry;
 use super::live::ring::Retention;
 use super::net::acceptor::Acceptor;
 use super::net::addresses::AddressPlaces;
-use super::net::listener::{Listen, Listener};
+use super::net::listener::{Listen, Listener, Scheme};
 use super::net::proxies::Proxies;
+use super::net::tls::Tls;
 use super::places::Places;
 use super::refusals::Refusals;
 use super::shard::Shard;
@@ -36,6 +37,12 @@ const SPARE: Duration = Duration::from_secs(1);
 pub struct Options {
     /// Where to listen; each is listened on.
     pub listen: Vec<Listen>,
+    /// With it, what comes over TCP speaks TLS.
+    pub tls: Option<Tls>,
+    /// Where plain HTTP is answered by the way to HTTPS, at the port of the first TCP address in `listen`.
+    pub redirect: Vec<Listen>,
+    /// For so many seconds a browser shall ask by HTTPS only (RFC 6797); said over TLS only.
+    pub hsts: Option<u32>,
     /// Bytes of each stream kept in memory.
     pub ring: usize,
     /// Streams at a time. So many inputs leave connections fewer file descriptors.
@@ -107,11 +114,16 @@ impl Server {
     /// An address that cannot be had; no threads, or too few file descriptors.
     pub fn bind(options: &Options) -> Result<Server, Error> {
         // Looked at first: it can be said better here than where the first one is missing.
-        limits::room(options.max_streams, FILES + FILES_OF_A_SHARD * options.threads + options.listen.len())?;
+        limits::room(options.max_streams, FILES + FILES_OF_A_SHARD * options.threads + options.listen.len() + options.redirect.len())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let bind =
-            |listen: &Listen| runtime.block_on(Listener::bind(listen)).map_err(|source| Error::Listen { listen: listen.clone(), source });
-        let listeners = options.listen.iter().map(bind).collect::<Result<_, _>>()?;
+        let scheme = if options.tls.is_some() { Scheme::Https } else { Scheme::Http };
+        let wanted =
+            options.listen.iter().map(|listen| (listen, scheme)).chain(options.redirect.iter().map(|listen| (listen, Scheme::ToHttps)));
+        let bind = |(listen, scheme): (&Listen, Scheme)| {
+            runtime.block_on(Listener::bind(listen, scheme)).map_err(|source| Error::Listen { listen: listen.clone(), source })
+        };
+        let listeners = wanted.map(bind).collect::<Result<Vec<_>, _>>()?;
+        let https = listeners.iter().filter(|listener| listener.scheme() == Scheme::Https).find_map(Listener::port);
         let limits = options.limits;
         let retention = Retention { bytes: options.ring, age: limits.lag + SPARE };
         let (senders, hubs): (Vec<_>, Vec<_>) = (0..options.threads.max(1)).map(|_| ShardSender::new(retention, limits)).unzip();
@@ -125,6 +137,9 @@ impl Server {
             rate: RequestRate::new(options.capacity.address_requests),
             users: Places::new(options.capacity.user_viewers),
             refusals: refusals.clone(),
+            tls: options.tls.clone(),
+            https,
+            hsts: options.hsts,
             viewers: Arc::new(ViewerRegistry::new(options.capacity, refusals, options.events.clone())),
         });
         let start = |(number, hub)| Shard::start(number, state.clone(), limits.stall, move || hub);
@@ -161,14 +176,14 @@ impl Server {
         Stopper(self.stop.clone())
     }
 
-    /// The addresses that are listened on, as a browser or curl takes them: `http://HOST:PORT/`, `unix:PATH`.
+    /// The addresses where streams are, as a browser or curl takes them: `http://HOST:PORT/`, `https://HOST:PORT/`, `unix:PATH`.
     pub fn addresses(&self) -> Vec<String> {
         let base = self.state.base_path.to_string();
         let address = |listener: &Listener| {
             let address = listener.address();
             if address.ends_with('/') { address.trim_end_matches('/').to_owned() + &base } else { address }
         };
-        self.listeners.iter().map(address).collect()
+        self.listeners.iter().filter(|listener| listener.scheme() != Scheme::ToHttps).map(address).collect()
     }
 
     /// Whether other machines can reach it: it listens on more than loopback addresses and Unix sockets.
@@ -220,6 +235,9 @@ mod tests {
     fn options() -> Options {
         Options {
             listen: vec!["127.0.0.1:0".parse().unwrap()],
+            tls: None,
+            redirect: vec![],
+            hsts: None,
             ring: 1 << 20,
             max_streams: 1,
             limits: ViewerLimits { lag: Duration::from_secs(1), stall: Duration::from_secs(1) },

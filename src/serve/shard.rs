@@ -1,25 +1,29 @@
 //! One thread, one runtime, one hub: serves the connections that it is given from the first byte to the last.
 
-use super::http::connection;
+use super::http::{connection, http2, redirect};
 use super::hub::{self, SharedHub};
 use super::net::acceptor::Admitted;
 use super::net::link::Link;
+use super::net::listener::Scheme;
 use super::net::permit::ConnectionPermit;
 use super::net::proxy_protocol;
 use super::net::socket::{Peer, Socket};
 use super::net::write_timeout::WriteTimeout;
 use super::state::ServerState;
 use std::cell::Cell;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::task::LocalSet;
 
 /// After so long, a stop no longer waits for viewers.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
+/// What TLS may take until the first request, and the first byte of its first record (RFC 8446, section 5.1).
+const HANDSHAKE: Duration = Duration::from_secs(10);
+const HANDSHAKE_RECORD: u8 = 0x16;
 
 /// A proxy sends its header at once.
 const PROXY_LIMIT: Duration = Duration::from_secs(5);
@@ -47,6 +51,8 @@ struct ShardContext {
     stall: Duration,
     stop: watch::Receiver<bool>,
     open: Cell<usize>,
+    /// Handshakes calculate in turn, so that a crowd of them holds no viewer up.
+    turns: Semaphore,
 }
 
 impl Shard {
@@ -78,16 +84,16 @@ async fn run(state: Arc<ServerState>, hub: SharedHub, stall: Duration, mut admit
     // Viewers' sockets are polled with their own wakers; tokio's budget for one task would only send them round again.
     let mut hub_loop = tokio::task::spawn_local(tokio::task::unconstrained(hub::run(hub.clone())));
     let (stopping, stop) = watch::channel(false);
-    let context = Rc::new(ShardContext { state, hub, stall, stop, open: Cell::new(0) });
+    let context = Rc::new(ShardContext { state, hub, stall, stop, open: Cell::new(0), turns: Semaphore::new(1) });
     loop {
         let next = tokio::select! {
             next = admitted.recv() => next,
             // It never ends by itself, and without it no viewer gets anything.
             _ = &mut hub_loop => return,
         };
-        let Some(Admitted { socket, permit }) = next else { break };
+        let Some(Admitted { socket, scheme, permit }) = next else { break };
         match socket.into_socket() {
-            Ok(socket) => drop(tokio::task::spawn_local(connection(context.clone(), socket, permit))),
+            Ok(socket) => drop(tokio::task::spawn_local(connection(context.clone(), socket, scheme, permit))),
             Err(error) => tracing::warn!("connection: {error}"),
         }
     }
@@ -103,7 +109,7 @@ async fn run(state: Arc<ServerState>, hub: SharedHub, stall: Duration, mut admit
 }
 
 /// One connection, from its first request until it is closed or belongs to the hub.
-async fn connection(context: Rc<ShardContext>, socket: Socket, permit: ConnectionPermit) {
+async fn connection(context: Rc<ShardContext>, socket: Socket, scheme: Scheme, permit: ConnectionPermit) {
     let _open = Open::one(context.clone());
     let Some(peer) = socket.peer() else { return };
     let proxies = &context.state.proxies;
@@ -114,18 +120,33 @@ async fn connection(context: Rc<ShardContext>, socket: Socket, permit: Connectio
         },
         false => peer,
     };
-    let link = Arc::<Link>::default();
-    let io = WriteTimeout::new(socket, context.stall, link.clone());
-    let (io, early, accepted) = connection::http(&context.state, &context.hub, context.stop.clone(), io, peer, link).await;
-    let socket = io.into_socket();
-    match accepted {
-        Some(accepted) => context.hub.lock().join(socket, &early, accepted, permit),
-        None => connection::linger(&socket).await,
+    let mut stop = context.stop.clone();
+    let entry = tokio::select! {
+        entry = enter(&context, socket, scheme) => entry,
+        _ = stop.wait_for(|stop| *stop) => return,
+    };
+    let (state, hub, stall, link) = (&context.state, &context.hub, context.stall, Arc::<Link>::default());
+    let timed = |socket| WriteTimeout::new(socket, stall, link.clone());
+    match entry {
+        Ok(Entry::Http2(socket)) => http2::http2(state, hub, stop, timed(socket), peer, link.clone(), stall).await,
+        Ok(Entry::Redirect(socket, port)) => tokio::select! {
+            () = redirect::to_https(state, timed(socket), port) => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+        },
+        Ok(Entry::Http(socket, secure)) => {
+            let (io, early, accepted) = connection::http(state, hub, stop, timed(socket), (peer, secure), link.clone()).await;
+            let socket = io.into_socket();
+            match accepted {
+                Some(accepted) => hub.lock().join(socket, &early, accepted, permit),
+                None => connection::linger(&socket).await,
+            }
+        }
+        Err(error) => tracing::debug!("{peer}: TLS: {error}"),
     }
 }
 
 /// The client of a proxy that speaks the PROXY protocol; nothing behind its header is read.
-async fn behind(socket: &Socket) -> std::io::Result<Option<SocketAddr>> {
+async fn behind(socket: &Socket) -> io::Result<Option<SocketAddr>> {
     let read = async |mut into: &mut [u8]| {
         while !into.is_empty() {
             match socket.try_read(into) {
@@ -138,6 +159,35 @@ async fn behind(socket: &Socket) -> std::io::Result<Option<SocketAddr>> {
         Ok(())
     };
     tokio::time::timeout(PROXY_LIMIT, proxy_protocol::read(read)).await?
+}
+
+/// What is spoken on a connection.
+enum Entry {
+    /// HTTP/1.1, and whether over TLS.
+    Http(Socket, bool),
+    Http2(Socket),
+    /// HTTP that is answered by the way to HTTPS, on this port or on the same.
+    Redirect(Socket, Option<u16>),
+}
+
+/// Finds out what is spoken, by its first byte and by a handshake where there is TLS.
+async fn enter(context: &ShardContext, socket: Socket, scheme: Scheme) -> io::Result<Entry> {
+    let tls = match (scheme, &context.state.tls) {
+        (Scheme::Https, Some(tls)) => tls,
+        (Scheme::ToHttps, _) => return Ok(Entry::Redirect(socket, context.state.https)),
+        _ => return Ok(Entry::Http(socket, false)),
+    };
+    let handshake = async {
+        match socket.first_byte().await? {
+            None => Err(io::ErrorKind::UnexpectedEof.into()),
+            Some(HANDSHAKE_RECORD) => {
+                let socket = socket.secure(tls, &context.turns).await?;
+                Ok(if socket.is_http2() { Entry::Http2(socket) } else { Entry::Http(socket, true) })
+            }
+            Some(_) => Ok(Entry::Redirect(socket, None)),
+        }
+    };
+    tokio::time::timeout(HANDSHAKE, handshake).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
 }
 
 /// Counts a connection as long as it is open, also if serving it fails in an unforeseen way.

@@ -6,6 +6,7 @@ use super::http::origin::Policy;
 use super::http::rate::RequestRate;
 use super::live::registry::Registry;
 use super::net::proxies::Proxies;
+use super::net::tls::Tls;
 use super::places::Places;
 use super::refusals::Refusals;
 use super::stats::viewers::ViewerRegistry;
@@ -21,5 +22,10 @@ pub struct ServerState {
     /// Viewers of each user, by name.
     pub users: Arc<Places<String>>,
     pub refusals: Arc<Refusals>,
+    pub tls: Option<Tls>,
+    /// The port where HTTPS is spoken.
+    pub https: Option<u16>,
+    /// For so many seconds a browser shall ask by HTTPS only.
+    pub hsts: Option<u32>,
     pub viewers: Arc<ViewerRegistry>,
 }

@@ -64,13 +64,17 @@ pub fn serve(requests: &[u8], piece: usize) -> Served {
         rate: RequestRate::new(Capacity::default().address_requests),
         users: Places::new(usize::MAX),
         refusals: Arc::default(),
+        tls: None,
+        https: None,
+        hsts: None,
         viewers: Arc::new(ViewerRegistry::new(Capacity::default(), Arc::default(), Events::default())),
     });
     let connection = Connection { requests, piece, pause: true, answers: Vec::new() };
     // The sender only has to be there.
     let (_stopping, stop) = watch::channel(false);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("needs nothing of the system");
-    let (connection, early, accepted) = runtime.block_on(connection::http(&state, &hub, stop, connection, Peer::Local, Arc::default()));
+    let (connection, early, accepted) =
+        runtime.block_on(connection::http(&state, &hub, stop, connection, (Peer::Local, false), Arc::default()));
     let websocket = accepted.map(|_| [&early, connection.requests].concat());
     Served { answers: connection.answers, websocket }
 }

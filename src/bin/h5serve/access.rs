@@ -1,19 +1,12 @@
 //! `--users`, `--link-key`, `--public`: who may watch, and the files that say so, which may change while the server runs.
 
+use super::follow::{follow, read};
 use anyhow::Context as _;
 use h5live::access::{CdnSecret, LinkKey, Rules, Users};
 use h5live::cli;
 use h5live::serve::{Access, AuthUrl, BasePath, Proxies, Server, TrustedProxy};
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
-
-/// How often it is looked whether a file has changed.
-const EVERY: Duration = Duration::from_millis(500);
-/// No file is read further; a users file of so many bytes says itself that it is too large.
-const MAX_FILE: u64 = (1 << 20) + 1;
 
 /// The options of access.
 #[derive(clap::Args, Clone, Debug)]
@@ -90,9 +83,6 @@ impl ProxyArgs {
     }
 }
 
-/// What tells one version of a file from another: device, inode, size and time.
-type Version = Option<(u64, u64, u64, i64, i64)>;
-
 impl AccessArgs {
     /// # Errors
     /// A file that is not there or not understood; more than two keys.
@@ -146,32 +136,11 @@ impl AccessArgs {
 
     /// Follows the files, in a thread of its own, until the stop.
     pub fn follow(&self, access: &Access, cx: &cli::Context) {
-        let (args, access, stop) = (self.clone(), access.clone(), cx.stop.clone());
-        if self.files().next().is_none() {
-            return;
-        }
-        let mut known = args.versions();
-        // What changed between the first reading and now is read once more.
-        let follow = move || {
-            let mut first = true;
-            while !stop.wait_for(EVERY) {
-                let now = args.versions();
-                if now == known && !first {
-                    continue;
-                }
-                match args.rules() {
-                    Ok(rules) => access.set_rules(rules),
-                    Err(error) => tracing::error!("{error:#}; the rules stay as they were"),
-                }
-                if !first {
-                    tracing::info!("the files of access have changed");
-                }
-                (known, first) = (now, false);
-            }
-        };
-        if let Err(error) = std::thread::Builder::new().name("access".into()).spawn(follow) {
-            tracing::warn!("changes of the files of access will not be noticed: {error}");
-        }
+        let (args, access) = (self.clone(), access.clone());
+        follow("access", self.files().cloned().collect(), cx, move || match args.rules() {
+            Ok(rules) => access.set_rules(rules),
+            Err(error) => tracing::error!("{error:#}; the rules stay as they were"),
+        });
     }
 
     /// It asks another server.
@@ -183,16 +152,4 @@ impl AccessArgs {
     pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
         self.users.iter().chain(&self.link_key).chain(&self.cdn_secret)
     }
-
-    /// Taken before the files are read: a change while they are is seen the next time.
-    fn versions(&self) -> Vec<Version> {
-        let version = |path: &PathBuf| fs::metadata(path).ok().map(|m| (m.dev(), m.ino(), m.size(), m.mtime(), m.mtime_nsec()));
-        self.files().map(version).collect()
-    }
-}
-
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_FILE).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }

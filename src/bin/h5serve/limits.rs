@@ -64,7 +64,7 @@ impl LimitArgs {
 
     /// # Errors
     /// `--memory` has no room for so many streams.
-    pub fn capacity(&self, streams: usize) -> anyhow::Result<Capacity> {
+    pub fn capacity(&self, streams: usize, tls: bool) -> anyhow::Result<Capacity> {
         let capacity = Capacity {
             viewers: self.max_viewers as usize,
             stream_viewers: self.max_viewers_per_stream.map_or(usize::MAX, |most| most as usize),
@@ -74,7 +74,7 @@ impl LimitArgs {
             ..Capacity::default()
         };
         let Some(memory) = self.memory else { return Ok(capacity) };
-        let fitting = capacity.within(memory, streams, self.ring()).map_err(|error| cli::usage(format!("--memory: {error}")))?;
+        let fitting = capacity.within(memory, streams, self.ring(), tls).map_err(|error| cli::usage(format!("--memory: {error}")))?;
         if fitting.viewers < capacity.viewers {
             tracing::info!("--memory leaves room for {} viewers", fitting.viewers);
         }

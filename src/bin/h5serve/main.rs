@@ -3,6 +3,7 @@
 mod access;
 mod account;
 mod events;
+mod follow;
 mod ingest;
 mod input;
 mod limits;
@@ -10,7 +11,9 @@ mod manual;
 mod reading;
 mod report;
 mod sandbox;
+mod self_signed;
 mod splicer;
+mod tls;
 mod tools;
 mod watch;
 mod writer_input;
@@ -18,7 +21,7 @@ mod writer_input;
 use anyhow::Context as _;
 use h5live::cli;
 use h5live::pipe::stdio::Stdin;
-use h5live::serve::{Access, Listen, Options, Policy, Publisher, Registry, Server, Stopper, Stream};
+use h5live::serve::{Access, Listen, Options, Policy, Publisher, Registry, Server, Stopper, Stream, Tls};
 use input::{Input, InputLocation, OnEof};
 use manual::MANUAL;
 use std::process::ExitCode;
@@ -56,6 +59,9 @@ struct Args {
 
     #[command(flatten)]
     access: access::AccessArgs,
+
+    #[command(flatten)]
+    tls: tls::TlsArgs,
 
     #[command(flatten)]
     reading: reading::Reading,
@@ -120,6 +126,7 @@ fn main() -> ExitCode {
 
 /// Before there are threads: what is not needed is given up.
 fn confine(args: &Args) -> anyhow::Result<()> {
+    args.tls.prepare(&args.listen, &args.names())?;
     if args.no_sandbox {
         return Ok(());
     }
@@ -132,7 +139,7 @@ fn confine(args: &Args) -> anyhow::Result<()> {
         Listen::Tcp(_) => None,
     };
     sandbox::enter(&sandbox::Needs {
-        read: inputs.chain(args.access.files().cloned()).chain(args.common.control_token_file.clone()).collect(),
+        read: inputs.chain(args.access.files().cloned()).chain(args.tls.read()).chain(args.common.control_token_file.clone()).collect(),
         append: args.events.iter().map(events::EventSink::path).collect(),
         sockets: args.listen.iter().filter_map(unix).collect(),
         connects: args.access.connects(),
@@ -147,15 +154,21 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     allow_many_files();
     let events = args.events.as_ref().map(|place| events::start(place, &inputs)).transpose()?;
     let access = args.access.access()?;
-    let server = Server::bind(&args.options(inputs.len(), events.as_ref(), access.clone())?)?;
+    let tls = args.tls.choose(&args.listen)?;
+    let certificate = tls.tls.clone();
+    let server = Server::bind(&args.options(inputs.len(), events.as_ref(), access.clone(), tls)?)?;
     args.proxies.check()?;
     args.access.check(&server)?;
     args.user.as_ref().map_or(Ok(()), account::Account::assume)?;
     let registry = server.registry();
     let publishers = inputs.iter().map(|input| registry.publish(&input.name)).collect::<Result<Vec<_>, _>>()?;
     server.addresses().iter().for_each(|address| cli::announce(&args.common, MANUAL.name, address));
+    if let Some(fingerprint) = certificate.as_ref().filter(|_| args.tls.is_self_signed()).map(Tls::fingerprint) {
+        cli::announce(&args.common, MANUAL.name, &format!("certificate, SHA-256: {fingerprint}"));
+    }
     cx.control.allow_hosts(args.host.iter().cloned());
     args.access.follow(&access, &cx);
+    args.tls.follow(certificate.as_ref(), &cx);
     report::start(&server, &cx);
     #[cfg(feature = "testing")]
     sandbox::add_escapes(&cx.control);
@@ -278,23 +291,28 @@ impl Args {
         Ok(inputs)
     }
 
-    fn options(&self, streams: usize, events: Option<&events::Writing>, access: Access) -> anyhow::Result<Options> {
+    /// The names of this machine.
+    fn names(&self) -> Vec<String> {
+        self.host.iter().cloned().chain(cli::control::own_names()).collect()
+    }
+
+    fn options(&self, streams: usize, events: Option<&events::Writing>, access: Access, tls: tls::Chosen) -> anyhow::Result<Options> {
+        let capacity = self.limits.capacity(streams, tls.tls.is_some())?;
         Ok(Options {
             listen: self.listen.clone(),
+            tls: tls.tls,
+            redirect: tls.redirect,
+            hsts: tls.hsts,
             ring: self.limits.ring(),
             max_streams: streams,
             limits: self.limits.viewers(),
-            capacity: self.limits.capacity(streams)?,
+            capacity,
             threads: usize::from(self.threads),
             access,
             events: events.map(events::Writing::events).unwrap_or_default(),
             proxies: self.proxies.proxies(),
             base_path: self.proxies.base_path.clone(),
-            policy: Policy {
-                cors: self.cors.clone(),
-                frames: self.embed.clone(),
-                hosts: self.host.iter().cloned().chain(cli::control::own_names()).collect(),
-            },
+            policy: Policy { cors: self.cors.clone(), frames: self.embed.clone(), hosts: self.names() },
         })
     }
 }

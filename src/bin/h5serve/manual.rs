@@ -34,6 +34,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
             ],
         ),
         ("Behind a proxy", &["trusted_proxy", "proxy_protocol", "base_path"]),
+        ("TLS", &["tls_cert", "tls_key", "tls_self_signed", "redirect_http", "hsts"]),
         ("Inputs", &["name", "on_eof", "input_format", "rate", "live"]),
         ("Viewers", &["lag", "stall", "threads", "events"]),
         (
@@ -77,7 +78,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
              three seconds), no-picture (only audio comes) and keyframe-lost (a group of pictures is larger than \
              --ring, so the newest keyframe is not kept). Set the encoder's keyframe interval to 1 s.\n\n\
              h5serve takes --ring of memory for each stream. Each viewer takes at most 8 KiB over WebSocket and 20 KiB \
-             over HTTP, besides what the kernel keeps of its socket. Pictures that slow viewers are in the middle of \
+             over HTTP, besides what the kernel keeps of its socket; TLS adds up to 54 KiB, most of it only while a viewer is slow. Pictures that slow viewers are in the middle of \
              are part of --ring. When they fill half of it, h5serve closes the viewer with the oldest one. If no file \
              descriptor is free (see ulimit -n), h5serve answers with status 503.\n\n\
              With --memory there are no more viewers and connections than fit into so much memory. Who comes beyond a limit gets status 503, or \
@@ -114,7 +115,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
              To take all links of a key back, take the key away.\n\n\
              h5serve judges a request when it comes, and who watches once more when a link ends or the files change: within a second it closes who may not watch any more. \
              The list of streams has those that the visitor may see. Wrong passwords are slowed down, by address and by name. \
-             Without TLS, names, passwords and tokens can be read on the way: put a proxy with TLS before h5serve.\n\n\
+             Without TLS, names, passwords and tokens can be read on the way.\n\n\
              With --auth-url, h5serve asks an HTTP service about everybody who has no link that --link-key knows: by POST, with a JSON object. Its \
              members are action (view), stream, method, path, query, address, user, password, token and cookie; those that the viewer has not shown \
              are empty. The list and the page of all streams cost a question for each stream. An answer holds for --auth-cache seconds, for this \
@@ -147,6 +148,19 @@ pub const MANUAL: cli::Manual = cli::Manual {
              calls (seccomp) refuses those that start programs, look into others, or change the machine. It gains no privileges by what it \
              starts. -vv says what holds; --no-sandbox leaves all of it out.\n\n\
              --user lets root listen on port 80 or 443 and go on as another user. examples/h5serve.service has a unit for systemd.",
+        ),
+        (
+            "TLS",
+            "With --tls-cert and --tls-key, or with --tls-self-signed, h5serve speaks HTTPS on its TCP addresses, with TLS 1.2 and 1.3. \
+             Who may watch has to be said all the same. Over a Unix socket it speaks plain HTTP. Plain HTTP that comes to a port of \
+             HTTPS is sent to HTTPS, as is all that comes to --redirect-http.\n\n\
+             h5serve reads the files again when they change, as certbot changes them. A pair that is not whole or does not fit \
+             together leaves the old one in use. Connections that are open go on with the certificate that they began with.\n\n\
+             A certificate of --tls-self-signed names this machine, --host and the addresses that are listened on. It is good for \
+             800 days, and made anew at a start in the last month of them. h5serve prints its fingerprint: compare it with what the \
+             browser shows before you let the browser trust it.\n\n\
+             Browsers and curl get HTTP/2. The WebSocket goes over HTTP/1.1, on a connection of its own. A client that has made 1000 \
+             requests on one connection of HTTP/2 is asked to open another.",
         ),
     ],
     files: &[],

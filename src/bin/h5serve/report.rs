@@ -193,6 +193,9 @@ mod tests {
     fn the_table_has_the_streams_that_there_are() {
         let options = Options {
             listen: vec![],
+            tls: None,
+            redirect: vec![],
+            hsts: None,
             ring: 1 << 20,
             max_streams: 1,
             limits: ViewerLimits { lag: EVERY, stall: EVERY },

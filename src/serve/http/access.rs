@@ -25,11 +25,11 @@ pub struct Granted {
 /// Judges a request by its Host and Origin.
 ///
 /// # Errors
-/// It has no Host that is known here. `by_proxy`: a proxy that is trusted has sent it.
-pub fn judge(head: &Parts, policy: &Policy, peer: Peer, by_proxy: bool) -> Result<Granted, Refusal> {
+/// It has no Host that is known here. `by_proxy`: a proxy that is trusted has sent it. `secure`: it came over TLS.
+pub fn judge(head: &Parts, policy: &Policy, peer: Peer, by_proxy: bool, secure: bool) -> Result<Granted, Refusal> {
     let host = host(head, policy, peer, by_proxy)?;
     let given = |name| SingleHeader::of(&head.headers, name);
-    let origin = policy.judge(given(header::ORIGIN), &host);
+    let origin = policy.judge(given(header::ORIGIN), &host, secure);
     let embed = policy.may_embed(&origin, given(header::REFERER));
     Ok(Granted { host, origin, embed })
 }
@@ -109,7 +109,7 @@ mod tests {
     fn judged(target: &str, version: Version, headers: &[(&str, &str)], peer: Peer, by_proxy: bool) -> Result<bool, u16> {
         let request = headers.iter().fold(Request::get(target).version(version), |r, (name, value)| r.header(*name, *value));
         let (head, ()) = request.body(()).unwrap().into_parts();
-        let granted = judge(&head, &Policy::default(), peer, by_proxy).map_err(|Refusal(status, _)| status.as_u16())?;
+        let granted = judge(&head, &Policy::default(), peer, by_proxy, false).map_err(|Refusal(status, _)| status.as_u16())?;
         Ok(granted.websocket().is_ok())
     }
 

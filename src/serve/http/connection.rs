@@ -1,4 +1,4 @@
-//! One connection's HTTP, by hyper: limits and timeouts, a stop, and the end of a connection.
+//! One connection's HTTP/1.1, by hyper: limits and timeouts, a stop, and the end of a connection.
 
 use super::router::Router;
 use crate::serve::hub::SharedHub;
@@ -17,26 +17,26 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
 /// The longest request head, in bytes, and no more buffered of a response than this: see [`super::body`].
-const HEAD: usize = 16 * 1024;
+pub const HEAD: usize = 16 * 1024;
 const MAX_HEADERS: usize = 64;
 /// Time for a request head, and for the next one on a connection kept alive.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// What a client may still send after its last answer, so that the answer is not lost to a reset.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 256 * 1024;
 
 /// HTTP until the end, or until a WebSocket handshake is done; gives back the connection, what was read from it too early, and the
-/// WebSocket's place.
+/// WebSocket's place. `secure`: over TLS.
 pub async fn http<I: AsyncRead + AsyncWrite + Unpin>(
     state: &Arc<ServerState>,
     hub: &SharedHub,
     mut stop: watch::Receiver<bool>,
     io: I,
-    peer: Peer,
+    (peer, secure): (Peer, bool),
     link: Arc<Link>,
 ) -> (I, Bytes, Option<Accepted>) {
     let accepted = Cell::new(None::<Accepted>);
-    let router = Router { state, hub, peer, link: &link };
+    let router = Router { state, hub, peer, secure, link: &link };
     let (router, place) = (&router, &accepted);
     // On the heap, so that only a request that is being answered takes the memory for it.
     let service = hyper::service::service_fn(|request| {
@@ -46,9 +46,7 @@ pub async fn http<I: AsyncRead + AsyncWrite + Unpin>(
             Ok::<_, std::convert::Infallible>(answer)
         })
     });
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD).max_headers(MAX_HEADERS).half_close(true);
-    let mut serving = http.serve_connection(TokioIo::new(io), service);
+    let mut serving = builder().serve_connection(TokioIo::new(io), service);
     {
         let mut stopped = pin!(stop.wait_for(|stop| *stop));
         let mut ending = false;
@@ -65,6 +63,13 @@ pub async fn http<I: AsyncRead + AsyncWrite + Unpin>(
     }
     let parts = serving.into_parts();
     (parts.io.into_inner(), parts.read_buf, accepted.take())
+}
+
+/// HTTP/1.1 with its limits.
+pub fn builder() -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD).max_headers(MAX_HEADERS).half_close(true);
+    http
 }
 
 /// Ends our side and waits a little for the other: closing a socket that still has unread input resets the connection, and the

@@ -44,7 +44,8 @@ impl Policy {
         ours && is_name(name)
     }
 
-    pub(super) fn judge(&self, origin: SingleHeader<'_>, host: &str) -> Origin {
+    /// `secure`: it came over TLS; then a page by plain HTTP, which anybody on the way may have written, is another's.
+    pub(super) fn judge(&self, origin: SingleHeader<'_>, host: &str, secure: bool) -> Origin {
         let origin = match origin {
             SingleHeader::Absent => return Origin::Same,
             SingleHeader::Text(origin) => origin,
@@ -58,7 +59,7 @@ impl Policy {
             return Origin::Welcome(origin.into());
         }
         // Behind a proxy that does TLS the page is https and we are not.
-        let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+        let authority = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://").filter(|_| !secure));
         let same = authority.is_some_and(|a| !a.is_empty() && a.eq_ignore_ascii_case(host));
         if same { Origin::Same } else { Origin::Foreign }
     }
@@ -173,28 +174,35 @@ mod tests {
     #[test]
     fn origins() {
         let strict = Policy::default();
-        assert_eq!(strict.judge(SingleHeader::Absent, "a:1"), Origin::Same);
-        assert_eq!(strict.judge(SingleHeader::Text("http://A:1"), "a:1"), Origin::Same);
-        assert_eq!(strict.judge(SingleHeader::Text("https://a"), "a"), Origin::Same);
+        assert_eq!(strict.judge(SingleHeader::Absent, "a:1", false), Origin::Same);
+        assert_eq!(strict.judge(SingleHeader::Text("http://A:1"), "a:1", false), Origin::Same);
+        assert_eq!(strict.judge(SingleHeader::Text("https://a"), "a", false), Origin::Same);
         for foreign in ["http://a:2", "http://b:1", "null", "", "a:1", "file://a:1"] {
-            assert_eq!(strict.judge(SingleHeader::Text(foreign), "a:1"), Origin::Foreign, "{foreign}");
+            assert_eq!(strict.judge(SingleHeader::Text(foreign), "a:1", false), Origin::Foreign, "{foreign}");
         }
-        assert_eq!(strict.judge(SingleHeader::Text("http://"), ""), Origin::Foreign, "no Host is no origin");
+        assert_eq!(strict.judge(SingleHeader::Text("https://a"), "a", true), Origin::Same);
+        assert_eq!(
+            strict.judge(SingleHeader::Text("http://a"), "a", true),
+            Origin::Foreign,
+            "anybody on the way may have written that page"
+        );
+        assert_eq!(strict.judge(SingleHeader::Text("http://"), "", false), Origin::Foreign, "no Host is no origin");
         let some = Policy { cors: vec!["https://b.example/".into()], ..Policy::default() };
-        assert_eq!(some.judge(SingleHeader::Text("https://b.example"), "a:1"), Origin::Welcome("https://b.example".into()));
-        assert_eq!(some.judge(SingleHeader::Text("http://b.example"), "a:1"), Origin::Foreign);
+        assert_eq!(some.judge(SingleHeader::Text("https://b.example"), "a:1", false), Origin::Welcome("https://b.example".into()));
+        assert_eq!(some.judge(SingleHeader::Text("http://b.example"), "a:1", false), Origin::Foreign);
         let any = Policy { cors: vec!["*".into()], ..Policy::default() };
-        assert_eq!(any.judge(SingleHeader::Text("null"), "a:1"), Origin::Welcome("*".into()));
+        assert_eq!(any.judge(SingleHeader::Text("null"), "a:1", false), Origin::Welcome("*".into()));
         for policy in [&strict, &some, &any] {
-            assert_eq!(policy.judge(SingleHeader::Unreadable, "a:1"), Origin::Foreign);
+            assert_eq!(policy.judge(SingleHeader::Unreadable, "a:1", false), Origin::Foreign);
         }
     }
 
     #[test]
     fn who_may_embed() {
         let some = Policy { cors: vec!["https://b.example/".into()], ..Policy::default() };
-        let may =
-            |policy: &Policy, origin: SingleHeader<'_>, referer: SingleHeader<'_>| policy.may_embed(&policy.judge(origin, "a:1"), referer);
+        let may = |policy: &Policy, origin: SingleHeader<'_>, referer: SingleHeader<'_>| {
+            policy.may_embed(&policy.judge(origin, "a:1", false), referer)
+        };
         assert!(may(&some, SingleHeader::Text("https://b.example"), SingleHeader::Absent));
         assert!(may(&some, SingleHeader::Absent, SingleHeader::Text("https://b.example/page?x#y")));
         assert!(may(&some, SingleHeader::Absent, SingleHeader::Text("https://b.example")));

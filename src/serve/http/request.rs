@@ -21,6 +21,8 @@ pub struct Request {
     pub head: Parts,
     /// The viewer, as far as trusted proxies know.
     pub peer: Peer,
+    /// It came over TLS.
+    pub secure: bool,
     /// A proxy that is trusted has sent it.
     pub by_proxy: bool,
     /// In its normal form, without the base path.
@@ -50,11 +52,16 @@ impl From<BodyError> for Refusal {
 }
 
 impl Request {
-    /// `peer`: the other end of the connection.
+    /// `peer`: the other end of the connection; `secure`: that speaks TLS.
     ///
     /// # Errors
     /// It is for the base path without its slash: to there it has to go.
-    pub fn new(request: hyper::Request<Incoming>, peer: Peer, proxies: &Proxies, base: &BasePath) -> Result<Request, Moved> {
+    pub fn new(
+        request: hyper::Request<Incoming>,
+        (peer, secure): (Peer, bool),
+        proxies: &Proxies,
+        base: &BasePath,
+    ) -> Result<Request, Moved> {
         let (head, body) = request.into_parts();
         let path = head::normal_path(head.uri.path());
         let path = match base.inside(&path) {
@@ -62,12 +69,12 @@ impl Request {
             Inside::NoSlash => return Err(Moved(head.uri.query().map_or_else(|| base.last(), |query| format!("{}?{query}", base.last())))),
         };
         let (by_proxy, peer) = (proxies.trust(peer), forwarded::viewer(&head.headers, peer, proxies));
-        Ok(Request { head, peer, by_proxy, path, body })
+        Ok(Request { head, peer, secure, by_proxy, path, body })
     }
 
-    /// The client came over TLS, as a proxy that is trusted says.
+    /// The client came over TLS, to here or as a proxy that is trusted says.
     pub fn is_https(&self) -> bool {
-        self.by_proxy && forwarded::is_https(&self.head.headers)
+        self.secure || self.by_proxy && forwarded::is_https(&self.head.headers)
     }
 
     /// A header that may stand there once.
@@ -125,7 +132,7 @@ mod tests {
         let (mut client, server) = tokio::io::duplex(4096);
         let got = Cell::new(None);
         let service = hyper::service::service_fn(async |request| {
-            let request = Request::new(request, Peer::Local, &Proxies::default(), &BasePath::default());
+            let request = Request::new(request, (Peer::Local, false), &Proxies::default(), &BasePath::default());
             let body = request.unwrap().body(LIMIT, TIME).await;
             got.set(Some(body.clone()));
             Ok::<Answer, Infallible>(body.map_or_else(|error| Refusal::from(error).into(), |_| empty(StatusCode::OK)))

@@ -37,13 +37,15 @@ pub struct Router<'a> {
     pub state: &'a ServerState,
     pub hub: &'a SharedHub,
     pub peer: Peer,
+    /// Over TLS.
+    pub secure: bool,
     pub link: &'a Arc<Link>,
 }
 
 impl Router<'_> {
     /// The response, and what follows if it is a 101.
     pub async fn answer(&self, request: hyper::Request<Incoming>) -> (Answer, Option<Accepted>) {
-        let mut request = match Request::new(request, self.peer, &self.state.proxies, &self.state.base_path) {
+        let mut request = match Request::new(request, (self.peer, self.secure), &self.state.proxies, &self.state.base_path) {
             Ok(request) => request,
             Err(moved) => return (moved.into(), None),
         };
@@ -56,7 +58,7 @@ impl Router<'_> {
             self.state.refusals.note(Limit::Requests);
             return (Refusal(StatusCode::TOO_MANY_REQUESTS, Limit::Requests.reached()).into(), None);
         }
-        let granted = match access::judge(&request.head, &self.state.policy, self.peer, request.by_proxy) {
+        let granted = match access::judge(&request.head, &self.state.policy, self.peer, request.by_proxy, self.secure) {
             Ok(granted) => granted,
             Err(refusal) => return (refusal.into(), None),
         };
@@ -71,6 +73,11 @@ impl Router<'_> {
         let headers = answer.headers_mut();
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
+        if let Some(seconds) = self.state.hsts.filter(|_| self.secure)
+            && let Ok(value) = HeaderValue::try_from(format!("max-age={seconds}"))
+        {
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, value);
+        }
         granted.add_headers(headers);
         self.protect_from_frames(headers);
         (answer, accepted)

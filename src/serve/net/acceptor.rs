@@ -4,7 +4,7 @@
 //! reserve for that. No client is left waiting without an answer.
 
 use super::addresses::{AddressPlace, AddressPlaces};
-use super::listener::Listener;
+use super::listener::{Listener, Scheme};
 use super::permit::ConnectionPermit;
 use super::socket::{Accepted, Peer};
 use crate::serve::refusals::{Limit, Refusals};
@@ -18,6 +18,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Pause after an accept that failed for want of anything but a file descriptor.
 const BREATH: Duration = Duration::from_millis(100);
+/// A refusal in TLS, before any handshake: a fatal alert, internal_error (RFC 8446, section 6).
+const ALERT: &[u8] = &[21, 3, 3, 0, 2, 2, 80];
 
 pub(crate) struct Acceptor {
     permits: Arc<Semaphore>,
@@ -30,6 +32,7 @@ pub(crate) struct Acceptor {
 /// A connection that has a place.
 pub struct Admitted {
     pub socket: Accepted,
+    pub scheme: Scheme,
     pub permit: ConnectionPermit,
 }
 
@@ -64,8 +67,8 @@ impl Acceptor {
         loop {
             match listener.accept().await {
                 Ok(socket) => match self.places(&socket) {
-                    Ok((permit, address)) => self.send_in(socket, permit, address),
-                    Err(limit) => self.refuse(&socket, limit),
+                    Ok((permit, address)) => self.send_in(socket, listener.scheme(), permit, address),
+                    Err(limit) => self.refuse(&socket, listener.scheme(), limit),
                 },
                 Err(error) if is_out_of_files(&error) => {
                     let had_one = reserve.take().is_some();
@@ -89,7 +92,7 @@ impl Acceptor {
         Ok((permit, address))
     }
 
-    fn send_in(&self, socket: Accepted, permit: OwnedSemaphorePermit, address: AddressPlace) {
+    fn send_in(&self, socket: Accepted, scheme: Scheme, permit: OwnedSemaphorePermit, address: AddressPlace) {
         let Some(shard) = self.shards.iter().min_by_key(|d| d.load.load(Relaxed)) else { return };
         if let Err(error) = socket.tune(self.stall) {
             // The peer has gone again.
@@ -97,20 +100,24 @@ impl Acceptor {
         }
         let permit = ConnectionPermit::new(permit, address, shard.load.clone());
         // A shard that takes no message has ended, and the server with it.
-        _ = shard.connections.send(Admitted { socket, permit });
+        _ = shard.connections.send(Admitted { socket, scheme, permit });
     }
 
     /// There are no file descriptors; `one_is_free`, or it is waited until there are some.
     async fn turn_away(&self, listener: &Listener, one_is_free: bool) {
         let next = async { if one_is_free { listener.accept().await.ok() } else { std::future::pending().await } };
         match tokio::time::timeout(BREATH, next).await {
-            Ok(Some(socket)) => self.refuse(&socket, Limit::Files),
+            Ok(Some(socket)) => self.refuse(&socket, listener.scheme(), Limit::Files),
             _ => self.refusals.note(Limit::Files),
         }
     }
 
     /// Says so, as far as that fits into the socket, and closes it.
-    fn refuse(&self, socket: &Accepted, limit: Limit) {
+    fn refuse(&self, socket: &Accepted, scheme: Scheme, limit: Limit) {
+        self.refusals.note(limit);
+        if scheme == Scheme::Https {
+            return socket.say_last(ALERT);
+        }
         let why = limit.reached();
         let length = why.len() + 1;
         socket.say_last(
@@ -120,7 +127,6 @@ impl Acceptor {
             )
             .as_bytes(),
         );
-        self.refusals.note(limit);
     }
 }
 

@@ -16,6 +16,8 @@ pub struct LinkState {
     pub idle: bool,
     /// The body is to send something: only that can tell whether the client is still there.
     pub ask: bool,
+    /// How often the body was asked for more, where it is one of many on a connection.
+    pub given: u64,
     /// The chunk that the body has given out last.
     pub holds: Option<u64>,
     /// That chunk is wanted back.

@@ -50,9 +50,18 @@ impl std::fmt::Display for Listen {
     }
 }
 
+/// What is spoken on a TCP port; over a Unix socket it is always plain HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Http,
+    Https,
+    /// HTTP, of which everything is answered by the way to HTTPS.
+    ToHttps,
+}
+
 /// A socket that is listened on.
 pub(crate) enum Listener {
-    Tcp(TcpListener),
+    Tcp(TcpListener, Scheme),
     /// The file goes before its socket does: until then no other file can have the same identity.
     Unix(SocketFile, UnixListener),
 }
@@ -60,14 +69,14 @@ pub(crate) enum Listener {
 impl Listener {
     /// # Errors
     /// The address cannot be had; for a Unix socket also: something else has that name, which is then left alone.
-    pub async fn bind(listen: &Listen) -> io::Result<Listener> {
+    pub async fn bind(listen: &Listen, scheme: Scheme) -> io::Result<Listener> {
         match listen {
             Listen::Unix(path) => bind_unix(path).await,
             Listen::Tcp(address) => {
                 let mut failure = io::Error::new(io::ErrorKind::NotFound, "no such host");
                 for address in tokio::net::lookup_host(address).await? {
                     match bind_tcp(address) {
-                        Ok(listener) => return Ok(Listener::Tcp(listener)),
+                        Ok(listener) => return Ok(Listener::Tcp(listener, scheme)),
                         Err(error) => failure = error,
                     }
                 }
@@ -78,15 +87,31 @@ impl Listener {
 
     pub async fn accept(&self) -> io::Result<Accepted> {
         match self {
-            Listener::Tcp(listener) => listener.accept().await?.0.into_std().map(Accepted::Tcp),
+            Listener::Tcp(listener, _) => listener.accept().await?.0.into_std().map(Accepted::Tcp),
             Listener::Unix(_, listener) => listener.accept().await?.0.into_std().map(Accepted::Unix),
         }
     }
 
-    /// Whether other machines can reach it.
+    pub fn scheme(&self) -> Scheme {
+        match self {
+            Listener::Tcp(_, scheme) => *scheme,
+            Listener::Unix(..) => Scheme::Http,
+        }
+    }
+
+    /// The port of TCP.
+    pub fn port(&self) -> Option<u16> {
+        match self {
+            Listener::Tcp(tcp, _) => tcp.local_addr().ok().map(|address| address.port()),
+            Listener::Unix(..) => None,
+        }
+    }
+
+    /// Whether other machines can reach what is served on it.
     pub fn is_reachable(&self) -> bool {
         match self {
-            Listener::Tcp(tcp) => !tcp.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback()),
+            Listener::Tcp(_, Scheme::ToHttps) => false,
+            Listener::Tcp(tcp, _) => !tcp.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback()),
             Listener::Unix(..) => false,
         }
     }
@@ -94,7 +119,10 @@ impl Listener {
     /// The address, as a browser or curl takes it.
     pub fn address(&self) -> String {
         match self {
-            Listener::Tcp(tcp) => tcp.local_addr().map_or_else(|e| e.to_string(), |a| format!("http://{a}/")),
+            Listener::Tcp(tcp, scheme) => {
+                let scheme = if *scheme == Scheme::Https { "https" } else { "http" };
+                tcp.local_addr().map_or_else(|e| e.to_string(), |a| format!("{scheme}://{a}/"))
+            }
             Listener::Unix(file, _) => format!("unix:{}", file.path.display()),
         }
     }

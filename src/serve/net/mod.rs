@@ -2,10 +2,13 @@
 
 pub mod acceptor;
 pub mod addresses;
+mod kernel;
 pub mod link;
 pub mod listener;
 pub mod permit;
 pub mod proxies;
 pub mod proxy_protocol;
 pub mod socket;
+pub mod tls;
+mod tls_socket;
 pub mod write_timeout;

@@ -1,5 +1,8 @@
-//! A connection, TCP or Unix, and how it is tuned for live pictures.
+//! A connection, TCP, TLS over TCP or Unix, and how it is tuned for live pictures.
 
+use super::kernel;
+use super::tls::Tls;
+use super::tls_socket::TlsSocket;
 use serde::{Serialize, Serializer};
 use socket2::{SockRef, TcpKeepalive};
 use std::io::{self, IoSlice};
@@ -11,6 +14,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::Semaphore;
 
 /// A stalled viewer then pins 0.66 MB of kernel memory and not 4 MB.
 const SEND_BUFFER: usize = 256 * 1024;
@@ -134,24 +138,67 @@ pub struct Socket(Kind);
 #[derive(Debug)]
 enum Kind {
     Tcp(TcpStream),
+    Tls(TlsSocket),
     Unix(UnixStream),
 }
 
-/// The same call on either kind.
-macro_rules! either {
+/// The same call on the socket of the kernel, whichever it is.
+macro_rules! kernel {
     ($self:expr, $s:ident => $call:expr) => {
+        match &$self.0 {
+            Kind::Tcp($s) => $call,
+            Kind::Tls(tls) => {
+                let $s = tls.tcp();
+                $call
+            }
+            Kind::Unix($s) => $call,
+        }
+    };
+}
+
+/// The same call on each kind.
+macro_rules! each {
+    ($self:expr, $s:ident => $call:expr, $tls:ident => $other:expr) => {
         match $self {
             Socket(Kind::Tcp($s)) => $call,
             Socket(Kind::Unix($s)) => $call,
+            Socket(Kind::Tls($tls)) => $other,
         }
     };
 }
 
 impl Socket {
+    /// TLS on it, after the handshake; see [`TlsSocket::accept`].
+    ///
+    /// # Errors
+    /// The handshake failed.
+    pub async fn secure(self, tls: &Tls, turns: &Semaphore) -> io::Result<Socket> {
+        match self.0 {
+            Kind::Tcp(tcp) => TlsSocket::accept(tcp, tls, turns).await.map(|tls| Socket(Kind::Tls(tls))),
+            other => Ok(Socket(other)),
+        }
+    }
+
+    /// The first byte that the other end says over TCP, which stays unread; `None`: it says nothing, or is on this machine.
+    ///
+    /// # Errors
+    /// It has gone.
+    pub async fn first_byte(&self) -> io::Result<Option<u8>> {
+        let Kind::Tcp(tcp) = &self.0 else { return Ok(None) };
+        let mut byte = [0];
+        Ok((tcp.peek(&mut byte).await? > 0).then_some(byte[0]))
+    }
+
+    /// The client speaks HTTP/2: it has chosen it by ALPN.
+    pub fn is_http2(&self) -> bool {
+        matches!(&self.0, Kind::Tls(tls) if tls.is_http2())
+    }
+
     /// `None`: it has gone again.
     pub fn peer(&self) -> Option<Peer> {
         match &self.0 {
             Kind::Tcp(s) => s.peer_addr().ok().map(Peer::Tcp),
+            Kind::Tls(tls) => tls.tcp().peer_addr().ok().map(Peer::Tcp),
             Kind::Unix(_) => Some(Peer::Local),
         }
     }
@@ -161,63 +208,75 @@ impl Socket {
     /// # Errors
     /// `WouldBlock`: nothing has come; likewise below.
     pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        either!(self, s => s.try_read(buf))
+        each!(self, s => s.try_read(buf), tls => tls.try_read(buf))
     }
 
     /// As much of `bufs` as is taken, in order.
     pub fn try_write(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        let [one] = bufs else { return either!(self, s => s.try_write_vectored(bufs)) };
-        // Most writes get through. The runtime has to know only of those that do not: it is to watch the socket then.
-        match either!(self, s => SockRef::from(s).send(one)) {
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => either!(self, s => s.try_write(one)),
-            done => done,
+        match &self.0 {
+            Kind::Tcp(s) => kernel::write_tcp(s, bufs),
+            Kind::Unix(s) => kernel::write_unix(s, bufs),
+            Kind::Tls(tls) => tls.try_write(bufs),
         }
     }
 
     /// Ready when [`Socket::try_read`] is worth a try.
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self, s => s.poll_read_ready(cx))
+        each!(self, s => s.poll_read_ready(cx), tls => tls.poll_read_ready(cx))
     }
 
     /// Ready when [`Socket::try_write`] is worth a try.
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self, s => s.poll_write_ready(cx))
+        each!(self, s => s.poll_write_ready(cx), tls => tls.poll_write_ready(cx))
     }
 
     /// Ready when there is something unread: data, the end, or an error.
     pub fn poll_unread(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Kind::Tls(tls) = &self.0 {
+            return tls.poll_read_ready(cx);
+        }
         loop {
             ready!(self.poll_read_ready(cx))?;
             let mut byte = [std::mem::MaybeUninit::uninit()];
-            match either!(self, s => s.try_io(Interest::READABLE, || SockRef::from(s).peek(&mut byte))) {
+            match kernel!(self, s => s.try_io(Interest::READABLE, || SockRef::from(s).peek(&mut byte))) {
                 Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
                 seen => return Poll::Ready(seen.map(drop)),
             }
         }
     }
 
-    /// Bytes that were written and that the other end has not acknowledged (tcp(7), SIOCOUTQ); 0 where the system does not tell.
+    /// Bytes that were written and that the other end has not acknowledged (tcp(7), SIOCOUTQ), with those that wait before the kernel; 0 where the
+    /// system does not tell.
     pub fn unacknowledged(&self) -> usize {
         #[cfg(target_os = "linux")]
-        if let Kind::Tcp(s) = &self.0 {
+        {
+            let (tcp, waiting) = match &self.0 {
+                Kind::Tcp(tcp) => (tcp, 0),
+                Kind::Tls(tls) => (tls.tcp(), tls.waiting()),
+                Kind::Unix(_) => return 0,
+            };
             let mut bytes: libc::c_int = 0;
             // SAFETY: this request writes one int, and the descriptor is open as long as the socket is borrowed.
-            let done = unsafe { libc::ioctl(s.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
-            return if done == 0 { usize::try_from(bytes).unwrap_or(0) } else { 0 };
+            let done = unsafe { libc::ioctl(tcp.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+            waiting + if done == 0 { usize::try_from(bytes).unwrap_or(0) } else { 0 }
         }
+        #[cfg(not(target_os = "linux"))]
         0
     }
 
     /// Closed at once, and what the kernel still holds is thrown away.
     pub fn abort(self) {
         // A failure means that there is nothing left to abort.
-        _ = either!(&self, s => SockRef::from(s).set_linger(Some(Duration::ZERO)));
+        _ = kernel!(&self, s => SockRef::from(s).set_linger(Some(Duration::ZERO)));
     }
 
     /// No more will be sent.
     pub fn shutdown_write(&self) {
+        if let Kind::Tls(tls) = &self.0 {
+            tls.close();
+        }
         // A failure means that the peer has gone already.
-        _ = either!(self, s => SockRef::from(s).shutdown(std::net::Shutdown::Write));
+        _ = kernel!(self, s => SockRef::from(s).shutdown(std::net::Shutdown::Write));
     }
 }
 
@@ -230,17 +289,31 @@ impl From<UnixStream> for Socket {
 
 impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        either!(self.get_mut(), s => Pin::new(s).poll_read(cx, buf))
+        each!(self.get_mut(), s => Pin::new(s).poll_read(cx, buf), tls => {
+            ready!(tls.poll_read_ready(cx))?;
+            match tls.try_read(buf.initialize_unfilled()) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                read => Poll::Ready(read.map(|n| buf.advance(n))),
+            }
+        })
     }
 }
 
 impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        either!(self.get_mut(), s => Pin::new(s).poll_write(cx, buf))
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        either!(self.get_mut(), s => Pin::new(s).poll_write_vectored(cx, bufs))
+        each!(self.get_mut(), s => Pin::new(s).poll_write_vectored(cx, bufs), tls => loop {
+            match tls.try_write(bufs) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => ready!(tls.poll_write_ready(cx))?,
+                done => break Poll::Ready(done),
+            }
+        })
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -248,10 +321,15 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self.get_mut(), s => Pin::new(s).poll_flush(cx))
+        each!(self.get_mut(), s => Pin::new(s).poll_flush(cx), tls => tls.poll_flush(cx))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self.get_mut(), s => Pin::new(s).poll_shutdown(cx))
+        if let Kind::Tls(tls) = &self.0 {
+            ready!(tls.poll_flush(cx))?;
+            self.shutdown_write();
+            return Poll::Ready(Ok(()));
+        }
+        each!(self.get_mut(), s => Pin::new(s).poll_shutdown(cx), _tls => Poll::Ready(Ok(())))
     }
 }

@@ -53,10 +53,11 @@ export async function chromium({ args = [], size = [1000, 700], dark = false, ph
   return { ...(await listen(page)), context, close };
 }
 
-export async function firefox({ prefs = {}, size = [1000, 700], dark = false, language = 'en-US' } = {}) {
+/** @param {object} [options] `more`: of puppeteer */
+export async function firefox({ prefs = {}, size = [1000, 700], dark = false, language = 'en-US', more = {} } = {}) {
   const look = { 'layout.css.prefers-color-scheme.content-override': dark ? 0 : 1, 'intl.accept_languages': language };
   if (!FIREFOX) throw new Error('no Firefox found; set FIREFOX to its path');
-  const browser = await puppeteer.launch({ browser: 'firefox', executablePath: FIREFOX, headless: true, extraPrefsFirefox: { ...FIREFOX_PREFS, ...look, ...prefs } });
+  const browser = await puppeteer.launch({ browser: 'firefox', executablePath: FIREFOX, headless: true, extraPrefsFirefox: { ...FIREFOX_PREFS, ...look, ...prefs }, ...more });
   const page = await browser.newPage();
   await page.setViewport({ width: size[0], height: size[1] });
   return { ...(await listen(page)), pid: browser.process().pid, close: () => browser.close() };

@@ -1,12 +1,14 @@
 //! Who may watch what, over every way that a picture takes: HTTP, WebSocket, MJPEG, MP4.
 
-use super::client::{Answer, ask, connect, handshake, raw, read_head};
+use super::client::{Answer, answer, ask, connect, handshake, raw, read_head};
+use super::h2::H2;
 use super::pictures::pictures;
 use super::studio::Studio;
+use super::tls_client::TlsClient;
 use super::{Server, feed};
 use crate::util::{TempDir, eventually, h5, run};
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::time::Instant;
 
@@ -14,8 +16,11 @@ use std::time::Instant;
 pub struct Fixture {
     pub folder: TempDir,
     pub server: Server,
+    /// With it, everything goes over TLS: a WebSocket by HTTP/1.1, the rest by HTTP/2.
+    tls: Option<TlsClients>,
     pub token: String,
     _stdin: Box<dyn Write>,
+    _state: Option<TempDir>,
 }
 
 pub const ANN: &str = "ann:ann's s3cret";
@@ -30,8 +35,27 @@ pub fn basic(user: &str) -> String {
     format!("Authorization: Basic {}", base64::engine::general_purpose::STANDARD.encode(user))
 }
 
+struct TlsClients {
+    http1: TlsClient,
+    http2: TlsClient,
+}
+
 impl Fixture {
+    fn start_tls() -> Fixture {
+        let state = TempDir::new();
+        let mut fixture = Fixture::start_with(&[&format!("--tls-self-signed={}", state.display())], |port| {
+            let client = |alpn: &[&str]| TlsClient::new(&state.join("self-signed.pem"), port, alpn);
+            Some(TlsClients { http1: client(&[]), http2: client(&["h2"]) })
+        });
+        fixture._state = Some(state);
+        fixture
+    }
+
     pub fn start(args: &[&str]) -> Fixture {
+        Fixture::start_with(args, |_| None)
+    }
+
+    fn start_with(args: &[&str], tls: impl Fn(u16) -> Option<TlsClients>) -> Fixture {
         let folder = TempDir::new();
         tool(&folder, &["passwd", "users", "ann", "--rights", "admin"], "ann's s3cret");
         tool(&folder, &["passwd", "users", "bob", "--rights", "cam=view"], "bob's s3cret");
@@ -46,7 +70,8 @@ impl Fixture {
         let mut stdin = server.process.stdin();
         let mut studio = Studio::new(30, 1000);
         feed(&mut stdin, &[studio.init(), studio.picture(), studio.picture()].concat());
-        let fixture = Fixture { folder, server, token, _stdin: Box::new(stdin) };
+        let tls = tls(server.port);
+        let fixture = Fixture { folder, server, tls, token, _stdin: Box::new(stdin), _state: None };
         eventually("both streams", || {
             let list = fixture.get("/api/streams", &[&basic(ANN)]);
             let list: serde_json::Value = serde_json::from_slice(&list.body).ok()?;
@@ -56,22 +81,34 @@ impl Fixture {
     }
 
     pub fn get(&self, target: &str, headers: &[&str]) -> Answer {
-        ask(self.server.port, "GET", target, headers)
+        let lines: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+        answer(&self.raw(&format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{lines}\r\n")))
     }
 
     pub fn link(&self, key: &str, args: &[&str]) -> String {
         tool(&self.folder, &[&["link", "--key", key][..], args].concat(), "")
     }
 
+    fn raw(&self, request: &str) -> Vec<u8> {
+        self.tls.as_ref().map_or_else(|| raw(self.server.port, request.as_bytes()), |tls| tls.http1.raw(request.as_bytes()))
+    }
+
     /// The status of an answer that may have no end.
     fn status(&self, target: &str, headers: &[&str]) -> u16 {
+        if let Some(tls) = &self.tls {
+            return H2::over(tls.http2.connect(), &[]).get(1, target, headers);
+        }
         let lines: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
-        first_status(self.server.port, &format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n"))
+        first_status(&mut connect(self.server.port), &format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n"))
     }
 
     fn websocket(&self, target: &str, headers: &[&str]) -> u16 {
         let lines: String = headers.iter().map(|line| format!("\r\n{line}")).collect();
-        first_status(self.server.port, &handshake(target).replacen("\r\n\r\n", &format!("{lines}\r\n\r\n"), 1))
+        let request = handshake(target).replacen("\r\n\r\n", &format!("{lines}\r\n\r\n"), 1);
+        match &self.tls {
+            Some(tls) => first_status(&mut tls.http1.connect(), &request),
+            None => first_status(&mut connect(self.server.port), &request),
+        }
     }
 
     /// `/`, the list, the page of cam, MP4, WebSocket of cam; the page of pic, MJPEG, JPEG, WebSocket of pic; `query` behind each address, or
@@ -105,14 +142,13 @@ impl Fixture {
         let lines: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
         let length = form.len();
         let head = format!("POST {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{lines}Content-Length: {length}\r\n\r\n");
-        super::client::answer(&raw(self.server.port, format!("{head}{form}").as_bytes()))
+        answer(&self.raw(&format!("{head}{form}")))
     }
 }
 
-fn first_status(port: u16, request: &str) -> u16 {
-    let mut stream = connect(port);
+fn first_status(stream: &mut (impl Read + Write), request: &str) -> u16 {
     stream.write_all(request.as_bytes()).unwrap();
-    let (head, _) = read_head(&mut stream);
+    let (head, _) = read_head(stream);
     head.split(' ').nth(1).unwrap().parse().unwrap()
 }
 
@@ -123,7 +159,16 @@ fn token(link: &str) -> &str {
 
 #[test]
 fn who_may_do_what() {
-    let fixture = Fixture::start(&[]);
+    table(&Fixture::start(&[]));
+}
+
+/// The same by HTTP/2, and by WebSocket over TLS.
+#[test]
+fn who_may_do_what_by_http2() {
+    table(&Fixture::start_tls());
+}
+
+fn table(fixture: &Fixture) {
     let (ann, bob) = (basic(ANN), basic(BOB));
     let bearer = format!("Authorization: Bearer {}", fixture.token);
     let cookie = fixture.login(BOB, &[]).header("set-cookie").unwrap().split(';').next().unwrap().to_owned();

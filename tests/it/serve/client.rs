@@ -17,8 +17,8 @@ pub enum Message {
     End,
 }
 
-pub struct Ws {
-    pub stream: TcpStream,
+pub struct Ws<S = TcpStream> {
+    pub stream: S,
     bytes: Vec<u8>,
 }
 
@@ -49,27 +49,44 @@ impl Ws {
         Ws::over(stream, src)
     }
 
+    /// A viewer of everything: asked for, and the answer read.
     #[track_caller]
-    fn over(mut stream: TcpStream, src: &str) -> Ws {
+    pub fn viewer(port: u16, src: &str) -> Ws {
+        Ws::connect(port, src).watching()
+    }
+
+    /// At most `n` bytes from the socket, without waiting; for those who read slowly.
+    pub fn sip(&mut self, n: usize) -> usize {
+        let mut piece = vec![0; n];
+        self.stream.set_nonblocking(true).unwrap();
+        let read = self.stream.read(&mut piece).unwrap_or(0);
+        self.stream.set_nonblocking(false).unwrap();
+        self.bytes.extend_from_slice(&piece[..read]);
+        read
+    }
+}
+
+impl<S: Read + Write> Ws<S> {
+    #[track_caller]
+    pub fn over(mut stream: S, src: &str) -> Ws<S> {
         stream.write_all(handshake(&format!("/api/ws?src={src}")).as_bytes()).unwrap();
         Ws::accepted(stream)
     }
 
     /// After the handshake was sent.
     #[track_caller]
-    pub fn accepted(mut stream: TcpStream) -> Ws {
+    pub fn accepted(mut stream: S) -> Ws<S> {
         let (head, bytes) = read_head(&mut stream);
         assert!(head.starts_with("HTTP/1.1 101 ") && head.contains(ACCEPT), "{head}");
         Ws { stream, bytes }
     }
 
-    /// A viewer of everything: asked for, and the answer read.
+    /// Asks for everything, and reads the answer.
     #[track_caller]
-    pub fn viewer(port: u16, src: &str) -> Ws {
-        let mut ws = Ws::connect(port, src);
-        ws.say(r#"{"type":"mse","value":""}"#);
-        assert_eq!(ws.text()["type"], "mse");
-        ws
+    pub fn watching(mut self) -> Ws<S> {
+        self.say(r#"{"type":"mse","value":""}"#);
+        assert_eq!(self.text()["type"], "mse");
+        self
     }
 
     pub fn say(&mut self, text: &str) {
@@ -97,16 +114,6 @@ impl Ws {
                 Err(e) => panic!("no message: {e}"),
             }
         }
-    }
-
-    /// At most `n` bytes from the socket, without waiting; for those who read slowly.
-    pub fn sip(&mut self, n: usize) -> usize {
-        let mut piece = vec![0; n];
-        self.stream.set_nonblocking(true).unwrap();
-        let read = self.stream.read(&mut piece).unwrap_or(0);
-        self.stream.set_nonblocking(false).unwrap();
-        self.bytes.extend_from_slice(&piece[..read]);
-        read
     }
 
     /// A whole message, if one has been read. Checks the framing as it goes.
@@ -198,7 +205,7 @@ pub fn connect(port: u16) -> TcpStream {
 
 /// A response head, and what came after it.
 #[track_caller]
-pub fn read_head(stream: &mut TcpStream) -> (String, Vec<u8>) {
+pub fn read_head(stream: &mut impl Read) -> (String, Vec<u8>) {
     let mut bytes = Vec::new();
     loop {
         if let Some(end) = bytes.windows(4).position(|w| w == b"\r\n\r\n") {

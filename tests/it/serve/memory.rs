@@ -17,7 +17,7 @@ const WEBSOCKET: f64 = 8.0;
 const HTTP: f64 = 20.0;
 
 /// What the process has in memory that is not of a file, in KiB.
-fn anonymous_kib(server: &Server) -> f64 {
+pub fn anonymous_kib(server: &Server) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.process.id())).unwrap();
     status.lines().find_map(|l| l.strip_prefix("RssAnon:")?.trim().trim_end_matches("kB").trim().parse().ok()).unwrap()
 }

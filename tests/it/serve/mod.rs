@@ -1,7 +1,9 @@
 //! h5serve: routes, the WebSocket protocol, hostile clients, slow viewers, inputs that end. All over real sockets.
 
 pub mod client;
+pub mod h2;
 pub mod studio;
+pub mod tls_client;
 
 /// Hostile requests and frames; other viewers notice nothing.
 mod abuse;
@@ -9,6 +11,8 @@ mod abuse;
 mod access;
 /// The frames of our WebSocket, judged by a conformance suite.
 mod autobahn;
+/// A certificate of an authority, and its renewal.
+mod certbot;
 /// Requests of which it is not clear where they end.
 mod desync;
 /// The four ways in which an input's end is met.
@@ -19,6 +23,8 @@ mod floods;
 mod guards;
 /// What players report and what happens to viewers: /stats, /metrics, --events.
 mod health;
+/// HTTP/2: other programs, floods, streams that nobody takes.
+mod http2;
 /// Inputs that have nothing new, are made anew, fail, or hang.
 mod inputs;
 /// Outside programs as viewers.
@@ -47,6 +53,10 @@ mod routes;
 mod sandbox;
 /// Stopped and throttled viewers beside healthy ones, and many at a time.
 mod slow;
+/// Certificates, and the ways from HTTP to HTTPS.
+mod tls;
+/// Viewers over TLS: slow ones beside healthy ones, and what they cost.
+mod tls_viewers;
 
 use crate::util::{Running, eventually, h5};
 use std::io::Write;
@@ -62,9 +72,12 @@ impl Server {
     #[track_caller]
     pub fn start(args: &[&str]) -> Server {
         let mut process = Running::start(h5("h5serve", &["--listen", "127.0.0.1:0"]).args(args));
-        process.wait_for("http://127.0.0.1:");
+        process.wait_for("://127.0.0.1:");
         let port = eventually("the address", || {
-            process.stderr().lines().find_map(|l| l.strip_prefix("http://127.0.0.1:")?.split('/').next()?.parse().ok())
+            let stderr = process.stderr();
+            stderr.lines().find_map(|l| {
+                l.strip_prefix("http")?.trim_start_matches('s').strip_prefix("://127.0.0.1:")?.split('/').next()?.parse().ok()
+            })
         });
         Server { process, port }
     }

@@ -28,6 +28,9 @@ struct Running {
 impl Running {
     fn start(max_streams: usize) -> Running {
         let options = Options {
+            tls: None,
+            redirect: vec![],
+            hsts: None,
             listen: vec!["127.0.0.1:0".parse().unwrap()],
             ring: 8 << 20,
             max_streams,

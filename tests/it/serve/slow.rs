@@ -10,16 +10,16 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// 30 frames a second of 10 KB, keyframes of 60 KB twice a second: 3.2 Mbit/s.
-const SIZE: usize = 10_000;
-const GOP: u64 = 15;
-const BYTES_PER_SECOND: f64 = (SIZE * 40) as f64;
-const LAG: Duration = Duration::from_secs(1);
+pub const SIZE: usize = 10_000;
+pub const GOP: u64 = 15;
+pub const BYTES_PER_SECOND: f64 = (SIZE * 40) as f64;
+pub const LAG: Duration = Duration::from_secs(1);
 /// What comes on top of it at the viewer: a keyframe takes 0.3 s at half the bit rate until it is whole, the receive window holds some more, and
 /// what follows the oldest frame on its way ages on as that drains.
-const HELD: Duration = Duration::from_millis(600);
+pub const HELD: Duration = Duration::from_millis(600);
 
 /// When each picture went in, and its bytes.
-type Published = Arc<Mutex<Vec<(Instant, Vec<u8>)>>>;
+pub type Published = Arc<Mutex<Vec<(Instant, Vec<u8>)>>>;
 
 #[test]
 fn beside_a_healthy_viewer_for_a_few_seconds() {
@@ -48,7 +48,7 @@ fn beside_a_healthy_viewer(length: Duration) {
     let port = server.port;
     let healthy = std::thread::spawn({
         let published = published.clone();
-        move || watch_all(port, &published)
+        move || watch_all(Ws::viewer(port, "live"), &published)
     });
     let throttled = std::thread::spawn({
         let published = published.clone();
@@ -70,7 +70,7 @@ fn beside_a_healthy_viewer(length: Duration) {
 
     let length = publishing.join().unwrap();
     let (frames, worst) = healthy.join().unwrap();
-    let Slow { got, lost, jumps, oldest } = throttled.join().unwrap();
+    let Slow { got, lost, jumps, oldest, .. } = throttled.join().unwrap();
     println!(
         "healthy: {frames} frames, the latest after {worst:?}; throttled: {got} frames, {lost} lost in {jumps} jumps, the oldest {oldest:?} behind"
     );
@@ -84,7 +84,7 @@ fn beside_a_healthy_viewer(length: Duration) {
 }
 
 /// For so long, and until the stopped viewer was given up: the server ends with its input. Gives how long that was.
-fn publish(mut stdin: impl Write, published: &Published, length: Duration, given_up: &AtomicBool) -> Duration {
+pub fn publish(mut stdin: impl Write, published: &Published, length: Duration, given_up: &AtomicBool) -> Duration {
     let mut studio = Studio::new(GOP, SIZE);
     feed(&mut stdin, &studio.init());
     let begun = Instant::now();
@@ -102,8 +102,7 @@ fn publish(mut stdin: impl Write, published: &Published, length: Duration, given
 }
 
 /// Every picture from the first on, byte for byte. Gives how many, and the longest way of one.
-fn watch_all(port: u16, published: &Published) -> (u64, Duration) {
-    let mut ws = Ws::viewer(port, "live");
+pub fn watch_all<S: Read + Write>(mut ws: Ws<S>, published: &Published) -> (u64, Duration) {
     let (mut frames, mut next, mut worst) = (0, None, Duration::ZERO);
     loop {
         match ws.next() {
@@ -128,22 +127,61 @@ fn watch_all(port: u16, published: &Published) -> (u64, Duration) {
     }
 }
 
-struct Slow {
-    got: u64,
-    lost: u64,
-    jumps: u64,
+/// What a viewer gets that does not take all.
+#[derive(Default)]
+pub struct Slow {
+    pub got: u64,
+    pub lost: u64,
+    pub jumps: u64,
     /// The longest that a picture was behind the newest one when it had been taken. (What is left when the stream ends is delivered, in
     /// the viewer's own time.)
-    oldest: Duration,
+    pub oldest: Duration,
+    next: Option<u64>,
+    told: u64,
 }
 
-/// Reads at half the bit rate. What it gets is whole and in order; where pictures are missing it has been told how many, and the next is
-/// a keyframe.
+impl Slow {
+    /// What it gets is whole and in order; where pictures are missing it has been told how many, and the next is a keyframe. `true`: that was all.
+    pub fn take(&mut self, message: Message, published: &Published) -> bool {
+        match message {
+            Message::Binary(bytes) => {
+                let Some(n) = number(&bytes) else { return false };
+                let (sent, same) = at(published, n, &bytes);
+                assert!(same, "picture {n} is not what was published");
+                let newest = published.lock().unwrap().last().unwrap().0;
+                if let Some(next) = self.next {
+                    let gap = n - next;
+                    assert_eq!(gap, self.told, "before picture {n}");
+                    assert!(gap == 0 || n.is_multiple_of(GOP), "{n} is no keyframe");
+                    self.lost += gap;
+                    self.jumps += u64::from(gap > 0);
+                }
+                self.got += 1;
+                self.oldest = self.oldest.max(newest - sent);
+                (self.next, self.told) = (Some(n + 1), 0);
+            }
+            Message::Text(text) => {
+                let text: serde_json::Value = serde_json::from_str(&text).unwrap();
+                if text["type"] == "dropped" {
+                    self.told += text["value"].as_u64().unwrap();
+                }
+            }
+            Message::Close(code, _) => {
+                // The server ends with its input, and does not wait long for the slowest.
+                assert!(matches!(code, 1000 | 1001), "{code}");
+                return true;
+            }
+            other => panic!("{other:?}"),
+        }
+        false
+    }
+}
+
+/// Reads at half the bit rate.
 fn watch_slowly(port: u16, published: &Published) -> Slow {
     let mut ws = Ws::connect_narrow(port, "live", 16 * 1024);
     ws.say(r#"{"type":"mse","value":""}"#);
-    let mut slow = Slow { got: 0, lost: 0, jumps: 0, oldest: Duration::ZERO };
-    let (mut next, mut told) = (None, 0);
+    let mut slow = Slow::default();
     let begun = Instant::now();
     let mut read = 0.0;
     loop {
@@ -153,35 +191,8 @@ fn watch_slowly(port: u16, published: &Published) -> Slow {
         }
         std::thread::sleep(Duration::from_millis(5));
         while let Some(message) = ws.take() {
-            match message {
-                Message::Binary(bytes) => {
-                    let Some(n) = number(&bytes) else { continue };
-                    let (sent, same) = at(published, n, &bytes);
-                    assert!(same, "picture {n} is not what was published");
-                    let newest = published.lock().unwrap().last().unwrap().0;
-                    if let Some(next) = next {
-                        let gap = n - next;
-                        assert_eq!(gap, told, "before picture {n}");
-                        assert!(gap == 0 || n.is_multiple_of(GOP), "{n} is no keyframe");
-                        slow.lost += gap;
-                        slow.jumps += u64::from(gap > 0);
-                    }
-                    slow.got += 1;
-                    slow.oldest = slow.oldest.max(newest - sent);
-                    (next, told) = (Some(n + 1), 0);
-                }
-                Message::Text(text) => {
-                    let text: serde_json::Value = serde_json::from_str(&text).unwrap();
-                    if text["type"] == "dropped" {
-                        told += text["value"].as_u64().unwrap();
-                    }
-                }
-                Message::Close(code, _) => {
-                    // The server ends with its input, and does not wait long for the slowest.
-                    assert!(matches!(code, 1000 | 1001), "{code}");
-                    return slow;
-                }
-                other => panic!("{other:?}"),
+            if slow.take(message, published) {
+                return slow;
             }
         }
     }
@@ -193,7 +204,7 @@ fn at(published: &Published, n: u64, bytes: &[u8]) -> (Instant, bool) {
     (*sent, picture == bytes)
 }
 
-fn metric(control: u16, name: &str) -> f64 {
+pub fn metric(control: u16, name: &str) -> f64 {
     let (_, text) = http(control, "GET", "/metrics", b"");
     text.lines().find_map(|l| l.strip_prefix(name)?.trim().parse().ok()).unwrap_or(f64::NAN)
 }
