@@ -34,7 +34,9 @@ for (const { name, open } of engines) {
     let id;
 
     await t.test('its latency is in the list of viewers and in the histogram', async () => {
-      const viewer = await until('a report with a latency', async () => (await viewers()).find(v => v.player?.latency_ms));
+      // On a full machine a decoder that has just begun may be some seconds late.
+      const settled = v => v.player?.latency_ms > 0 && v.player.latency_ms < 2000;
+      const viewer = await until('a report with a latency', async () => (await viewers()).find(settled), 20000);
       id = viewer.id;
       assert.equal(viewer.stream, 'cam');
       assert.equal(viewer.transport, 'mse');
@@ -43,7 +45,6 @@ for (const { name, open } of engines) {
       assert.ok(viewer.bytes > 10000, JSON.stringify(viewer));
       const shown = (await stats(page)).latency;
       t.diagnostic(`reported ${viewer.player.latency_ms} ms, the page says ${Math.round(shown)} ms`);
-      assert.ok(viewer.player.latency_ms > 0 && viewer.player.latency_ms < 2000, JSON.stringify(viewer));
       const counted = Number(/player_latency_seconds_count{stream="cam"} (\d+)/.exec(await ask('metrics'))[1]);
       assert.ok(counted >= 1, `${counted}`);
     });
