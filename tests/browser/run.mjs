@@ -28,7 +28,7 @@ if (named.some(({ name }) => name.startsWith('live/')) && !fs.existsSync(path.jo
   process.exit(2);
 }
 // The longest first, so that none of them is left for the end. The others as they come.
-const LONGEST = ['recovery', 'orientation', 'clock', 'page', 'face', 'transports', 'play', 'decoder', 'mjpeg', 'report'];
+const LONGEST = ['recovery', 'access', 'orientation', 'clock', 'page', 'face', 'transports', 'play', 'decoder', 'mjpeg', 'report'];
 // A file waits for more than half of its time: for a network that stands still, for a page that gives up. Five run on four processors.
 const AT_ONCE = Math.ceil(1.25 * os.availableParallelism());
 /** What measures how late the picture is, and makes processors slow on purpose: beside others it would measure those. */
