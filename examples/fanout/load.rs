@@ -29,14 +29,14 @@ struct Count {
 
 /// How the viewers come and wait.
 #[derive(Clone, Copy, Default)]
-pub struct Manner {
+pub struct LoadOptions {
     pub asleep: bool,
     pub tls: bool,
 }
 
 /// `asleep`: their thread sleeps until something comes. To wake it costs the server a system's wake-up, as often as the scheduler has it,
 /// which no viewer on another machine does; else they look all the time.
-pub fn run(port: u16, viewers: usize, seconds: u64, pid: u64, Manner { asleep, tls }: Manner) -> io::Result<()> {
+pub fn run(port: u16, viewers: usize, seconds: u64, pid: u64, LoadOptions { asleep, tls }: LoadOptions) -> io::Result<()> {
     let resident_before = resident_kib(pid);
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     let mut all = Vec::with_capacity(viewers);

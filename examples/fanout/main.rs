@@ -27,7 +27,7 @@ fn main() -> std::io::Result<()> {
             number(viewers) as usize,
             number(seconds),
             number(pid),
-            load::Manner { asleep: how == ["asleep"], tls: how == ["tls"] },
+            load::LoadOptions { asleep: how == ["asleep"], tls: how == ["tls"] },
         ),
         ["first", port, count] => first::run(number(port) as u16, number(count) as usize),
         _ => panic!("see the head of examples/fanout/main.rs"),

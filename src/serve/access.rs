@@ -26,7 +26,7 @@ struct Inner {
 
 /// That a viewer was let in to a stream, to be looked at again while it watches.
 #[derive(Debug)]
-pub(super) struct Standing {
+pub(super) struct Authorization {
     access: Access,
     subject: Subject,
     stream: String,
@@ -34,7 +34,7 @@ pub(super) struct Standing {
     seen: AtomicU64,
 }
 
-impl Standing {
+impl Authorization {
     /// Nothing is looked up as long as the rules are the same.
     ///
     /// # Errors
@@ -99,8 +99,8 @@ impl Access {
     }
 
     /// What a viewer of a stream holds. `changes`: their number before it was let in.
-    pub(super) fn standing(&self, subject: Subject, stream: &str, changes: u64) -> Standing {
-        Standing { access: self.clone(), subject, stream: stream.into(), seen: AtomicU64::new(changes) }
+    pub(super) fn authorization(&self, subject: Subject, stream: &str, changes: u64) -> Authorization {
+        Authorization { access: self.clone(), subject, stream: stream.into(), seen: AtomicU64::new(changes) }
     }
 
     pub(super) fn judge(&self) -> &Judge {

@@ -296,7 +296,7 @@ impl Args {
         self.host.iter().cloned().chain(cli::control::own_names()).collect()
     }
 
-    fn options(&self, streams: usize, events: Option<&events::Writing>, access: Access, tls: tls::Chosen) -> anyhow::Result<Options> {
+    fn options(&self, streams: usize, events: Option<&events::Writing>, access: Access, tls: tls::TlsOptions) -> anyhow::Result<Options> {
         let capacity = self.limits.capacity(streams, tls.tls.is_some())?;
         Ok(Options {
             listen: self.listen.clone(),

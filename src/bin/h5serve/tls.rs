@@ -39,7 +39,7 @@ pub struct TlsArgs {
 }
 
 /// TLS, as the options want it.
-pub struct Chosen {
+pub struct TlsOptions {
     pub tls: Option<Tls>,
     pub redirect: Vec<Listen>,
     pub hsts: Option<u32>,
@@ -62,7 +62,7 @@ impl TlsArgs {
 
     /// # Errors
     /// A file that is not there or not understood; a redirection without TLS.
-    pub fn choose(&self, listen: &[Listen]) -> anyhow::Result<Chosen> {
+    pub fn choose(&self, listen: &[Listen]) -> anyhow::Result<TlsOptions> {
         let tls = match (self.files(), &self.tls_self_signed) {
             (Some(files), _) => Some(files.read().and_then(|(chain, key)| Tls::new(&chain, &key).map_err(|error| files.explain(error)))?),
             (None, Some(folder)) => Some(self_signed::load(folder)?),
@@ -73,7 +73,7 @@ impl TlsArgs {
                 "--redirect-http: there is no HTTPS to send anybody to: give --tls-cert and --tls-key, or --tls-self-signed",
             ));
         }
-        Ok(Chosen { tls, redirect: self.redirect_http.clone(), hsts: self.hsts })
+        Ok(TlsOptions { tls, redirect: self.redirect_http.clone(), hsts: self.hsts })
     }
 
     /// Follows the files, in a thread of its own, until the stop.

@@ -12,7 +12,7 @@ use super::login_page::{self, Why};
 use super::request::Request;
 use super::routes::Route;
 use crate::access::{Credentials, Denied, Grants, Judgement, LinkError, Need, Right, Subject};
-use crate::serve::access::{Access, Busy, Standing};
+use crate::serve::access::{Access, Authorization, Busy};
 use crate::serve::outside::{Question, Verdict};
 use crate::serve::state::ServerState;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -51,8 +51,8 @@ impl Visitor {
     }
 
     /// What it holds while it watches a stream.
-    pub fn standing(&self, access: &Access, stream: &str) -> Option<Standing> {
-        self.subject.clone().map(|subject| access.standing(subject, stream, self.changes))
+    pub fn authorization(&self, access: &Access, stream: &str) -> Option<Authorization> {
+        self.subject.clone().map(|subject| access.authorization(subject, stream, self.changes))
     }
 
     /// A link that a page would lose: what it asks for has no such query.

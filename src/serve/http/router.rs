@@ -266,7 +266,7 @@ impl Router<'_> {
         let user = visitor.user().map(place).transpose().map_err(full)?;
         let mut handle = self.state.viewers.take(stream.cloned(), transport, request.peer).map_err(full)?;
         handle.is_of(user);
-        handle.let_in(stream.and_then(|stream| visitor.standing(&self.state.access, &stream.name)));
+        handle.let_in(stream.and_then(|stream| visitor.authorization(&self.state.access, &stream.name)));
         Ok(handle)
     }
 }

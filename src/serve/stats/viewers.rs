@@ -4,7 +4,7 @@ use super::events::{Events, Reporter, ViewerEvent, ViewerEventKind};
 use super::reports::Report;
 use crate::access::Ended;
 use crate::media::WallTime;
-use crate::serve::access::Standing;
+use crate::serve::access::Authorization;
 use crate::serve::limits::Capacity;
 use crate::serve::live::stream::{Numbers, Stream};
 use crate::serve::net::socket::Peer;
@@ -40,7 +40,7 @@ pub struct ViewerHandle {
     registry: Arc<ViewerRegistry>,
     state: Arc<ViewerState>,
     /// `None`: what was asked for is not there.
-    standing: Option<Box<Standing>>,
+    authorization: Option<Box<Authorization>>,
     /// Of its user, if it has logged in.
     user: Option<Place<String>>,
 }
@@ -148,7 +148,7 @@ impl ViewerRegistry {
             player: Mutex::new(PlayerStats::new(transport)),
         });
         self.lock().insert(state.id, state.clone());
-        let handle = ViewerHandle { registry: self.clone(), state, standing: None, user: None };
+        let handle = ViewerHandle { registry: self.clone(), state, authorization: None, user: None };
         handle.numbers().joined.fetch_add(1, Relaxed);
         handle.tell(|| ViewerEventKind::Join { remote: peer, transport });
         Ok(handle)
@@ -191,8 +191,8 @@ impl ViewerHandle {
     }
 
     /// By what it was let in.
-    pub(in crate::serve) fn let_in(&mut self, standing: Option<Standing>) {
-        self.standing = standing.map(Box::new);
+    pub(in crate::serve) fn let_in(&mut self, authorization: Option<Authorization>) {
+        self.authorization = authorization.map(Box::new);
     }
 
     /// Whether it may go on watching.
@@ -200,7 +200,7 @@ impl ViewerHandle {
     /// # Errors
     /// Why not.
     pub fn may_go_on(&self) -> Result<(), Ended> {
-        self.standing.as_ref().map_or(Ok(()), |standing| standing.check())
+        self.authorization.as_ref().map_or(Ok(()), |authorization| authorization.check())
     }
 
     /// So many bytes went to it.
