@@ -1,6 +1,6 @@
 //! The Autobahn test suite for WebSocket servers, as the package kosoku runs it.
 
-use crate::util::{TempDir, repository, run_for};
+use crate::util::{repository, run_for};
 use std::net::TcpListener;
 use std::process::Command;
 use std::time::Duration;
@@ -12,16 +12,18 @@ mod echo;
 /// The longest message of its cases.
 const LIMIT: usize = 16 << 20;
 
-/// All cases but 12 and 13: they are about compression, which h5serve does not offer.
+/// All cases but 12 and 13: they are about compression, which h5serve does not offer. The report is kept, a page for each case.
 #[test]
 fn every_mandatory_case() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     std::thread::spawn(move || echo::run(&listener, LIMIT));
-    let report = TempDir::new();
+    let report = repository("target/autobahn");
+    // Pages of a run before are not of this one.
+    _ = std::fs::remove_dir_all(&report);
     // The script names its interpreter by a path, which is another one after the checkout was moved.
     let mut kosoku = Command::new(repository("target/python/bin/python"));
-    kosoku.arg(repository("target/python/bin/kosoku")).args(["-m", "fuzzingclient", "-o"]).arg(&*report);
+    kosoku.arg(repository("target/python/bin/kosoku")).args(["-m", "fuzzingclient", "-o"]).arg(&report);
     // There is no eighth group.
     for group in [1, 2, 3, 4, 5, 6, 7, 9, 10] {
         kosoku.arg("-i").arg(format!("{group}.*"));
