@@ -39,6 +39,7 @@ pub fn bind(address: &str) -> Result<Server, Box<dyn Error>> {
         base_path: Default::default(),
         access: Access::new(Rules::default())?,
         events: Events::default(),
+        decoder: None,
     };
     Ok(Server::bind(&options)?)
 }

@@ -7,6 +7,7 @@ mod net;
 pub use access::access;
 pub use net::{http, proxy, response, soap, ws};
 
+use bytes::BytesMut;
 use h5live::format::testing::{at_every_split, events, splits};
 use h5live::format::{Demuxer, Timing, adts, annexb, bmff, flv, mjpeg, mkv, mp3, mpegts, nut, wav, y4m};
 use h5live::media::{Event, Header, SystemClock};
@@ -135,12 +136,40 @@ pub fn bmff(data: &[u8]) {
     for shift in [0, 1 << 40] {
         _ = at_every_split(data.len(), PLACES, |piece| splits(shift, data, piece));
     }
+    converted(data);
     let Some((header, written)) = muxed(&read_by(bmff::Demuxer::default(), data)) else { return };
     let once = read_by(bmff::Demuxer::default(), &written);
     // The muxer may put parameter sets before a keyframe; then they are there.
     let Some((_, rewritten)) = muxed(&once) else { panic!("what was muxed once can be muxed again: {header:?}") };
     let twice = read_by(bmff::Demuxer::default(), &rewritten);
     assert_eq!(content(&twice), content(&once));
+}
+
+/// Chunks as transport streams and FLV, as a server converts them: no larger than a few times what they are made of, and in whole packets.
+fn converted(data: &[u8]) {
+    let (mut splitter, mut buf) = (bmff::Splitter::default(), BytesMut::from(data));
+    let mut made = None;
+    loop {
+        match splitter.next(&mut buf, true) {
+            Ok(bmff::Split::Init(init)) => {
+                let tracks = || init.tracks.iter().map(|t| (t.id, &t.track));
+                let frames = bmff::ChunkFrames::new(&init).expect("what a splitter takes is a movie");
+                made = Some((frames, mpegts::Writer::new(tracks()), flv::Writer::new(tracks()), mpegts::WriterState::default()));
+            }
+            Ok(bmff::Split::Chunk(chunk)) => {
+                let Some((frames, ts, flv, state)) = &mut made else { continue };
+                let Ok(frames) = frames.read(&chunk.head, chunk.start) else { continue };
+                assert!(frames.iter().map(|frame| frame.data.len()).sum::<usize>() <= 4 * chunk.head.len());
+                for frame in &frames {
+                    let mut out = BytesMut::new();
+                    _ = ts.as_ref().map(|ts| ts.put(&mut out, state, frame));
+                    assert!(out.len().is_multiple_of(188));
+                    _ = flv.as_ref().map(|flv| flv.put(&mut out, frame));
+                }
+            }
+            Ok(bmff::Split::Need(_) | bmff::Split::Skip(_) | bmff::Split::End) | Err(_) => return,
+        }
+    }
 }
 
 /// The first header, and the movie of all packets that belong to it; `None` if MP4 cannot carry it.

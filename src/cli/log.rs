@@ -3,6 +3,7 @@
 use super::console;
 use std::fmt::{self, Write as _};
 use std::io;
+use std::sync::OnceLock;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
@@ -50,11 +51,22 @@ impl<S: Subscriber> Layer<S> for Printer {
         let mut fields = Fields::default();
         event.record(&mut fields);
         let meta = event.metadata();
-        console::line(&match self.format {
+        let line = match self.format {
             LogFormat::Text => text(self.program, *meta.level(), &fields),
             LogFormat::Json => json(self.program, *meta.level(), meta.target(), fields),
-        });
+        };
+        console::line(&line);
+        if let Some(follower) = FOLLOWER.get() {
+            follower(&line);
+        }
     }
+}
+
+static FOLLOWER: OnceLock<Box<dyn Fn(&str) + Send + Sync>> = OnceLock::new();
+
+/// From now on each message goes to this as well, as the line that it is on stderr. It must report nothing itself. The first call counts.
+pub fn follow_log(follower: impl Fn(&str) + Send + Sync + 'static) {
+    _ = FOLLOWER.set(Box::new(follower));
 }
 
 /// The fields of one message; `message` is the text itself.

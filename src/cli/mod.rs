@@ -45,7 +45,7 @@ mod stop;
 
 pub use control::{Control, Reply};
 pub use exit::usage;
-pub use log::LogFormat;
+pub use log::{LogFormat, follow_log};
 pub use manual::Manual;
 pub use metrics::{Counter, Gauge, Histogram};
 pub use overflow_arg::OverflowArg;

@@ -19,6 +19,9 @@ pub struct FrameHeader {
     pub frame_len: Option<usize>,
 }
 
+/// Sample rates of version 2 are lower, in Hz.
+pub const LOWEST_OF_VERSION_1: u32 = 32_000;
+
 /// kbit/s by bit rate index, for version 1 layers I, II, III and version 2 layers I, II and III.
 const BIT_RATES: [[u16; 15]; 5] = [
     [0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448],

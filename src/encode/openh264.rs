@@ -238,10 +238,10 @@ fn fill(params: &mut sys::SEncParamExt, config: &Config) {
     [layer.uiColorPrimaries, layer.uiTransferCharacteristics, layer.uiColorMatrix] = config.colour;
 }
 
-fn check(call: &'static str, code: c_int) -> Result<(), Error> {
+pub(super) fn check(call: &'static str, code: c_int) -> Result<(), Error> {
     if code == 0 { Ok(()) } else { Err(Error { call, code }) }
 }
 
-fn required<F>(call: &'static str, function: Option<F>) -> Result<F, Error> {
+pub(super) fn required<F>(call: &'static str, function: Option<F>) -> Result<F, Error> {
     function.ok_or(Error { call, code: -1 })
 }

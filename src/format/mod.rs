@@ -5,6 +5,8 @@
 pub mod adts;
 pub mod annexb;
 pub mod bmff;
+pub mod byte_stream;
+mod coded_frame;
 pub(crate) mod ebml;
 pub mod flv;
 mod frames;
@@ -25,6 +27,7 @@ mod unwrap;
 pub mod wav;
 pub mod y4m;
 
+pub use coded_frame::CodedFrame;
 pub use timing::{FrameTimes, SampleTimes, Timing};
 
 use crate::media::{Event, Malformed, OmittedTrack, Timestamp};

@@ -70,7 +70,7 @@ mod tests {
     use crate::serve::net::socket::Peer;
     use crate::serve::stats::viewers::ViewerRegistry;
     use crate::serve::ws::frames;
-    use crate::serve::ws::viewer::Accepted;
+    use crate::serve::ws::viewer::{Accepted, Asked};
     use bytes::Bytes;
     use std::time::Duration;
     use tokio::net::UnixStream;
@@ -91,7 +91,7 @@ mod tests {
         // As a client sends it: masked, here by nothing.
         request[1] |= 0x80;
         request.splice(2..2, [0; 4]);
-        hub.lock().join(ours.into(), &request, Accepted { stream: Some(stream), codecs: None, handle }, permit);
+        hub.lock().join(ours.into(), &request, Accepted { stream: Some(stream), asked: Asked::Nothing, handle }, permit);
         (hub, publisher, theirs)
     }
 

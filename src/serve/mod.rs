@@ -16,6 +16,7 @@
 //! | `server`, `shard`, `hub` | start and stop; one thread with its runtime; the loop over its viewers |
 //! | `access` | who may watch: the judge of `crate::access`, and rules that change while it runs |
 //! | `outside` | the service that is asked who may watch |
+//! | `snapshots` | pictures as JPEG images, by a decoder that the program gives |
 //! | `inbox` | what was published and no viewer has seen; who serves it |
 //! | `state`, `limits`, `places`, `refusals` | what all shards share; how much of everything there may be, and each may have; what is refused for that |
 //! | `live/` | what there is to send: registry, stream, publisher, ring, cursor, init segment |
@@ -38,6 +39,7 @@ mod places;
 mod refusals;
 mod server;
 mod shard;
+mod snapshots;
 mod state;
 mod stats;
 #[cfg(feature = "testing")]
@@ -58,6 +60,7 @@ pub use net::tls::{PemError, Tls, TlsError};
 pub use outside::{AuthUrl, AuthUrlError};
 pub use refusals::{Limit, Refusals};
 pub use server::{Error, Options, Server, Stopper};
+pub use snapshots::PictureDecoder;
 pub use stats::events::{EventLog, Events};
 pub use stats::histogram::Histogram;
 pub use stats::viewers::{PlayerSummary, ViewerSummary};

@@ -17,6 +17,7 @@ use super::net::tls::Tls;
 use super::places::Places;
 use super::refusals::Refusals;
 use super::shard::Shard;
+use super::snapshots::{PictureDecoder, Snapshots};
 use super::state::ServerState;
 use super::stats::events::Events;
 use super::stats::viewers::{ViewerRegistry, ViewerSummary};
@@ -63,6 +64,8 @@ pub struct Options {
     pub access: Access,
     /// Where it reports what happens to viewers.
     pub events: Events,
+    /// For snapshots of streams that have to be decoded for them; `None`: there are none of those.
+    pub decoder: Option<Arc<dyn PictureDecoder>>,
 }
 
 /// The server could not start, or cannot go on.
@@ -141,6 +144,8 @@ impl Server {
             https,
             hsts: options.hsts,
             viewers: Arc::new(ViewerRegistry::new(options.capacity, refusals, options.events.clone())),
+            snapshots: Snapshots::new(options.decoder.clone()),
+            feed: options.events.feed(),
         });
         let start = |(number, hub)| Shard::start(number, state.clone(), limits.stall, move || hub);
         let shards = hubs.into_iter().enumerate().map(start).collect::<io::Result<_>>()?;
@@ -248,6 +253,7 @@ mod tests {
             base_path: BasePath::default(),
             access: Access::new(crate::access::Rules::default()).unwrap(),
             events: Events::default(),
+            decoder: None,
         }
     }
 

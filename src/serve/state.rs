@@ -9,6 +9,8 @@ use super::net::proxies::Proxies;
 use super::net::tls::Tls;
 use super::places::Places;
 use super::refusals::Refusals;
+use super::snapshots::Snapshots;
+use super::stats::feed::Feed;
 use super::stats::viewers::ViewerRegistry;
 use std::sync::Arc;
 
@@ -28,4 +30,7 @@ pub struct ServerState {
     /// For so many seconds a browser shall ask by HTTPS only.
     pub hsts: Option<u32>,
     pub viewers: Arc<ViewerRegistry>,
+    pub snapshots: Snapshots,
+    /// Where those listen who ask for events.
+    pub feed: Arc<Feed>,
 }

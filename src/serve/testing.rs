@@ -17,6 +17,7 @@ use super::live::update::StreamUpdate;
 use super::net::proxies::Proxies;
 use super::net::socket::Peer;
 use super::places::Places;
+use super::snapshots::Snapshots;
 use super::state::ServerState;
 use super::stats::events::Events;
 use super::stats::viewers::ViewerRegistry;
@@ -68,6 +69,8 @@ pub fn serve(requests: &[u8], piece: usize) -> Served {
         https: None,
         hsts: None,
         viewers: Arc::new(ViewerRegistry::new(Capacity::default(), Arc::default(), Events::default())),
+        snapshots: Snapshots::default(),
+        feed: Arc::default(),
     });
     let connection = Connection { requests, piece, pause: true, answers: Vec::new() };
     // The sender only has to be there.

@@ -2,6 +2,7 @@
 
 mod access;
 mod account;
+mod decoder;
 mod events;
 mod follow;
 mod ingest;
@@ -156,7 +157,10 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     let access = args.access.access()?;
     let tls = args.tls.choose(&args.listen)?;
     let certificate = tls.tls.clone();
-    let server = Server::bind(&args.options(inputs.len(), events.as_ref(), access.clone(), tls)?)?;
+    let options = args.options(inputs.len(), events.as_ref(), access.clone(), tls)?;
+    let listeners = options.events.clone();
+    cli::follow_log(move |line| listeners.log_line(line));
+    let server = Server::bind(&options)?;
     args.proxies.check()?;
     args.access.check(&server)?;
     args.user.as_ref().map_or(Ok(()), account::Account::assume)?;
@@ -310,6 +314,7 @@ impl Args {
             threads: usize::from(self.threads),
             access,
             events: events.map(events::Writing::events).unwrap_or_default(),
+            decoder: decoder::decoder(),
             proxies: self.proxies.proxies(),
             base_path: self.proxies.base_path.clone(),
             policy: Policy { cors: self.cors.clone(), frames: self.embed.clone(), hosts: self.names() },

@@ -58,7 +58,11 @@ pub const MANUAL: cli::Manual = cli::Manual {
              /NAME             the page of one stream; its Link header names the WebSocket, so that h5cap(1) takes this address too\n    \
              /NAME.mp4         endless fragmented MP4, from the newest keyframe on; ?codecs=avc1 for the video alone\n    \
              /NAME.mjpg        MJPEG streams: multipart/x-mixed-replace, the newest picture whenever there is room for one\n    \
-             /NAME.jpg         MJPEG streams: the newest picture\n    \
+             /NAME.jpg         the newest picture as JPEG; of H.264, the newest keyframe, decoded when somebody asks, at most once a second. ?width=640 scales it down\n    \
+             /NAME.h264        the same stream as H.264 alone (Annex B), /NAME.ts as MPEG-TS, /NAME.flv as FLV, each over HTTP or a WebSocket\n    \
+             /wfs/NAME         WebSocket for wfs.js, of both authors; a WebSocket at /NAME is the same\n    \
+             /video_feed       the first MJPEG stream, or ?src=NAME, as many a Flask page has it\n    \
+             /api/events       server-sent events: join, leave, drop, stall, error of the streams that one may see. With the right admin, addresses and the log\n    \
              /h5live.js        the player, a web component: <h5-live src=\"/api/ws?src=NAME\">\n    \
              /api/ws?src=NAME  WebSocket: the messages of go2rtc's MSE and MJPEG modes; with &codecs=LIST the stream begins at once\n    \
              /api/login        the page that asks for name and password, and its form; /api/logout ends a session\n    \
@@ -72,14 +76,14 @@ pub const MANUAL: cli::Manual = cli::Manual {
              --stall. A slow viewer costs the others nothing.\n\n\
              h5serve notices when a client goes away, whether the stream runs or stands still. A client may end its \
              side of an HTTP connection and read on. h5serve then checks now and then whether it is still there: it \
-             sends an empty box of MP4, or the JPEG picture once more.\n\n\
+             sends an empty box of MP4, or what is as empty in another form, or the JPEG picture once more.\n\n\
              If frames come but no viewer can start, h5serve warns once. While that lasts, /healthz, the page and the \
              member trouble in /api/streams report it, and NAME.mp4 answers 503. The reasons are no-keyframe (none for \
              three seconds), no-picture (only audio comes) and keyframe-lost (a group of pictures is larger than \
              --ring, so the newest keyframe is not kept). Set the encoder's keyframe interval to 1 s.\n\n\
              h5serve takes --ring of memory for each stream. Each viewer takes at most 8 KiB over WebSocket and 20 KiB \
              over HTTP, besides what the kernel keeps of its socket; TLS adds up to 54 KiB, most of it only while a viewer is slow. Pictures that slow viewers are in the middle of \
-             are part of --ring. When they fill half of it, h5serve closes the viewer with the oldest one. If no file \
+             are part of --ring, and so are the other forms of a stream while somebody watches them. When they fill half of it, h5serve closes the viewer with the oldest one. If no file \
              descriptor is free (see ulimit -n), h5serve answers with status 503.\n\n\
              With --memory there are no more viewers and connections than fit into so much memory. Who comes beyond a limit gets status 503, or \
              429 for requests that come too fast, a line that says which limit it is, and Retry-After. h5serve warns of each limit, at most every \

@@ -10,6 +10,7 @@
 mod audio_entry;
 mod boxes;
 mod chunk;
+mod chunk_frames;
 mod demuxer;
 mod description;
 mod edits;
@@ -28,6 +29,7 @@ mod splitter;
 mod tests;
 
 pub use chunk::Chunk;
+pub use chunk_frames::ChunkFrames;
 pub use demuxer::Demuxer;
 pub use fragment::{Fragment, ProducerTime, Sample};
 pub use init::{Timeline, check, init, track_id};

@@ -12,6 +12,9 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 mod track;
+mod writer;
+
+pub use writer::{NOTHING, Writer};
 
 use super::Step;
 use super::header_gate::HeaderGate;

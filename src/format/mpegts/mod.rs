@@ -9,14 +9,22 @@
 //! shown, is said here. One program is read: the first.
 
 mod elementary;
+mod packets;
 mod pes;
 mod pictures;
 mod program;
 mod section;
 mod sound;
 mod sync;
+mod tables;
 #[cfg(test)]
 mod tests;
+mod writer;
+#[cfg(test)]
+mod writer_tests;
+
+pub use packets::NULL_PACKET;
+pub use writer::{Writer, WriterState};
 
 pub(crate) use sync::{Sync, find as find_sync};
 

@@ -130,6 +130,15 @@ fn private(descriptors: &[Raw<'_>]) -> Coding {
 
 /// By the extension descriptor 0x80: channel_config_code ("Opus in MPEG-2 Transport Streams", Xiph.Org).
 fn opus(extension: Option<&[u8]>) -> Coding {
+    let code = match extension {
+        Some(&[0x80, code, ..]) => code,
+        _ => 2,
+    };
+    opus_head(code).map_or_else(|| other(Some(Kind::Audio), "Opus of unusual channels"), Coding::Opus)
+}
+
+/// The channels that a channel_config_code stands for.
+pub fn opus_head(code: u8) -> Option<OpusHead> {
     /// For 1 to 8 channels: streams, coupled ones, and the mapping of channels in the order of Vorbis.
     const LAYOUTS: [(u8, u8, &[u8]); 8] = [
         (1, 0, &[0]),
@@ -141,19 +150,15 @@ fn opus(extension: Option<&[u8]>) -> Coding {
         (4, 3, &[0, 4, 1, 2, 3, 5, 6]),
         (5, 3, &[0, 6, 1, 2, 3, 4, 5, 7]),
     ];
-    let code = match extension {
-        Some(&[0x80, code, ..]) => code,
-        _ => 2,
-    };
     match code {
-        0 => Coding::Opus(OpusHead::new(2, 0, 48_000)),
-        1 | 2 => Coding::Opus(OpusHead::new(code, 0, 48_000)),
+        0 => Some(OpusHead::new(2, 0, 48_000)),
+        1 | 2 => Some(OpusHead::new(code, 0, 48_000)),
         3..=8 => {
             let (streams, coupled, map) = LAYOUTS[usize::from(code) - 1];
             let mapping: Bytes = [&[streams, coupled][..], map].concat().into();
-            Coding::Opus(OpusHead { mapping_family: 1, mapping, ..OpusHead::new(code, 0, 48_000) })
+            Some(OpusHead { mapping_family: 1, mapping, ..OpusHead::new(code, 0, 48_000) })
         }
-        _ => other(Some(Kind::Audio), "Opus of unusual channels"),
+        _ => None,
     }
 }
 

@@ -7,11 +7,12 @@
 use super::access::Granted;
 use super::answer::{Answer, BUSY, NO_STORE, Refusal, respond};
 use super::body::Reply;
+use super::event_stream::Rights;
 use super::head::{self, SingleHeader};
 use super::login_page::{self, Why};
 use super::request::Request;
 use super::routes::Route;
-use crate::access::{Credentials, Denied, Grants, Judgement, LinkError, Need, Right, Subject};
+use crate::access::{Credentials, Denied, Grants, Judgement, LinkError, Need, Now, Right, Subject};
 use crate::serve::access::{Access, Authorization, Busy};
 use crate::serve::outside::{Question, Verdict};
 use crate::serve::state::ServerState;
@@ -53,6 +54,15 @@ impl Visitor {
     /// What it holds while it watches a stream.
     pub fn authorization(&self, access: &Access, stream: &str) -> Option<Authorization> {
         self.subject.clone().map(|subject| access.authorization(subject, stream, self.changes))
+    }
+
+    /// What it may do, at any time.
+    pub fn rights(&self, access: &Access) -> Rights {
+        let (subject, access) = (self.subject.clone(), access.clone());
+        Box::new(move |right, stream| {
+            let may = |subject: &Subject| subject.may(right, stream) && access.judge().still(subject, right, stream, Now::system()).is_ok();
+            subject.as_ref().is_some_and(may)
+        })
     }
 
     /// A link that a page would lose: what it asks for has no such query.

@@ -1,8 +1,10 @@
-//! Response bodies: whole ones, and the two that never end, fragmented MP4 and multipart JPEG. An endless body is a cursor,
+//! Response bodies: whole ones, and those that never end: fragmented MP4, its other forms, and multipart JPEG. An endless body is a cursor,
 //! like a WebSocket viewer; hyper asks it for more when the connection takes more.
 
+use super::event_stream::EventStream;
 use crate::serve::hub::{Hub, SharedHub};
 use crate::serve::live::cursor::Cursor;
+use crate::serve::live::form::Form;
 use crate::serve::live::init_segment::{InitSegment, TrackSelection};
 use crate::serve::live::ring::Ring;
 use crate::serve::live::stream::{Stream, StreamId};
@@ -20,6 +22,7 @@ pub enum Reply {
     /// `None` when it has been given out.
     Whole(Option<Bytes>),
     Endless(Box<Endless>),
+    Events(Box<EventStream>),
 }
 
 /// An endless body of a stream.
@@ -42,6 +45,11 @@ struct Position {
 enum BodyFormat {
     /// The init segment it has.
     Fmp4 {
+        init: Option<Arc<InitSegment>>,
+    },
+    /// What chunks are converted to; the init segment of the last.
+    Converted {
+        form: Form,
         init: Option<Arc<InitSegment>>,
     },
     Multipart {
@@ -89,6 +97,19 @@ impl Reply {
         Reply::endless(hub, stream, start, BodyFormat::Fmp4 { init: None }, handle, link)
     }
 
+    /// Another form of the same, likewise from the newest keyframe on.
+    pub fn converted(
+        hub: &SharedHub,
+        stream: &Arc<Stream>,
+        (form, selection): (Form, &TrackSelection),
+        handle: ViewerHandle,
+        link: &Arc<Link>,
+    ) -> Option<Reply> {
+        let lag = hub.lock().limits().lag;
+        let start = |ring: &Ring| Cursor::start(ring, selection, Instant::now(), lag);
+        Reply::endless(hub, stream, start, BodyFormat::Converted { form, init: None }, handle, link)
+    }
+
     /// JPEG pictures, the newest whenever there is room for one. `early`: the head of each part is sent right after the picture
     /// before it, since browsers show a picture only when the next part begins; its length is then not known.
     pub fn multipart(hub: &SharedHub, stream: &Arc<Stream>, early: bool, handle: ViewerHandle, link: &Arc<Link>) -> Option<Reply> {
@@ -124,6 +145,7 @@ impl Body for Reply {
         let next = match self.get_mut() {
             Reply::Whole(body) => Poll::Ready(body.take()),
             Reply::Endless(body) => body.next(cx),
+            Reply::Events(body) => body.next(cx),
         };
         next.map(|data| data.map(|data| Ok(Frame::data(data))))
     }
@@ -135,7 +157,7 @@ impl Body for Reply {
     fn size_hint(&self) -> SizeHint {
         match self {
             Reply::Whole(body) => SizeHint::with_exact(body.as_ref().map_or(0, |b| b.len() as u64)),
-            Reply::Endless(_) => SizeHint::default(),
+            Reply::Endless(_) | Reply::Events(_) => SizeHint::default(),
         }
     }
 }
@@ -184,6 +206,7 @@ impl Position {
         }
         match self.format {
             BodyFormat::Fmp4 { .. } => self.next_fragment(hub),
+            BodyFormat::Converted { .. } => self.next_converted(hub),
             BodyFormat::Multipart { .. } => self.next_part(hub),
         }
     }
@@ -192,6 +215,7 @@ impl Position {
     fn nothing_new(&mut self, hub: &Hub) -> BodyStep {
         match self.format {
             BodyFormat::Fmp4 { .. } => BodyStep::Data(Bytes::from_static(NOTHING)),
+            BodyFormat::Converted { form, .. } => BodyStep::Data(Bytes::from_static(form.nothing())),
             BodyFormat::Multipart { .. } => {
                 if let Some(replica) = hub.replica(self.stream) {
                     self.cursor.repeat(&replica.ring);
@@ -223,6 +247,37 @@ impl Position {
                 BodyStep::Data(its_init.init_of(self.cursor.tracks()))
             }
         }
+    }
+
+    fn next_converted(&mut self, hub: &Hub) -> BodyStep {
+        let (Some(replica), BodyFormat::Converted { form, init }) = (hub.replica(self.stream), &mut self.format) else {
+            return BodyStep::Over;
+        };
+        if hub.stopping() {
+            return BodyStep::Over;
+        }
+        if let Some(lost) = self.cursor.catch_up(&replica.ring, Instant::now(), hub.limits().lag, || 0) {
+            self.handle.jumped(lost);
+        }
+        while let Some(chunk) = self.cursor.pending(&replica.ring).next() {
+            let Some(its_init) = &chunk.init else { return BodyStep::Over };
+            if init.as_ref().is_none_or(|have| !Arc::ptr_eq(have, its_init)) {
+                let before = init.replace(its_init.clone());
+                let continues = before.as_ref().is_none_or(|before| before.continues_in(its_init));
+                let Some(made) = its_init.form(*form).ok().filter(|_| continues) else { return BodyStep::Over };
+                let head = made.converter.head(before.is_some(), chunk.chunk.start);
+                if !head.is_empty() {
+                    return BodyStep::Data(head);
+                }
+            }
+            let Some(rendition) = replica.ring.rendition(chunk, *form) else { return BodyStep::Over };
+            self.cursor.sent(chunk);
+            if !rendition.message.is_empty() {
+                self.link.lock().holds = Some(chunk.seq);
+                return BodyStep::Data(rendition.payload());
+            }
+        }
+        BodyStep::when_idle(replica.ended)
     }
 
     fn next_part(&mut self, hub: &Hub) -> BodyStep {

@@ -9,7 +9,7 @@ use crate::serve::net::socket::Peer;
 use bytes::{Bytes, BytesMut};
 use hyper::StatusCode;
 use hyper::body::{Body, Incoming};
-use hyper::header::HeaderName;
+use hyper::header::{self, HeaderName};
 use hyper::http::request::Parts;
 use std::borrow::Cow;
 use std::future::poll_fn;
@@ -75,6 +75,11 @@ impl Request {
     /// The client came over TLS, to here or as a proxy that is trusted says.
     pub fn is_https(&self) -> bool {
         self.secure || self.by_proxy && forwarded::is_https(&self.head.headers)
+    }
+
+    /// It asks for a WebSocket (RFC 6455, section 4.1).
+    pub fn wants_websocket(&self) -> bool {
+        head::list(&self.head.headers, header::UPGRADE).any(|protocol| protocol.eq_ignore_ascii_case("websocket"))
     }
 
     /// A header that may stand there once.

@@ -15,7 +15,8 @@ use super::login;
 use super::request::Request;
 use super::routes::{self, Route};
 use crate::serve::hub::SharedHub;
-use crate::serve::live::init_segment::ALL;
+use crate::serve::live::form::Form;
+use crate::serve::live::init_segment::{ALL, Mask};
 use crate::serve::live::stream::{Content, Stream};
 use crate::serve::net::link::Link;
 use crate::serve::net::socket::Peer;
@@ -23,14 +24,14 @@ use crate::serve::refusals::Limit;
 use crate::serve::state::ServerState;
 use crate::serve::stats::viewers::ViewerHandle;
 use crate::serve::ws::frames;
-use crate::serve::ws::viewer::Accepted;
+use crate::serve::ws::viewer::{Accepted, Asked};
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode, Version};
 use std::sync::Arc;
 use std::time::Instant;
 
-const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+pub(super) const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// Answers the requests of one connection.
 pub struct Router<'a> {
@@ -99,10 +100,18 @@ impl Router<'_> {
         link: Option<&str>,
         path: &'p str,
     ) -> Result<(Route<'p>, Visitor), Answer> {
-        let route = Route::of(path);
+        let mut route = Route::of(path);
+        if let Route::Stream { name, form: "" } = route
+            && request.wants_websocket()
+        {
+            route = Route::Wfs { name };
+        }
+        // A query that is not understood names no stream; its route says so.
+        let query = || request.query("src").ok().flatten();
         let (asked, only) = match route {
-            // A query that is not understood names no stream; the handshake says so.
-            Route::WebSocket => (request.query("src").ok().flatten(), self.state.streams.only()),
+            Route::WebSocket => (query(), self.state.streams.only()),
+            Route::VideoFeed => (query(), self.first_mjpeg()),
+            Route::Wfs { name } if self.state.streams.find(name).is_none() => (None, self.state.streams.only()),
             _ => (None, None),
         };
         let stream = asked.as_deref().or(only.as_ref().map(|stream| &*stream.name));
@@ -127,14 +136,35 @@ impl Router<'_> {
         }
         let answer = match route {
             Route::WebSocket => return self.websocket(request, granted, visitor),
+            Route::Wfs { name } => {
+                let stream = self.state.streams.find(name).or_else(|| self.state.streams.only());
+                return self.converted_websocket(request, granted, Form::Wfs, visitor, stream);
+            }
+            Route::Stream { name, form } if request.wants_websocket() => {
+                let form = Form::of_ending(form).ok_or(NOT_FOUND)?;
+                return self.converted_websocket(request, granted, form, visitor, self.state.streams.find(name));
+            }
+            Route::VideoFeed => {
+                let name = request.query("src")?;
+                let stream = name.map_or_else(|| self.first_mjpeg(), |name| self.state.streams.find(&name)).ok_or(NOT_FOUND)?;
+                if !visitor.may_see(&stream.name) {
+                    return Err(NOT_YOURS);
+                }
+                self.named(request, &stream.name, "mjpg", visitor)?
+            }
             Route::Page => match visitor.link_in_query() {
                 Some(token) => authentication::to_path(token, ""),
                 None => page(request, self.state.streams.only().filter(|only| visitor.may_see(&only.name)).map(|_| "api/ws".to_owned())),
             },
             Route::Streams => self.list(visitor),
+            Route::Events => self.events(request, visitor)?,
             Route::Login => login::login(request, granted, &self.state.access, &self.state.base_path).await?,
             Route::Logout => login::logout(request, granted, &self.state.access, &self.state.base_path)?,
             Route::Asset(asset) => file(request, asset),
+            Route::Stream { name, form: "jpg" } => match self.state.streams.find(name) {
+                Some(stream) => self.snapshot(request, &stream).await?,
+                None => missing(request)?,
+            },
             Route::Stream { name, form } => self.named(request, name, form, visitor)?,
             Route::Server | Route::Nothing => missing(request)?,
         };
@@ -145,7 +175,16 @@ impl Router<'_> {
         match route {
             Route::Stream { name, .. } => self.state.streams.find(name).is_some(),
             Route::Nothing => false,
-            Route::Page | Route::Streams | Route::WebSocket | Route::Login | Route::Logout | Route::Asset(_) | Route::Server => true,
+            Route::Wfs { .. }
+            | Route::VideoFeed
+            | Route::Page
+            | Route::Streams
+            | Route::Events
+            | Route::WebSocket
+            | Route::Login
+            | Route::Logout
+            | Route::Asset(_)
+            | Route::Server => true,
         }
     }
 
@@ -159,8 +198,10 @@ impl Router<'_> {
             (_, None) => Err(NOT_BEGUN),
             ("mp4", Some(Content::Fmp4(_))) => self.fmp4(request, visitor, &stream),
             ("mjpg", Some(Content::Jpeg(_))) => self.multipart(request, visitor, &stream),
-            ("jpg", Some(Content::Jpeg(_))) => self.picture(&stream),
-            (_, Some(Content::Fmp4(_))) => Err(Refusal(StatusCode::NOT_FOUND, "the stream is not MJPEG; see NAME.mp4")),
+            (ending, Some(Content::Fmp4(_))) => match Form::of_ending(ending) {
+                Some(form) => self.converted(request, form, visitor, &stream),
+                None => Err(Refusal(StatusCode::NOT_FOUND, "the stream is not MJPEG; see NAME.mp4")),
+            },
             (_, Some(Content::Jpeg(_))) => Err(Refusal(StatusCode::NOT_FOUND, "the stream is MJPEG; see NAME.mjpg and NAME.jpg")),
         }
     }
@@ -172,13 +213,18 @@ impl Router<'_> {
         let codecs = request.query("codecs")?.unwrap_or_default();
         let selection = init.choose(&codecs, newest.tracks == ALL);
         let selection = selection.ok_or(Refusal(StatusCode::NOT_FOUND, "the stream has no such tracks"))?;
-        // A client that asks again later gets a picture. An endless answer would show nothing, and not say why.
-        let starts = self.hub.lock().replica(stream.id()).is_some_and(|replica| replica.ring.newest_key(selection.sync_track).is_some());
-        if let Some(trouble) = stream.trouble().filter(|_| !starts) {
-            return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, trouble.text()));
-        }
+        self.can_begin(stream, selection.sync_track)?;
         let body = |handle| Reply::fmp4(self.hub, stream, &selection, handle, self.link);
         self.endless(request, visitor, stream, "mp4", &selection.content_type(), body)
+    }
+
+    /// A client that asks again later gets a picture. An endless answer would show nothing, and not say why.
+    pub(super) fn can_begin(&self, stream: &Stream, sync_track: Mask) -> Result<(), Refusal> {
+        let starts = self.hub.lock().replica(stream.id()).is_some_and(|replica| replica.ring.newest_key(sync_track).is_some());
+        match stream.trouble() {
+            Some(trouble) if !starts => Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, trouble.text())),
+            _ => Ok(()),
+        }
     }
 
     fn multipart(&self, request: &Request, visitor: &Visitor, stream: &Arc<Stream>) -> Result<Answer, Refusal> {
@@ -190,7 +236,7 @@ impl Router<'_> {
         self.endless(request, visitor, stream, "multipart", &content_type, body)
     }
 
-    fn endless(
+    pub(super) fn endless(
         &self,
         request: &Request,
         visitor: &Visitor,
@@ -210,12 +256,6 @@ impl Router<'_> {
         Ok(answer)
     }
 
-    fn picture(&self, stream: &Arc<Stream>) -> Result<Answer, Refusal> {
-        let hub = self.hub.lock();
-        let newest = hub.replica(stream.id()).and_then(|replica| replica.ring.newest()).ok_or(NOT_BEGUN)?;
-        Ok(respond(StatusCode::OK, Reply::whole(newest.payload()), HeaderValue::from_static("image/jpeg"), NO_STORE))
-    }
-
     /// Those that the visitor may see.
     fn list(&self, visitor: &Visitor) -> Answer {
         let mut streams = self.state.streams.streams();
@@ -225,10 +265,10 @@ impl Router<'_> {
     }
 
     /// The opening handshake (RFC 6455, section 4.2).
-    fn websocket(&self, request: &Request, granted: &Granted, visitor: &Visitor) -> Result<(Answer, Option<Accepted>), Refusal> {
+    pub(super) fn handshake(&self, request: &Request, granted: &Granted) -> Result<Answer, Refusal> {
         let not_one = Refusal(StatusCode::UPGRADE_REQUIRED, "this is a WebSocket, version 13");
         let has = |name, token: &str| head::list(&request.head.headers, name).any(|t| t.eq_ignore_ascii_case(token));
-        if request.head.method != Method::GET || request.head.version != Version::HTTP_11 || !has(header::UPGRADE, "websocket") {
+        if request.head.method != Method::GET || request.head.version != Version::HTTP_11 || !request.wants_websocket() {
             return Err(not_one);
         }
         if request.given(header::SEC_WEBSOCKET_VERSION).text() != Some("13") {
@@ -239,6 +279,12 @@ impl Router<'_> {
             return Err(Refusal(StatusCode::BAD_REQUEST, "not a WebSocket handshake"));
         };
         granted.websocket()?;
+        Ok(switching(&accept))
+    }
+
+    /// The stream as pages of go2rtc's protocol have it.
+    fn websocket(&self, request: &Request, granted: &Granted, visitor: &Visitor) -> Result<(Answer, Option<Accepted>), Refusal> {
+        let answer = self.handshake(request, granted)?;
         let stream = match request.query("src")? {
             Some(name) => self.state.streams.find(&name),
             None => Some(self.state.streams.only().ok_or(Refusal(StatusCode::BAD_REQUEST, "which stream? /api/ws?src=NAME"))?),
@@ -247,12 +293,12 @@ impl Router<'_> {
         if stream.as_ref().is_some_and(|stream| !visitor.may_see(&stream.name)) {
             return Err(NOT_YOURS);
         }
-        let codecs = request.query("codecs")?.map(std::borrow::Cow::into_owned);
+        let asked = request.query("codecs")?.map_or(Asked::Nothing, |codecs| Asked::Codecs(codecs.into_owned()));
         let handle = self.handle(request, visitor, stream.as_ref(), "websocket")?;
-        Ok((switching(&accept), Some(Accepted { stream, codecs, handle })))
+        Ok((answer, Some(Accepted { stream, asked, handle })))
     }
 
-    fn handle(
+    pub(super) fn handle(
         &self,
         request: &Request,
         visitor: &Visitor,

@@ -10,6 +10,8 @@ pub enum Route<'a> {
     Page,
     /// `/api/streams`.
     Streams,
+    /// `/api/events`.
+    Events,
     /// `/api/ws`.
     WebSocket,
     /// `/api/login`.
@@ -18,8 +20,12 @@ pub enum Route<'a> {
     Logout,
     /// A file of the player.
     Asset(&'static Asset),
-    /// `NAME`, `NAME.mp4`, `NAME.mjpg`, `NAME.jpg`: a stream, whether it is there or not, and its form.
+    /// `NAME`, `NAME.mp4`, `NAME.mjpg`, `NAME.jpg`, `NAME.h264`, `NAME.ts`, `NAME.flv`: a stream, whether it is there or not, and its form.
     Stream { name: &'a str, form: &'a str },
+    /// `/wfs/NAME`, or a WebSocket at `/NAME`: for wfs.js.
+    Wfs { name: &'a str },
+    /// `/video_feed`: multipart, under the name that many a Flask page has for it.
+    VideoFeed,
     /// `*`: the server itself (RFC 9110, section 9.3.7).
     Server,
     /// Nothing can be there.
@@ -33,16 +39,21 @@ impl<'a> Route<'a> {
         match name {
             "" => Route::Page,
             "api/streams" => Route::Streams,
+            "api/events" => Route::Events,
             "api/ws" => Route::WebSocket,
             "api/login" => Route::Login,
             "api/logout" => Route::Logout,
+            "video_feed" => Route::VideoFeed,
             _ => assets::asset(name).map_or_else(|| Route::of_stream(name), Route::Asset),
         }
     }
 
     fn of_stream(path: &'a str) -> Route<'a> {
+        if let Some(name) = path.strip_prefix("wfs/").filter(|name| !name.is_empty() && !name.contains('/')) {
+            return Route::Wfs { name };
+        }
         let (name, form) = path.rsplit_once('.').unwrap_or((path, ""));
-        let fits = !path.contains('/') && matches!(form, "" | "mp4" | "mjpg" | "jpg") && !path.ends_with('.');
+        let fits = !path.contains('/') && matches!(form, "" | "mp4" | "mjpg" | "jpg" | "h264" | "ts" | "flv") && !path.ends_with('.');
         if fits { Route::Stream { name, form } } else { Route::Nothing }
     }
 
@@ -51,13 +62,14 @@ impl<'a> Route<'a> {
         matches!(self, Route::Asset(_) | Route::Stream { form: "" | "jpg", .. })
     }
 
-    /// `stream`: the one that a WebSocket is for, by the query, or the only one there is.
+    /// `stream`: the one that is meant where the path names none, by the query, or the only one there is.
     pub fn need(&self, stream: Option<&'a str>) -> Need<'a> {
         match *self {
             // The player is for everybody's page, and the login for who is not known yet.
             Route::Asset(_) | Route::Login | Route::Logout | Route::Server | Route::Nothing => Need::Nothing,
-            Route::Page | Route::Streams => Need::SomeStream,
-            Route::WebSocket => stream.map_or(Need::SomeStream, |name| Need::Stream(Right::View, name)),
+            Route::Page | Route::Streams | Route::Events => Need::SomeStream,
+            Route::WebSocket | Route::VideoFeed => stream.map_or(Need::SomeStream, |name| Need::Stream(Right::View, name)),
+            Route::Wfs { name } => Need::Stream(Right::View, stream.unwrap_or(name)),
             Route::Stream { name, .. } => Need::Stream(Right::View, name),
         }
     }
@@ -78,6 +90,7 @@ mod tests {
         let all = [
             "/",
             "/api/streams",
+            "/api/events",
             "/api/ws",
             "/api/login",
             "/api/logout",
@@ -86,6 +99,11 @@ mod tests {
             "/cam.mp4",
             "/cam.mjpg",
             "/cam.jpg",
+            "/cam.h264",
+            "/cam.ts",
+            "/cam.flv",
+            "/wfs/cam",
+            "/video_feed",
             "*",
             "/a/b",
         ];
@@ -97,12 +115,16 @@ mod tests {
             Route::Logout => 4,
             Route::Asset(_) => 5,
             Route::Stream { .. } => 6,
-            Route::Server => 7,
-            Route::Nothing => 8,
+            Route::Wfs { .. } => 7,
+            Route::VideoFeed => 8,
+            Route::Server => 9,
+            Route::Nothing => 10,
+            Route::Events => 11,
         };
         let mut seen: Vec<_> = all.iter().map(|path| number(&Route::of(path))).collect();
+        seen.sort_unstable();
         seen.dedup();
-        assert_eq!(seen, (0..9).collect::<Vec<_>>(), "each is there");
+        assert_eq!(seen, (0..12).collect::<Vec<_>>(), "each is there");
         all.map(|path| (path, Route::of(path).need(Some("door")))).into()
     }
 
@@ -113,14 +135,21 @@ mod tests {
         let wanted = [
             ("/", Need::SomeStream),
             ("/api/streams", Need::SomeStream),
+            ("/api/events", Need::SomeStream),
             ("/api/ws", Need::Stream(Right::View, "door")),
             ("/cam", cam),
             ("/cam.mp4", cam),
             ("/cam.mjpg", cam),
             ("/cam.jpg", cam),
+            ("/cam.h264", cam),
+            ("/cam.ts", cam),
+            ("/cam.flv", cam),
+            ("/wfs/cam", Need::Stream(Right::View, "door")),
+            ("/video_feed", Need::Stream(Right::View, "door")),
         ];
         assert_eq!(needs, wanted);
         assert_eq!(Route::WebSocket.need(None), Need::SomeStream);
+        assert_eq!((Route::VideoFeed.need(None), Route::of("/wfs/cam").need(None)), (Need::SomeStream, cam));
     }
 
     #[test]
@@ -131,7 +160,8 @@ mod tests {
 
     #[test]
     fn what_is_no_route() {
-        for nothing in ["/a/b", "//cam", "/cam/", "/cam.avi", "/cam.", "cam", "", "/api/x", "/api/ws/"] {
+        for nothing in ["/a/b", "//cam", "/cam/", "/cam.avi", "/cam.", "cam", "", "/api/x", "/api/ws/", "/wfs/", "/wfs/a/b", "/video_feed/"]
+        {
             assert!(matches!(Route::of(nothing), Route::Nothing), "{nothing}");
         }
     }

@@ -1,16 +1,28 @@
 //! What a viewer may choose from an init segment: which tracks it can play, and what to call them. Pure.
 
+use super::converter::Converter;
+use super::form::Form;
 use crate::codec;
 use crate::format::bmff::Init;
 use crate::media::{Codec, Kind, VideoParams};
 use crate::serve::ws::frames;
 use bytes::Bytes;
+use std::sync::OnceLock;
 
 /// An init segment (ftyp + moov) and its tracks.
 #[derive(Debug)]
 pub struct InitSegment {
     init: Init,
     entries: Vec<TrackEntry>,
+    /// Made when a viewer asks for one.
+    forms: [OnceLock<Result<FormOf, &'static str>>; Form::COUNT],
+}
+
+/// How its chunks get another form, and which of its tracks that carries.
+#[derive(Debug)]
+pub struct FormOf {
+    pub converter: Converter,
+    pub selection: TrackSelection,
 }
 
 #[derive(Debug)]
@@ -46,18 +58,43 @@ impl InitSegment {
     pub fn new(init: Init) -> InitSegment {
         let entry = |t: &crate::format::bmff::InitTrack| TrackEntry { id: t.id, codec: t.track.codec, name: codec::mime(&t.track) };
         let entries = init.tracks.iter().take(crate::media::MAX_TRACKS).map(entry).collect();
-        InitSegment { init, entries }
+        InitSegment { init, entries, forms: Default::default() }
     }
 
     /// Of one track that everything is about.
     #[cfg(test)]
     pub fn for_tests() -> std::sync::Arc<InitSegment> {
         let entries = vec![TrackEntry { id: 1, codec: Codec::H264, name: None }];
-        std::sync::Arc::new(InitSegment { init: Init { bytes: Bytes::new(), tracks: vec![], omitted: Default::default() }, entries })
+        std::sync::Arc::new(InitSegment {
+            init: Init { bytes: Bytes::new(), tracks: vec![], omitted: Default::default() },
+            entries,
+            forms: Default::default(),
+        })
     }
 
     pub fn init(&self) -> &Init {
         &self.init
+    }
+
+    /// Another form of its chunks.
+    ///
+    /// # Errors
+    /// The form carries none of its tracks: for people.
+    pub fn form(&self, form: Form) -> Result<&FormOf, &'static str> {
+        let prepare = || {
+            let converter = Converter::new(form, &self.init)?;
+            let selection = self.selection_of(&converter.tracks());
+            Ok(FormOf { converter, selection })
+        };
+        self.forms[form as usize].get_or_init(prepare).as_ref().map_err(|why| *why)
+    }
+
+    /// The tracks of these numbers, of which a viewer starts at the keyframes of the first.
+    fn selection_of(&self, ids: &[u32]) -> TrackSelection {
+        let tracks = ids.iter().fold(0, |tracks, id| tracks | self.mask(Some(*id)));
+        let sync_track = ids.first().map_or(0, |id| self.mask(Some(*id)));
+        let names = self.each(tracks).filter_map(|l| l.name.as_deref()).collect::<Vec<_>>();
+        TrackSelection { tracks, sync_track, codecs: names.join(",") }
     }
 
     /// Names of all tracks, for people and for `/api/streams`.

@@ -1,6 +1,8 @@
 //! What there is to send: a stream, its newest chunks, and a viewer's position in them. No sockets, no HTTP.
 
+pub mod converter;
 pub mod cursor;
+pub mod form;
 pub mod init_segment;
 pub mod publisher;
 pub mod registry;

@@ -3,12 +3,15 @@
 //! A chunk lies behind the head of its WebSocket frame in one allocation, copied once when it is published: to 300 sockets, three pieces cost 0 to 3 %
 //! more CPU in `sendmsg` and 10 % more in `writev` than one in `send`, and pieces of a reader's buffer would hold memory that the ring does not count.
 
-use super::init_segment::{ALL, InitSegment, Mask};
+use super::form::{Form, Rendition, Renditions};
+use super::init_segment::{ALL, FormOf, InitSegment, Mask};
 use crate::format::bmff::Chunk;
+use crate::format::mpegts::WriterState;
 #[cfg(test)]
 use crate::media::Timestamp;
 use crate::serve::ws::frames;
 use bytes::Bytes;
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,6 +36,8 @@ pub struct Entry {
     pub arrived: Instant,
     /// The init segment it belongs to; `None` for JPEG.
     pub init: Option<Arc<InitSegment>>,
+    /// In other forms.
+    pub renditions: Renditions,
 }
 
 impl Entry {
@@ -40,7 +45,7 @@ impl Entry {
     pub fn new(text: &str, chunk: Chunk, seq: u64, arrived: Instant) -> Entry {
         let (message, payload_at) = frames::binary(text, &chunk);
         let chunk = Chunk { head: Bytes::new(), data: Vec::new(), ..chunk };
-        Entry { seq, chunk, message, payload_at, tracks: ALL, frames: seq + 1, arrived, init: None }
+        Entry { seq, chunk, message, payload_at, tracks: ALL, frames: seq + 1, arrived, init: None, renditions: Renditions::default() }
     }
 
     /// A picture of these bytes.
@@ -52,6 +57,16 @@ impl Entry {
     /// The chunk alone.
     pub fn payload(&self) -> Bytes {
         self.message.slice(self.payload_at..)
+    }
+
+    /// Bytes of it in all forms.
+    fn size(&self) -> usize {
+        self.message.len() + self.renditions.size()
+    }
+
+    /// A viewer is in the middle of it.
+    fn is_held(&self) -> bool {
+        !self.message.is_unique() || !self.renditions.are_unique()
     }
 }
 
@@ -68,6 +83,8 @@ pub struct Retention {
 pub struct Ring {
     chunks: VecDeque<Arc<Entry>>,
     bytes: usize,
+    /// Of renditions that were made through this ring.
+    rendered: Cell<usize>,
     indexes: Vec<TrackIndex>,
     lent: Lent,
     /// Number of the next chunk to come.
@@ -78,7 +95,16 @@ pub struct Ring {
 
 impl Ring {
     pub fn new(retention: Retention) -> Ring {
-        Ring { chunks: VecDeque::new(), bytes: 0, indexes: vec![], lent: Lent::default(), end: 0, newest_key: 0, retention }
+        Ring {
+            chunks: VecDeque::new(),
+            bytes: 0,
+            rendered: Cell::new(0),
+            indexes: vec![],
+            lent: Lent::default(),
+            end: 0,
+            newest_key: 0,
+            retention,
+        }
     }
 
     pub fn push(&mut self, chunk: Arc<Entry>) {
@@ -107,12 +133,14 @@ impl Ring {
 
     fn front_is_over(&self, oldest: Option<Instant>) -> bool {
         let stale = |c: &Arc<Entry>| c.init.is_none() || (c.seq < self.newest_key && oldest.is_some_and(|t| c.arrived < t));
-        self.bytes + self.lent.bytes > self.retention.bytes || self.chunks.front().is_some_and(stale)
+        self.bytes + self.rendered.get() + self.lent.bytes > self.retention.bytes || self.chunks.front().is_some_and(stale)
     }
 
     fn pop_front(&mut self) {
         let Some(chunk) = self.chunks.pop_front() else { return };
         self.bytes -= chunk.message.len();
+        // Another ring may have made some of them.
+        self.rendered.set(self.rendered.get().saturating_sub(chunk.renditions.size()));
         self.index(chunk.tracks).begins.pop_front();
         self.lent.add(chunk);
     }
@@ -167,6 +195,41 @@ impl Ring {
         self.get(self.indexes.iter().filter(|index| index.tracks & sync_track != 0).filter_map(|index| index.key).max()?)
     }
 
+    /// A chunk of this ring in another form, and its init segment's converter. It goes on where the chunk before it ends, if that has the form; what
+    /// lies between is made as well, so that a viewer who comes to it later finds no break. `None`: the form carries nothing of the stream.
+    pub fn rendition<'r>(&'r self, chunk: &'r Entry, form: Form) -> Option<&'r Rendition> {
+        if let Some(made) = chunk.renditions.get(form) {
+            return Some(made);
+        }
+        let made_before = self.before(chunk.seq).find(|before| before.renditions.get(form).is_some());
+        let mut state = made_before.and_then(|before| before.renditions.get(form)).map(|made| made.state).unwrap_or_default();
+        let from = made_before.map_or(chunk.seq, |before| before.seq + 1);
+        for between in self.from(from).take_while(|between| between.seq < chunk.seq) {
+            state = self.make(between, form, state)?.state;
+        }
+        self.make(chunk, form, state)
+    }
+
+    fn make<'r>(&self, chunk: &'r Entry, form: Form, state: WriterState) -> Option<&'r Rendition> {
+        let FormOf { converter, selection } = chunk.init.as_ref()?.form(form).ok()?;
+        let make = || match chunk.tracks & selection.tracks {
+            0 => Rendition { message: Bytes::new(), payload_at: 0, state },
+            _ => converter.convert(&chunk.payload(), chunk.chunk.start, state),
+        };
+        let (made, new) = chunk.renditions.get_or_make(form, make);
+        if new {
+            self.rendered.set(self.rendered.get() + made.message.len());
+        }
+        Some(made)
+    }
+
+    /// The chunks before `seq`, the newest first.
+    fn before(&self, seq: u64) -> impl Iterator<Item = &Arc<Entry>> {
+        let first = self.chunks.front().map_or(0, |c| c.seq);
+        let end = usize::try_from(seq.saturating_sub(first)).unwrap_or(usize::MAX).min(self.chunks.len());
+        self.chunks.range(..end).rev()
+    }
+
     /// The chunks from `seq` on.
     pub fn from(&self, seq: u64) -> impl Iterator<Item = &Arc<Entry>> {
         let first = self.chunks.front().map_or(0, |c| c.seq);
@@ -203,25 +266,27 @@ impl TrackIndex {
 /// Chunks that have left the ring while viewers are in the middle of them: memory all the same.
 #[derive(Debug, Default)]
 struct Lent {
-    chunks: VecDeque<Arc<Entry>>,
+    /// Each with the bytes that were counted of it.
+    chunks: VecDeque<(Arc<Entry>, usize)>,
     bytes: usize,
     called_back: u64,
 }
 
 impl Lent {
     fn add(&mut self, chunk: Arc<Entry>) {
-        if !chunk.message.is_unique() {
-            self.bytes += chunk.message.len();
-            self.chunks.push_back(chunk);
+        if chunk.is_held() {
+            let size = chunk.size();
+            self.bytes += size;
+            self.chunks.push_back((chunk, size));
         }
     }
 
     /// Takes off the list what no viewer holds any more.
     fn settle(&mut self) {
         let bytes = &mut self.bytes;
-        self.chunks.retain(|chunk| {
-            let held = !chunk.message.is_unique();
-            *bytes -= if held { 0 } else { chunk.message.len() };
+        self.chunks.retain(|(chunk, size)| {
+            let held = chunk.is_held();
+            *bytes -= if held { 0 } else { *size };
             held
         });
     }
@@ -229,9 +294,9 @@ impl Lent {
     /// The oldest are called back, until no more than `limit` bytes are out.
     fn call_back(&mut self, limit: usize) {
         while self.bytes > limit
-            && let Some(chunk) = self.chunks.pop_front()
+            && let Some((chunk, size)) = self.chunks.pop_front()
         {
-            self.bytes -= chunk.message.len();
+            self.bytes -= size;
             self.called_back = chunk.seq + 1;
         }
     }

@@ -1,11 +1,10 @@
 //! What happens to viewers, for a log. Each is reported as it happens, and no thread waits for the log: when the log does not keep up,
 //! events are lost, and counted.
 
+use super::feed::{Feed, Item};
+use super::viewer_event::{ViewerEvent, text};
 use crate::media::WallTime;
-use crate::serve::live::stream::Stream;
-use crate::serve::net::socket::Peer;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use serde::{Serialize, Serializer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -13,80 +12,17 @@ use std::time::Duration;
 /// So many may wait to be written.
 const WAITING: usize = 4096;
 
-/// One thing that happened to one viewer; as JSON one flat object.
-#[derive(Clone, Debug, Serialize)]
-pub struct ViewerEvent {
-    #[serde(serialize_with = "rfc3339")]
-    pub time: WallTime,
-    #[serde(flatten)]
-    pub what: ViewerEventKind,
-    /// `None`: one that is not there was asked for.
-    #[serde(serialize_with = "name")]
-    pub stream: Option<Arc<Stream>>,
-    /// Its number; never used again.
-    pub viewer: u64,
-}
-
-#[derive(Clone, Debug, Serialize)]
-#[serde(tag = "event", rename_all = "lowercase")]
-pub enum ViewerEventKind {
-    Join {
-        remote: Peer,
-        transport: &'static str,
-    },
-    Leave {
-        transport: &'static str,
-        seconds: f64,
-        bytes: u64,
-        dropped: u64,
-        /// Of a WebSocket's close frame.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        code: Option<u16>,
-    },
-    /// It was too late, and goes on at a newer keyframe.
-    Drop {
-        by: Reporter,
-        frames: u64,
-    },
-    /// The picture stood still, or nothing was taken until the stall limit.
-    Stall {
-        by: Reporter,
-        seconds: f64,
-    },
-    Error {
-        by: Reporter,
-        error: String,
-    },
-}
-
-/// Which side reports it.
-#[derive(Clone, Copy, Debug, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Reporter {
-    Server,
-    Player,
-}
-
-fn rfc3339<S: Serializer>(time: &WallTime, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&text(*time))
-}
-
-fn text(time: WallTime) -> String {
-    jiff::Timestamp::from_microsecond(time.0).map(|t| format!("{t:.3}")).unwrap_or_default()
-}
-
-fn name<S: Serializer>(stream: &Option<Arc<Stream>>, serializer: S) -> Result<S::Ok, S::Error> {
-    stream.as_ref().map(|s| &s.name).serialize(serializer)
-}
-
-/// Where events are reported; by default, nowhere. Clones share it.
+/// Where events are reported: to those who listen over HTTP and, if there is one, in a log. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Events(Option<(Sender<Option<ViewerEvent>>, Arc<AtomicU64>)>);
+pub struct Events {
+    log: Option<(Sender<Option<Arc<ViewerEvent>>>, Arc<AtomicU64>)>,
+    feed: Arc<Feed>,
+}
 
 /// The other end: what happened, as lines of JSON.
 #[derive(Debug)]
 pub struct EventLog {
-    receiver: Receiver<Option<ViewerEvent>>,
+    receiver: Receiver<Option<Arc<ViewerEvent>>>,
     lost: Arc<AtomicU64>,
 }
 
@@ -95,21 +31,40 @@ impl Events {
     pub fn new() -> (Events, EventLog) {
         let (sender, receiver) = bounded(WAITING);
         let lost = Arc::<AtomicU64>::default();
-        (Events(Some((sender, lost.clone()))), EventLog { receiver, lost })
+        (Events { log: Some((sender, lost.clone())), feed: Arc::default() }, EventLog { receiver, lost })
     }
 
-    /// Makes the event only if there is a log.
+    /// Makes the event only if there is a log, or somebody who listens.
     pub(crate) fn tell(&self, event: impl FnOnce() -> ViewerEvent) {
-        if let Some((sender, lost)) = &self.0
-            && let Err(TrySendError::Full(_)) = sender.try_send(Some(event()))
+        let is_heard = self.feed.is_heard();
+        if self.log.is_none() && !is_heard {
+            return;
+        }
+        let event = Arc::new(event());
+        if is_heard {
+            self.feed.tell(&Item::Viewer(event.clone()));
+        }
+        if let Some((sender, lost)) = &self.log
+            && let Err(TrySendError::Full(_)) = sender.try_send(Some(event))
         {
             lost.fetch_add(1, Relaxed);
         }
     }
 
+    /// A line of the program's own log, for those who listen and may see it.
+    pub fn log_line(&self, line: &str) {
+        if self.feed.is_heard() {
+            self.feed.tell(&Item::Log(line.into()));
+        }
+    }
+
+    pub(crate) fn feed(&self) -> Arc<Feed> {
+        self.feed.clone()
+    }
+
     /// Ends the log, after what was reported so far; waits for that at most so long.
     pub fn end(&self, limit: Duration) {
-        if let Some((sender, _)) = &self.0 {
+        if let Some((sender, _)) = &self.log {
             // A log that has gone, or whose reader takes nothing, cannot be ended better.
             _ = sender.send_timeout(None, limit);
         }
@@ -124,7 +79,7 @@ impl Iterator for EventLog {
     fn next(&mut self) -> Option<String> {
         let event = self.receiver.recv().ok().flatten()?;
         let lost = self.lost.swap(0, Relaxed);
-        let mut lines = serde_json::to_string(&event).unwrap_or_default() + "\n";
+        let mut lines = serde_json::to_string(&*event).unwrap_or_default() + "\n";
         if lost > 0 {
             lines += &format!("{{\"time\":\"{}\",\"event\":\"lost\",\"events\":{lost}}}\n", text(WallTime::now()));
         }
@@ -135,6 +90,9 @@ impl Iterator for EventLog {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::serve::live::stream::Stream;
+    use crate::serve::net::socket::Peer;
+    use crate::serve::stats::viewer_event::{Reporter, ViewerEventKind};
 
     fn event(viewer: u64, what: ViewerEventKind) -> ViewerEvent {
         ViewerEvent { time: WallTime(1_700_000_000_250_000), what, stream: Some(Arc::new(Stream::new("cam".into()))), viewer }

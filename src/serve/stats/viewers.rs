@@ -1,7 +1,8 @@
 //! Places for viewers, counted: per stream, and all together up to a limit; and what is known of each who has one.
 
-use super::events::{Events, Reporter, ViewerEvent, ViewerEventKind};
+use super::events::Events;
 use super::reports::Report;
+use super::viewer_event::{Reporter, ViewerEvent, ViewerEventKind};
 use crate::access::Ended;
 use crate::media::WallTime;
 use crate::serve::access::Authorization;

@@ -4,6 +4,7 @@ use super::frames::{self, Decoder, Message, code};
 use super::messages::{self, Command};
 use crate::serve::limits::ViewerLimits;
 use crate::serve::live::cursor::Cursor;
+use crate::serve::live::form::Form;
 use crate::serve::live::init_segment::{ALL, InitSegment, TrackSelection};
 use crate::serve::live::replica::StreamReplica;
 use crate::serve::live::ring::Entry;
@@ -32,13 +33,25 @@ const QUIET: Duration = Duration::from_secs(25);
 /// A client that has subscribed to nothing after so long is closed, whatever it has sent.
 const UNDECIDED: Duration = Duration::from_secs(30);
 
+const NOT_FMP4: &str = "the stream is MJPEG; see NAME.mjpg";
+
 /// A WebSocket whose handshake was accepted.
 pub struct Accepted {
     /// `None`: the stream asked for is not there; the viewer gets the error in its own protocol.
     pub stream: Option<Arc<Stream>>,
-    /// The codecs it can play, where it has said them with the handshake: the stream begins at once.
-    pub codecs: Option<String>,
+    pub asked: Asked,
     pub handle: ViewerHandle,
+}
+
+/// What a viewer has said with the handshake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// It will say it in a message.
+    Nothing,
+    /// The codecs that it can play: the stream begins at once.
+    Codecs(String),
+    /// The stream in this form, and no messages about it.
+    Form(Form),
 }
 
 pub struct Viewer {
@@ -84,11 +97,15 @@ enum Subscription {
     /// fMP4, as soon as there is a stream; the codecs it can play.
     Fmp4(String),
     Jpeg,
+    /// As soon as there is a stream.
+    Form(Form),
     Playing(Play),
 }
 
 struct Play {
     cursor: Cursor,
+    /// `None`: as it is.
+    form: Option<Form>,
     /// The init segment it has; JPEG has none.
     init: Option<Arc<InitSegment>>,
 }
@@ -185,6 +202,10 @@ impl Viewer {
     }
 
     fn on_command(&mut self, text: &str, now: Instant) {
+        if self.is_plain() {
+            // wfs.js says what it opens; others have no questions either.
+            return;
+        }
         match Command::parse(text) {
             Some(Command::Mse(codecs)) => self.subscribe(codecs),
             Some(Command::Mjpeg) => self.subscription = Subscription::Jpeg,
@@ -196,8 +217,22 @@ impl Viewer {
     }
 
     /// Fragmented MP4 with the tracks that these codecs play, as soon as there is a stream.
-    pub fn subscribe(&mut self, codecs: String) {
+    fn subscribe(&mut self, codecs: String) {
         self.subscription = Subscription::Fmp4(codecs);
+    }
+
+    /// What was asked for with the handshake.
+    pub fn ask(&mut self, asked: Asked) {
+        match asked {
+            Asked::Nothing => {}
+            Asked::Codecs(codecs) => self.subscribe(codecs),
+            Asked::Form(form) => self.subscription = Subscription::Form(form),
+        }
+    }
+
+    /// It gets media and nothing else.
+    fn is_plain(&self) -> bool {
+        matches!(self.subscription, Subscription::Form(_) | Subscription::Playing(Play { form: Some(_), .. }))
     }
 
     fn say(&mut self, text: &str) {
@@ -259,9 +294,16 @@ impl Viewer {
     fn prepare(&mut self, replica: Option<&StreamReplica>, now: Instant, limits: ViewerLimits) {
         match (&mut self.subscription, replica) {
             (Subscription::Nothing, _) => {}
+            (Subscription::Form(_) | Subscription::Playing(Play { form: Some(_), .. }), None) => {
+                self.close(code::NORMAL, "the stream has ended", now);
+            }
             (_, None) => {
                 self.say(&messages::error("mse: there is no such stream"));
                 self.subscription = Subscription::Nothing;
+            }
+            (Subscription::Form(form), Some(replica)) => {
+                let form = *form;
+                self.grant_form(form, replica, now, limits);
             }
             (Subscription::Fmp4(_) | Subscription::Jpeg, Some(replica)) => self.grant(replica, now, limits),
             (Subscription::Playing(_), Some(_)) => {}
@@ -269,13 +311,33 @@ impl Viewer {
         let (Subscription::Playing(play), Some(replica)) = (&mut self.subscription, replica) else { return };
         if let Some(lost) = play.keep_up(replica, now, limits, || held(&self.out, &self.socket)) {
             self.handle.jumped(lost);
-            self.out.push_back(frames::text(&messages::dropped(lost)));
+            if play.form.is_none() {
+                self.out.push_back(frames::text(&messages::dropped(lost)));
+            }
         }
         if let Some(init) = play.next_init(replica) {
             self.out.push_back(init);
         }
-        if replica.ended && self.out.is_empty() && play.chunks(replica).next().is_none() {
+        if replica.ended && self.out.is_empty() && play.messages(replica).next().is_none() {
             self.close(code::NORMAL, "the stream has ended", now);
+        }
+    }
+
+    /// Begins with a form as soon as the stream has begun.
+    fn grant_form(&mut self, form: Form, replica: &StreamReplica, now: Instant, limits: ViewerLimits) {
+        let Some(newest) = replica.ring.newest() else {
+            if replica.ended {
+                self.close(code::NORMAL, "the stream has ended", now);
+            }
+            return;
+        };
+        match newest.init.as_ref().ok_or(NOT_FMP4).and_then(|init| init.form(form)) {
+            Ok(made) => {
+                let cursor = Cursor::start(&replica.ring, &made.selection, now, limits.lag);
+                self.subscription = Subscription::Playing(Play { cursor, form: Some(form), init: None });
+                self.handle.gets(form.name());
+            }
+            Err(why) => self.close(code::UNSUPPORTED, why, now),
         }
     }
 
@@ -294,7 +356,9 @@ impl Viewer {
             },
             (Subscription::Fmp4(_), None) => (messages::error("mse: codecs not matched: jpeg"), Subscription::Nothing),
             (_, Some(_)) => (messages::error("mjpeg: the stream is not MJPEG"), Subscription::Nothing),
-            (_, None) => (messages::mjpeg(), Subscription::Playing(Play { cursor: Cursor::newest(&replica.ring, now), init: None })),
+            (_, None) => {
+                (messages::mjpeg(), Subscription::Playing(Play { cursor: Cursor::newest(&replica.ring, now), form: None, init: None }))
+            }
         };
         self.subscription = subscription;
         self.say(&answer);
@@ -315,7 +379,7 @@ impl Viewer {
         };
         self.out.iter().take(BATCH).for_each(|message| add(message));
         if let (Subscription::Playing(play), Some(replica)) = (&self.subscription, replica) {
-            play.chunks(replica).take(BATCH.saturating_sub(self.out.len())).for_each(|chunk| add(&chunk.message));
+            play.messages(replica).take(BATCH.saturating_sub(self.out.len())).for_each(|(_, message)| add(message));
         }
         if n == 0 {
             return Written::Nothing;
@@ -353,13 +417,13 @@ impl Viewer {
         }
         let (Subscription::Playing(play), Some(replica)) = (&mut self.subscription, replica) else { return };
         while bytes > 0
-            && let Some(chunk) = play.chunks(replica).next()
+            && let Some((chunk, message)) = play.messages(replica).next()
         {
             play.cursor.sent(chunk);
-            let part = chunk.message.len().min(bytes);
+            let part = message.len().min(bytes);
             bytes -= part;
-            if part < chunk.message.len() {
-                self.out.push_back(chunk.message.slice(part..));
+            if part < message.len() {
+                self.out.push_back(message.slice(part..));
                 (self.begun, self.holds) = (true, Some(chunk.seq));
             }
         }
@@ -371,8 +435,8 @@ impl Viewer {
 
     /// Says what the stream is anew, when no viewer can begin in it any more, or can again.
     fn tell_trouble(&mut self, replica: Option<&StreamReplica>, now: Instant) {
-        let Some(replica) =
-            replica.filter(|replica| self.plays() && replica.stream.trouble() != self.trouble && self.out.len() < MAX_ANSWERS)
+        let Some(replica) = replica
+            .filter(|replica| self.plays() && !self.is_plain() && replica.stream.trouble() != self.trouble && self.out.len() < MAX_ANSWERS)
         else {
             return;
         };
@@ -444,7 +508,7 @@ fn held(out: &VecDeque<Bytes>, socket: &Socket) -> usize {
 
 impl Play {
     fn fmp4(replica: &StreamReplica, selection: &TrackSelection, now: Instant, limits: ViewerLimits) -> Subscription {
-        Subscription::Playing(Play { cursor: Cursor::start(&replica.ring, selection, now, limits.lag), init: None })
+        Subscription::Playing(Play { cursor: Cursor::start(&replica.ring, selection, now, limits.lag), form: None, init: None })
     }
 
     /// The lag rule; gives the number of frames lost. JPEG viewers get the newest picture and lose nothing by it.
@@ -458,18 +522,33 @@ impl Play {
 
     /// The init segment of the next chunk, if it is another than the last.
     fn next_init(&mut self, replica: &StreamReplica) -> Option<Bytes> {
-        let init = self.cursor.pending(&replica.ring).next()?.init.as_ref()?;
+        let chunk = self.cursor.pending(&replica.ring).next()?;
+        let init = chunk.init.as_ref()?;
         if self.init.as_ref().is_some_and(|have| Arc::ptr_eq(have, init)) {
             return None;
         }
-        self.init = Some(init.clone());
-        Some(init.init_message(self.cursor.tracks()))
+        let before = self.init.replace(init.clone());
+        let Some(form) = self.form else { return Some(init.init_message(self.cursor.tracks())) };
+        let head = init.form(form).ok()?.converter.head(before.is_some(), chunk.chunk.start);
+        Some(head).filter(|head| !head.is_empty()).map(|head| frames::binary("", &head).0)
     }
 
     /// The chunks that can follow now: those of the init segment it has.
     fn chunks<'f>(&self, replica: &'f StreamReplica) -> impl Iterator<Item = &'f Arc<Entry>> + use<'f> {
         let init = self.init.as_ref().map(Arc::as_ptr);
         self.cursor.pending(&replica.ring).take_while(move |c| c.init.as_ref().map(Arc::as_ptr) == init)
+    }
+
+    /// The same as messages. Chunks of which the form carries nothing are passed over.
+    fn messages<'f>(&self, replica: &'f StreamReplica) -> impl Iterator<Item = (&'f Arc<Entry>, &'f Bytes)> + use<'f> {
+        let form = self.form;
+        self.chunks(replica).filter_map(move |chunk| {
+            let message = match form {
+                None => Some(&chunk.message),
+                Some(form) => replica.ring.rendition(chunk, form).map(|rendition| &rendition.message),
+            };
+            message.filter(|message| !message.is_empty()).map(|message| (chunk, message))
+        })
     }
 }
 

@@ -63,8 +63,8 @@ fn docs_on_network_cameras() {
 
 #[test]
 fn every_page_with_examples_is_known() {
-    // The last one is run by tests/it/proxies.rs.
-    let known = ["cameras.md", "network-cameras.md", "proxies.md"];
+    // The last two are run by tests/it/serve/players.rs and tests/it/proxies.rs.
+    let known = ["cameras.md", "network-cameras.md", "players.md", "proxies.md"];
     for entry in fs::read_dir(repository("docs")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         let has_examples = name.ends_with(".md") && !markdown_examples(&text(&format!("docs/{name}"))).is_empty();

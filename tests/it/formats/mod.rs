@@ -24,7 +24,7 @@ use std::time::Duration;
 
 /// Reads a whole input of any format, without damage.
 #[track_caller]
-fn read(input: Vec<u8>) -> (InputFormat, Vec<Event>) {
+pub fn read(input: Vec<u8>) -> (InputFormat, Vec<Event>) {
     let options = ReaderOptions { name: "test".into(), format: None, timing: Timing::Stream, clock: Arc::new(SystemClock::default()) };
     let mut reader = Reader::new(Cursor::new(input), options);
     let mut events = Vec::new();
@@ -47,7 +47,7 @@ fn written(events: &[Event]) -> Vec<Vec<u8>> {
     ends.windows(2).map(|end| bytes[end[0]..end[1]].to_vec()).collect()
 }
 
-fn header(events: &[Event]) -> &Header {
+pub fn header(events: &[Event]) -> &Header {
     match &events[0] {
         Event::Header(header) => header,
         Event::Packet(_) | Event::TimeZero(_) => panic!("a packet before its header"),

@@ -3,7 +3,7 @@ use crate::util::{PATIENCE, Running, eventually, run_for};
 use std::process::Command;
 
 /// A real stream, live: ffmpeg's test picture and a tone, as fragmented MP4.
-fn television() -> (Server, Running) {
+pub fn television() -> (Server, Running) {
     let mut server = Server::start(&[]);
     let mut ffmpeg = Command::new("ffmpeg");
     ffmpeg.args(["-v", "error", "-re", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=30", "-f", "lavfi", "-i", "sine=440"]);

@@ -19,6 +19,8 @@ mod desync;
 mod endings;
 /// Thousands of connections that want nothing good.
 mod floods;
+/// Other forms of a stream, and players that take no MP4.
+mod forms;
 /// Sockets, descriptors and stderr: what is in the way, has run out, or is closed.
 mod guards;
 /// What players report and what happens to viewers: /stats, /metrics, --events.
@@ -39,6 +41,8 @@ mod memory;
 mod outside;
 /// JPEG streams.
 mod pictures;
+/// Players and programs of others, as the documents have them; snapshots and events.
+mod players;
 /// The messages of go2rtc's MSE mode.
 mod protocol;
 /// Behind a proxy.

@@ -19,7 +19,7 @@ pub fn pictures(count: usize) -> Vec<Vec<u8>> {
 }
 
 /// A server with the first of `pictures` published; the writer is to be kept.
-fn live(pictures: &[Vec<u8>]) -> (Server, impl Write + use<>) {
+pub fn live(pictures: &[Vec<u8>]) -> (Server, impl Write + use<>) {
     let mut server = Server::start(&["--live", "--name", "cam"]);
     let mut stdin = server.process.stdin();
     feed(&mut stdin, &pictures[0]);

@@ -42,6 +42,7 @@ impl Running {
             base_path: Default::default(),
             access: Access::new(Rules::default()).unwrap(),
             events: Events::default(),
+            decoder: None,
         };
         let server = Server::bind(&options).unwrap();
         let (registry, stopper, address) = (server.registry(), server.stopper(), server.addresses().remove(0));

@@ -36,6 +36,11 @@ impl Studio {
         Studio { muxer, gop, size, number: 0, origin, sound }
     }
 
+    /// How many there were.
+    pub fn pictures(&self) -> u64 {
+        self.number
+    }
+
     pub fn init(&self) -> Vec<u8> {
         self.muxer.init().bytes.to_vec()
     }

@@ -1,0 +1,60 @@
+//! `NAME.jpg` of streams that have to be decoded for it, or scaled (`?width=`).
+
+use super::answer::{Answer, NO_STORE, NOT_BEGUN, NOT_FOUND, Refusal, respond};
+use super::body::Reply;
+use super::request::Request;
+use super::router::Router;
+use crate::media::{Codec, Kind, Track, VideoParams};
+use crate::serve::live::form::Form;
+use crate::serve::live::stream::{Content, Stream};
+use crate::serve::snapshots::{Coded, NoImage, WIDTHS};
+use hyper::header::HeaderValue;
+use hyper::{Method, StatusCode};
+use std::sync::Arc;
+
+const BUSY: Refusal = Refusal(StatusCode::SERVICE_UNAVAILABLE, "too many snapshots are being made");
+const NOT_DECODED: Refusal =
+    Refusal(StatusCode::NOT_FOUND, "the pictures of this stream are not decoded here: H.264 of 4:2:0, 8 bits, up to 3840x2160 is");
+const NO_DECODER: Refusal = Refusal(StatusCode::NOT_FOUND, "this server has no decoder; see NAME.mp4");
+const NO_WIDTH: Refusal = Refusal(StatusCode::BAD_REQUEST, "width is a number of pixels, 16 to 3840");
+
+impl Router<'_> {
+    /// The newest picture; of H.264, the newest keyframe.
+    pub(super) async fn snapshot(&self, request: &Request, stream: &Arc<Stream>) -> Result<Answer, Refusal> {
+        let width = request.query("width")?.map(|width| width.parse().ok().filter(|width| WIDTHS.contains(width)).ok_or(NO_WIDTH));
+        let width = width.transpose()?;
+        let coded = self.newest_picture(stream)?;
+        let image = match (coded.track.codec, width) {
+            (Codec::Jpeg, None) => coded.data,
+            _ if request.head.method == Method::HEAD => Default::default(),
+            _ => self.state.snapshots.image(stream.id(), width, coded).await.map_err(|why| match why {
+                NoImage::NoDecoder => NO_DECODER,
+                NoImage::Busy => BUSY,
+                NoImage::NotDecoded => NOT_DECODED,
+            })?,
+        };
+        Ok(respond(StatusCode::OK, Reply::whole(image), HeaderValue::from_static("image/jpeg"), NO_STORE))
+    }
+
+    fn newest_picture(&self, stream: &Arc<Stream>) -> Result<Coded, Refusal> {
+        let (hub, content) = (self.hub.lock(), stream.content().ok_or(NOT_BEGUN)?);
+        let ring = &hub.replica(stream.id()).ok_or(NOT_BEGUN)?.ring;
+        match content {
+            Content::Jpeg(video) => {
+                let newest = ring.newest().ok_or(NOT_BEGUN)?;
+                Ok(Coded { track: Track::video(Codec::Jpeg, VideoParams { ..video }), data: newest.payload() })
+            }
+            Content::Fmp4(init) => {
+                let made = init.form(Form::H264).map_err(|_| {
+                    let has_pictures = init.init().tracks.iter().any(|t| t.track.kind() == Kind::Video);
+                    if has_pictures { NOT_DECODED } else { NOT_FOUND }
+                })?;
+                let key = ring.newest_key(made.selection.sync_track).ok_or(NOT_BEGUN)?;
+                // What a keyframe belongs to says how to read it.
+                let made = key.init.as_ref().and_then(|init| init.form(Form::H264).ok()).unwrap_or(made);
+                let (track, data) = made.converter.first_picture(&key.payload(), key.chunk.start).ok_or(NOT_BEGUN)?;
+                Ok(Coded { track, data })
+            }
+        }
+    }
+}
