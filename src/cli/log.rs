@@ -62,7 +62,9 @@ impl<S: Subscriber> Layer<S> for Printer {
     }
 }
 
-static FOLLOWER: OnceLock<Box<dyn Fn(&str) + Send + Sync>> = OnceLock::new();
+type Follower = Box<dyn Fn(&str) + Send + Sync>;
+
+static FOLLOWER: OnceLock<Follower> = OnceLock::new();
 
 /// From now on each message goes to this as well, as the line that it is on stderr. It must report nothing itself. The first call counts.
 pub fn follow_log(follower: impl Fn(&str) + Send + Sync + 'static) {

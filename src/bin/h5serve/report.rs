@@ -206,6 +206,7 @@ mod tests {
             base_path: Default::default(),
             access: Access::new(Rules::default()).unwrap(),
             events: Events::default(),
+            decoder: None,
         };
         let registry = Server::bind(&options).unwrap().registry();
         let (stats, mut table) = (cli::Stats::new("h5serve"), Table { registry: registry.clone(), rows: vec![] });

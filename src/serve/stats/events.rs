@@ -15,8 +15,15 @@ const WAITING: usize = 4096;
 /// Where events are reported: to those who listen over HTTP and, if there is one, in a log. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Events {
-    log: Option<(Sender<Option<Arc<ViewerEvent>>>, Arc<AtomicU64>)>,
+    log: Option<LogSender>,
     feed: Arc<Feed>,
+}
+
+/// The way to an [`EventLog`].
+#[derive(Clone, Debug)]
+struct LogSender {
+    sender: Sender<Option<Arc<ViewerEvent>>>,
+    lost: Arc<AtomicU64>,
 }
 
 /// The other end: what happened, as lines of JSON.
@@ -31,7 +38,7 @@ impl Events {
     pub fn new() -> (Events, EventLog) {
         let (sender, receiver) = bounded(WAITING);
         let lost = Arc::<AtomicU64>::default();
-        (Events { log: Some((sender, lost.clone())), feed: Arc::default() }, EventLog { receiver, lost })
+        (Events { log: Some(LogSender { sender, lost: lost.clone() }), feed: Arc::default() }, EventLog { receiver, lost })
     }
 
     /// Makes the event only if there is a log, or somebody who listens.
@@ -44,7 +51,7 @@ impl Events {
         if is_heard {
             self.feed.tell(&Item::Viewer(event.clone()));
         }
-        if let Some((sender, lost)) = &self.log
+        if let Some(LogSender { sender, lost }) = &self.log
             && let Err(TrySendError::Full(_)) = sender.try_send(Some(event))
         {
             lost.fetch_add(1, Relaxed);
@@ -64,7 +71,7 @@ impl Events {
 
     /// Ends the log, after what was reported so far; waits for that at most so long.
     pub fn end(&self, limit: Duration) {
-        if let Some((sender, _)) = &self.log {
+        if let Some(LogSender { sender, .. }) = &self.log {
             // A log that has gone, or whose reader takes nothing, cannot be ended better.
             _ = sender.send_timeout(None, limit);
         }
