@@ -58,7 +58,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
              /NAME             the page of one stream; its Link header names the WebSocket, so that h5cap(1) takes this address too\n    \
              /NAME.mp4         endless fragmented MP4, from the newest keyframe on; ?codecs=avc1 for the video alone\n    \
              /NAME.mjpg        MJPEG streams: multipart/x-mixed-replace, the newest picture whenever there is room for one\n    \
-             /NAME.jpg         the newest picture as JPEG; of H.264, the newest keyframe, decoded when somebody asks, at most once a second. ?width=640 scales it down\n    \
+             /NAME.jpg         the newest picture as JPEG; of H.264, the newest keyframe, decoded when it is asked for, at most once a second. ?width=640 scales it down\n    \
              /NAME.h264        the same stream as H.264 alone (Annex B), /NAME.ts as MPEG-TS, /NAME.flv as FLV, each over HTTP or a WebSocket\n    \
              /wfs/NAME         WebSocket for wfs.js, of both authors; a WebSocket at /NAME is the same\n    \
              /video_feed       the first MJPEG stream, or ?src=NAME, as many a Flask page has it\n    \
@@ -83,7 +83,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
              --ring, so the newest keyframe is not kept). Set the encoder's keyframe interval to 1 s.\n\n\
              h5serve takes --ring of memory for each stream. Each viewer takes at most 8 KiB over WebSocket and 20 KiB \
              over HTTP, besides what the kernel keeps of its socket; TLS adds up to 54 KiB, most of it only while a viewer is slow. Pictures that slow viewers are in the middle of \
-             are part of --ring, and so are the other forms of a stream while somebody watches them. When they fill half of it, h5serve closes the viewer with the oldest one. If no file \
+             are part of --ring, and so are the other forms of a stream while they are watched. When they fill half of it, h5serve closes the viewer with the oldest one. If no file \
              descriptor is free (see ulimit -n), h5serve answers with status 503.\n\n\
              With --memory there are no more viewers and connections than fit into so much memory. Who comes beyond a limit gets status 503, or \
              429 for requests that come too fast, a line that says which limit it is, and Retry-After. h5serve warns of each limit, at most every \

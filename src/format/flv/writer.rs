@@ -223,8 +223,8 @@ mod tests {
     use crate::media::{Event, VideoParams};
 
     fn pictures() -> Track {
-        const SPS: &[u8] = b"\x67\x42\xc0\x0b\xda\x0e\x11\x9e\xe5\xc0\x5a\x80\x80\x80\xa0\x00\x00\x03\x00\x20\x00\x00\x07\x91\xe2\x85\x54";
-        let mut track = Track::video(Codec::H264, VideoParams::new(176, 144));
+        const SPS: &[u8] = b"\x67\x42\xc0\x1e\xda\x02\x80\xbf\xe5\xc0\x44\x00\x00\x03\x00\x04\x00\x00\x03\x00\xf2\x3c\x58\xba\x80";
+        let mut track = Track::video(Codec::H264, VideoParams::new(640, 360));
         track.config = AvcC::build(&[SPS], &[b"\x68\xce\x0f\xc8"]);
         track
     }

@@ -7,8 +7,22 @@ use super::studio::Studio;
 use super::{Server, feed};
 use crate::util::{PATIENCE, Running, TempDir, eventually, run_for};
 use h5live::media::{Codec, Event};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::process::Command;
+
+/// More of an endless answer.
+#[track_caller]
+fn more(stream: &mut impl Read, body: &mut Vec<u8>) {
+    let mut piece = [0; 65536];
+    let n = loop {
+        match stream.read(&mut piece) {
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            read => break read.unwrap(),
+        }
+    };
+    assert!(n > 0, "it ended after {} bytes", body.len());
+    body.extend_from_slice(&piece[..n]);
+}
 
 /// So many bytes of an endless answer, without its head and its chunk sizes: it is asked for by HTTP/1.0.
 #[track_caller]
@@ -18,11 +32,8 @@ fn some(port: u16, path: &str, bytes: usize) -> Vec<u8> {
     let (head, mut body) = read_head(&mut stream);
     assert!(head.starts_with("HTTP/1.0 200 ") || head.starts_with("HTTP/1.1 200 "), "{head}");
     assert!(!head.to_ascii_lowercase().contains("chunked"), "{head}");
-    let mut piece = [0; 65536];
     while body.len() < bytes {
-        let n = stream.read(&mut piece).unwrap();
-        assert!(n > 0, "{path} ended after {} bytes", body.len());
-        body.extend_from_slice(&piece[..n]);
+        more(&mut stream, &mut body);
     }
     body
 }
@@ -146,9 +157,7 @@ fn viewers_share_what_is_made() {
         let mut first = open();
         // Something of it has come: it stands at the keyframe.
         while first.1.len() < 20_000 / 2 {
-            let mut piece = [0; 4096];
-            let n = first.0.read(&mut piece).unwrap();
-            first.1.extend_from_slice(&piece[..n]);
+            more(&mut first.0, &mut first.1);
         }
         for _ in 0..10 {
             feed(&mut into, &studio.picture());
@@ -163,10 +172,7 @@ fn viewers_share_what_is_made() {
             let mark = [&b"number ="[..], &number.to_be_bytes()].concat();
             // Headers of packets cut it in two now and then: a picture behind it will do.
             while !viewer.1.windows(16).any(|w| w == mark) {
-                let mut piece = [0; 65536];
-                let n = viewer.0.read(&mut piece).unwrap();
-                assert!(n > 0);
-                viewer.1.extend_from_slice(&piece[..n]);
+                more(&mut viewer.0, &mut viewer.1);
             }
         };
         let last = studio.pictures() - 1;

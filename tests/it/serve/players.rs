@@ -5,7 +5,7 @@ use super::client::{ask, connect, read_head};
 use super::judges::television;
 use super::pictures::{live, pictures};
 use crate::util::{PATIENCE, Running, TempDir, eventually, path_with_programs, repository, run_for, shell};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::process::Command;
 use std::time::Duration;
 
@@ -207,7 +207,10 @@ impl Listener {
     #[track_caller]
     fn read(&mut self) {
         let mut piece = [0; 4096];
-        let n = self.stream.read(&mut piece).unwrap_or_else(|e| panic!("{e}: {}", self.heard));
+        let n = match self.stream.read(&mut piece) {
+            Err(e) if e.kind() == ErrorKind::Interrupted => return,
+            read => read.unwrap_or_else(|e| panic!("{e}: {}", self.heard)),
+        };
         assert!(n > 0, "it ended: {}", self.heard);
         self.heard += &String::from_utf8_lossy(&piece[..n]);
     }
