@@ -28,8 +28,8 @@ function painter() {
   const canvas = { style: { setProperty: () => {} }, dispatchEvent: () => {}, getContext: () => context };
   const shown = [];
   const made = new Painter(canvas, { painted: () => {}, shown: media => shown.push(Math.round(1000 * media)) });
-  made.open(UPRIGHT);
-  return { made, shown };
+  made.open(UPRIGHT, [320, 240]);
+  return { made, shown, canvas };
 }
 
 /** `at`: media time, ms. */
@@ -115,4 +115,13 @@ test('each picture is closed once', () => {
   come(made, 5 * FRAME, 3);
   made.stop();
   assert.equal(closed, 6);
+});
+
+test('wide pixels make the picture wider, also where the browser has left out rows for that', () => {
+  const { made, canvas } = painter();
+  made.open({ ...UPRIGHT, aspect: 64 / 45 }, [160, 120]);
+  for (const [i, height] of [120, 84].entries()) {
+    made.add({ ...picture(i * FRAME), visibleRect: { width: 160, height } }, 0);
+    assert.deepEqual([canvas.width, canvas.height], [227, 120]);
+  }
 });

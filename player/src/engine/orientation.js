@@ -14,6 +14,8 @@ const UPRIGHT = { turns: 0, mirrored: false, aspect: null };
 const poses = new WeakMap();
 /** Gecko turns the picture as the matrix of MP4 says, but takes a matrix that mirrors for none. It is known by a property that no other engine has. */
 const ignoresMirrors = () => 'mozHasAudio' in HTMLVideoElement.prototype;
+/** WebKitGTK turns nothing that comes by a MediaSource. It is the WebKit without AirPlay. */
+const turnsNothing = () => navigator.vendor.startsWith('Apple') && !('webkitShowPlaybackTargetPicker' in HTMLVideoElement.prototype);
 
 /** The pose of a video track, by its matrix, `pasp`, and the size in `tkhd`. @param {import('./bmff.js').Track} track @returns {Pose} */
 export function poseOf({ matrix, coded, surface, pasp }) {
@@ -37,7 +39,7 @@ export function poseOfPictures({ orientation = 1, sample_aspect: shape = '' }) {
 }
 
 /** Whether a `<video>` of this browser needs help with MP4 like this; it then gets the init segment without its matrix. */
-export const needsHelp = pose => pose.mirrored && ignoresMirrors();
+export const needsHelp = ({ turns, mirrored }) => (mirrored && ignoresMirrors()) || ((mirrored || turns > 0) && turnsNothing());
 
 /** The init segment with matrices that do nothing. */
 export function withoutMatrix(init, places) {
@@ -87,6 +89,15 @@ export function uprightSize({ turns, aspect }, width, height) {
   const shape = aspect ?? 1;
   const [w, h] = shape >= 1 ? [Math.floor(width * shape + 1e-6), height] : [width, Math.floor(height / shape + 1e-6)];
   return turns % 2 === 1 ? { width: h, height: w } : { width: w, height: h };
+}
+
+/**
+ * The size in which a decoded picture is to be taken, before it is stretched. WebKitGTK gives pictures that are stretched already, by leaving out rows or columns.
+ * @param {number[]} coded  as the track has it
+ */
+export function unstretched([codedWidth, codedHeight], width, height) {
+  const isOther = Math.abs(Math.log((width * codedHeight) / (height * codedWidth))) > 0.02;
+  return isOther ? [codedWidth, codedHeight] : [width, height];
 }
 
 /** Width and height of what an element shows, whose own are these. */

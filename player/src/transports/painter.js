@@ -1,6 +1,6 @@
 import { COMPOSITOR_MS, Pace } from '../engine/clock.js';
 import { surface } from '../engine/colour.js';
-import { drawUpright, turnElement, uprightSize } from '../engine/orientation.js';
+import { drawUpright, turnElement, unstretched, uprightSize } from '../engine/orientation.js';
 import { Stalls, Unshown } from '../engine/sight.js';
 
 /** While the decoder catches up with what was cached, a picture is shown this often. */
@@ -19,6 +19,8 @@ export class Painter {
   #context;
   #events;
   #pose = null;
+  /** Width and height in which the stream is coded. */
+  #coded = [0, 0];
   /** Pictures that wait for their time, in order. */
   #waiting = [];
   /** Of a stream with B-frames; null for others, whose pictures are shown as they come. */
@@ -59,9 +61,10 @@ export class Painter {
     return this.#unshown.count;
   }
 
-  /** Another stream begins. @param {import('../engine/orientation.js').Pose} pose */
-  open(pose) {
+  /** Another stream begins. @param {import('../engine/orientation.js').Pose} pose @param {number[]} coded  width and height */
+  open(pose, coded) {
     this.#pose = pose;
+    this.#coded = coded;
     this.#pace = null;
     this.#unshown.begin();
     this.clear();
@@ -165,7 +168,7 @@ export class Painter {
   /** Of the upright picture. Where the init segment says how wide pixels are, the codec has no say. */
   #size({ visibleRect, displayWidth, displayHeight }) {
     const known = this.#pose.aspect !== null && visibleRect;
-    return known ? uprightSize(this.#pose, visibleRect.width, visibleRect.height) : uprightSize(this.#pose, displayWidth, displayHeight);
+    return known ? uprightSize(this.#pose, ...unstretched(this.#coded, visibleRect.width, visibleRect.height)) : uprightSize(this.#pose, displayWidth, displayHeight);
   }
 
   /** The newest picture goes to the screen with the frame that begins now. */

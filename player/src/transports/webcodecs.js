@@ -268,7 +268,7 @@ export class CodecsTransport extends Transport {
     if (this.#video === null) return this.#fail('there are no pictures in the stream', { unplayable: true, kind: 'mp4' });
     this.#sets = parameterSets(this.#codec(isVideo), found.get(this.#video).config);
     this.#close();
-    this.#painter.open(poseOf(found.get(this.#video)));
+    this.#painter.open(poseOf(found.get(this.#video)), found.get(this.#video).coded);
     this.#jitter.clear();
     this.#fedTime = -Infinity;
     this.#probe(this.#codec(isVideo), found.get(this.#video).coded);

@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { useTransport } from '../lib/page.mjs';
-import { browsers } from '../lib/browsers.mjs';
+import { engines } from '../lib/browsers.mjs';
 import { Bench, Server, until } from '../lib/programs.mjs';
 import { ORIENTATIONS, movie, pictures, quarters } from '../lib/turned.mjs';
 
@@ -35,7 +35,7 @@ const look = page => page.evaluate(() => {
 const near = (size, expected, what) => size.forEach((side, i) => assert.ok(Math.abs(side - expected[i]) <= 1, `${what}: ${size}, not ${expected}`));
 const alike = (ratio, [width, height], what) => assert.ok(Math.abs(ratio / (width / height) - 1) < 0.02, `${what}: ${ratio}, not ${width / height}`);
 
-for (const { name, open } of browsers) {
+for (const { name, open } of engines) {
   test(name, async t => {
     const browser = await open();
     const { page, errors } = browser;
