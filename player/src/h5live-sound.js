@@ -1,26 +1,68 @@
 /**
- * Plays sound as it comes, in the audio thread. What is kept in hand is as little as the network allows: more after each underrun, less again
- * after a long time without one. The difference of the two clocks, and what is too much, is played off by a rate that is not heard. It tells which time
- * of the media is heard when: the pictures go by that.
+ * Plays sound as it comes, in the audio thread, as early as the network allows: each sample is heard so long after its time in the media as the latest packet
+ * of the last seconds needed to come. What is held too long, or not long enough, is played off by a rate that is not heard. It tells which time of the media
+ * is heard when: the pictures go by that.
  */
 
 const CAPACITY_S = 4;
-const FIRST_S = 0.06;
-const MOST_S = 0.4;
-/** An underrun adds this much to what is kept. */
-const STEP_S = 0.02;
-/** A time without an underrun takes half of what was added away again; where that was too early, twice that time is waited. */
-const CALM_S = { first: 20, most: 600 };
-/** So much more than is wanted is left out at once; less than that at the start, when what was cached comes in a burst. */
+/** A packet is to be there so long before it is needed. */
+const SPARE_S = 0.006;
+/** Packets are waited for that come so much later than the quickest of them: more after an underrun, and less again after a time without one. */
+const SPREAD_S = { first: 0.06, step: 0.04, most: 0.4 };
+const CALM_S = 20;
+/** How late packets came is remembered for one to two times this; not so long at the start, when what was cached comes in a burst. */
+const WINDOW_S = 8;
+/** A packet whose lateness is so far from that of the others has other times than they. */
+const OTHER_S = 1.5;
+/** So much more than is wanted is left out at once; less than that at the start. */
 const EXCESS_S = 0.2;
-const EARLY = { excess: 0.04, time: 2 };
+const EARLY = { excess: 0.02, window: 0.25, time: 2 };
 /** At most 1 % faster or slower: a sixth of a semitone. */
 const MAX_DRIFT = 0.01;
+/** A difference that is not worth another rate. */
+const NEAR_S = 0.002;
 /** A cut is hidden by a fade of so many samples. */
 const FADE = 128;
 const REPORT_S = 0.1;
 /** A change of what the pictures need is made at once when it is larger than this, as it would be seen for seconds. */
 const IN_STEP_S = 0.02;
+
+/** How late packets come, by the clock of the output less their time in the media, seconds: the least and the most of this and of the last window. */
+class Lateness {
+  #begun = 0;
+  #since = -Infinity;
+  #now = { least: Infinity, most: -Infinity };
+  #before = { least: Infinity, most: -Infinity };
+  #isSettled = false;
+
+  get least() {
+    return Math.min(this.#now.least, this.#before.least);
+  }
+
+  get most() {
+    return Math.max(this.#now.most, this.#before.most);
+  }
+
+  /** They have come for a while. */
+  get isSettled() {
+    return this.#isSettled;
+  }
+
+  add(now, late) {
+    const isOther = !(Math.abs(late - this.least) < OTHER_S);
+    if (isOther) this.#begun = now;
+    this.#isSettled = now - this.#begun > EARLY.time;
+    if (isOther || now - this.#since > (this.#isSettled ? WINDOW_S : EARLY.window)) this.#turn(now, isOther);
+    this.#now.least = Math.min(this.#now.least, late);
+    this.#now.most = Math.max(this.#now.most, late);
+  }
+
+  #turn(now, forgets) {
+    [this.#now, this.#before] = [this.#before, this.#now];
+    for (const window of forgets ? [this.#now, this.#before] : [this.#now]) [window.least, window.most] = [Infinity, -Infinity];
+    this.#since = now;
+  }
+}
 
 export class Player {
   #planes;
@@ -28,15 +70,18 @@ export class Player {
   #written = 0;
   #position = 0;
   #rate = 0;
+  /** Blocks that were pulled, in samples of the output: its clock. */
+  #pulled = 0;
   #playing = false;
   #fade = 0;
-  #smooth = 0;
-  #calm = 0;
-  #patience = CALM_S.first;
-  #eased = false;
-  /** Media time at the end of what is held, seconds; null where it is not known. */
-  #end = null;
-  #network = FIRST_S;
+  /** The time in the media at the end of what is held, seconds. */
+  #end = 0;
+  #packet = 0;
+  #lateness = new Lateness();
+  /** Packets that are later than this are not waited for. */
+  #spread = SPREAD_S.first;
+  #calmSince = 0;
+  /** How much later than the quickest packet the pictures want the sound. */
   #pictures = 0;
 
   /** @param {number} rate of the output */
@@ -51,21 +96,41 @@ export class Player {
     return (this.#written - this.#position) / this.#rate;
   }
 
-  /** Seconds that are to be held: what the network needs, and no less than the pictures need. */
+  /** Seconds that are to be in hand when a packet has come that was not late. */
   get target() {
-    return Math.max(this.#network, this.#pictures);
+    return Math.max(this.#needed, this.#pictures);
+  }
+
+  /** The sound waits for the pictures, and not for its own packets. */
+  get waits() {
+    return this.#pictures > this.#needed;
   }
 
   /** The media time that the next sample has, seconds; null while nothing is played. */
   get heard() {
-    return this.#playing && this.#end !== null ? this.#end - this.held : null;
+    return this.#playing ? this.#end - this.held : null;
   }
 
-  /** So much is to be held for pictures that come later than the sound of the same time. @param {number} seconds */
+  get #now() {
+    return this.#pulled / this.rate;
+  }
+
+  get #needed() {
+    const { least, most } = this.#lateness;
+    return Math.min(this.#spread, most - least) + this.#packet + SPARE_S;
+  }
+
+  /** Seconds that are to be in hand now. */
+  get #wanted() {
+    return this.target - (this.#now - this.#end - this.#lateness.least);
+  }
+
+  /** The pictures are so much later than their sound, or earlier, and no more than that. @param {number} seconds */
   wait(seconds) {
-    const before = this.target;
-    this.#pictures = Math.max(0, Math.min(MOST_S, seconds));
-    if (this.#playing && Math.abs(this.target - before) > IN_STEP_S) this.#jump();
+    if (!this.#playing) return;
+    const now = this.target + this.held - this.#wanted;
+    this.#pictures = Math.max(0, Math.min(SPREAD_S.most, now + seconds));
+    if (Math.abs(this.held - this.#wanted) > IN_STEP_S) this.#jump();
   }
 
   /** @param {{rate: number, planes: Float32Array[], time?: number}} sound  `time` of its first sample in the media, seconds */
@@ -73,7 +138,6 @@ export class Player {
     if (rate !== this.#rate) this.#reset(rate);
     const { length } = planes[0];
     if (length > this.#capacity) return;
-    this.#end = time === null ? null : time + length / rate;
     for (const [i, plane] of this.#planes.entries()) {
       const from = planes[Math.min(i, planes.length - 1)];
       const at = this.#written % this.#capacity;
@@ -82,14 +146,17 @@ export class Player {
       plane.set(from.subarray(room), 0);
     }
     this.#written += length;
-    if (this.held > this.target + (this.#calm < EARLY.time ? EARLY.excess : EXCESS_S)) this.#jump();
+    this.#packet = length / rate;
+    this.#end = (time ?? this.#end) + this.#packet;
+    this.#lateness.add(this.#now, this.#now - this.#end);
+    if (this.#playing && this.held - this.#wanted > (this.#lateness.isSettled ? EXCESS_S : EARLY.excess)) this.#jump();
   }
 
   /** Fills one block of output. */
   pull(outputs) {
     const { length } = outputs[0];
-    if (!this.#playing && this.held >= this.target) this.#begin();
-    const step = (this.#rate / this.rate) * this.#pace(length);
+    if (!this.#playing && this.#wanted > 0 && this.held >= this.#wanted) this.#begin();
+    const step = (this.#rate / this.rate) * this.#pace();
     for (let i = 0; i < length; i++) {
       if (this.#playing && this.#position + 1 >= this.#written) this.#starved();
       const whole = Math.floor(this.#position);
@@ -102,6 +169,7 @@ export class Player {
       }
       if (this.#playing) this.#position += step;
     }
+    this.#pulled += length;
   }
 
   #reset(rate) {
@@ -114,43 +182,53 @@ export class Player {
 
   #begin() {
     this.#jump();
-    this.#smooth = this.target;
     this.#playing = true;
+    this.#calmSince = this.#now;
   }
 
   /** To where as much is in hand as is wanted. */
   #jump() {
-    this.#position = Math.max(0, this.#written - Math.ceil(this.target * this.#rate));
-    this.#smooth = this.target;
+    this.#position = Math.max(0, this.#written - Math.ceil(this.#wanted * this.#rate));
     this.#fade = 0;
   }
 
   #starved() {
     this.#playing = false;
     this.underruns++;
-    this.#calm = 0;
-    if (this.#eased) this.#patience = Math.min(CALM_S.most, 2 * this.#patience);
-    this.#eased = false;
-    this.#network = Math.min(MOST_S, this.#network + STEP_S);
-  }
-
-  #ease() {
-    const added = this.#network - FIRST_S;
-    this.#eased = added > 0;
-    this.#calm = EARLY.time;
-    this.#network -= Math.min(added, Math.max(STEP_S, added / 2));
+    if (this.#lateness.isSettled) this.#spread = Math.min(SPREAD_S.most, this.#spread + SPREAD_S.step);
   }
 
   /** How much faster than its own rate it is to be played now. */
-  #pace(length) {
+  #pace() {
     if (!this.#playing) return 1;
-    const time = length / this.rate;
-    this.#smooth += (this.held - this.#smooth) * Math.min(1, time);
-    this.#calm += time;
-    if (this.#calm > this.#patience) this.#ease();
-    const excess = this.#smooth - this.target;
-    if (Math.abs(excess) < STEP_S) return 1;
+    if (this.#now - this.#calmSince > CALM_S) {
+      this.#calmSince = this.#now;
+      this.#spread = Math.max(SPREAD_S.first, Math.min(this.#spread, this.#lateness.most - this.#lateness.least));
+    }
+    const excess = this.held - this.#wanted;
+    if (Math.abs(excess) < NEAR_S) return 1;
     return 1 + Math.max(-MAX_DRIFT, Math.min(MAX_DRIFT, excess / 4));
+  }
+}
+
+/** The clock of an output falls back behind the wall clock by more than this when the output had nothing to play in time; one that rested falls back by more. */
+const GAP_MS = { least: 5, most: 1000 };
+const LOOK_S = 0.5;
+
+/** Counts the times at which the output had nothing to play, as this thread came too late. Pure. */
+export class Gaps {
+  count = 0;
+  #since = 0;
+  #least = Infinity;
+  #before = null;
+
+  /** @param {number} wall Unix ms @param {number} time  of the output, seconds */
+  look(wall, time) {
+    this.#least = Math.min(this.#least, wall - 1000 * time);
+    if (time - this.#since < LOOK_S) return;
+    const fell = this.#before === null ? 0 : this.#least - this.#before;
+    if (fell > GAP_MS.least && fell < GAP_MS.most) this.count++;
+    [this.#since, this.#before, this.#least] = [time, this.#least, Infinity];
   }
 }
 
@@ -158,6 +236,7 @@ export class Player {
 if (globalThis.registerProcessor) {
   registerProcessor('h5live-sound', class extends AudioWorkletProcessor {
     #player = new Player(sampleRate);
+    #gaps = new Gaps();
     #reported = 0;
 
     constructor() {
@@ -168,10 +247,11 @@ if (globalThis.registerProcessor) {
     process(_, [outputs]) {
       const { heard } = this.#player;
       this.#player.pull(outputs);
+      this.#gaps.look(Date.now(), currentTime);
       if (currentTime - this.#reported >= REPORT_S) {
         this.#reported = currentTime;
-        const { held, target, underruns } = this.#player;
-        this.port.postMessage({ held, target, underruns, heard, at: currentTime });
+        const { held, target, waits, underruns } = this.#player;
+        this.port.postMessage({ held, target, waits, underruns, gaps: this.#gaps.count, heard, at: currentTime });
       }
       return true;
     }

@@ -3,12 +3,19 @@ const WORKLET = new URL('h5live-sound.js', import.meta.url);
 const RATE = 48000;
 /** A browser that has not begun to play sound after this time wants a gesture first, or has nothing to play it with. */
 const GESTURE_MS = 1000;
+/** An output that has so little in hand as it can had nothing to play so often within this time: the next one has what browsers think right. */
+const GAPS = { times: 3, ms: 10000 };
+/** What the outputs of this page have in hand. @type {number | 'interactive'} */
+let latencyHint = 0;
 /** What the audio thread said longer ago than this says nothing of now. */
 const STALE_S = 1;
 /** Pictures are judged over so many of them, and so often: more than so much too late, and the sound waits for them. */
 const STEP = { pictures: 60, ms: 500, late: 0.008 };
 /** An audio device is given up after so many decoder errors in a row. */
 const MAX_SOUND_ERRORS = 3;
+
+/** What is said before the audio thread says anything. */
+const SILENCE = { held: 0, underruns: 0, waits: false, gaps: 0, heard: null, at: 0 };
 
 /**
  * Sound by WebCodecs: decoded here, played by a worklet that keeps as little in hand as the network allows.
@@ -20,30 +27,29 @@ const MAX_SOUND_ERRORS = 3;
 export class Sound {
   #context;
   #gain;
+  #volume;
   #node = null;
   #events;
   #decoder = null;
   #config = null;
   #errors = 0;
   #closed = false;
-  #report = { held: 0, underruns: 0, heard: null, at: 0 };
-  /** By how much pictures were later than the sound of their time, seconds; what the sound was told to hold for them, and when. */
+  #report = SILENCE;
+  /** By how much pictures were later than the sound of their time, seconds; when that was judged. */
   #late = [];
-  #waits = 0;
   #judgedAt = 0;
+  /** When the output had nothing to play, and how often by then. */
+  #gaps = { count: 0, at: [] };
 
   /** @param {number} volume 0 to 1 @param {SoundEvents} events */
   constructor(volume, events) {
     this.#events = events;
-    this.#context = new AudioContext({ sampleRate: RATE, latencyHint: 'interactive' });
-    this.#gain = new GainNode(this.#context, { gain: volume });
-    this.#gain.connect(this.#context.destination);
-    this.resume();
+    this.#volume = volume;
     this.#start();
   }
 
   set volume(volume) {
-    this.#gain.gain.value = volume;
+    this.#volume = this.#gain.gain.value = volume;
   }
 
   /** Seconds of sound in hand. */
@@ -72,11 +78,10 @@ export class Sound {
     if (this.#late.length < STEP.pictures / 4 || at - this.#judgedAt < STEP.ms) return;
     this.#judgedAt = at;
     const late = this.#late.toSorted((a, b) => a - b)[Math.floor(0.75 * this.#late.length)];
-    const isOff = late > STEP.late || (this.#waits > 0 && late < -4 * STEP.late);
+    const isOff = late > STEP.late || (this.#report.waits && late < -4 * STEP.late);
     if (!isOff) return;
-    this.#waits = Math.max(0, (this.#waits || this.#report.target) + late);
     this.#late = [];
-    this.#node?.port.postMessage({ wait: this.#waits });
+    this.#node?.port.postMessage({ wait: late });
   }
 
   /** A time of the audio context, and the time by performance.now() at which what was made then is heard. */
@@ -112,15 +117,39 @@ export class Sound {
   }
 
   async #start() {
+    const context = new AudioContext({ sampleRate: RATE, latencyHint });
+    this.#context = context;
+    this.#gain = new GainNode(context, { gain: this.#volume });
+    this.#gain.connect(context.destination);
+    this.resume();
+    const isOver = () => this.#closed || context !== this.#context;
     try {
-      await this.#context.audioWorklet.addModule(WORKLET);
-      if (this.#closed) return;
-      this.#node = new AudioWorkletNode(this.#context, 'h5live-sound', { numberOfInputs: 0, outputChannelCount: [2] });
-      this.#node.port.onmessage = ({ data }) => (this.#report = data);
+      await context.audioWorklet.addModule(WORKLET);
+      if (isOver()) return;
+      this.#node = new AudioWorkletNode(context, 'h5live-sound', { numberOfInputs: 0, outputChannelCount: [2] });
+      this.#node.port.onmessage = ({ data }) => isOver() || this.#reported(data);
       this.#node.connect(this.#gain);
     } catch (error) {
-      if (!this.#closed) this.#events.failed(error.message);
+      if (!isOver()) this.#events.failed(error.message);
     }
+  }
+
+  #reported(report) {
+    this.#report = report;
+    const isAnother = report.gaps > this.#gaps.count;
+    this.#gaps.count = report.gaps;
+    if (!isAnother || latencyHint !== 0) return;
+    const now = performance.now();
+    this.#gaps.at = [...this.#gaps.at.filter(at => now - at < GAPS.ms), now];
+    if (this.#gaps.at.length >= GAPS.times) this.#startAnew();
+  }
+
+  /** With more in hand in the output: this machine does not come in time for so little. */
+  #startAnew() {
+    latencyHint = 'interactive';
+    this.#context.close().catch(() => {});
+    [this.#node, this.#report, this.#late] = [null, SILENCE, []];
+    this.#start();
   }
 
   #silent() {
