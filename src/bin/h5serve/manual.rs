@@ -71,8 +71,8 @@ pub const MANUAL: cli::Manual = cli::Manual {
         (
             "VIEWERS",
             "All viewers read from one ring of chunks per stream; nothing is copied or queued for each. A new viewer \
-             starts at the newest keyframe. A viewer that falls behind by more than --lag, or by a third of it for \
-             a while, goes on at the newest keyframe and is told how many frames it lost. h5serve closes a viewer that takes nothing at all for \
+             starts at the newest keyframe. A viewer that falls behind by more than --lag, or by a sixth of it that it does not \
+             catch up, goes on at the newest keyframe and is told how many frames it lost. h5serve closes a viewer that takes nothing at all for \
              --stall. A slow viewer costs the others nothing.\n\n\
              h5serve notices when a client goes away, whether the stream runs or stands still. A client may end its \
              side of an HTTP connection and read on. h5serve then checks now and then whether it is still there: it \

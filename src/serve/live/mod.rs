@@ -8,6 +8,7 @@ pub mod publisher;
 pub mod registry;
 pub mod replica;
 pub mod ring;
+pub mod slowness;
 pub mod start;
 pub mod stream;
 pub mod update;
