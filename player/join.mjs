@@ -1,4 +1,5 @@
 // The player as one file: the parts in `src`, joined as h5serve joins them (src/serve/http/assets.rs of the repository).
+import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 
@@ -7,6 +8,12 @@ const server = path.join(import.meta.dirname, '../src/serve/http/assets.rs');
 
 /** One of the player's files. */
 export const read = name => fs.readFileSync(path.join(folder, name), 'utf8');
+
+/** The page, with the script that runs before all others inside. */
+export const page = () => read('page.html').replace('<script>early.js</script>', () => `<script>${script('early.js')}</script>`);
+
+/** What the policy says of that script. */
+export const hash = () => `'sha256-${createHash('sha256').update(script('early.js')).digest('base64')}'`;
 
 /** The Content-Security-Policy of the pages, which assets.rs has. */
 export function policy() {

@@ -1,8 +1,8 @@
 /**
  * Asks for what the page needs while the player is on its way. The WebSocket of its stream is opened, and with it the stream is asked for where it is to be
- * decoded by WebCodecs: it comes in the same round trip. transports/link.js takes the connection, and what came by then. The page of all streams needs the
- * list first; where there is but one stream, it is that one's page.
- * It is not `async`: WebKit runs such a script after the first painting.
+ * decoded by WebCodecs: it comes in the same round trip. Its first picture is decoded, too. transports/link.js takes the connection, and what came by then. The
+ * page of all streams needs the list first; where there is but one stream, it is that one's page.
+ * It is a part of page.html, so that it waits for no file.
  */
 (() => {
   /** Those of engine/codecs.js. A MediaSource tells at once which of them the browser knows; VideoDecoder would tell later. */
@@ -26,11 +26,61 @@
     address.search = `src=${name}`;
     const codecs = playable();
     const socket = new WebSocket(codecs ? `${address.href}&codecs=${codecs}` : address.href);
-    const early = { address: address.href, socket, isAsked: codecs !== '', messages: [] };
+    const early = { address: address.href, socket, isAsked: codecs !== '', messages: [], picture: null, take, close };
+    let isTaken = false;
+    const decoder = early.isAsked ? started(codecs.split(',')[0], found => (isTaken ? found.close() : (early.picture = found))) : null;
     socket.binaryType = 'arraybuffer';
-    socket.onmessage = ({ data }) => early.messages.push(data);
-    setTimeout(() => globalThis.h5liveEarly === early && socket.close(), UNTAKEN_MS);
+    socket.onmessage = ({ data }) => {
+      early.messages.push(data);
+      if (decoder) look(early, decoder);
+    };
+    setTimeout(() => globalThis.h5liveEarly === early && close(), UNTAKEN_MS);
     globalThis.h5liveEarly = early;
+
+    /** The first picture, if it is there: whoever takes it closes it. */
+    function take() {
+      isTaken = true;
+      if (decoder && decoder.state !== 'closed') decoder.close();
+      const { picture } = early;
+      early.picture = null;
+      return picture;
+    }
+
+    /** Of no use to anybody. */
+    function close() {
+      socket.close();
+      take()?.close();
+    }
+  }
+
+  /** A decoder for the first picture. The first one of a browser takes tens of milliseconds to begin: it begins now, for whatever codec. */
+  function started(codec, output) {
+    const decoder = new VideoDecoder({ output, error: () => {} });
+    decoder.configure({ codec, optimizeForLatency: true });
+    return decoder;
+  }
+
+  /** The first chunk behind the init segment is a keyframe: it is decoded by itself. Where that does not work, nothing is lost. */
+  function look(early, decoder) {
+    const [init, chunk] = early.messages.filter(message => typeof message !== 'string');
+    const codec = early.messages.map(message => /"mse".*codecs=\\?"([^"\\]*)/.exec(message)?.[1]).find(Boolean);
+    if (early.messages.at(-1) !== chunk || !codec) return;
+    try {
+      const description = ['avcC', 'hvcC', 'av1C'].map(name => boxOf(init, name)).find(Boolean);
+      const data = boxOf(chunk, 'mdat');
+      decoder.configure({ codec, optimizeForLatency: true, ...(description && { description }) });
+      decoder.decode(new EncodedVideoChunk({ type: 'key', timestamp: 0, data }));
+      decoder.flush().catch(() => {});
+    } catch {
+      // The player will see why.
+    }
+  }
+
+  /** What is in the first box of this type, wherever it is. */
+  function boxOf(buffer, type) {
+    const [bytes, wanted] = [new Uint8Array(buffer), [...type].map(c => c.charCodeAt(0))];
+    const at = bytes.findIndex((_, i) => wanted.every((byte, k) => bytes[i + k] === byte));
+    return at < 4 ? null : bytes.subarray(at + 4, at - 4 + new DataView(buffer).getUint32(at - 4));
   }
 
   function playable() {

@@ -5,10 +5,10 @@ import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import zlib from 'node:zlib';
-import { joined, read, script } from '../join.mjs';
+import { hash, joined, page, policy, read, script } from '../join.mjs';
 
 test('less than 52 KB in all, compressed', t => {
-  const pages = [...['h5live-sound.js', 'early.js', 'page.js'].map(script), ...['page.css', 'page.html', 'icon.svg'].map(read)];
+  const pages = [page(), ...['h5live-sound.js', 'page.js'].map(script), ...['page.css', 'icon.svg'].map(read)];
   const sizes = [joined(), ...pages].map(text => zlib.gzipSync(text, { level: 9 }).length);
   const all = sizes.reduce((a, b) => a + b);
   t.diagnostic(`h5live.js ${sizes[0]} bytes, with the pages ${all}`);
@@ -29,6 +29,10 @@ test('the page asks early for the codecs that the player knows', () => {
   const [, early] = /const CODECS = (\[[^\]]*\]);/.exec(read('early.js'));
   const [, known] = /export const VIDEO_CODECS = (\[[^\]]*\]);/.exec(read('engine/codecs.js'));
   assert.equal(early, known);
+});
+
+test('the policy allows the script that is in the page', () => {
+  assert.ok(page().includes(`<script>${script('early.js')}</script>`) && policy().includes(hash()), `assets.rs: ${hash()}`);
 });
 
 test('types tell of every method and property', () => {

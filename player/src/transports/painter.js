@@ -97,7 +97,7 @@ export class Painter {
   add(picture, queued) {
     const now = performance.now();
     const media = mediaTime(picture);
-    const stale = media <= this.#floor.media && now < this.#floor.until;
+    const stale = media === this.#painted.media || (media <= this.#floor.media && now < this.#floor.until);
     const hurry = queued > 1 && now - this.#painted.at < CATCH_UP_MS;
     if (stale) return picture.close();
     if (hurry) return this.#skip(picture);

@@ -310,6 +310,9 @@ export class CodecsTransport extends Transport {
       this.#decoder ??= this.#configured();
       this.#fedAt ??= performance.now();
       const timestamp = Math.round(frame.time * 1e6);
+      const early = this.link?.takePicture();
+      if (early) this.#decodedEarly(early, timestamp, frame);
+      if (this.#stopped) return;
       if (frame.hidden) this.#hidden.add(timestamp);
       if (frame.time < this.#fedTime) this.#painter.reordered();
       this.#fedTime = frame.time;
@@ -371,6 +374,12 @@ export class CodecsTransport extends Transport {
     if (this.#errors === 1) this.#again();
   }
 
+  /** The page had decoded the first keyframe before this was there. It comes out of the decoder once more, as others refer to it. */
+  #decodedEarly(early, timestamp, { key, hidden }) {
+    if (key && !hidden) this.#decoded(new VideoFrame(early, { timestamp }));
+    early.close();
+  }
+
   #decoded(picture) {
     this.#fedAt = null;
     if (this.#hidden.delete(picture.timestamp)) return picture.close();
@@ -378,7 +387,7 @@ export class CodecsTransport extends Transport {
       picture.close();
       return this.#fail('HDR is for a <video>', { unplayable: true, kind: 'mp4' });
     }
-    this.#painter.add(picture, this.#decoder.decodeQueueSize);
+    this.#painter.add(picture, this.#decoder?.decodeQueueSize ?? 0);
   }
 
   #painted(isFirst) {

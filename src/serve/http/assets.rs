@@ -55,9 +55,10 @@ const PARTS: [(&str, &str); 31] = [
     ("h5live.js", file!("h5live.js")),
 ];
 
-/// What our own pages need, and no more: no inline script or style, no evaluation, nothing from elsewhere. Pictures and media come as
-/// `blob:` (MediaSource); `ws:` and `wss:` are named because Safari before 15.4 does not count them as `'self'`.
-pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; \
+/// What our own pages need, and no more: no inline style, of inline scripts the very one of `early.js`, by its hash (CSP Level 3, section 6.7.3.3), no
+/// evaluation, nothing from elsewhere. Pictures and media come as `blob:` (MediaSource); `ws:` and `wss:` are named because Safari before 15.4 does not
+/// count them as `'self'`.
+pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self' 'sha256-Qy4vWDUorweQVjvVEPfZvsc0wRo+KBwHBK0bHEEIzeY='; style-src 'self'; img-src 'self' blob: data:; \
     media-src 'self' blob:; connect-src 'self' ws: wss:; manifest-src 'self'; base-uri 'none'; form-action 'none'";
 
 /// A file of the player.
@@ -75,20 +76,27 @@ pub struct Asset {
 const BEST: u8 = 9;
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-static ASSETS: LazyLock<[(&str, Asset); 6]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[(&str, Asset); 5]> = LazyLock::new(|| {
     let player = ("h5live.js", Asset::new(SCRIPT, module()));
     let page = Asset::new(SCRIPT, with_versions(&joined(code(file!("page.js"))), std::slice::from_ref(&player)));
     [
         player,
         ("h5live-sound.js", Asset::new(SCRIPT, joined(code(file!("h5live-sound.js"))))),
-        ("early.js", Asset::new(SCRIPT, joined(code(file!("early.js"))))),
         ("page.js", page),
         ("page.css", Asset::new("text/css; charset=utf-8", file!("page.css"))),
         ("icon.svg", Asset::new("image/svg+xml", file!("icon.svg"))),
     ]
 });
 
-static PAGE: LazyLock<Asset> = LazyLock::new(|| Asset::new("text/html; charset=utf-8", with_versions(file!("page.html"), &*ASSETS)));
+static PAGE: LazyLock<Asset> = LazyLock::new(|| {
+    let page = with_versions(file!("page.html"), &*ASSETS).replace("<script>early.js</script>", &format!("<script>{}</script>", early()));
+    Asset::new("text/html; charset=utf-8", page)
+});
+
+/// What the page runs before anything else has come.
+fn early() -> String {
+    joined(code(file!("early.js")))
+}
 
 /// The file `/{name}`, if it is one of the player's.
 pub fn asset(name: &str) -> Option<&'static Asset> {
@@ -204,10 +212,15 @@ mod tests {
     }
 
     #[test]
-    fn page_has_no_inline_code() {
+    fn page_has_no_inline_code_but_one_whose_hash_is_in_the_policy() {
+        use base64::{Engine, prelude::BASE64_STANDARD};
         let page = String::from_utf8(page().body.to_vec()).expect("assets are text");
+        let hash = BASE64_STANDARD.encode(<sha2::Sha256 as sha2::Digest>::digest(early()));
+        assert!(CONTENT_SECURITY_POLICY.contains(&format!("'sha256-{hash}'")), "the policy is to have 'sha256-{hash}'");
+        let (before, after) = page.split_once(&format!("<script>{}</script>", early())).expect("the page has it");
+        let page = format!("{before}{after}");
         for tag in page.split('<').filter(|t| t.starts_with("script")) {
-            assert!(tag.contains(" src=") && tag.ends_with('>'), "inline script: {tag}");
+            assert!(tag.contains(" src=") && tag.trim_end().ends_with('>'), "inline script: {tag}");
         }
         assert!(!page.contains("<style") && !page.contains(" style=") && !page.contains(" on"), "inline style or handler");
     }

@@ -1,6 +1,6 @@
 // The player as the working tree has it: the parts joined as the server joins them, and put in place of what the server sends.
 import path from 'node:path';
-import { joined, policy, read, script } from '../../../player/join.mjs';
+import { hash, joined, page, policy, read, script } from '../../../player/join.mjs';
 
 const TYPES = { '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.html': 'text/html; charset=utf-8', '.svg': 'image/svg+xml' };
 
@@ -8,8 +8,8 @@ const TYPES = { '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; char
 function answer(url, isDocument) {
   if (new URL(url).pathname.includes('/api/')) return null;
   const name = isDocument ? 'page.html' : new URL(url).pathname.split('/').pop();
-  if (name !== 'h5live.js' && !['h5live-sound.js', 'early.js', 'page.js', 'page.css', 'page.html', 'icon.svg'].includes(name)) return null;
-  return { body: name === 'h5live.js' ? joined() : name.endsWith('.js') ? script(name) : read(name), type: TYPES[path.extname(name)] };
+  if (name !== 'h5live.js' && !['h5live-sound.js', 'page.js', 'page.css', 'page.html', 'icon.svg'].includes(name)) return null;
+  return { body: name === 'h5live.js' ? joined() : name === 'page.html' ? page() : name.endsWith('.js') ? script(name) : read(name), type: TYPES[path.extname(name)] };
 }
 
 /** The response that the working tree has for an address; null for all else. */
@@ -17,7 +17,7 @@ export function treeReply(url, isDocument) {
   const found = answer(url, isDocument);
   if (!found) return null;
   const headers = { 'Content-Type': found.type, 'Access-Control-Allow-Origin': '*', 'Cross-Origin-Resource-Policy': 'cross-origin', 'Cache-Control': 'no-cache' };
-  if (found.type.startsWith('text/html')) headers['Content-Security-Policy'] = policy();
+  if (found.type.startsWith('text/html')) headers['Content-Security-Policy'] = policy().replace(/'sha256-[^']*'/, hash());
   return { status: 200, headers, body: found.body };
 }
 
@@ -28,7 +28,7 @@ export const ports = new Set();
 export async function serveTree(page) {
   const reply = (url, isDocument) => (ports.has(Number(new URL(url).port)) ? treeReply(url, isDocument) : null);
   if (page.route) {
-    await page.route(/\/(h5live\.js|h5live-sound\.js|early\.js|page\.js|page\.css|icon\.svg|[^./]*)(\?[0-9a-f]*)?$/, route => {
+    await page.route(/\/(h5live\.js|h5live-sound\.js|page\.js|page\.css|icon\.svg|[^./]*)(\?[0-9a-f]*)?$/, route => {
       const found = reply(route.request().url(), route.request().isNavigationRequest());
       return found ? route.fulfill(found) : route.fallback();
     });

@@ -53,9 +53,10 @@ for (const { name, open } of engines) {
       return now.state === 'playing' && now.transport === transport && now.pictures > 5;
     }, 20000);
 
-    await t.test('the WebSocket is open before the player has come, and the player takes it', async t => {
+    await t.test('the WebSocket is open and a picture is decoded before the player has come, and the player takes both', async t => {
       const cam = await front(t);
-      await goWithout(cam, server.url('cam'), 'a viewer', async () => (await server.stream('cam')).viewers === 1);
+      const decoded = () => page.evaluate(() => Boolean(globalThis.h5liveEarly?.picture)).catch(() => false);
+      await goWithout(cam, server.url('cam'), 'a viewer, and a picture', async () => (await server.stream('cam')).viewers === 1 && (await decoded()));
       await plays('WebCodecs');
       assert.equal(cam.upgrades, 1);
     });

@@ -95,7 +95,7 @@ for (const { name, open } of engines) {
 test('tools get a line for a stream that is not there, people a page in their language', async t => {
   const html = await fetch(server.url('nowhere'), { headers: { Accept: 'text/html,application/xhtml+xml,*/*;q=0.8' } });
   assert.deepEqual([html.status, html.headers.get('content-type'), html.headers.get('cache-control')], [404, 'text/html; charset=utf-8', 'no-store']);
-  assert.match(html.headers.get('content-security-policy'), /script-src 'self'/);
+  assert.match(html.headers.get('content-security-policy'), /script-src 'self' 'sha256-/);
   for (const [at, accept] of [['nowhere', '*/*'], ['nowhere.mp4', 'video/*'], ['a/b', 'text/html']]) {
     const tool = await fetch(server.url(at), { headers: { Accept: accept } });
     assert.deepEqual([tool.status, tool.headers.get('content-type')], [404, 'text/plain; charset=utf-8'], at);
