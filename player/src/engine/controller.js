@@ -87,6 +87,8 @@ export class LiveEdge {
     this.shortAt = null;
     /** Whether each change of the rate is a seek of the decoder. */
     this.costly = false;
+    /** So long after its first media the browser is not sent elsewhere, ms. */
+    this.settles = 0;
     this.stalls = new Stalls();
     this.stats = { seeks: 0, gaps: 0, stalls: 0, rates: 0 };
     this.startedAt = null;
@@ -189,7 +191,7 @@ export class LiveEdge {
       this.stalls.rest();
       return null;
     }
-    if (this.startedAt === null) return this.#preview(now, view);
+    if (this.startedAt === null) return (view.ranges.length > 0 && this.#start(now, view)) || this.#preview(now, view);
     if (view.paused) {
       this.lastShown = now;
       this.stalls.rest();
@@ -229,6 +231,7 @@ export class LiveEdge {
   #start(now, view) {
     const end = last(view.ranges)[1];
     if (end - view.ranges[0][0] < this.startAhead - 0.001) return null;
+    if (now - this.firstData < this.settles) return null;
     this.startedAt = now;
     this.#hurry(now);
     this.lastShown = now;

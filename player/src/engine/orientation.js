@@ -1,3 +1,5 @@
+import { isWebKitGtk } from './sight.js';
+
 /**
  * Which way up a picture is shown, and how wide its pixels are. Where a browser does not see to it itself, the element is turned and
  * stretched by style, a canvas by drawing.
@@ -14,8 +16,6 @@ const UPRIGHT = { turns: 0, mirrored: false, aspect: null };
 const poses = new WeakMap();
 /** Gecko turns the picture as the matrix of MP4 says, but takes a matrix that mirrors for none. It is known by a property that no other engine has. */
 const ignoresMirrors = () => 'mozHasAudio' in HTMLVideoElement.prototype;
-/** WebKitGTK turns nothing that comes by a MediaSource. It is the WebKit without AirPlay. */
-const turnsNothing = () => navigator.vendor.startsWith('Apple') && !('webkitShowPlaybackTargetPicker' in HTMLVideoElement.prototype);
 
 /** The pose of a video track, by its matrix, `pasp`, and the size in `tkhd`. @param {import('./bmff.js').Track} track @returns {Pose} */
 export function poseOf({ matrix, coded, surface, pasp }) {
@@ -38,8 +38,8 @@ export function poseOfPictures({ orientation = 1, sample_aspect: shape = '' }) {
   return { ...UPRIGHT, aspect: aspect && orientation > 4 ? 1 / aspect : aspect };
 }
 
-/** Whether a `<video>` of this browser needs help with MP4 like this; it then gets the init segment without its matrix. */
-export const needsHelp = ({ turns, mirrored }) => (mirrored && ignoresMirrors()) || ((mirrored || turns > 0) && turnsNothing());
+/** Whether a `<video>` of this browser needs help with MP4 like this; it then gets the init segment without its matrix. WebKitGTK turns nothing that comes by a MediaSource. */
+export const needsHelp = ({ turns, mirrored }) => (mirrored && ignoresMirrors()) || ((mirrored || turns > 0) && isWebKitGtk());
 
 /** The init segment with matrices that do nothing. */
 export function withoutMatrix(init, places) {

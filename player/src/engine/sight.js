@@ -1,3 +1,6 @@
+/** The WebKit without AirPlay. What it does otherwise than Safari is GStreamer's. */
+export const isWebKitGtk = () => navigator.vendor.startsWith('Apple') && !('webkitShowPlaybackTargetPicker' in HTMLVideoElement.prototype);
+
 /** A picture that stood still for longer than this, or for longer than two and a half frames where they come more slowly, is a stall. Nothing else is. */
 const STALL_MS = 100;
 /** A signal that says nothing for so long, or for four frames, while another one speaks, does not work. */

@@ -1,6 +1,6 @@
 import { COMPOSITOR_MS, CaptureTimes, Median, wallNow } from '../engine/clock.js';
 import { LiveEdge } from '../engine/controller.js';
-import { Signals, pictureCounts } from '../engine/sight.js';
+import { Signals, isWebKitGtk, pictureCounts } from '../engine/sight.js';
 import { chunkTime, frames, isInit, tracks } from '../engine/bmff.js';
 import { AUDIO_CODECS, VIDEO_CODECS, cure, isSound, isVideo, notPlayed } from '../engine/codecs.js';
 import { needsHelp, poseOf, remaining, turnElement, withoutMatrix } from '../engine/orientation.js';
@@ -9,6 +9,8 @@ import { Transport } from './transport.js';
 
 /** More than this waiting for the SourceBuffer means that it hangs. */
 const MAX_QUEUED = 64 << 20;
+/** WebKitGTK ends with "Failed to push buffer" if it is to seek before its decoder has been made for the first media, which takes up to a fifth of a second. */
+const SETTLES_MS = 300;
 
 /** iPhone has only the managed kind, and it is the better one where there are both. */
 const MediaSourceKind = globalThis.ManagedMediaSource ?? globalThis.MediaSource;
@@ -63,6 +65,7 @@ export class MseTransport extends Transport {
     this.#sound = sound;
     this.edge = new LiveEdge();
     this.edge.target = bufferTarget;
+    this.edge.settles = isWebKitGtk() ? SETTLES_MS : 0;
     this.appends = 0;
     this.#attach();
     this.link = new Link(ws, { open: () => this.#begin(), message: m => this.#message(m), data: d => this.#data(d), closed: (r, c) => this.#closed(r, c) }, clock);
@@ -229,7 +232,7 @@ export class MseTransport extends Transport {
       this.#floor = shown.time - this.#tracks.get(shown.track).start;
       // While nothing is buffered of a stream without an end, nothing can be sought: without this range the browser ignores the next line.
       if (this.#source.readyState === 'open') this.#source.setLiveSeekableRange?.(0, this.#floor + 1);
-      this.#video.currentTime = this.#floor + 0.001;
+      if (this.edge.settles === 0) this.#video.currentTime = this.#floor + 0.001;
     }
     this.#hidden = !shown && pictures.length > 0;
     return this.#hidden;

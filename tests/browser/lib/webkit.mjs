@@ -130,8 +130,9 @@ class Page {
     this.overlay = { url: at => at, close() {} };
   }
 
-  /** Runs a function there; what it gives, or promises, comes back as JSON. */
-  async evaluate(run, value = null) {
+  /** Runs a function there, or the lines of a script; what it gives, or promises, comes back as JSON. */
+  async evaluate(what, value = null) {
+    const run = typeof what === 'string' ? `() => { ${what} }` : what;
     const script = `const done = arguments[arguments.length - 1];
       Promise.resolve().then(() => (${run})(arguments[0])).then(value => done({ value: value === undefined ? null : value }), error => done({ error: String(error) }));`;
     const answer = await this.ask('POST', '/execute/async', { script, args: [value] });
@@ -145,10 +146,19 @@ class Page {
     return image;
   }
 
+  /** A click into the middle of the first element that the selector finds. */
+  async click(selector) {
+    const [x, y] = await this.evaluate(selector => {
+      const { left, top, width, height } = document.querySelector(selector).getBoundingClientRect();
+      return [left + width / 2, top + height / 2];
+    }, selector);
+    await this.mouse.click(x, y);
+  }
+
   #pointer(actions) {
     return this.ask('POST', '/actions', { actions: [{ type: 'pointer', id: 'mouse', parameters: { pointerType: 'mouse' }, actions }] });
   }
 }
 
 /** Names of keys, and their code points in WebDriver. */
-const KEYS = { Tab: '\uE004', Enter: '\uE007', Escape: '\uE00C', Space: ' ' };
+const KEYS = { ArrowDown: '\uE015', Tab: '\uE004', Enter: '\uE007', Escape: '\uE00C', Space: ' ' };

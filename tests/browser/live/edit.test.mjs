@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { useTransport } from '../lib/page.mjs';
-import { browsers } from '../lib/browsers.mjs';
+import { engines } from '../lib/browsers.mjs';
 import { Bench, Server, until } from '../lib/programs.mjs';
 
 const bench = new Bench();
@@ -52,7 +52,7 @@ const watch = page => page.evaluate(() => {
   look();
 });
 
-for (const { name, open } of browsers) {
+for (const { name, open } of engines) {
   for (const transport of ['mse', 'webcodecs']) {
     test(`${name}, ${transport}`, async t => {
       const server = await Server.start(bench, [`${name}-${transport}`.toLowerCase()]);
@@ -69,9 +69,10 @@ for (const { name, open } of browsers) {
       bench.pipeline([['h5cap', `file:${clip}`], ['h5mux']], server.inputs[stream]);
       await until('green pictures', () => page.evaluate(() => window.seen.green > 20), 20000);
       assert.equal(await page.evaluate(() => window.seen.red), 0);
-      // A browser shows what it decodes at the playhead. The first append is the init segment, and what was cut comes with the second.
+      // A browser shows what it decodes at the playhead. The first append is the init segment, and what was cut comes with the second. WebKitGTK shows
+      // nothing before it has sought, and must not do so before there is something.
       const playheads = await page.evaluate(() => window.playheads);
-      if (transport === 'mse') assert.ok(playheads[1] > 0, `appended with the playhead at ${playheads.slice(0, 5)}`);
+      if (transport === 'mse' && name !== 'WebKit') assert.ok(playheads[1] > 0, `appended with the playhead at ${playheads.slice(0, 5)}`);
     });
   }
 }

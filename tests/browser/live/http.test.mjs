@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import { after, before, test } from 'node:test';
-import { browsers } from '../lib/browsers.mjs';
+import { engines } from '../lib/browsers.mjs';
 import { stats, video } from '../lib/page.mjs';
 import { Bench, Server, sleep, until } from '../lib/programs.mjs';
 
@@ -42,7 +42,7 @@ function proxyWithoutWebSocket(port) {
   return new Promise(resolve => relay.listen(0, '127.0.0.1', () => resolve(relay)));
 }
 
-for (const { name, open } of browsers) {
+for (const { name, open } of engines) {
   test(name, async t => {
     const browser = await open();
     const { page } = browser;
@@ -50,12 +50,12 @@ for (const { name, open } of browsers) {
 
     await t.test('NAME.mp4 plays in a plain <video>', async () => {
       await page.goto(server.url('api/streams'));
-      await page.evaluate(src => {
+      await page.evaluate(() => {
         const v = document.body.appendChild(document.createElement('video'));
         v.muted = true;
-        v.src = src;
+        v.src = '/cam.mp4';
         v.play();
-      }, server.url('cam.mp4'));
+      });
       const time = () => page.evaluate(() => document.querySelector('video').currentTime);
       const start = await until('time advances', time);
       await sleep(3000);
