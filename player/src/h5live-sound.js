@@ -8,7 +8,7 @@ const CAPACITY_S = 4;
 /** A packet is to be there so long before it is needed. */
 const SPARE_S = 0.006;
 /** Packets are waited for that come so much later than the quickest of them: more after an underrun, and less again after a time without one. */
-const SPREAD_S = { first: 0.06, step: 0.04, most: 0.4 };
+const SPREAD_S = { first: 0.06, step: 0.02, most: 0.4 };
 const CALM_S = 20;
 /** How late packets came is remembered for one to two times this; not so long at the start, when what was cached comes in a burst. */
 const WINDOW_S = 8;

@@ -67,7 +67,7 @@ export async function firefox({ prefs = {}, size = [1000, 700], dark = false, la
 async function tabbedChromium() {
   if (!CHROMIUM) throw new Error('no Chromium found; set CHROMIUM to its path');
   const throttled = ['--disable-background-timer-throttling', '--disable-backgrounding-occluded-windows', '--disable-renderer-backgrounding'];
-  const browser = await puppeteer.launch({ executablePath: CHROMIUM, headless: true, args: CHROMIUM_ARGS, ignoreDefaultArgs: throttled });
+  const browser = await puppeteer.launch({ executablePath: CHROMIUM, headless: true, args: [...CHROMIUM_ARGS], ignoreDefaultArgs: throttled });
   const [page] = await browser.pages();
   return { ...(await listen(page)), pid: browser.process().pid, close: () => browser.close() };
 }

@@ -6,12 +6,12 @@ import { chromium } from '../lib/browsers.mjs';
 import { lips, watchLips } from '../lib/lips.mjs';
 import { overlay } from '../lib/overlay.mjs';
 import { click, stats, watchClock } from '../lib/page.mjs';
-import { Bench, Server, until } from '../lib/programs.mjs';
+import { Bench, Server, idlePart, until } from '../lib/programs.mjs';
 
 const RATE = 30;
 const LIPS_MS = 20;
-/** Of the network, of the device, and for pictures that come later than their sound. */
-const MORE_MS = 250;
+/** A frame, and as much as the figures of the page differ; on a machine without a free processor all that is held at most. */
+const MORE_MS = { free: 1000 / RATE + 20, busy: 500 };
 const bench = new Bench();
 let server;
 let front;
@@ -37,6 +37,7 @@ for (const [choice, seconds] of [['low', 0], ['1', 1]]) test(`Chromium, over Web
   await watchClock(page);
   await watchLips(page);
   await page.evaluate(choice => (document.querySelector('h5-live').latency = choice), choice);
+  const idle = idlePart();
   await click(page, '.pill');
   // The first ones come while the sound finds out how much it has to hold.
   const apart = await until('ten beeps', async () => {
@@ -45,9 +46,10 @@ for (const [choice, seconds] of [['low', 0], ['1', 1]]) test(`Chromium, over Web
   }, 60000);
   const { transport, sound, latency } = await stats(page);
   const middle = apart.toSorted((a, b) => a - b)[apart.length >> 1];
-  t.diagnostic(`pictures are ${apart.map(Math.round).join(', ')} ms after their beeps; ${Math.round(latency)} ms late with sound, ${Math.round(alone)} ms without`);
+  const free = idle();
+  t.diagnostic(`pictures are ${apart.map(Math.round).join(', ')} ms after their beeps; ${Math.round(latency)} ms late with sound, ${Math.round(alone)} ms without; processors idle ${free.toFixed(2)}`);
   assert.deepEqual([transport, sound], ['WebCodecs', true]);
   assert.ok(Math.abs(middle) < LIPS_MS, `${middle} ms`);
   const more = latency - alone - 1000 * seconds;
-  assert.ok(more > -MORE_MS && more < MORE_MS, `${latency} ms, ${alone} ms without sound`);
+  assert.ok(Math.abs(more) < (free > 0.3 && seconds === 0 ? MORE_MS.free : MORE_MS.busy), `${latency} ms, ${alone} ms without sound`);
 });

@@ -12,6 +12,8 @@ import { fault, sights, watchSights } from '../lib/trouble.mjs';
 /** A silent player in a hidden tab closes its connection after this time; here a tenth of it is enough. */
 const PARK_MS = { own: 30_000, here: 3000 };
 const SLEEP_MS = 10_000;
+/** A decoder that gave nothing for a second, as on a machine without a free processor, is tried again after a minute. */
+const BACK_MS = 90_000;
 /** What plays at one time, each with its transport. Two browsers are as much as two processors can do in time. */
 const ROUNDS = [
   tabbed.map(browser => ({ ...browser, transport: 'auto' })),
@@ -60,7 +62,7 @@ for (const round of ROUNDS) describe(round.map(({ name, transport }) => `${name}
       await until(`${name} plays on`, async () => {
         const now = await stats(page);
         return now.state === 'playing' && now.transport === LABELS[transport] && now.pictures > pictures + 15;
-      }, 20000);
+      }, BACK_MS);
       assert.equal((await stats(page)).why, transport === 'auto' ? 'best here' : 'asked for');
       const seen = await sights(page);
       t.diagnostic(`${name}, ${what}: ${seen.ages.p50} ms old at the median, ${seen.ages.max} at most, older than a second for ${seen.late} ms; still for ${seen.stood} ms; ${seen.dropped} left out; ${seen.states}; processors idle ${seen.idle}`);
@@ -74,7 +76,8 @@ for (const round of ROUNDS) describe(round.map(({ name, transport }) => `${name}
     await sleep(2000);
     const rates = (await bytes()).map((count, i) => (1000 * (count - first[i])) / (Date.now() - begun));
     const before = await each(async ({ page }) => (await stats(page)).dropped);
-    for (const [part, ms] of [[0.7, 9000], [0.97, 6000]]) {
+    // How the server finds it is the same for all: the first round has both.
+    for (const [part, ms] of round === ROUNDS[0] ? [[0.7, 9000], [0.97, 6000]] : [[0.7, 6000]]) {
       await trouble(t, `${part} of the stream`, async () => {
         pages.forEach(({ relay }, i) => relay.carry(Math.round(part * rates[i])));
         await sleep(ms);
