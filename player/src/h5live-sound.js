@@ -16,7 +16,7 @@ const WINDOW_S = 8;
 const OTHER_S = 1.5;
 /** So much more than is wanted is left out at once; less than that at the start. */
 const EXCESS_S = 0.2;
-const EARLY = { excess: 0.02, window: 0.25, time: 2 };
+const EARLY = { excess: 0.02, window: 0.5, time: 2 };
 /** At most 1 % faster or slower: a sixth of a semitone. */
 const MAX_DRIFT = 0.01;
 /** A difference that is not worth another rate. */

@@ -184,6 +184,8 @@ for (const { browsers, players, noTabs = false } of ROUNDS) describe(`${browsers
   });
 
   for (const [i, stage] of ['h5cap', 'h5enc', 'h5mux'].entries()) {
+    // Which of them it was the page cannot see: the round with most pages has all three.
+    if (i > 0 && players.length === 1) continue;
     test(`${stage} killed, its pipeline started again: the same connection plays on`, async t => {
       const before = (await Promise.all(pages.map(({ page }) => lastNotes(page)))).flat().map(n => n.reconnects);
       await comesBack(t, async () => {
