@@ -7,6 +7,8 @@ import { Stalls, Unshown } from '../engine/sight.js';
 const CATCH_UP_MS = 100;
 /** With sound, and with B-frames, pictures wait for their time: no more than so many, as some decoders have no more memory for them, and none for longer. */
 const WAIT = { pictures: 16, ms: 600 };
+/** Pictures go to the screen with one of its frames, and late rather than early: they are meant to be seen so long before they are heard. */
+const LEAD_MS = 6;
 /** After a new request, what was shown already comes again within this time. */
 const REPEATS_MS = 2000;
 
@@ -103,7 +105,7 @@ export class Painter {
     if (hurry) return this.#skip(picture);
     this.sound?.pictureAt(media, now + COMPOSITOR_MS);
     const paced = this.#pace?.due(now + COMPOSITOR_MS, media) ?? null;
-    const due = this.sound?.dueAt(media) ?? paced;
+    const due = this.#heardAt(media) ?? paced;
     const waits = due !== null && due > now + COMPOSITOR_MS && due < now + WAIT.ms;
     if (!waits && this.#waiting.length === 0) return this.#paint(picture, now);
     this.#waiting.push(picture);
@@ -139,9 +141,15 @@ export class Painter {
     if (this.#waiting.length > 0) this.#turn = requestAnimationFrame(() => this.#onturn());
   }
 
+  /** When the picture of this media time is to be seen for its sound; null where none is played. */
+  #heardAt(media) {
+    const heard = this.sound?.dueAt(media) ?? null;
+    return heard === null ? null : heard - LEAD_MS;
+  }
+
   #isDue(picture, now) {
     const media = mediaTime(picture);
-    const due = this.sound?.dueAt(media) ?? this.#pace?.dueAt(media) ?? null;
+    const due = this.#heardAt(media) ?? this.#pace?.dueAt(media) ?? null;
     return due === null || due < now + 1.5 * COMPOSITOR_MS || due > now + 2 * WAIT.ms;
   }
 
