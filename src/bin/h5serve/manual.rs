@@ -115,7 +115,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
              the other rights are for what is to come. A browser gets a page to log in, and then a cookie. Tools send the \
              name and the password by HTTP Basic, as curl -u does. A program sends its token: Authorization: Bearer TOKEN.\n\n\
              A link is made by h5serve link, without the server, and is good until it ends: /NAME?token=TOKEN, or with \
-             the token in the path, /t/TOKEN/NAME. Both are good for pages, NAME.mp4, NAME.mjpg, NAME.jpg and the WebSocket. \
+             the token in the path, /t/TOKEN/NAME. Both are good for pages, every form of the stream, events and the WebSocket. \
              To take all links of a key back, take the key away.\n\n\
              h5serve judges a request when it comes, and who watches once more when a link ends or the files change: within a second it closes who may not watch any more. \
              The list of streams has those that the visitor may see. Wrong passwords are slowed down, by address and by name. \

@@ -159,7 +159,26 @@ fn events_by_right() {
     };
     let (admin, guest, stranger) = (token("admin", "admin"), token("guest", "live=view"), token("stranger", "other=view"));
     let server = Server::start(&["--users", users.to_str().unwrap()]);
-    assert_eq!(ask(server.port, "GET", "/api/events", &[]).status, 401);
+    // Nothing of it is to be had in any form without a right.
+    for path in [
+        "/api/events",
+        "/live.ts",
+        "/live.flv",
+        "/live.h264",
+        "/live.jpg?width=64",
+        "/wfs/live",
+        "/play2",
+        "/video_feed",
+        "/video_feed?src=live",
+    ] {
+        assert_eq!(ask(server.port, "GET", path, &[]).status, 401, "{path}");
+    }
+    for path in ["/wfs/live", "/live", "/play2", "/live.flv"] {
+        let request = super::client::handshake(path);
+        let mut refused = connect(server.port);
+        refused.write_all(request.as_bytes()).unwrap();
+        assert!(read_head(&mut refused).0.contains(" 401 "), "{path}");
+    }
     let bearer = |token: &str| format!("Authorization: Bearer {token}");
     let mut hears: Vec<_> = [&admin, &guest, &stranger].iter().map(|token| Listener::open(server.port, &[&bearer(token)])).collect();
     let mut ws = connect(server.port);
