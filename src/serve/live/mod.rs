@@ -6,6 +6,8 @@ pub mod form;
 pub mod init_segment;
 pub mod publisher;
 pub mod registry;
+#[cfg(test)]
+mod rendition_tests;
 pub mod replica;
 pub mod ring;
 pub mod slowness;
