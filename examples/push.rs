@@ -37,6 +37,7 @@ pub fn bind(address: &str) -> Result<Server, Box<dyn Error>> {
         policy: Policy::default(),
         proxies: Default::default(),
         base_path: Default::default(),
+        hls: Default::default(),
         access: Access::new(Rules::default())?,
         events: Events::default(),
         decoder: None,

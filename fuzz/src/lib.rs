@@ -2,9 +2,11 @@
 //! results that do not depend on how the input was cut.
 
 mod access;
+mod hls;
 mod net;
 
 pub use access::access;
+pub use hls::hls;
 pub use net::{http, proxy, response, soap, ws};
 
 use bytes::BytesMut;
@@ -20,7 +22,7 @@ use std::sync::Arc;
 pub type Check = fn(&[u8]);
 
 /// Every target by name.
-pub const TARGETS: [(&str, Check); 15] = [
+pub const TARGETS: [(&str, Check); 16] = [
     ("access", access),
     ("sniff", sniff),
     ("reader", reader),
@@ -31,6 +33,7 @@ pub const TARGETS: [(&str, Check); 15] = [
     ("nut", nut),
     ("flv", flv),
     ("mpegts", mpegts),
+    ("hls", hls),
     ("http", http),
     ("proxy", proxy),
     ("response", response),

@@ -11,6 +11,7 @@ pub(crate) mod ebml;
 pub mod flv;
 mod frames;
 mod header_gate;
+pub mod hls;
 pub mod mjpeg;
 pub mod mkv;
 pub mod mp3;

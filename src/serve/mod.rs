@@ -22,12 +22,14 @@
 //! | `live/` | what there is to send: registry, stream, publisher, ring, cursor, init segment |
 //! | `net/` | where connections come in, how many there may be, how a socket is tuned, TLS, which proxies are believed |
 //! | `http/` | from a request to a response: who asks and from where, routes, bodies, the player's files |
+//! | `hls/` | playlists, parts and segments, and the requests that wait for them |
 //! | `ws/` | the frames of the WebSocket, the messages in them, a viewer |
 //! | `stats/` | who is watching, what happens to them, what their players report |
 //!
 //! It parses no media beyond what [`crate::format::bmff`] hands it, encodes nothing, and records nothing.
 
 mod access;
+mod hls;
 mod http;
 mod hub;
 mod inbox;
@@ -47,6 +49,7 @@ pub mod testing;
 mod ws;
 
 pub use access::Access;
+pub use hls::HlsOptions;
 pub use http::base_path::{BasePath, BasePathError};
 pub use http::origin::Policy;
 pub use limits::{Capacity, TooLittleMemory, ViewerLimits};

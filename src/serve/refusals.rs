@@ -24,10 +24,12 @@ pub enum Limit {
     StreamViewers,
     /// Viewers that are one user.
     UserViewers,
+    /// Requests of HLS that wait.
+    Waiting,
 }
 
 /// All of them, each at the place of its number.
-pub(crate) const LIMITS: [Limit; 7] = [
+pub(crate) const LIMITS: [Limit; 8] = [
     Limit::Connections,
     Limit::AddressConnections,
     Limit::Files,
@@ -35,6 +37,7 @@ pub(crate) const LIMITS: [Limit; 7] = [
     Limit::Viewers,
     Limit::StreamViewers,
     Limit::UserViewers,
+    Limit::Waiting,
 ];
 
 impl Limit {
@@ -48,6 +51,7 @@ impl Limit {
             Limit::Viewers => "all places are taken",
             Limit::StreamViewers => "all places of this stream are taken",
             Limit::UserViewers => "all places of this user are taken",
+            Limit::Waiting => "too many requests wait",
         }
     }
 
@@ -61,6 +65,7 @@ impl Limit {
             Limit::Viewers => "viewers",
             Limit::StreamViewers => "stream_viewers",
             Limit::UserViewers => "user_viewers",
+            Limit::Waiting => "waiting",
         }
     }
 }
@@ -86,7 +91,7 @@ impl Refusals {
             *said = Some(now);
             let what = match limit {
                 Limit::Connections | Limit::AddressConnections | Limit::Files => "connections",
-                Limit::Requests => "requests",
+                Limit::Requests | Limit::Waiting => "requests",
                 Limit::Viewers | Limit::StreamViewers | Limit::UserViewers => "viewers",
             };
             tracing::warn!("{what} are refused: {}; {count} so far", limit.reached());
@@ -116,6 +121,6 @@ mod tests {
         let refusals = Refusals::default();
         refusals.note(Limit::Requests);
         refusals.note(Limit::Requests);
-        assert_eq!(LIMITS.map(|limit| refusals.count(limit)), [0, 0, 0, 2, 0, 0, 0]);
+        assert_eq!(LIMITS.map(|limit| refusals.count(limit)), [0, 0, 0, 2, 0, 0, 0, 0]);
     }
 }

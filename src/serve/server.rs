@@ -1,6 +1,7 @@
 //! The server: listens, spreads connections over its shards, and stops.
 
 use super::access::Access;
+use super::hls::{Hls, HlsOptions};
 use super::http::assets;
 use super::http::base_path::BasePath;
 use super::http::origin::Policy;
@@ -62,6 +63,8 @@ pub struct Options {
     pub base_path: BasePath,
     /// Who may watch.
     pub access: Access,
+    /// How streams are cut for HLS.
+    pub hls: HlsOptions,
     /// Where it reports what happens to viewers.
     pub events: Events,
     /// For snapshots of streams that have to be decoded for them; `None`: there are none of those.
@@ -128,7 +131,7 @@ impl Server {
         let listeners = wanted.map(bind).collect::<Result<Vec<_>, _>>()?;
         let https = listeners.iter().filter(|listener| listener.scheme() == Scheme::Https).find_map(Listener::port);
         let limits = options.limits;
-        let retention = Retention { bytes: options.ring, age: limits.lag + SPARE };
+        let retention = Retention { bytes: options.ring, age: (limits.lag + SPARE).max(options.hls.kept()) };
         let (senders, hubs): (Vec<_>, Vec<_>) = (0..options.threads.max(1)).map(|_| ShardSender::new(retention, limits)).unzip();
         let refusals = Arc::<Refusals>::default();
         let state = Arc::new(ServerState {
@@ -146,6 +149,7 @@ impl Server {
             viewers: Arc::new(ViewerRegistry::new(options.capacity, refusals, options.events.clone())),
             snapshots: Snapshots::new(options.decoder.clone()),
             feed: options.events.feed(),
+            hls: Hls::new(options.hls, &options.capacity, options.proxies.clone()),
         });
         let start = |(number, hub)| Shard::start(number, state.clone(), limits.stall, move || hub);
         let shards = hubs.into_iter().enumerate().map(start).collect::<io::Result<_>>()?;
@@ -254,6 +258,7 @@ mod tests {
             access: Access::new(crate::access::Rules::default()).unwrap(),
             events: Events::default(),
             decoder: None,
+            hls: HlsOptions::default(),
         }
     }
 

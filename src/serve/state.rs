@@ -1,6 +1,7 @@
 //! What all shards share: the streams, the rules, the places for viewers.
 
 use super::access::Access;
+use super::hls::Hls;
 use super::http::base_path::BasePath;
 use super::http::origin::Policy;
 use super::http::rate::RequestRate;
@@ -33,4 +34,5 @@ pub struct ServerState {
     pub snapshots: Snapshots,
     /// Where those listen who ask for events.
     pub feed: Arc<Feed>,
+    pub hls: Hls,
 }

@@ -4,6 +4,7 @@ pub use super::net::proxy_protocol;
 pub use super::ws::{frames, messages};
 
 use super::access::Access;
+use super::hls::{Hls, HlsOptions};
 use super::http::base_path::BasePath;
 use super::http::connection;
 use super::http::origin::Policy;
@@ -71,6 +72,7 @@ pub fn serve(requests: &[u8], piece: usize) -> Served {
         viewers: Arc::new(ViewerRegistry::new(Capacity::default(), Arc::default(), Events::default())),
         snapshots: Snapshots::default(),
         feed: Arc::default(),
+        hls: Hls::new(HlsOptions::default(), &Capacity::default(), Proxies::default()),
     });
     let connection = Connection { requests, piece, pause: true, answers: Vec::new() };
     // The sender only has to be there.

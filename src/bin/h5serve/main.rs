@@ -5,6 +5,7 @@ mod account;
 mod decoder;
 mod events;
 mod follow;
+mod hls;
 mod ingest;
 mod input;
 mod limits;
@@ -66,6 +67,9 @@ struct Args {
 
     #[command(flatten)]
     reading: reading::Reading,
+
+    #[command(flatten)]
+    hls: hls::HlsArgs,
 
     #[command(flatten)]
     limits: limits::LimitArgs,
@@ -311,6 +315,7 @@ impl Args {
             max_streams: streams,
             limits: self.limits.viewers(),
             capacity,
+            hls: self.hls.options(),
             threads: usize::from(self.threads),
             access,
             events: events.map(events::Writing::events).unwrap_or_default(),

@@ -11,6 +11,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
             "mkfifo door.mp4 yard.mp4; h5serve --on-eof reopen door=door.mp4 yard=yard.mp4",
         ),
         ("A file in an endless loop, for the whole network:", "h5serve --listen 0.0.0.0:8080 --public --on-eof reopen demo=show.mp4"),
+        ("Watch it by HLS:", "ffplay http://127.0.0.1:8080/live/index.m3u8"),
         ("Watch it without a browser:", "mpv --profile=low-latency http://127.0.0.1:8080/live.mp4"),
         ("A token for a program that may watch door1, door2, ...:", "h5serve passwd users recorder --token --rights 'door*=view'"),
         ("A key, and a link to one stream for a day:", "h5serve link --key link.key --new-key --stream door1 --ttl 1d"),
@@ -37,6 +38,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
         ("TLS", &["tls_cert", "tls_key", "tls_self_signed", "redirect_http", "hsts"]),
         ("Inputs", &["name", "on_eof", "input_format", "rate", "live"]),
         ("Viewers", &["lag", "stall", "threads", "events"]),
+        ("HLS", &["segment", "part", "hls_window"]),
         (
             "Limits",
             &[
@@ -63,6 +65,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
              /wfs/NAME         WebSocket for wfs.js, of both authors; a WebSocket at /NAME is the same\n    \
              /video_feed       the first MJPEG stream, or ?src=NAME, as many a Flask page has it\n    \
              /api/events       server-sent events: join, leave, drop, stall, error of the streams that one may see. With the right admin, addresses and the log\n    \
+             /NAME/index.m3u8  HLS, with low latency: see section HLS\n    \
              /h5live.js        the player, a web component: <h5-live src=\"/api/ws?src=NAME\">\n    \
              /api/ws?src=NAME  WebSocket: the messages of go2rtc's MSE and MJPEG modes; with &codecs=LIST the stream begins at once\n    \
              /api/login        the page that asks for name and password, and its form; /api/logout ends a session\n    \
@@ -88,6 +91,22 @@ pub const MANUAL: cli::Manual = cli::Manual {
              With --memory there are no more viewers and connections than fit into so much memory. Who comes beyond a limit gets status 503, or \
              429 for requests that come too fast, a line that says which limit it is, and Retry-After. h5serve warns of each limit, at most every \
              30 seconds.",
+        ),
+        (
+            "HLS",
+            "Players that speak HLS get /NAME/index.m3u8. It names a playlist of the video and one of the audio; where the input's fragments have several \
+             tracks, one playlist of all. Parts, segments and playlists are made when they are asked for, from the same chunks that other viewers get. A \
+             stream that is not asked for costs nothing. MJPEG streams have no HLS.\n\n\
+             Times and names follow from the decode times in the stream alone. So two h5serve that one h5mux feeds give the same names the same bytes, \
+             and a cache may ask either. Where fragments tell when they were captured, as those of h5mux do, names count from 1970: a restart uses \
+             none of them again, and caches may keep parts and segments for a year. Otherwise they may keep them for a minute.\n\n\
+             --segment should be no shorter than the encoder's keyframe interval: in the time of a segment without a keyframe, the segment begins without \
+             one. No segment is longer than one and a half times --segment, rounded up to seconds. A part is 92 to 108 % of --part long where the frame rate allows \
+             it. h5serve keeps what a playlist lists, --hls-window, and three segments more, as far as --ring has room.\n\n\
+             Requests for a part or a playlist that is not there yet wait for it, for three target durations at most; then status 503 is the answer. \
+             As many may wait as there may be viewers, and of each address as many as it may have connections. Viewers of HLS are not counted as viewers. \
+             They make ten requests a second and more: see --max-requests-per-address for many behind one address, and --trusted-proxy for a cache. \
+             examples/hls.vcl is for Varnish.",
         ),
         (
             "VIEWER HEALTH",
@@ -125,7 +144,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
              are empty. The list and the page of all streams cost a question for each stream. An answer holds for --auth-cache seconds, for this \
              question alone; who watches is not asked about again. A browser asks for name and password by itself then, or has a cookie \
              of the site.\n\n\
-             With --cdn-secret, h5serve lets in the CDN that shows the secret, to pages of streams and to NAME.jpg: what a cache can keep.\n\n\
+             With --cdn-secret, h5serve lets in the CDN that shows the secret, to pages of streams, to HLS and to NAME.jpg: what a cache can keep.\n\n\
              Pages of other origins may use the streams only if --cors names them, and show the page of a stream in a frame only if --embed \
              does. h5serve refuses a \
              request whose host is not localhost, an address, this machine's own name or a name given with --host. So \

@@ -237,10 +237,10 @@ pub fn wants_page(request: &Request) -> bool {
     matches!(request.head.method, Method::GET | Method::HEAD) && head::list(&request.head.headers, header::ACCEPT).any(html)
 }
 
-/// To where a page with a link in its query goes: there all that it asks for has the link in its path.
-pub fn to_path(token: &str, name: &str) -> Answer {
+/// To where a page with a link in its query goes: there all that it asks for has the link in its path. `link`: `t/TOKEN`, relative to the page.
+pub fn to_path(link: &str, name: &str) -> Answer {
     let mut answer = respond(StatusCode::SEE_OTHER, Reply::empty(), HeaderValue::from_static("text/plain; charset=utf-8"), NO_STORE);
-    if let Ok(location) = HeaderValue::try_from(format!("t/{token}/{name}")) {
+    if let Ok(location) = HeaderValue::try_from(format!("{link}/{name}")) {
         answer.headers_mut().insert(header::LOCATION, location);
     }
     answer

@@ -2,6 +2,7 @@
 //! like a WebSocket viewer; hyper asks it for more when the connection takes more.
 
 use super::event_stream::EventStream;
+use crate::serve::hls::media::Media;
 use crate::serve::hub::{Hub, SharedHub};
 use crate::serve::live::cursor::Cursor;
 use crate::serve::live::form::Form;
@@ -23,6 +24,8 @@ pub enum Reply {
     Whole(Option<Bytes>),
     Endless(Box<Endless>),
     Events(Box<EventStream>),
+    /// A part or segment of HLS.
+    Media(Box<Media>),
 }
 
 /// An endless body of a stream.
@@ -146,18 +149,24 @@ impl Body for Reply {
             Reply::Whole(body) => Poll::Ready(body.take()),
             Reply::Endless(body) => body.next(cx),
             Reply::Events(body) => body.next(cx),
+            Reply::Media(body) => Poll::Ready(body.next()),
         };
         next.map(|data| data.map(|data| Ok(Frame::data(data))))
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self, Reply::Whole(None))
+        match self {
+            Reply::Whole(body) => body.is_none(),
+            Reply::Endless(_) | Reply::Events(_) => false,
+            Reply::Media(body) => body.len() == 0,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Reply::Whole(body) => SizeHint::with_exact(body.as_ref().map_or(0, |b| b.len() as u64)),
             Reply::Endless(_) | Reply::Events(_) => SizeHint::default(),
+            Reply::Media(body) => SizeHint::with_exact(body.len()),
         }
     }
 }

@@ -14,6 +14,7 @@ use super::head;
 use super::login;
 use super::request::Request;
 use super::routes::{self, Route};
+use crate::serve::hls::routes::Asking;
 use crate::serve::hub::SharedHub;
 use crate::serve::live::form::Form;
 use crate::serve::live::init_segment::{ALL, Mask};
@@ -153,7 +154,7 @@ impl Router<'_> {
                 self.named(request, &stream.name, "mjpg", visitor)?
             }
             Route::Page => match visitor.link_in_query() {
-                Some(token) => authentication::to_path(token, ""),
+                Some(token) => authentication::to_path(&format!("t/{token}"), ""),
                 None => page(request, self.state.streams.only().filter(|only| visitor.may_see(&only.name)).map(|_| "api/ws".to_owned())),
             },
             Route::Streams => self.list(visitor),
@@ -166,6 +167,7 @@ impl Router<'_> {
                 None => missing(request)?,
             },
             Route::Stream { name, form } => self.named(request, name, form, visitor)?,
+            Route::Hls { name, file } => self.hls(request, name, file, visitor).await?,
             Route::Server | Route::Nothing => missing(request)?,
         };
         Ok((answer, None))
@@ -173,7 +175,7 @@ impl Router<'_> {
 
     fn exists(&self, route: &Route<'_>) -> bool {
         match route {
-            Route::Stream { name, .. } => self.state.streams.find(name).is_some(),
+            Route::Stream { name, .. } | Route::Hls { name, .. } => self.state.streams.find(name).is_some(),
             Route::Nothing => false,
             Route::Wfs { .. }
             | Route::VideoFeed
@@ -192,7 +194,7 @@ impl Router<'_> {
         let Some(stream) = self.state.streams.find(name) else { return missing(request) };
         match (form, stream.content()) {
             ("", _) => Ok(match visitor.link_in_query() {
-                Some(token) => authentication::to_path(token, name),
+                Some(token) => authentication::to_path(&format!("t/{token}"), name),
                 None => page(request, Some(format!("api/ws?src={name}"))),
             }),
             (_, None) => Err(NOT_BEGUN),
@@ -203,6 +205,15 @@ impl Router<'_> {
                 None => Err(Refusal(StatusCode::NOT_FOUND, "the stream is not MJPEG; see NAME.mp4")),
             },
             (_, Some(Content::Jpeg(_))) => Err(Refusal(StatusCode::NOT_FOUND, "the stream is MJPEG; see NAME.mjpg and NAME.jpg")),
+        }
+    }
+
+    /// A file of HLS. A link in the query goes into the path: what playlists name is relative to them.
+    async fn hls(&self, request: &Request, name: &str, file: &str, visitor: &Visitor) -> Result<Answer, Refusal> {
+        let stream = self.state.streams.find(name).ok_or(NOT_FOUND)?;
+        match visitor.link_in_query() {
+            Some(token) => Ok(authentication::to_path(&format!("../t/{token}"), &format!("{name}/{file}"))),
+            None => Asking { state: self.state, hub: self.hub, link: self.link, request, stream: &stream }.answer(file).await,
         }
     }
 

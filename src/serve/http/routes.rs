@@ -2,6 +2,7 @@
 
 use super::assets::{self, Asset};
 use crate::access::{Need, Right};
+use crate::serve::live::registry::Registry;
 
 /// Where a path leads.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +27,8 @@ pub enum Route<'a> {
     Wfs { name: &'a str },
     /// `/video_feed`: multipart, under the name that many a Flask page has for it.
     VideoFeed,
+    /// `NAME/FILE`: what HLS has of a stream, whether it is there or not.
+    Hls { name: &'a str, file: &'a str },
     /// `*`: the server itself (RFC 9110, section 9.3.7).
     Server,
     /// Nothing can be there.
@@ -49,6 +52,13 @@ impl<'a> Route<'a> {
     }
 
     fn of_stream(path: &'a str) -> Route<'a> {
+        // No stream has a name with a dot: what is under /wfs/ is a file of a stream of that name, or a stream.
+        if let Some((name, file)) = path.split_once('/')
+            && let Some((stem, "m3u8" | "m4s" | "mp4")) = file.rsplit_once('.')
+        {
+            let fits = Registry::allows(name) && !stem.contains('/');
+            return if fits { Route::Hls { name, file } } else { Route::Nothing };
+        }
         if let Some(name) = path.strip_prefix("wfs/").filter(|name| !name.is_empty() && !name.contains('/')) {
             return Route::Wfs { name };
         }
@@ -59,7 +69,7 @@ impl<'a> Route<'a> {
 
     /// Whether a cache could answer in its place: its answer ends, and is the same for all who may see it.
     pub fn is_cacheable(&self) -> bool {
-        matches!(self, Route::Asset(_) | Route::Stream { form: "" | "jpg", .. })
+        matches!(self, Route::Asset(_) | Route::Stream { form: "" | "jpg", .. } | Route::Hls { .. })
     }
 
     /// `stream`: the one that is meant where the path names none, by the query, or the only one there is.
@@ -70,7 +80,7 @@ impl<'a> Route<'a> {
             Route::Page | Route::Streams | Route::Events => Need::SomeStream,
             Route::WebSocket | Route::VideoFeed => stream.map_or(Need::SomeStream, |name| Need::Stream(Right::View, name)),
             Route::Wfs { name } => Need::Stream(Right::View, stream.unwrap_or(name)),
-            Route::Stream { name, .. } => Need::Stream(Right::View, name),
+            Route::Stream { name, .. } | Route::Hls { name, .. } => Need::Stream(Right::View, name),
         }
     }
 }
@@ -106,6 +116,7 @@ mod tests {
             "/video_feed",
             "*",
             "/a/b",
+            "/cam/index.m3u8",
         ];
         let number = |route: &Route<'_>| match route {
             Route::Page => 0,
@@ -120,11 +131,12 @@ mod tests {
             Route::Server => 9,
             Route::Nothing => 10,
             Route::Events => 11,
+            Route::Hls { .. } => 12,
         };
         let mut seen: Vec<_> = all.iter().map(|path| number(&Route::of(path))).collect();
         seen.sort_unstable();
         seen.dedup();
-        assert_eq!(seen, (0..12).collect::<Vec<_>>(), "each is there");
+        assert_eq!(seen, (0..13).collect::<Vec<_>>(), "each is there");
         all.map(|path| (path, Route::of(path).need(Some("door")))).into()
     }
 
@@ -146,6 +158,7 @@ mod tests {
             ("/cam.flv", cam),
             ("/wfs/cam", Need::Stream(Right::View, "door")),
             ("/video_feed", Need::Stream(Right::View, "door")),
+            ("/cam/index.m3u8", cam),
         ];
         assert_eq!(needs, wanted);
         assert_eq!(Route::WebSocket.need(None), Need::SomeStream);
@@ -155,13 +168,29 @@ mod tests {
     #[test]
     fn what_a_cdn_may_have() {
         let cacheable: Vec<_> = examples().into_iter().map(|(path, _)| path).filter(|path| Route::of(path).is_cacheable()).collect();
-        assert_eq!(cacheable, ["/page.css", "/cam", "/cam.jpg"]);
+        assert_eq!(cacheable, ["/page.css", "/cam", "/cam.jpg", "/cam/index.m3u8"]);
     }
 
     #[test]
     fn what_is_no_route() {
-        for nothing in ["/a/b", "//cam", "/cam/", "/cam.avi", "/cam.", "cam", "", "/api/x", "/api/ws/", "/wfs/", "/wfs/a/b", "/video_feed/"]
-        {
+        for nothing in [
+            "/a/b",
+            "//cam",
+            "/cam/",
+            "/cam.avi",
+            "/cam.",
+            "cam",
+            "",
+            "/api/x",
+            "/api/ws/",
+            "/wfs/",
+            "/wfs/a/b",
+            "/video_feed/",
+            "/api/index.m3u8",
+            "/a/b/index.m3u8",
+            "/a//index.m3u8",
+            "/a/index",
+        ] {
             assert!(matches!(Route::of(nothing), Route::Nothing), "{nothing}");
         }
     }

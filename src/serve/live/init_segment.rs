@@ -7,6 +7,7 @@ use crate::format::bmff::Init;
 use crate::media::{Codec, Kind, VideoParams};
 use crate::serve::ws::frames;
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 use std::sync::OnceLock;
 
 /// An init segment (ftyp + moov) and its tracks.
@@ -16,6 +17,7 @@ pub struct InitSegment {
     entries: Vec<TrackEntry>,
     /// Made when a viewer asks for one.
     forms: [OnceLock<Result<FormOf, &'static str>>; Form::COUNT],
+    hashes: OnceLock<[(Mask, u64); 3]>,
 }
 
 /// How its chunks get another form, and which of its tracks that carries.
@@ -58,7 +60,7 @@ impl InitSegment {
     pub fn new(init: Init) -> InitSegment {
         let entry = |t: &crate::format::bmff::InitTrack| TrackEntry { id: t.id, codec: t.track.codec, name: codec::mime(&t.track) };
         let entries = init.tracks.iter().take(crate::media::MAX_TRACKS).map(entry).collect();
-        InitSegment { init, entries, forms: Default::default() }
+        InitSegment { init, entries, forms: Default::default(), hashes: OnceLock::new() }
     }
 
     /// Of one track that everything is about.
@@ -69,6 +71,7 @@ impl InitSegment {
             init: Init { bytes: Bytes::new(), tracks: vec![], omitted: Default::default() },
             entries,
             forms: Default::default(),
+            hashes: OnceLock::new(),
         })
     }
 
@@ -148,6 +151,19 @@ impl InitSegment {
 
     fn each(&self, tracks: Mask) -> impl Iterator<Item = &TrackEntry> {
         self.entries.iter().enumerate().filter(move |(i, _)| tracks & 1 << i != 0).map(|(_, l)| l)
+    }
+
+    /// The first video and the first audio that have a name in RFC 6381; 0: there is none.
+    pub fn lead(&self) -> [Mask; 2] {
+        [Kind::Video, Kind::Audio].map(|kind| self.first(|l| l.codec.kind() == kind && l.name.is_some()).unwrap_or(0))
+    }
+
+    /// A hash of the init segment of these tracks: of [`InitSegment::lead`], or all.
+    pub fn hash(&self, tracks: Mask) -> u64 {
+        let hash = |mask| u64::from_be_bytes(Sha256::digest(self.init_of(mask))[..8].try_into().expect("32 bytes"));
+        let [video, audio] = self.lead();
+        let hashes = self.hashes.get_or_init(|| [video, audio, ALL].map(|mask| (mask, hash(mask))));
+        hashes.iter().find(|(mask, _)| *mask == tracks).map_or_else(|| hash(tracks), |(_, hash)| *hash)
     }
 
     /// ftyp + moov with these tracks only.

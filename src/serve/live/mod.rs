@@ -13,4 +13,5 @@ pub mod ring;
 pub mod slowness;
 pub mod start;
 pub mod stream;
+pub mod timelines;
 pub mod update;

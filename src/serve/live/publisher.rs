@@ -15,6 +15,33 @@ use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Instant;
 
+/// Frames of the main track farther apart than this are a break.
+const PAUSE: i64 = 1_000_000;
+
+/// Counts the breaks of a stream, in one place for all who tell of them.
+#[derive(Debug, Default)]
+struct BreakCounter {
+    breaks: u64,
+    /// The next chunk comes after one.
+    pending: bool,
+    /// Of the main track: where the newest chunk began, and where it ends.
+    last: Option<(Timestamp, Timestamp)>,
+}
+
+impl BreakCounter {
+    fn count(&mut self, chunk: &Chunk, main: bool) -> u64 {
+        if main {
+            let (start, last) = (chunk.start, self.last);
+            // A declared end may be too early.
+            let distance = last.map_or(0, |(before, _)| start - before).clamp(0, PAUSE);
+            self.pending |= last.is_some_and(|(before, end)| start - end > PAUSE || before - start > PAUSE);
+            self.last = Some((start, chunk.end().max(start + distance)));
+        }
+        self.breaks += u64::from(std::mem::take(&mut self.pending));
+        self.breaks
+    }
+}
+
 /// The server has stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the server has stopped")]
@@ -44,6 +71,7 @@ pub struct Publisher {
     described: Option<u64>,
     seq: u64,
     frames: u64,
+    breaks: BreakCounter,
     /// Of this writer.
     start: Start,
     /// Viewers could begin, with this writer or one before.
@@ -67,6 +95,7 @@ impl Publisher {
             described,
             seq: 0,
             frames: 0,
+            breaks: BreakCounter::default(),
             start,
             started: false,
             gathers: false,
@@ -98,6 +127,7 @@ impl Publisher {
     /// Only when the server has stopped; likewise below.
     pub fn init(&mut self, init: Init) -> Result<(), Closed> {
         let init = Arc::new(InitSegment::new(init));
+        self.breaks.pending |= self.init.as_ref().is_some_and(|old| old.init().bytes != init.init().bytes);
         self.init = Some(init.clone());
         self.stream.set_content(Content::Fmp4(init.clone()));
         self.tell(StreamUpdate::Init(init))
@@ -140,7 +170,11 @@ impl Publisher {
         let frames = if main { u64::from(chunk.frames) } else { 0 };
         self.frames += frames;
         self.stream.count(frames, chunk.size(), now);
-        let entry = Entry { tracks, init, frames: self.frames, ..Entry::new(text, chunk, self.seq, now) };
+        if main && chunk.key {
+            self.stream.set_time_zero(chunk.captured.map(|wall| WallTime(wall.0.saturating_sub(chunk.start.0))));
+        }
+        let breaks = self.breaks.count(&chunk, main);
+        let entry = Entry { tracks, init, breaks, frames: self.frames, ..Entry::new(text, chunk, self.seq, now) };
         self.start.chunk(main, entry.chunk.key, entry.message.len(), now);
         self.started |= self.start.found();
         self.stream.set_trouble(self.start.trouble(now));
@@ -161,6 +195,7 @@ impl Publisher {
     /// The writer has gone; another may come.
     pub fn away(&mut self) {
         self.start = Start::new(self.registry.ring());
+        self.breaks.pending = self.seq > 0;
         self.stream.set_trouble(None);
         self.stream.set_state(State::Waiting);
     }

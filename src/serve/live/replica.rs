@@ -3,7 +3,9 @@
 use super::init_segment::InitSegment;
 use super::ring::{Retention, Ring};
 use super::stream::Stream;
+use super::timelines::Timelines;
 use super::update::StreamUpdate;
+use crate::format::hls::Grid;
 use crate::serve::net::link::Link;
 use std::sync::{Arc, Weak};
 use std::task::Waker;
@@ -19,6 +21,8 @@ pub struct StreamReplica {
     /// StreamUpdate since the last pass over the viewers.
     pub fresh: bool,
     waiting: Vec<Waker>,
+    /// Parts and segments, once they have been asked for.
+    timelines: Option<Box<Timelines>>,
     /// Connections with endless bodies of this stream.
     bodies: Vec<Weak<Link>>,
 }
@@ -41,11 +45,28 @@ impl StreamReplica {
             withdrawn: false,
             fresh: false,
             waiting: vec![],
+            timelines: None,
             bodies: vec![],
         }
     }
 
     pub fn take(&mut self, update: StreamUpdate) -> Change {
+        let chunk = match &update {
+            StreamUpdate::Chunk(chunk) if self.timelines.is_some() => Some(chunk.clone()),
+            _ => None,
+        };
+        let change = self.take_in(update);
+        if let Some(timelines) = &mut self.timelines {
+            chunk.iter().for_each(|chunk| timelines.push(chunk));
+            timelines.forget(self.ring.begin());
+            if self.ended {
+                timelines.end();
+            }
+        }
+        change
+    }
+
+    fn take_in(&mut self, update: StreamUpdate) -> Change {
         self.fresh = true;
         self.waiting.drain(..).for_each(Waker::wake);
         match update {
@@ -79,6 +100,16 @@ impl StreamReplica {
         self.ring.newest().is_some_and(|c| c.init.is_none())
     }
 
+    /// Its parts and segments, from now on kept up to date, and the ring that has their chunks.
+    /// `None`: there was no keyframe yet.
+    pub fn timelines(&mut self, grid: Grid) -> Option<(&mut Timelines, &Ring)> {
+        if !self.stream.has_begun() {
+            return None;
+        }
+        let make = || Timelines::new(&self.ring, grid.since(self.stream.time_zero()), self.ended).into();
+        Some((self.timelines.get_or_insert_with(make), &self.ring))
+    }
+
     /// Wakes `waker` at the next news.
     pub fn wait(&mut self, waker: &Waker) {
         self.waiting.push(waker.clone());
@@ -89,7 +120,9 @@ impl StreamReplica {
         if self.bodies.len() == self.bodies.capacity() {
             self.bodies.retain(|link| link.strong_count() > 0);
         }
-        self.bodies.push(Arc::downgrade(link));
+        if link.lock().is_new_to(self.stream.id()) {
+            self.bodies.push(Arc::downgrade(link));
+        }
     }
 
     /// Cuts off the bodies that are in the middle of what the ring wants back; gives up to where that is.
@@ -102,5 +135,6 @@ impl StreamReplica {
     /// Wakes all who wait, as when the server stops.
     pub fn wake(&mut self) {
         self.waiting.drain(..).for_each(Waker::wake);
+        self.timelines.iter_mut().for_each(|timelines| timelines.wake());
     }
 }

@@ -32,6 +32,8 @@ pub struct Entry {
     pub tracks: Mask,
     /// Frames of the stream's main track, counted over the stream, up to and with this chunk.
     pub frames: u64,
+    /// Breaks of the stream up to here: other tracks, another size, a new writer, a pause. For all tracks alike.
+    pub breaks: u64,
     /// When it came in.
     pub arrived: Instant,
     /// The init segment it belongs to; `None` for JPEG.
@@ -45,7 +47,18 @@ impl Entry {
     pub fn new(text: &str, chunk: Chunk, seq: u64, arrived: Instant) -> Entry {
         let (message, payload_at) = frames::binary(text, &chunk);
         let chunk = Chunk { head: Bytes::new(), data: Vec::new(), ..chunk };
-        Entry { seq, chunk, message, payload_at, tracks: ALL, frames: seq + 1, arrived, init: None, renditions: Renditions::default() }
+        Entry {
+            seq,
+            chunk,
+            message,
+            payload_at,
+            tracks: ALL,
+            frames: seq + 1,
+            breaks: 0,
+            arrived,
+            init: None,
+            renditions: Renditions::default(),
+        }
     }
 
     /// A picture of these bytes.
@@ -228,6 +241,11 @@ impl Ring {
         let first = self.chunks.front().map_or(0, |c| c.seq);
         let end = usize::try_from(seq.saturating_sub(first)).unwrap_or(usize::MAX).min(self.chunks.len());
         self.chunks.range(..end).rev()
+    }
+
+    /// Number of the oldest chunk that is there.
+    pub fn begin(&self) -> u64 {
+        self.chunks.front().map_or(self.end, |c| c.seq)
     }
 
     /// The chunks from `seq` on.

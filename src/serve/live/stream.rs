@@ -3,11 +3,11 @@
 use super::init_segment::InitSegment;
 use super::start::Trouble;
 use crate::codec::{exif, jpeg};
-use crate::media::{SampleAspect, VideoParams};
+use crate::media::{SampleAspect, VideoParams, WallTime};
 use crate::serve::stats::histogram::Histogram;
 use serde::Serialize;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Rates are means over this time.
@@ -37,6 +37,8 @@ pub struct Stream {
     /// [`Trouble::code`].
     trouble: AtomicU8,
     withdrawn: AtomicBool,
+    /// The wall-clock time of its time zero, as the first keyframe tells it; `None`: that tells none.
+    time_zero: OnceLock<Option<WallTime>>,
     info: Mutex<Info>,
 }
 
@@ -130,7 +132,15 @@ impl Stream {
     pub(crate) fn new(name: String) -> Stream {
         let info = Info { content: None, state: State::Waiting, failure: None, rate: RateWindow::default() };
         let (id, withdrawn) = (StreamId::next(), AtomicBool::new(false));
-        Stream { id, name, numbers: Numbers::default(), trouble: AtomicU8::new(0), withdrawn, info: Mutex::new(info) }
+        Stream {
+            id,
+            name,
+            numbers: Numbers::default(),
+            trouble: AtomicU8::new(0),
+            withdrawn,
+            time_zero: OnceLock::new(),
+            info: Mutex::new(info),
+        }
     }
 
     pub(crate) fn id(&self) -> StreamId {
@@ -144,6 +154,21 @@ impl Stream {
 
     pub(crate) fn set_withdrawn(&self) {
         self.withdrawn.store(true, Relaxed);
+    }
+
+    /// The wall-clock time of its time zero, by the first keyframe; `None`: there was none yet, or it does not tell.
+    pub(crate) fn time_zero(&self) -> Option<WallTime> {
+        self.time_zero.get().copied().flatten()
+    }
+
+    /// A keyframe has come.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.time_zero.get().is_some()
+    }
+
+    /// Only the first call counts.
+    pub(crate) fn set_time_zero(&self, wall: Option<WallTime>) {
+        _ = self.time_zero.set(wall);
     }
 
     /// `None`: nothing has come yet.

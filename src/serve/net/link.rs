@@ -1,5 +1,6 @@
 //! What a connection and the endless body on it tell each other.
 
+use crate::serve::live::stream::StreamId;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -22,11 +23,22 @@ pub struct LinkState {
     pub holds: Option<u64>,
     /// That chunk is wanted back.
     pub cut_off: bool,
+    /// Those that know it, to call chunks back.
+    streams: Vec<StreamId>,
     /// Of the connection, while it waits for the client to take something.
     pub waiting: Option<Waker>,
 }
 
 impl LinkState {
+    /// Whether the stream does not know it yet; from now on it does.
+    pub fn is_new_to(&mut self, stream: StreamId) -> bool {
+        let new = !self.streams.contains(&stream);
+        if new {
+            self.streams.push(stream);
+        }
+        new
+    }
+
     /// Whether the chunk is wanted back; if not, `waker` is woken when it is.
     pub fn cut_off_or_wait(&mut self, waker: &Waker) -> bool {
         if !self.cut_off {

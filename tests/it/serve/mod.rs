@@ -25,6 +25,8 @@ mod forms;
 mod guards;
 /// What players report and what happens to viewers: /stats, /metrics, --events.
 mod health;
+/// Playlists, parts and segments, by other programs and through a cache.
+mod hls;
 /// HTTP/2: other programs, floods, streams that nobody takes.
 mod http2;
 /// Inputs that have nothing new, are made anew, fail, or hang.

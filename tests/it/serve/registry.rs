@@ -40,6 +40,7 @@ impl Running {
             policy: Policy::default(),
             proxies: Default::default(),
             base_path: Default::default(),
+            hls: Default::default(),
             access: Access::new(Rules::default()).unwrap(),
             events: Events::default(),
             decoder: None,

@@ -1,0 +1,58 @@
+//! How streams are cut for HLS.
+
+use h5live::serve::HlsOptions;
+use std::time::Duration;
+
+/// The options of HLS.
+#[derive(clap::Args, Clone, Debug)]
+pub struct HlsArgs {
+    /// Length of a segment of HLS: at least the encoder's keyframe interval, 0.5 to 60 seconds
+    ///
+    /// A segment begins at the first keyframe of its time. Where keyframes are farther apart, some segments begin without one.
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds(0.5, 60.0))]
+    segment: Duration,
+
+    /// Length of a part of HLS, 0.05 to 5 seconds: a player is three of them late, or more
+    #[arg(long, value_name = "SECONDS", default_value = "0.2", value_parser = seconds(0.05, 5.0))]
+    part: Duration,
+
+    /// What a playlist of HLS lists, as far as --ring has room for it
+    #[arg(long, value_name = "SECONDS", default_value = "12", value_parser = seconds(1.0, 3600.0))]
+    hls_window: Duration,
+}
+
+impl HlsArgs {
+    pub fn options(&self) -> HlsOptions {
+        HlsOptions { segment: self.segment, part: self.part, window: self.hls_window }
+    }
+}
+
+/// Seconds, with `s` behind them or not, or milliseconds with `ms`.
+fn seconds(least: f64, most: f64) -> impl Fn(&str) -> Result<Duration, String> + Clone {
+    move |text| {
+        let number = |text: &str| text.parse::<f64>().ok();
+        let seconds = match text.strip_suffix("ms") {
+            Some(millis) => number(millis).map(|millis| millis / 1000.0),
+            None => number(text.strip_suffix('s').unwrap_or(text)),
+        };
+        let fits = seconds.filter(|seconds| (least..=most).contains(seconds));
+        fits.map(Duration::from_secs_f64).ok_or_else(|| format!("expected {least} to {most} seconds, or milliseconds as in 200ms"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths() {
+        let part = seconds(0.05, 5.0);
+        assert_eq!(
+            (part("200ms"), part("0.2"), part("5s")),
+            (Ok(Duration::from_millis(200)), Ok(Duration::from_millis(200)), Ok(Duration::from_secs(5)))
+        );
+        for wrong in ["", "0", "ms", "49ms", "6", "nan", "1m"] {
+            assert!(part(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! The body of a part or segment: chunks of the ring, none of them copied.
+
+use crate::serve::live::ring::Entry;
+use crate::serve::live::stream::Stream;
+use crate::serve::net::link::Link;
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Chunks on their way to one client. They are its memory: where the ring wants them back, its connection ends.
+pub struct Media {
+    chunks: VecDeque<(u64, Bytes)>,
+    left: u64,
+    stream: Arc<Stream>,
+    link: Arc<Link>,
+}
+
+impl Media {
+    pub fn new<'r>(chunks: impl Iterator<Item = &'r Arc<Entry>>, stream: Arc<Stream>, link: Arc<Link>) -> Media {
+        let chunks: VecDeque<_> = chunks.map(|chunk| (chunk.seq, chunk.payload())).collect();
+        let left = chunks.iter().map(|(_, bytes)| bytes.len() as u64).sum();
+        Media { chunks, left, stream, link }
+    }
+
+    /// In bytes, of what was not given out.
+    pub fn len(&self) -> u64 {
+        self.left
+    }
+
+    /// Only these bytes of it.
+    pub fn cut(mut self, range: Range<u64>) -> Media {
+        let mut at = 0;
+        self.chunks.retain_mut(|(_, bytes)| {
+            let (begin, end) = (at, at + bytes.len() as u64);
+            at = end;
+            let (from, to) = (range.start.clamp(begin, end), range.end.clamp(begin, end));
+            *bytes = bytes.slice((from - begin) as usize..(to.max(from) - begin) as usize);
+            !bytes.is_empty()
+        });
+        self.left = self.chunks.iter().map(|(_, bytes)| bytes.len() as u64).sum();
+        self
+    }
+
+    /// The next piece. The connection is told what it holds: all from there on.
+    pub fn next(&mut self) -> Option<Bytes> {
+        let (chunk, bytes) = self.chunks.pop_front()?;
+        self.link.lock().holds = Some(chunk);
+        self.left -= bytes.len() as u64;
+        self.stream.numbers.bytes_out.fetch_add(bytes.len() as u64, Relaxed);
+        Some(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    #[test]
+    fn a_range_of_several_chunks() {
+        let now = Instant::now();
+        let entries: Vec<_> =
+            [&b"abc"[..], b"d", b"efgh"].iter().zip(0..).map(|(bytes, n)| Arc::new(Entry::for_tests(bytes, n, now))).collect();
+        let media = || Media::new(entries.iter(), Arc::new(Stream::new("a".into())), Arc::default());
+        for (range, wanted) in [(0..8, "abcdefgh"), (0..1, "a"), (2..5, "cde"), (3..4, "d"), (7..8, "h"), (8..8, ""), (4..100, "efgh")] {
+            let mut cut = media().cut(range);
+            assert_eq!(cut.len(), wanted.len() as u64);
+            let got: Vec<u8> = std::iter::from_fn(|| cut.next()).flatten().collect();
+            assert_eq!((got, cut.len()), (wanted.into(), 0));
+        }
+    }
+}

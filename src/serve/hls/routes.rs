@@ -1,0 +1,196 @@
+//! Answers: a name under a stream, to a playlist, an init segment, a segment or a part.
+
+use super::media::Media;
+use super::playlists;
+use super::range;
+use super::waiting::{self, Nothing};
+use crate::format::hls::{Asked, Directives, Name, Object, Rendition};
+use crate::serve::http::answer::{Answer, IMMUTABLE, NOT_BEGUN, Refusal, empty, respond};
+use crate::serve::http::body::Reply;
+use crate::serve::http::head;
+use crate::serve::http::request::Request;
+use crate::serve::hub::SharedHub;
+use crate::serve::live::stream::{Content, Stream};
+use crate::serve::net::link::Link;
+use crate::serve::refusals::Limit;
+use crate::serve::state::ServerState;
+use hyper::header::{self, HeaderValue};
+use hyper::{Method, StatusCode};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+const PLAYLIST: &str = "application/vnd.apple.mpegurl";
+/// A playlist that was waited for answers the same question as well a little later; one that was not is asked for to see what is new.
+const WAITED_FOR: &str = "max-age=6";
+const SOON_OLD: &str = "max-age=1";
+/// Where a restart may give the same name to other bytes.
+const WHILE_LISTED: &str = "max-age=60";
+
+const GONE: Refusal = Refusal(StatusCode::NOT_FOUND, "this is not there any more, or never was; see index.m3u8");
+const AHEAD: Refusal = Refusal(StatusCode::BAD_REQUEST, "_HLS_msn or _HLS_part is too far ahead");
+const LATE: Refusal = Refusal(StatusCode::SERVICE_UNAVAILABLE, "nothing has come of the stream in time");
+const NO_HLS: Refusal = Refusal(StatusCode::NOT_FOUND, "the stream is MJPEG, which HLS does not have; see NAME.mjpg");
+
+/// One request.
+pub struct Asking<'a> {
+    pub state: &'a ServerState,
+    pub hub: &'a SharedHub,
+    pub link: &'a Arc<Link>,
+    pub request: &'a Request,
+    pub stream: &'a Arc<Stream>,
+}
+
+impl Asking<'_> {
+    /// # Errors
+    /// What is asked for is not there, or is no name.
+    pub async fn answer(&self, name: &str) -> Result<Answer, Refusal> {
+        let name = Name::parse(name).ok_or(GONE)?;
+        match self.stream.content() {
+            None => return Err(NOT_BEGUN),
+            Some(Content::Jpeg(_)) => return Err(NO_HLS),
+            Some(Content::Fmp4(_)) => {}
+        }
+        match name {
+            Name::Multivariant => {
+                let text = self.until(GONE, |timelines, ring| {
+                    let begun = timelines.renditions().iter().any(|rendered| rendered.timeline.has_part());
+                    if begun { playlists::multivariant(timelines, ring).map_or(Asked::None, Asked::Ready) } else { Asked::Wait }
+                });
+                Ok(self.text(text.await?, SOON_OLD))
+            }
+            Name::Playlist(rendition) => self.playlist(rendition).await,
+            Name::Init(rendition, hash) => {
+                let init = self.until(GONE, |timelines, ring| {
+                    let mut find = || {
+                        let rendered = timelines.get(rendition)?;
+                        Some(rendered.init(ring, hash)?.init_of(rendered.tracks))
+                    };
+                    find().map_or(Asked::None, Asked::Ready)
+                });
+                let init = init.await?;
+                Ok(self.file(&name, rendition, IMMUTABLE, init.len() as u64, |range| {
+                    Reply::whole(init.slice(range.start as usize..range.end as usize))
+                }))
+            }
+            Name::Media(rendition, object) => self.media(&name, rendition, &object).await,
+        }
+    }
+
+    async fn until<T>(
+        &self,
+        gone: Refusal,
+        look: impl FnMut(&mut crate::serve::live::timelines::Timelines, &crate::serve::live::ring::Ring) -> Asked<T>,
+    ) -> Result<T, Refusal> {
+        let found = waiting::until(&self.state.hls, self.hub, self.stream, self.request.peer, look).await;
+        found.map_err(|nothing| match nothing {
+            Nothing::Gone => gone,
+            Nothing::NotBegun => NOT_BEGUN,
+            Nothing::TooLate => LATE,
+            Nothing::Full => {
+                self.state.refusals.note(Limit::Waiting);
+                Refusal(StatusCode::SERVICE_UNAVAILABLE, Limit::Waiting.reached())
+            }
+        })
+    }
+
+    async fn playlist(&self, rendition: Rendition) -> Result<Answer, Refusal> {
+        let query = self.request.head.uri.query().unwrap_or_default();
+        let asked = Directives::parse(query).map_err(|_| {
+            Refusal(StatusCode::BAD_REQUEST, "_HLS_msn and _HLS_part are numbers, _HLS_part needs _HLS_msn, _HLS_skip is YES or v2")
+        })?;
+        let window = self.state.hls.window;
+        let (gone, cache) = if asked.segment.is_some() { (AHEAD, WAITED_FOR) } else { (GONE, SOON_OLD) };
+        let text = self.until(gone, |timelines, _| {
+            let Some(rendered) = timelines.get(rendition) else { return Asked::Ready(None) };
+            let timeline = &rendered.timeline;
+            let is_there = match asked.segment {
+                Some(number) => timeline.has(number, asked.part),
+                // Players give up on a playlist without a segment.
+                None if timeline.has_segment() => Asked::Ready(()),
+                None => Asked::Wait,
+            };
+            match is_there {
+                Asked::Ready(()) => Asked::Ready(playlists::playlist(timelines, rendition, window, asked.skip)),
+                Asked::Wait => Asked::Wait,
+                Asked::None => Asked::None,
+            }
+        });
+        Ok(self.text(text.await?.ok_or(GONE)?, cache))
+    }
+
+    async fn media(&self, name: &Name, rendition: Rendition, object: &Object) -> Result<Answer, Refusal> {
+        let media = self.until(GONE, |timelines, ring| {
+            let Some(rendered) = timelines.get(rendition) else { return Asked::None };
+            match rendered.timeline.find(object) {
+                Asked::Ready(range) if ring.get(range.first).is_some() => {
+                    Asked::Ready(Media::new(rendered.chunks(ring, range), self.stream.clone(), self.link.clone()))
+                }
+                Asked::Wait => Asked::Wait,
+                _ => Asked::None,
+            }
+        });
+        let media = media.await?;
+        if let Some(replica) = self.hub.lock().open(self.stream) {
+            replica.add_body(self.link);
+        }
+        let cache = if self.stream.time_zero().is_some() { IMMUTABLE } else { WHILE_LISTED };
+        Ok(self.file(name, rendition, cache, media.len(), |range| Reply::Media(Box::new(media.cut(range)))))
+    }
+
+    fn text(&self, text: String, cache: &'static str) -> Answer {
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        let etag = format!("\"{:016x}\"", hasher.finish());
+        self.tagged(etag, cache, || respond(StatusCode::OK, Reply::whole(text), HeaderValue::from_static(PLAYLIST), cache))
+    }
+
+    /// A file that never changes, or a range of it.
+    fn file(
+        &self,
+        name: &Name,
+        rendition: Rendition,
+        cache: &'static str,
+        length: u64,
+        body: impl FnOnce(std::ops::Range<u64>) -> Reply,
+    ) -> Answer {
+        self.tagged(format!("\"{name}\""), cache, || {
+            let kind = HeaderValue::from_static(if rendition == Rendition::Audio { "audio/mp4" } else { "video/mp4" });
+            let asked = self.request.given(header::RANGE).text().filter(|_| self.request.head.method == Method::GET);
+            let mut answer = match asked.and_then(|header| range::range(header, length)) {
+                None => respond(StatusCode::OK, body(0..length), kind, cache),
+                Some(Ok(range)) => {
+                    let content = format!("bytes {}-{}/{length}", range.start, range.end - 1);
+                    let mut answer = respond(StatusCode::PARTIAL_CONTENT, body(range), kind, cache);
+                    HeaderValue::try_from(content)
+                        .into_iter()
+                        .for_each(|content| _ = answer.headers_mut().insert(header::CONTENT_RANGE, content));
+                    answer
+                }
+                Some(Err(range::OutOfRange)) => {
+                    let mut answer = Answer::from(Refusal(StatusCode::RANGE_NOT_SATISFIABLE, "it is not as long as that"));
+                    let content = HeaderValue::try_from(format!("bytes */{length}"));
+                    content.into_iter().for_each(|content| _ = answer.headers_mut().insert(header::CONTENT_RANGE, content));
+                    answer
+                }
+            };
+            answer.headers_mut().insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+            answer
+        })
+    }
+
+    /// The answer with its tag, or that the client has it.
+    fn tagged(&self, etag: String, cache: &'static str, answer: impl FnOnce() -> Answer) -> Answer {
+        let same = |tag: &str| tag.trim_start_matches("W/") == etag || tag == "*";
+        let mut answer = if head::list(&self.request.head.headers, header::IF_NONE_MATCH).any(same) {
+            let mut answer = empty(StatusCode::NOT_MODIFIED);
+            answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+            answer
+        } else {
+            answer()
+        };
+        if let Ok(etag) = HeaderValue::try_from(etag) {
+            answer.headers_mut().insert(header::ETAG, etag);
+        }
+        answer
+    }
+}

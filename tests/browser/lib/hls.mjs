@@ -1,0 +1,97 @@
+// A page with the players of HLS that sites use, each from its own package as it comes.
+import fs from 'node:fs';
+import http from 'node:http';
+import path from 'node:path';
+
+const modules = path.join(import.meta.dirname, '../node_modules');
+const SCRIPTS = {
+  'hls.js': 'hls.js/dist/hls.min.js',
+  'video.js': 'video.js/dist/video.min.js',
+  shaka: 'shaka-player/dist/shaka-player.compiled.js',
+};
+
+export const players = Object.keys(SCRIPTS);
+
+/** The page asks for `?src=ADDRESS&players=NAMES`; `window.faults` has what the players complain of, and each <video> the name of its player as `id`. */
+const PAGE = `<!doctype html><body><script type=module>
+const query = new URLSearchParams(location.search);
+const src = query.get('src');
+window.faults = [];
+const fault = (name, what) => window.faults.push(name + ': ' + what);
+const start = {
+  'hls.js': video => {
+    const hls = new Hls({ lowLatencyMode: true });
+    hls.on(Hls.Events.ERROR, (_, { fatal, details, type }) => {
+      fault('hls.js', (fatal ? 'fatal ' : '') + details);
+      // As its documentation has it.
+      if (fatal && type === Hls.ErrorTypes.MEDIA_ERROR) hls.recoverMediaError();
+      else if (fatal) setTimeout(() => hls.loadSource(src), 500);
+    });
+    hls.loadSource(src);
+    hls.attachMedia(video);
+    return () => hls.latency;
+  },
+  'video.js': video => {
+    const player = videojs(video, { liveui: true, html5: { vhs: { overrideNative: true, llhls: true } } });
+    const load = () => player.src({ src, type: 'application/vnd.apple.mpegurl' });
+    player.on('error', () => {
+      fault('video.js', player.error()?.message);
+      setTimeout(load, 500);
+    });
+    load();
+    return () => null;
+  },
+  shaka: async video => {
+    shaka.polyfill.installAll();
+    const player = new shaka.Player();
+    await player.attach(video);
+    player.configure({ streaming: { lowLatencyMode: true } });
+    const load = () => player.load(src).catch(error => {
+      fault('shaka', error.code);
+      setTimeout(load, 500);
+    });
+    player.addEventListener('error', event => {
+      fault('shaka', event.detail.code);
+      if (event.detail.severity === 2) setTimeout(load, 500);
+    });
+    load();
+    return () => null;
+  },
+};
+for (const name of query.get('players').split(',')) {
+  const video = document.body.appendChild(document.createElement('video'));
+  video.id = name.replace('.', '');
+  video.width = 320;
+  video.muted = true;
+  video.autoplay = true;
+  video.playsInline = true;
+  video.begun = performance.now();
+  video.addEventListener('timeupdate', () => { if (video.currentTime > 0 && !video.paused) video.first ??= performance.now() - video.begun; });
+  await start[name](video);
+}
+window.ready = true;
+</script>`;
+
+/** Serves that page; `url(src, names)`: its address. */
+export async function playersPage() {
+  const server = http.createServer((request, response) => {
+    const at = request.url.split('?')[0].slice(1);
+    if (at === '') {
+      const scripts = Object.keys(SCRIPTS).map(name => `<script src="/${name}"></script>`).join('');
+      response.writeHead(200, { 'content-type': 'text/html' }).end(PAGE.replace('<body>', `<body>${scripts}`));
+    } else if (SCRIPTS[at]) {
+      response.writeHead(200, { 'content-type': 'text/javascript' }).end(fs.readFileSync(path.join(modules, SCRIPTS[at])));
+    } else {
+      response.writeHead(404).end();
+    }
+  });
+  await new Promise(resolve => server.listen(0, '127.0.0.1', resolve));
+  const origin = `http://127.0.0.1:${server.address().port}`;
+  return { origin, url: (src, names = players) => `${origin}/?src=${encodeURIComponent(src)}&players=${names.join()}`, close: () => server.close() };
+}
+
+/** Of each player: where it is, how many pictures it has shown, and when the first came. */
+export const playing = page => page.evaluate(() => Object.fromEntries([...document.querySelectorAll('video')].map(v => [
+  (v.id || v.parentElement.id).replace(/_html5_api$/, ''),
+  { time: v.currentTime, pictures: v.mozPaintedFrames ?? v.getVideoPlaybackQuality().totalVideoFrames, width: v.videoWidth, first: v.first ?? null, state: v.readyState, ahead: v.buffered.length ? v.buffered.end(v.buffered.length - 1) - v.currentTime : null },
+])));
