@@ -20,9 +20,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 const PLAYLIST: &str = "application/vnd.apple.mpegurl";
-/// A playlist that was waited for answers the same question as well a little later; one that was not is asked for to see what is new.
-const WAITED_FOR: &str = "max-age=6";
-const SOON_OLD: &str = "max-age=1";
+/// Of a playlist. A cache gives it to those who ask at nearly the same time. A browser asks again: video.js asks for a part that it has when it wants to
+/// know what is new.
+const PLAYLISTS: &str = "max-age=0, s-maxage=1";
 /// Where a restart may give the same name to other bytes.
 const WHILE_LISTED: &str = "max-age=60";
 
@@ -56,7 +56,7 @@ impl Asking<'_> {
                     let begun = timelines.renditions().iter().any(|rendered| rendered.timeline.has_part());
                     if begun { playlists::multivariant(timelines, ring).map_or(Asked::None, Asked::Ready) } else { Asked::Wait }
                 });
-                Ok(self.text(text.await?, SOON_OLD))
+                Ok(self.text(text.await?))
             }
             Name::Playlist(rendition) => self.playlist(rendition).await,
             Name::Init(rendition, hash) => {
@@ -99,7 +99,7 @@ impl Asking<'_> {
             Refusal(StatusCode::BAD_REQUEST, "_HLS_msn and _HLS_part are numbers, _HLS_part needs _HLS_msn, _HLS_skip is YES or v2")
         })?;
         let window = self.state.hls.window;
-        let (gone, cache) = if asked.segment.is_some() { (AHEAD, WAITED_FOR) } else { (GONE, SOON_OLD) };
+        let gone = if asked.segment.is_some() { AHEAD } else { GONE };
         let text = self.until(gone, |timelines, _| {
             let Some(rendered) = timelines.get(rendition) else { return Asked::Ready(None) };
             let timeline = &rendered.timeline;
@@ -115,7 +115,7 @@ impl Asking<'_> {
                 Asked::None => Asked::None,
             }
         });
-        Ok(self.text(text.await?.ok_or(GONE)?, cache))
+        Ok(self.text(text.await?.ok_or(GONE)?))
     }
 
     async fn media(&self, name: &Name, rendition: Rendition, object: &Object) -> Result<Answer, Refusal> {
@@ -137,11 +137,11 @@ impl Asking<'_> {
         Ok(self.file(name, rendition, cache, media.len(), |range| Reply::Media(Box::new(media.cut(range)))))
     }
 
-    fn text(&self, text: String, cache: &'static str) -> Answer {
+    fn text(&self, text: String) -> Answer {
         let mut hasher = DefaultHasher::new();
         text.hash(&mut hasher);
         let etag = format!("\"{:016x}\"", hasher.finish());
-        self.tagged(etag, cache, || respond(StatusCode::OK, Reply::whole(text), HeaderValue::from_static(PLAYLIST), cache))
+        self.tagged(etag, PLAYLISTS, || respond(StatusCode::OK, Reply::whole(text), HeaderValue::from_static(PLAYLIST), PLAYLISTS))
     }
 
     /// A file that never changes, or a range of it.

@@ -81,7 +81,7 @@ fn routes() {
     let (server, mut studio, mut stdin) = fed(&["--hls-window", "30"]);
     let multivariant = server.get("index.m3u8");
     assert_eq!(multivariant.header("content-type"), Some("application/vnd.apple.mpegurl"));
-    assert_eq!((multivariant.header("cache-control"), multivariant.header("set-cookie")), (Some("max-age=1"), None));
+    assert_eq!((multivariant.header("cache-control"), multivariant.header("set-cookie")), (Some("max-age=0, s-maxage=1"), None));
     let line = text(&multivariant);
     for part in
         ["CODECS=\"avc1.42C01E,opus\"", "RESOLUTION=640x360", "FRAME-RATE=30.000", "AUDIO=\"audio\"\nvideo.m3u8\n", "URI=\"audio.m3u8\""]
