@@ -31,6 +31,7 @@ pub fn bind(address: &str) -> Result<Server, Box<dyn Error>> {
         hsts: None,
         ring: 32 << 20,
         max_streams: 1,
+        groups: Default::default(),
         limits: ViewerLimits { lag: Duration::from_secs(2), stall: Duration::from_secs(10) },
         capacity: Capacity { viewers: 100, ..Capacity::default() },
         threads: 1,

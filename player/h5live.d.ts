@@ -15,6 +15,8 @@ export interface Stats {
   why: string;
   /** RFC 6381. */
   codecs: string;
+  /** The name of the one that is shown, where the stream has several qualities. */
+  quality: string | null;
   /** There is sound, and it is on. */
   sound: boolean;
   volume: number;
@@ -62,6 +64,8 @@ export class H5Live extends HTMLElement {
   /** 0 to 1. */
   volume: number;
   transport: Transport;
+  /** `auto`, or the name of one of the qualities that a group of streams has. */
+  quality: string;
   /** `low`, `smooth`, or seconds to have in hand, up to 30. */
   latency: string;
   readonly state: State;

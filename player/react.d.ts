@@ -9,6 +9,7 @@ declare module 'react' {
         src?: string;
         muted?: boolean;
         transport?: Transport;
+        quality?: string;
         latency?: 'low' | 'smooth' | number | string;
         controls?: '' | 'none';
         keys?: 'page' | 'none';

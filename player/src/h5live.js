@@ -27,7 +27,7 @@ const Base = globalThis.HTMLElement ?? class {};
  * It ties the session, which plays, to the view, which shows, and both to the document.
  */
 export class H5Live extends Base {
-  static observedAttributes = ['src', 'muted', 'transport', 'latency', 'controls', 'lang'];
+  static observedAttributes = ['src', 'muted', 'transport', 'quality', 'latency', 'controls', 'lang'];
 
   #view;
   #session;
@@ -53,6 +53,7 @@ export class H5Live extends Base {
       volume: volume => (this.volume = volume),
       transport: name => (this.transport = name),
       transports: CHOICES,
+      quality: name => (this.quality = name),
       latency: choice => this.#chooseLatency(choice),
       latencies: LATENCIES,
     });
@@ -88,6 +89,7 @@ export class H5Live extends Base {
     else if (name === 'lang') this.#speak();
     else if (name === 'controls') this.#refresh();
     else if (name === 'transport') this.#session.prefer(this.transport);
+    else if (name === 'quality') this.#session.preferQuality(this.quality);
     else if (name === 'latency') this.#session.bufferTarget = bufferTargetOf(this.latency);
     else if (!this.#away) this.#open();
   }
@@ -133,6 +135,15 @@ export class H5Live extends Base {
 
   set transport(value) {
     this.setAttribute('transport', value);
+  }
+
+  /** `auto`, or the name of one of the qualities that a group of streams has. To change it keeps the picture. */
+  get quality() {
+    return this.getAttribute('quality') ?? 'auto';
+  }
+
+  set quality(value) {
+    this.setAttribute('quality', value);
   }
 
   /** `low`, `smooth`, or seconds to have in hand, up to 30. Without the attribute it is what was chosen in the menu last. */
@@ -187,7 +198,7 @@ export class H5Live extends Base {
   }
 
   #open() {
-    this.#session.open(this.src, { sound: !this.muted, transport: this.transport });
+    this.#session.open(this.src, { sound: !this.muted, transport: this.transport, quality: this.quality });
   }
 
   #speak() {
@@ -284,7 +295,7 @@ export class H5Live extends Base {
       volume: this.#volume,
       controls: this.getAttribute('controls') !== 'none',
     });
-    if (this.#view.panel.isOpen) this.#view.panel.show(this.stats, this.#history.latencies(now), this);
+    if (this.#view.panel.isOpen) this.#view.panel.show(this.stats, this.#history.latencies(now), this, this.#session.qualities);
   }
 
   #onkey = event => {

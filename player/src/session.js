@@ -1,5 +1,6 @@
 import { Backoff, Median, ServerClock, wallNow } from './engine/clock.js';
 import { isSound } from './engine/codecs.js';
+import { Quality } from './engine/quality.js';
 import { Choice, TRANSPORTS } from './transports/choice.js';
 import { Reporter } from './engine/report.js';
 import { isQuiet } from './engine/sight.js';
@@ -39,6 +40,7 @@ export class Session {
   #events;
   #addresses = null;
   #choice = new Choice();
+  #quality = new Quality();
   #sound = false;
   #volume = 1;
   #bufferTarget = 0;
@@ -120,6 +122,11 @@ export class Session {
     return TROUBLES[this.#info.trouble] ?? '';
   }
 
+  /** The qualities that the stream has, the best first; and the one that is shown. */
+  get qualities() {
+    return this.#info.qualities ?? [];
+  }
+
   /** Pictures that came and were never on the screen. */
   get #unshown() {
     return this.#transport?.unshown ?? 0;
@@ -136,6 +143,7 @@ export class Session {
       transport: this.#transport?.constructor.label ?? '',
       why: this.#choice.why(this.#name),
       codecs,
+      quality: this.qualities.length > 1 ? (this.#info.name ?? null) : null,
       sound: Boolean(this.#transport?.hasSound) && this.#sound,
       width,
       height,
@@ -160,14 +168,16 @@ export class Session {
   /**
    * Begins with a stream.
    * @param {string} src  its name, or the address of its page; '' is none
-   * @param {{sound: boolean, transport: string}} wanted
+   * @param {{sound: boolean, transport: string, quality: string}} wanted
    */
-  open(src, { sound, transport }) {
+  open(src, { sound, transport, quality }) {
     this.#drop();
     this.#addresses = src ? resolve(src) : null;
     if (!this.#addresses) return this.#setState('idle', src ? 'src is not an address' : '');
     this.#sound = sound;
     this.#choice.ask(transport);
+    this.#quality = new Quality();
+    this.#quality.choose(quality);
     this.#info = {};
     this.#backoff.reset();
     this.#connect();
@@ -206,6 +216,13 @@ export class Session {
   prefer(transport) {
     this.#choice.ask(transport);
     if (!this.resting) this.#connect();
+  }
+
+  /** In this quality, `auto` or the name of one; the last picture stays until there is one of it. */
+  preferQuality(name) {
+    const before = this.#quality.name;
+    this.#quality.choose(name);
+    if (!this.resting && this.#quality.name !== before) this.#connect();
   }
 
   /** Takes the transport that is the best now, if that is another one; the last picture stays until it has its own. */
@@ -287,6 +304,7 @@ export class Session {
       this.#setState('waiting', this.#trouble);
     }
     this.#reporter.tick(now, this.stats, link);
+    if (link && this.#state === 'playing' && this.#quality.tick(now, this.#transport.dropped)) this.#connect();
     this.reconsider();
     return busy;
   }
@@ -308,13 +326,18 @@ export class Session {
       this.#begun = performance.now();
       this.#setState('connecting');
     }
-    this.#transport = new Transport(element, { ...this.#addresses, sound: this.#sound, volume: this.#volume, bufferTarget: this.#bufferTarget, clock: this.#clock, insist: this.#name === this.#choice.asked }, {
+    this.#transport = new Transport(element, { ...inQuality(this.#addresses, this.#quality.name), sound: this.#sound, volume: this.#volume, bufferTarget: this.#bufferTarget, clock: this.#clock, insist: this.#name === this.#choice.asked }, {
       shown: picture => this.#shown(picture),
       leaving: () => this.#stage.hold(),
-      info: info => (this.#info = { ...this.#info, ...info }),
+      info: info => this.#told(info),
       blocked: () => this.#blocked(),
       failed: (reason, how) => this.#failed(reason, how),
     });
+  }
+
+  #told(info) {
+    this.#info = { ...this.#info, ...info };
+    this.#quality.offer(this.qualities.map(({ name }) => name));
   }
 
   #drop() {
@@ -410,6 +433,12 @@ function unload(video) {
   video.srcObject = null;
   video.removeAttribute('src');
   video.load();
+}
+
+/** The same stream in one of its qualities. */
+function inQuality({ ws, mp4, ...others }, quality) {
+  const name = encodeURIComponent(quality);
+  return quality ? { ...others, ws: `${ws}&quality=${name}`, mp4: `${mp4}?quality=${name}` } : { ...others, ws, mp4 };
 }
 
 /** Addresses of a stream, from its name, the address of its page, `…/NAME`, or that of its WebSocket, `…/api/ws?src=NAME`; null if it is none. */

@@ -107,11 +107,12 @@ impl Hub {
     /// A viewer whose WebSocket handshake is done; `early`: what it has said since.
     pub fn join(&mut self, socket: Socket, early: &[u8], accepted: Accepted, permit: ConnectionPermit) {
         let now = Instant::now();
-        let Accepted { stream, asked, handle } = accepted;
+        let Accepted { stream, asked, group, handle } = accepted;
         let stream = stream.as_ref().filter(|stream| self.open(stream).is_some()).map(|stream| stream.id());
         let entry = self.viewers.vacant_entry();
         let waker = Arc::new(ViewerWaker { key: entry.key(), queued: AtomicBool::new(false), ready: self.ready.clone() });
         let mut viewer = Viewer::new(socket, Waker::from(waker.clone()), handle, now);
+        viewer.is_of(group);
         viewer.ask(asked);
         viewer.on_bytes(early, now);
         if self.stopping {

@@ -53,6 +53,7 @@ pub use hls::HlsOptions;
 pub use http::base_path::{BasePath, BasePathError};
 pub use http::origin::Policy;
 pub use limits::{Capacity, TooLittleMemory, ViewerLimits};
+pub use live::groups::{Group, GroupError, Groups};
 pub use live::publisher::{Closed, Publisher};
 pub use live::registry::{PublishError, Registry};
 pub use live::start::Trouble;

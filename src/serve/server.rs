@@ -8,6 +8,7 @@ use super::http::origin::Policy;
 use super::http::rate::RequestRate;
 use super::inbox::ShardSender;
 use super::limits::{self, Capacity, ViewerLimits};
+use super::live::groups::Groups;
 use super::live::registry::Registry;
 use super::live::ring::Retention;
 use super::net::acceptor::Acceptor;
@@ -47,6 +48,8 @@ pub struct Options {
     pub hsts: Option<u32>,
     /// Bytes of each stream kept in memory.
     pub ring: usize,
+    /// Streams of one picture, under one name.
+    pub groups: Groups,
     /// Streams at a time. So many inputs leave connections fewer file descriptors.
     pub max_streams: usize,
     /// How far behind a viewer may be, and how long one may take nothing.
@@ -136,6 +139,7 @@ impl Server {
         let refusals = Arc::<Refusals>::default();
         let state = Arc::new(ServerState {
             streams: Registry::new(options.max_streams, options.ring, senders),
+            groups: options.groups.clone(),
             policy: options.policy.clone(),
             proxies: options.proxies.clone(),
             base_path: options.base_path.clone(),
@@ -249,6 +253,7 @@ mod tests {
             hsts: None,
             ring: 1 << 20,
             max_streams: 1,
+            groups: Groups::default(),
             limits: ViewerLimits { lag: Duration::from_secs(1), stall: Duration::from_secs(1) },
             capacity: Capacity { viewers: 10, ..Capacity::default() },
             threads: 2,

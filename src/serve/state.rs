@@ -5,6 +5,7 @@ use super::hls::Hls;
 use super::http::base_path::BasePath;
 use super::http::origin::Policy;
 use super::http::rate::RequestRate;
+use super::live::groups::{Found, Groups};
 use super::live::registry::Registry;
 use super::net::proxies::Proxies;
 use super::net::tls::Tls;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 pub struct ServerState {
     pub streams: Registry,
+    pub groups: Groups,
     pub policy: Policy,
     pub proxies: Proxies,
     pub base_path: BasePath,
@@ -35,4 +37,26 @@ pub struct ServerState {
     /// Where those listen who ask for events.
     pub feed: Arc<Feed>,
     pub hls: Hls,
+}
+
+impl ServerState {
+    /// A stream by its name, or by that of its group and perhaps its `quality`; see [`Groups::stream`].
+    pub fn find(&self, name: &str, quality: Option<&str>) -> Option<Found> {
+        self.groups.stream(&self.streams, name, quality)
+    }
+
+    /// The stream or group, if there is exactly one.
+    pub fn only(&self) -> Option<Found> {
+        self.groups.only(&self.streams)
+    }
+
+    /// Of all streams and groups.
+    pub fn names(&self) -> Vec<String> {
+        let own = self.streams.streams().into_iter().map(|stream| stream.name.clone());
+        let listed = self.groups.listed(&self.streams).into_iter().map(|found| found.name);
+        let mut names: Vec<String> = own.chain(listed).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
 }

@@ -11,6 +11,7 @@ use super::http::origin::Policy;
 use super::http::rate::RequestRate;
 use super::inbox::ShardSender;
 use super::limits::{Capacity, ViewerLimits};
+use super::live::groups::Groups;
 use super::live::registry::Registry;
 use super::live::ring::{Entry, Retention};
 use super::live::stream;
@@ -59,6 +60,7 @@ pub fn serve(requests: &[u8], piece: usize) -> Served {
     }
     let state = Arc::new(ServerState {
         streams: registry,
+        groups: Groups::default(),
         policy: Policy::default(),
         proxies: Proxies::default(),
         base_path: BasePath::default(),

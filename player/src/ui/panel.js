@@ -88,10 +88,12 @@ export class Panel extends Sheet {
   #latency = h('strong');
   #latencyMore = h('span');
   #choice;
+  #quality;
+  #qualities;
   #latencies;
 
-  /** @param {Language} language @param {{transports: [string, string][], transport(name: string): void, latencies: string[], latency(choice: string): void, copy(): void, help(): void}} options */
-  constructor(language, { transports, transport, latencies, latency, copy, help }) {
+  /** @param {Language} language @param {{transports: [string, string][], transport(name: string): void, quality(name: string): void, latencies: string[], latency(choice: string): void, copy(): void, help(): void}} options */
+  constructor(language, { transports, transport, quality, latencies, latency, copy, help }) {
     super('stats', 'stats', language);
     this.#language = language;
     const words = (tag, key, attributes) => {
@@ -102,6 +104,9 @@ export class Panel extends Sheet {
     const automatic = words('option', 'automatic', { value: 'auto' });
     this.#choice = h('select', { id: 'transport', part: 'transport' }, automatic, ...transports.map(([value, name]) => h('option', { value }, name)));
     this.#choice.addEventListener('change', () => transport(this.#choice.value));
+    this.#quality = h('select', { id: 'quality', part: 'quality' });
+    this.#quality.addEventListener('change', () => quality(this.#quality.value));
+    this.#qualities = h('div', { class: 'choice', hidden: '' }, words('label', 'quality', { for: 'quality' }), this.#quality);
     this.#latencies = h('select', { id: 'latency', part: 'latency-choice' }, ...latencies.map(choice => this.#latencyOption(choice)));
     this.#latencies.addEventListener('change', () => latency(this.#latencies.value));
     const rows = Object.keys(ROWS).map(name => {
@@ -114,6 +119,7 @@ export class Panel extends Sheet {
       h('div', { class: 'headline' }, words('span', 'latency'), this.#latency, this.#latencyMore),
       this.#graph.element,
       h('div', { class: 'choice' }, words('label', 'transport', { for: 'transport' }), this.#choice),
+      this.#qualities,
       h('div', { class: 'choice' }, words('label', 'bufferTarget', { for: 'latency' }), this.#latencies),
       h('dl', {}, ...rows),
       h('footer', {},
@@ -130,11 +136,13 @@ export class Panel extends Sheet {
 
   /**
    * @param {object} stats of the player @param {[number, number | null][]} latencies of the last minute
-   * @param {{transport: string, latency: string}} chosen  the attributes
+   * @param {{transport: string, quality: string, latency: string}} chosen  the attributes
+   * @param {{name: string, height: number | null}[]} qualities
    */
-  show(stats, latencies, { transport: choice, latency }) {
+  show(stats, latencies, { transport: choice, quality, latency }, qualities) {
     if (!this.isOpen) return;
     this.#showLatency(latency);
+    this.#showQualities(qualities, quality, stats.quality);
     const known = stats.latency !== null;
     tell(this.#latency, known ? milliseconds(stats.latency) : '–');
     tell(this.#latencyMore, this.#language.say(known || !stats.width ? 'latencyMore' : 'latencyUnknown'));
@@ -149,6 +157,24 @@ export class Panel extends Sheet {
       row.hidden = text === null;
       tell(value, text ?? '');
     }
+  }
+
+  /** Only where there is a choice. `shown`: the one that is shown. */
+  #showQualities(qualities, chosen, shown) {
+    this.#qualities.hidden = qualities.length < 2;
+    const select = this.#quality;
+    if (this.#qualities.hidden || select === select.getRootNode().activeElement) return;
+    const words = ({ name, height }) => (height ? `${name} (${height}p)` : name);
+    const now = qualities.find(({ name }) => name === shown);
+    const automatic = this.#language.say('automatic') + (chosen === 'auto' && now ? ` (${words(now)})` : '');
+    const options = [['auto', automatic], ...qualities.map(quality => [quality.name, words(quality)])];
+    while (select.options.length > options.length) select.options[options.length].remove();
+    for (const [i, [value, text]] of options.entries()) {
+      const option = select.options[i] ?? select.appendChild(h('option'));
+      option.value = value;
+      tell(option, text);
+    }
+    select.value = qualities.some(({ name }) => name === chosen) ? chosen : 'auto';
   }
 
   /** A page may have chosen what is not in the list. */

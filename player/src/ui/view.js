@@ -28,6 +28,7 @@ const BELIEVED_MS = [-20, 60000];
  * @property {() => void} copy      the statistics
  * @property {(volume: number) => void} volume
  * @property {(name: string) => void} transport
+ * @property {(name: string) => void} quality
  * @property {(choice: string) => void} latency
  * @property {string[]} latencies  those to choose from
  * @property {[string, string][]} transports  those to choose from: name, and name for people

@@ -5,6 +5,7 @@ mod account;
 mod decoder;
 mod events;
 mod follow;
+mod groups;
 mod hls;
 mod ingest;
 mod input;
@@ -23,7 +24,7 @@ mod writer_input;
 use anyhow::Context as _;
 use h5live::cli;
 use h5live::pipe::stdio::Stdin;
-use h5live::serve::{Access, Listen, Options, Policy, Publisher, Registry, Server, Stopper, Stream, Tls};
+use h5live::serve::{Access, Group, Groups, Listen, Options, Policy, Publisher, Registry, Server, Stopper, Stream, Tls};
 use input::{Input, InputLocation, OnEof};
 use manual::MANUAL;
 use std::process::ExitCode;
@@ -48,6 +49,12 @@ struct Args {
     /// Name of the stream on stdin
     #[arg(long, default_value = "live")]
     name: String,
+
+    /// Streams of one picture in several qualities, the best first, under one name: page, player and HLS offer all of them; may be given several times
+    ///
+    /// Each is a stream of this server, and can be had by its own name too. Who may see the group may see all of it.
+    #[arg(long, value_name = "NAME=STREAM,STREAM")]
+    group: Vec<Group>,
 
     /// Address to listen on: HOST:PORT, [IPv6]:PORT, PORT or unix:PATH; may be given several times
     ///
@@ -156,6 +163,7 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     if inputs.iter().any(|input| input.location == InputLocation::Stdin) {
         Stdin::refuse_terminal()?;
     }
+    groups::check(&args.group, &inputs)?;
     allow_many_files();
     let events = args.events.as_ref().map(|place| events::start(place, &inputs)).transpose()?;
     let access = args.access.access()?;
@@ -313,6 +321,7 @@ impl Args {
             hsts: tls.hsts,
             ring: self.limits.ring(),
             max_streams: streams,
+            groups: Groups::new(self.group.clone()),
             limits: self.limits.viewers(),
             capacity,
             hls: self.hls.options(),

@@ -10,6 +10,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
             "Two cameras by FIFO; each writer may come and go:",
             "mkfifo door.mp4 yard.mp4; h5serve --on-eof reopen door=door.mp4 yard=yard.mp4",
         ),
+        ("One camera in two qualities, by two encoders:", "h5serve --group cam=cam-hd,cam-sd cam-hd=hd.mp4 cam-sd=sd.mp4"),
         ("A file in an endless loop, for the whole network:", "h5serve --listen 0.0.0.0:8080 --public --on-eof reopen demo=show.mp4"),
         ("Watch it by HLS:", "ffplay http://127.0.0.1:8080/live/index.m3u8"),
         ("Watch it without a browser:", "mpv --profile=low-latency http://127.0.0.1:8080/live.mp4"),
@@ -36,7 +37,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
         ),
         ("Behind a proxy", &["trusted_proxy", "proxy_protocol", "base_path"]),
         ("TLS", &["tls_cert", "tls_key", "tls_self_signed", "redirect_http", "hsts"]),
-        ("Inputs", &["name", "on_eof", "input_format", "rate", "live"]),
+        ("Inputs", &["name", "group", "on_eof", "input_format", "rate", "live"]),
         ("Viewers", &["lag", "stall", "threads", "events"]),
         ("HLS", &["segment", "part", "hls_window"]),
         (

@@ -198,6 +198,7 @@ mod tests {
             hsts: None,
             ring: 1 << 20,
             max_streams: 1,
+            groups: Default::default(),
             limits: ViewerLimits { lag: EVERY, stall: EVERY },
             capacity: Capacity::default(),
             threads: 1,

@@ -1,15 +1,21 @@
 //! What `/api/streams` answers.
 
-use crate::serve::live::stream::Stream;
+use crate::serve::live::groups::{Found, Groups};
+use crate::serve::live::registry::Registry;
 use serde::{Serialize, Serializer};
-use std::sync::Arc;
 use std::time::Instant;
 
-/// All streams by name, in the order in which they were published.
-pub struct Listing<'a>(pub &'a [Arc<Stream>], pub Instant);
+/// Streams and groups by name, in the order in which they were published.
+pub struct Listing<'a> {
+    pub found: &'a [Found],
+    pub groups: &'a Groups,
+    pub streams: &'a Registry,
+    pub now: Instant,
+}
 
 impl Serialize for Listing<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|s| (&s.name, s.summary(self.1))))
+        let summary = |found: &Found| found.stream.summary(self.now).in_group(&self.groups.members(self.streams, &found.name), self.now);
+        serializer.collect_map(self.found.iter().map(|found| (&found.name, summary(found))))
     }
 }

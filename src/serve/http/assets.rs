@@ -21,7 +21,7 @@ macro_rules! file {
 }
 
 /// The parts of `h5live.js`; each imports only from those before it.
-const PARTS: [(&str, &str); 31] = [
+const PARTS: [(&str, &str); 32] = [
     ("engine/clock.js", file!("engine/clock.js")),
     ("engine/sight.js", file!("engine/sight.js")),
     ("engine/jitter.js", file!("engine/jitter.js")),
@@ -43,6 +43,7 @@ const PARTS: [(&str, &str); 31] = [
     ("transports/http.js", file!("transports/http.js")),
     ("transports/choice.js", file!("transports/choice.js")),
     ("engine/report.js", file!("engine/report.js")),
+    ("engine/quality.js", file!("engine/quality.js")),
     ("session.js", file!("session.js")),
     ("engine/history.js", file!("engine/history.js")),
     ("ui/keys.js", file!("ui/keys.js")),

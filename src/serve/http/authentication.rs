@@ -131,7 +131,7 @@ async fn outside_judgement(
     };
     let streams = match need {
         Need::Stream(_, name) => vec![name.to_owned()],
-        _ => state.streams.streams().iter().map(|stream| stream.name.clone()).collect(),
+        _ => state.names(),
     };
     let mut allowed = Vec::new();
     let mut refused = Denied::Missing;

@@ -8,6 +8,7 @@ use super::head;
 use super::request::Request;
 use super::router::Router;
 use crate::serve::live::form::Form;
+use crate::serve::live::groups::Found;
 use crate::serve::live::init_segment::InitSegment;
 use crate::serve::live::stream::{Content, Stream};
 use crate::serve::ws::viewer::{Accepted, Asked};
@@ -21,7 +22,7 @@ const BINARY: &str = "binary";
 
 impl Router<'_> {
     /// A stream in another form, from the newest keyframe on.
-    pub(super) fn converted(&self, request: &Request, form: Form, visitor: &Visitor, stream: &Arc<Stream>) -> Result<Answer, Refusal> {
+    pub(super) fn converted(&self, request: &Request, form: Form, visitor: &Visitor, stream: &Found) -> Result<Answer, Refusal> {
         let init = fmp4_of(stream)?;
         let made = init.form(form).map_err(|why| Refusal(StatusCode::NOT_FOUND, why))?;
         self.can_begin(stream, made.selection.sync_track)?;
@@ -36,7 +37,7 @@ impl Router<'_> {
         granted: &Granted,
         form: Form,
         visitor: &Visitor,
-        stream: Option<Arc<Stream>>,
+        stream: Option<Found>,
     ) -> Result<(Answer, Option<Accepted>), Refusal> {
         let mut answer = self.handshake(request, granted)?;
         let stream = stream.ok_or(NOT_FOUND)?;
@@ -59,12 +60,12 @@ impl Router<'_> {
             None => {}
         }
         let handle = self.handle(request, visitor, Some(&stream), "websocket")?;
-        Ok((answer, Some(Accepted { stream: Some(stream), asked: Asked::Form(form), handle })))
+        Ok((answer, Some(Accepted { stream: Some(stream.stream), asked: Asked::Form(form), group: Vec::new(), handle })))
     }
 
     /// Of streams without a name in the address: the first that is MJPEG.
-    pub(super) fn first_mjpeg(&self) -> Option<Arc<Stream>> {
-        self.state.streams.streams().into_iter().find(|stream| matches!(stream.content(), Some(Content::Jpeg(_))))
+    pub(super) fn first_mjpeg(&self) -> Option<Found> {
+        self.state.groups.listed(&self.state.streams).into_iter().find(|stream| matches!(stream.content(), Some(Content::Jpeg(_))))
     }
 }
 

@@ -17,6 +17,7 @@ use super::routes::{self, Route};
 use crate::serve::hls::routes::Asking;
 use crate::serve::hub::SharedHub;
 use crate::serve::live::form::Form;
+use crate::serve::live::groups::Found;
 use crate::serve::live::init_segment::{ALL, Mask};
 use crate::serve::live::stream::{Content, Stream};
 use crate::serve::net::link::Link;
@@ -110,12 +111,12 @@ impl Router<'_> {
         // A query that is not understood names no stream; its route says so.
         let query = || request.query("src").ok().flatten();
         let (asked, only) = match route {
-            Route::WebSocket => (query(), self.state.streams.only()),
+            Route::WebSocket => (query(), self.state.only()),
             Route::VideoFeed => (query(), self.first_mjpeg()),
-            Route::Wfs { name } if self.state.streams.find(name).is_none() => (None, self.state.streams.only()),
+            Route::Wfs { name } if self.state.find(name, None).is_none() => (None, self.state.only()),
             _ => (None, None),
         };
-        let stream = asked.as_deref().or(only.as_ref().map(|stream| &*stream.name));
+        let stream = asked.as_deref().or(only.as_ref().map(|found| &*found.name));
         let visitor = authentication::admit(self.state, request, granted, link, &route, stream).await?;
         Ok((route, visitor))
     }
@@ -138,31 +139,31 @@ impl Router<'_> {
         let answer = match route {
             Route::WebSocket => return self.websocket(request, granted, visitor),
             Route::Wfs { name } => {
-                let stream = self.state.streams.find(name).or_else(|| self.state.streams.only());
+                let stream = self.find(request, name)?.or_else(|| self.state.only());
                 return self.converted_websocket(request, granted, Form::Wfs, visitor, stream);
             }
             Route::Stream { name, form } if request.wants_websocket() => {
                 let form = Form::of_ending(form).ok_or(NOT_FOUND)?;
-                return self.converted_websocket(request, granted, form, visitor, self.state.streams.find(name));
+                return self.converted_websocket(request, granted, form, visitor, self.find(request, name)?);
             }
             Route::VideoFeed => {
                 let name = request.query("src")?;
-                let stream = name.map_or_else(|| self.first_mjpeg(), |name| self.state.streams.find(&name)).ok_or(NOT_FOUND)?;
-                if !visitor.may_see(&stream.name) {
+                let found = name.map_or_else(|| Ok(self.first_mjpeg()), |name| self.find(request, &name))?.ok_or(NOT_FOUND)?;
+                if !visitor.may_see(&found.name) {
                     return Err(NOT_YOURS);
                 }
-                self.named(request, &stream.name, "mjpg", visitor)?
+                self.named(request, &found.name, "mjpg", visitor)?
             }
             Route::Page => match visitor.link_in_query() {
                 Some(token) => authentication::to_path(&format!("t/{token}"), ""),
-                None => page(request, self.state.streams.only().filter(|only| visitor.may_see(&only.name)).map(|_| "api/ws".to_owned())),
+                None => page(request, self.state.only().filter(|only| visitor.may_see(&only.name)).map(|_| "api/ws".to_owned())),
             },
             Route::Streams => self.list(visitor),
             Route::Events => self.events(request, visitor)?,
             Route::Login => login::login(request, granted, &self.state.access, &self.state.base_path).await?,
             Route::Logout => login::logout(request, granted, &self.state.access, &self.state.base_path)?,
             Route::Asset(asset) => file(request, asset),
-            Route::Stream { name, form: "jpg" } => match self.state.streams.find(name) {
+            Route::Stream { name, form: "jpg" } => match self.find(request, name)? {
                 Some(stream) => self.snapshot(request, &stream).await?,
                 None => missing(request)?,
             },
@@ -175,7 +176,7 @@ impl Router<'_> {
 
     fn exists(&self, route: &Route<'_>) -> bool {
         match route {
-            Route::Stream { name, .. } | Route::Hls { name, .. } => self.state.streams.find(name).is_some(),
+            Route::Stream { name, .. } | Route::Hls { name, .. } => self.state.find(name, None).is_some(),
             Route::Nothing => false,
             Route::Wfs { .. }
             | Route::VideoFeed
@@ -190,8 +191,13 @@ impl Router<'_> {
         }
     }
 
+    /// A stream or a group, in the quality that the query may name.
+    fn find(&self, request: &Request, name: &str) -> Result<Option<Found>, Refusal> {
+        Ok(self.state.find(name, request.query("quality")?.as_deref()))
+    }
+
     fn named(&self, request: &Request, name: &str, form: &str, visitor: &Visitor) -> Result<Answer, Refusal> {
-        let Some(stream) = self.state.streams.find(name) else { return missing(request) };
+        let Some(stream) = self.find(request, name)? else { return missing(request) };
         match (form, stream.content()) {
             ("", _) => Ok(match visitor.link_in_query() {
                 Some(token) => authentication::to_path(&format!("t/{token}"), name),
@@ -210,7 +216,7 @@ impl Router<'_> {
 
     /// A file of HLS. A link in the query goes into the path: what playlists name is relative to them.
     async fn hls(&self, request: &Request, name: &str, file: &str, visitor: &Visitor) -> Result<Answer, Refusal> {
-        let stream = self.state.streams.find(name).ok_or(NOT_FOUND)?;
+        let stream = self.find(request, name)?.ok_or(NOT_FOUND)?;
         match visitor.link_in_query() {
             Some(token) => Ok(authentication::to_path(&format!("../t/{token}"), &format!("{name}/{file}"))),
             None => Asking { state: self.state, hub: self.hub, link: self.link, request, stream: &stream }.answer(file).await,
@@ -218,7 +224,7 @@ impl Router<'_> {
     }
 
     /// Endless fMP4; `?codecs=avc1,mp4a` chooses tracks as on the WebSocket.
-    fn fmp4(&self, request: &Request, visitor: &Visitor, stream: &Arc<Stream>) -> Result<Answer, Refusal> {
+    fn fmp4(&self, request: &Request, visitor: &Visitor, stream: &Found) -> Result<Answer, Refusal> {
         let newest = self.hub.lock().replica(stream.id()).and_then(|replica| replica.ring.newest().cloned()).ok_or(NOT_BEGUN)?;
         let init = newest.init.clone().ok_or(NOT_BEGUN)?;
         let codecs = request.query("codecs")?.unwrap_or_default();
@@ -238,7 +244,7 @@ impl Router<'_> {
         }
     }
 
-    fn multipart(&self, request: &Request, visitor: &Visitor, stream: &Arc<Stream>) -> Result<Answer, Refusal> {
+    fn multipart(&self, request: &Request, visitor: &Visitor, stream: &Found) -> Result<Answer, Refusal> {
         // Browsers all say Mozilla; everybody else wants the length of each part.
         let agent = request.head.headers.get(header::USER_AGENT).map_or(&b""[..], HeaderValue::as_bytes);
         let early = agent.windows(8).any(|part| part == b"Mozilla/");
@@ -251,7 +257,7 @@ impl Router<'_> {
         &self,
         request: &Request,
         visitor: &Visitor,
-        stream: &Arc<Stream>,
+        stream: &Found,
         transport: &'static str,
         content_type: &str,
         body: impl FnOnce(ViewerHandle) -> Option<Reply>,
@@ -269,9 +275,10 @@ impl Router<'_> {
 
     /// Those that the visitor may see.
     fn list(&self, visitor: &Visitor) -> Answer {
-        let mut streams = self.state.streams.streams();
-        streams.retain(|stream| visitor.may_see(&stream.name));
-        let json = serde_json::to_vec(&Listing(&streams, Instant::now())).unwrap_or_default();
+        let (groups, streams) = (&self.state.groups, &self.state.streams);
+        let mut found = groups.listed(streams);
+        found.retain(|found| visitor.may_see(&found.name));
+        let json = serde_json::to_vec(&Listing { found: &found, groups, streams, now: Instant::now() }).unwrap_or_default();
         respond(StatusCode::OK, Reply::whole(json), HeaderValue::from_static("application/json"), NO_STORE)
     }
 
@@ -297,8 +304,8 @@ impl Router<'_> {
     fn websocket(&self, request: &Request, granted: &Granted, visitor: &Visitor) -> Result<(Answer, Option<Accepted>), Refusal> {
         let answer = self.handshake(request, granted)?;
         let stream = match request.query("src")? {
-            Some(name) => self.state.streams.find(&name),
-            None => Some(self.state.streams.only().ok_or(Refusal(StatusCode::BAD_REQUEST, "which stream? /api/ws?src=NAME"))?),
+            Some(name) => self.find(request, &name)?,
+            None => Some(self.state.only().ok_or(Refusal(StatusCode::BAD_REQUEST, "which stream? /api/ws?src=NAME"))?),
         };
         // While a password was checked, another stream may have become the only one.
         if stream.as_ref().is_some_and(|stream| !visitor.may_see(&stream.name)) {
@@ -306,14 +313,15 @@ impl Router<'_> {
         }
         let asked = request.query("codecs")?.map_or(Asked::Nothing, |codecs| Asked::Codecs(codecs.into_owned()));
         let handle = self.handle(request, visitor, stream.as_ref(), "websocket")?;
-        Ok((answer, Some(Accepted { stream, asked, handle })))
+        let group = stream.as_ref().map_or_else(Vec::new, |found| self.state.groups.members(&self.state.streams, &found.name));
+        Ok((answer, Some(Accepted { stream: stream.map(|found| found.stream), asked, group, handle })))
     }
 
     pub(super) fn handle(
         &self,
         request: &Request,
         visitor: &Visitor,
-        stream: Option<&Arc<Stream>>,
+        stream: Option<&Found>,
         transport: &'static str,
     ) -> Result<ViewerHandle, Refusal> {
         let full = |limit: Limit| Refusal(StatusCode::SERVICE_UNAVAILABLE, limit.reached());
@@ -321,9 +329,9 @@ impl Router<'_> {
             self.state.users.take(name.to_owned()).ok_or(Limit::UserViewers).inspect_err(|limit| self.state.refusals.note(*limit))
         };
         let user = visitor.user().map(place).transpose().map_err(full)?;
-        let mut handle = self.state.viewers.take(stream.cloned(), transport, request.peer).map_err(full)?;
+        let mut handle = self.state.viewers.take(stream.map(|found| found.stream.clone()), transport, request.peer).map_err(full)?;
         handle.is_of(user);
-        handle.let_in(stream.and_then(|stream| visitor.authorization(&self.state.access, &stream.name)));
+        handle.let_in(stream.and_then(|found| visitor.authorization(&self.state.access, &found.name)));
         Ok(handle)
     }
 }

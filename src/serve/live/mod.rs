@@ -3,6 +3,7 @@
 pub mod converter;
 pub mod cursor;
 pub mod form;
+pub mod groups;
 pub mod init_segment;
 pub mod publisher;
 pub mod registry;

@@ -126,6 +126,29 @@ pub struct Summary {
     viewers: usize,
     /// Why no viewer can begin although frames come; null: one can, or none come.
     trouble: Option<Trouble>,
+    /// Of a group: those that there are, the best first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    qualities: Vec<Quality>,
+}
+
+/// One of the streams of a group, as a viewer chooses among them.
+#[derive(Debug, Serialize)]
+struct Quality {
+    name: String,
+    width: Option<u32>,
+    height: Option<u32>,
+    bitrate: u64,
+}
+
+impl Summary {
+    /// The same, with the streams of its group.
+    pub(crate) fn in_group(self, members: &[Arc<Stream>], now: Instant) -> Summary {
+        let quality = |member: &Arc<Stream>| {
+            let Summary { name, width, height, bitrate, .. } = member.summary(now);
+            Quality { name, width, height, bitrate }
+        };
+        Summary { qualities: members.iter().map(quality).collect(), ..self }
+    }
 }
 
 impl Stream {
@@ -249,6 +272,7 @@ impl Stream {
             bitrate: bitrate as u64,
             viewers: self.viewers(),
             trouble: self.trouble(),
+            qualities: Vec::new(),
         }
     }
 

@@ -40,6 +40,8 @@ pub struct Accepted {
     /// `None`: the stream asked for is not there; the viewer gets the error in its own protocol.
     pub stream: Option<Arc<Stream>>,
     pub asked: Asked,
+    /// The streams of its group.
+    pub group: Vec<Arc<Stream>>,
     pub handle: ViewerHandle,
 }
 
@@ -80,6 +82,8 @@ pub struct Viewer {
     untold: usize,
     /// The trouble that was last sent to it.
     trouble: Option<Trouble>,
+    /// The streams of the group that it was asked for by.
+    group: Vec<Arc<Stream>>,
 }
 
 #[derive(Clone, Copy)]
@@ -136,7 +140,13 @@ impl Viewer {
             holds: None,
             untold: 0,
             trouble: None,
+            group: Vec::new(),
         }
+    }
+
+    /// Its stream is one of a group.
+    pub fn is_of(&mut self, group: Vec<Arc<Stream>>) {
+        self.group = group;
     }
 
     /// The socket may have become readable or writable: reads what there is, then sends what there is. It breaks where the viewer has gone.
@@ -365,7 +375,7 @@ impl Viewer {
         if self.plays() {
             self.trouble = replica.stream.trouble();
             self.handle.gets(if replica.init.is_some() { "mse" } else { "mjpeg" });
-            self.say(&messages::stream(&replica.stream.summary(now)));
+            self.say(&messages::stream(&replica.stream.summary(now).in_group(&self.group, now)));
         }
     }
 
@@ -441,7 +451,7 @@ impl Viewer {
             return;
         };
         self.trouble = replica.stream.trouble();
-        self.say(&messages::stream(&replica.stream.summary(now)));
+        self.say(&messages::stream(&replica.stream.summary(now).in_group(&self.group, now)));
     }
 
     /// Called now and then: closes a viewer that takes nothing or asks for nothing, and pings one whose stream stands still.

@@ -73,9 +73,7 @@ impl Fixture {
         let tls = tls(server.port);
         let fixture = Fixture { folder, server, tls, token, _stdin: Box::new(stdin), _state: None };
         eventually("both streams", || {
-            let list = fixture.get("/api/streams", &[&basic(ANN)]);
-            let list: serde_json::Value = serde_json::from_slice(&list.body).ok()?;
-            (list["cam"]["type"] == "mse" && list["pic"]["type"] == "mjpeg").then_some(())
+            ["/cam.mp4", "/pic.jpg"].iter().all(|target| fixture.status(target, &[&basic(ANN)]) == 200).then_some(())
         });
         fixture
     }

@@ -21,6 +21,8 @@ mod endings;
 mod floods;
 /// Other forms of a stream, and players that take no MP4.
 mod forms;
+/// One picture in several qualities.
+mod groups;
 /// Sockets, descriptors and stderr: what is in the way, has run out, or is closed.
 mod guards;
 /// What players report and what happens to viewers: /stats, /metrics, --events.

@@ -34,6 +34,7 @@ impl Running {
             listen: vec!["127.0.0.1:0".parse().unwrap()],
             ring: 8 << 20,
             max_streams,
+            groups: Default::default(),
             limits: ViewerLimits { lag: Duration::from_secs(10), stall: Duration::from_secs(10) },
             capacity: Capacity { viewers: 100, ..Capacity::default() },
             threads: 2,
