@@ -29,13 +29,30 @@ pub struct Sound {
     pub language: Option<String>,
 }
 
+const HEAD: &str = "#EXTM3U\n#EXT-X-VERSION:9\n";
+
 impl Multivariant {
     /// The playlist.
     pub fn text(&self) -> String {
-        let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:9\n");
+        let mut text = String::from(HEAD);
+        self.write(&mut text, "audio", "");
+        text
+    }
+
+    /// The playlist of several variants, the first one first to be played. Each has a name, under which its files are.
+    pub fn group(variants: &[(String, Multivariant)]) -> String {
+        let mut text = String::from(HEAD);
+        for (name, variant) in variants {
+            variant.write(&mut text, name, &format!("{name}/"));
+        }
+        text
+    }
+
+    /// `group`: the name of the group of its sound. `folder`: where its files are, with a slash at the end.
+    fn write(&self, text: &mut String, group: &str, folder: &str) {
         if let Some(sound) = &self.sound {
             let name = Name::Playlist(Rendition::Audio);
-            text += "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"audio\",DEFAULT=YES,AUTOSELECT=YES,";
+            _ = write!(text, "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{group}\",NAME=\"audio\",DEFAULT=YES,AUTOSELECT=YES,");
             // A tag that is no tag would end the attribute.
             let plain = |language: &&String| !language.is_empty() && language.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
             if let Some(language) = sound.language.as_ref().filter(plain) {
@@ -44,7 +61,7 @@ impl Multivariant {
             if let Some(channels) = sound.channels {
                 _ = write!(text, "CHANNELS=\"{channels}\",");
             }
-            _ = writeln!(text, "URI=\"{name}\"");
+            _ = writeln!(text, "URI=\"{folder}{name}\"");
         }
         let (most, average) = self.bandwidth;
         _ = write!(text, "#EXT-X-STREAM-INF:BANDWIDTH={},AVERAGE-BANDWIDTH={},CODECS=\"{}\"", most.max(1), average.max(1), self.codecs);
@@ -54,9 +71,10 @@ impl Multivariant {
         if let Some(frame) = self.frame.filter(|frame| *frame > 0) {
             _ = write!(text, ",FRAME-RATE={:.3}", 1e6 / frame as f64);
         }
-        text += if self.sound.is_some() { ",AUDIO=\"audio\"\n" } else { "\n" };
-        _ = writeln!(text, "{}", Name::Playlist(self.rendition));
-        text
+        if self.sound.is_some() {
+            _ = write!(text, ",AUDIO=\"{group}\"");
+        }
+        _ = writeln!(text, "\n{folder}{}", Name::Playlist(self.rendition));
     }
 }
 
@@ -79,6 +97,12 @@ mod tests {
         let sound = |language: &str| Some(Sound { channels: Some(2), language: Some(language.into()) });
         let both = Multivariant { sound: sound("de"), ..video.clone() }.text();
         assert!(both.contains(",LANGUAGE=\"de\",CHANNELS=\"2\",URI=\"audio.m3u8\"\n") && both.contains(",AUDIO=\"audio\"\nvideo.m3u8\n"));
-        assert!(!Multivariant { sound: sound("\"\n#EXT"), ..video }.text().contains("LANGUAGE"));
+        assert!(!Multivariant { sound: sound("\"\n#EXT"), ..video.clone() }.text().contains("LANGUAGE"));
+        let sd = Multivariant { sound: sound("de"), size: Some((320, 180)), ..video.clone() };
+        let group = Multivariant::group(&[("hd".into(), video), ("sd".into(), sd)]);
+        let sound = "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"sd\",NAME=\"audio\",DEFAULT=YES,AUTOSELECT=YES,LANGUAGE=\"de\",CHANNELS=\"2\",URI=\"sd/audio.m3u8\"";
+        let lines: Vec<_> = group.lines().collect();
+        assert_eq!((lines[3], lines[4], lines[6], lines.len()), ("hd/video.m3u8", sound, "sd/video.m3u8", 7));
+        assert!(lines[2].ends_with("RESOLUTION=640x360,FRAME-RATE=30.000") && lines[5].ends_with(",AUDIO=\"sd\""));
     }
 }

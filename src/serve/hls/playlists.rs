@@ -22,7 +22,7 @@ fn renditions(init: &InitSegment, whole: bool) -> Option<(Rendition, Option<Rend
 }
 
 /// `None`: nothing of it can be played.
-pub fn multivariant(timelines: &mut Timelines, ring: &Ring) -> Option<String> {
+pub fn multivariant(timelines: &mut Timelines, ring: &Ring) -> Option<Multivariant> {
     let newest = ring.newest()?;
     let init = newest.init.as_ref()?;
     let whole = newest.tracks == crate::serve::live::init_segment::ALL;
@@ -38,7 +38,7 @@ pub fn multivariant(timelines: &mut Timelines, ring: &Ring) -> Option<String> {
     let size = init.video().map(|video| video.displayed()).filter(|_| rendition != Rendition::Audio);
     let frame = timelines.get(rendition).and_then(|rendered| rendered.timeline.frame()).filter(|_| rendition == Rendition::Video);
     let bandwidth = (most + more, average + also);
-    Some(Multivariant { rendition, sound, codecs, size, frame, bandwidth }.text())
+    Some(Multivariant { rendition, sound, codecs, size, frame, bandwidth })
 }
 
 /// `None`: there is no such rendition.

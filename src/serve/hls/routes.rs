@@ -4,7 +4,7 @@ use super::media::Media;
 use super::playlists;
 use super::range;
 use super::waiting::{self, Nothing};
-use crate::format::hls::{Asked, Directives, Name, Object, Rendition};
+use crate::format::hls::{Asked, Directives, Multivariant, Name, Object, Rendition};
 use crate::serve::http::answer::{Answer, IMMUTABLE, NOT_BEGUN, Refusal, empty, respond};
 use crate::serve::http::body::Reply;
 use crate::serve::http::head;
@@ -32,6 +32,7 @@ const LATE: Refusal = Refusal(StatusCode::SERVICE_UNAVAILABLE, "nothing has come
 const NO_HLS: Refusal = Refusal(StatusCode::NOT_FOUND, "the stream is MJPEG, which HLS does not have; see NAME.mjpg");
 
 /// One request.
+#[derive(Clone, Copy)]
 pub struct Asking<'a> {
     pub state: &'a ServerState,
     pub hub: &'a SharedHub,
@@ -45,19 +46,9 @@ impl Asking<'_> {
     /// What is asked for is not there, or is no name.
     pub async fn answer(&self, name: &str) -> Result<Answer, Refusal> {
         let name = Name::parse(name).ok_or(GONE)?;
-        match self.stream.content() {
-            None => return Err(NOT_BEGUN),
-            Some(Content::Jpeg(_)) => return Err(NO_HLS),
-            Some(Content::Fmp4(_)) => {}
-        }
+        self.is_hls()?;
         match name {
-            Name::Multivariant => {
-                let text = self.until(GONE, |timelines, ring| {
-                    let begun = timelines.renditions().iter().any(|rendered| rendered.timeline.has_part());
-                    if begun { playlists::multivariant(timelines, ring).map_or(Asked::None, Asked::Ready) } else { Asked::Wait }
-                });
-                Ok(self.text(text.await?))
-            }
+            Name::Multivariant => Ok(self.text(self.multivariant(Asked::Wait).await?.text())),
             Name::Playlist(rendition) => self.playlist(rendition).await,
             Name::Init(rendition, hash) => {
                 let init = self.until(GONE, |timelines, ring| {
@@ -74,6 +65,46 @@ impl Asking<'_> {
             }
             Name::Media(rendition, object) => self.media(&name, rendition, &object).await,
         }
+    }
+
+    /// The multivariant playlist of a group, of which this stream is the best that there is.
+    ///
+    /// # Errors
+    /// None of its streams can be played.
+    pub async fn group(&self, members: &[Arc<Stream>]) -> Result<Answer, Refusal> {
+        let mut variants = Vec::new();
+        for member in members {
+            let asking = Asking { stream: member, ..*self };
+            let variant = match member.id() == self.stream.id() {
+                true => Some(asking.multivariant(Asked::Wait).await?),
+                // Of the others, those that have begun by now.
+                false => asking.multivariant(Asked::None).await.ok(),
+            };
+            variants.extend(variant.map(|variant| (member.name.clone(), variant)));
+        }
+        Ok(self.text(Multivariant::group(&variants)))
+    }
+
+    fn is_hls(&self) -> Result<(), Refusal> {
+        match self.stream.content() {
+            None => Err(NOT_BEGUN),
+            Some(Content::Jpeg(_)) => Err(NO_HLS),
+            Some(Content::Fmp4(_)) => Ok(()),
+        }
+    }
+
+    /// `before`: what is done before there is anything.
+    async fn multivariant(&self, before: Asked<()>) -> Result<Multivariant, Refusal> {
+        self.is_hls()?;
+        let found = self.until(GONE, |timelines, ring| {
+            let begun = timelines.renditions().iter().any(|rendered| rendered.timeline.has_part());
+            match (begun, before) {
+                (true, _) => playlists::multivariant(timelines, ring).map_or(Asked::None, Asked::Ready),
+                (false, Asked::Wait) => Asked::Wait,
+                (false, _) => Asked::None,
+            }
+        });
+        found.await
     }
 
     async fn until<T>(

@@ -168,7 +168,7 @@ impl Router<'_> {
                 None => missing(request)?,
             },
             Route::Stream { name, form } => self.named(request, name, form, visitor)?,
-            Route::Hls { name, file } => self.hls(request, name, file, visitor).await?,
+            Route::Hls { name, quality, file } => self.hls(request, (name, quality, file), visitor).await?,
             Route::Server | Route::Nothing => missing(request)?,
         };
         Ok((answer, None))
@@ -215,11 +215,23 @@ impl Router<'_> {
     }
 
     /// A file of HLS. A link in the query goes into the path: what playlists name is relative to them.
-    async fn hls(&self, request: &Request, name: &str, file: &str, visitor: &Visitor) -> Result<Answer, Refusal> {
-        let stream = self.find(request, name)?.ok_or(NOT_FOUND)?;
-        match visitor.link_in_query() {
-            Some(token) => Ok(authentication::to_path(&format!("../t/{token}"), &format!("{name}/{file}"))),
-            None => Asking { state: self.state, hub: self.hub, link: self.link, request, stream: &stream }.answer(file).await,
+    async fn hls(
+        &self,
+        request: &Request,
+        (name, quality, file): (&str, Option<&str>, &str),
+        visitor: &Visitor,
+    ) -> Result<Answer, Refusal> {
+        if let Some(token) = visitor.link_in_query() {
+            let (up, folder) = quality.map_or(("..", name.to_owned()), |quality| ("../..", format!("{name}/{quality}")));
+            return Ok(authentication::to_path(&format!("{up}/t/{token}"), &format!("{folder}/{file}")));
+        }
+        let stream = self.state.find(name, quality).ok_or(NOT_FOUND)?;
+        let asking = Asking { state: self.state, hub: self.hub, link: self.link, request, stream: &stream };
+        match (self.state.groups.find(name), quality, file) {
+            (None, None, _) | (Some(_), Some(_), _) => asking.answer(file).await,
+            (Some(_), None, "index.m3u8") => asking.group(&self.state.groups.members(&self.state.streams, name)).await,
+            // What is in it depends on the stream, and the address names none.
+            _ => Err(NOT_FOUND),
         }
     }
 

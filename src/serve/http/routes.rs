@@ -27,8 +27,8 @@ pub enum Route<'a> {
     Wfs { name: &'a str },
     /// `/video_feed`: multipart, under the name that many a Flask page has for it.
     VideoFeed,
-    /// `NAME/FILE`: what HLS has of a stream, whether it is there or not.
-    Hls { name: &'a str, file: &'a str },
+    /// `NAME/FILE`, `NAME/QUALITY/FILE`: what HLS has of a stream, or of one of a group, whether it is there or not.
+    Hls { name: &'a str, quality: Option<&'a str>, file: &'a str },
     /// `*`: the server itself (RFC 9110, section 9.3.7).
     Server,
     /// Nothing can be there.
@@ -56,8 +56,9 @@ impl<'a> Route<'a> {
         if let Some((name, file)) = path.split_once('/')
             && let Some((stem, "m3u8" | "m4s" | "mp4")) = file.rsplit_once('.')
         {
-            let fits = Registry::allows(name) && !stem.contains('/');
-            return if fits { Route::Hls { name, file } } else { Route::Nothing };
+            let (quality, file) = file.split_once('/').map_or((None, file), |(quality, file)| (Some(quality), file));
+            let fits = Registry::allows(name) && quality.is_none_or(Registry::allows) && !file.contains('/') && !stem.ends_with('/');
+            return if fits { Route::Hls { name, quality, file } } else { Route::Nothing };
         }
         if let Some(name) = path.strip_prefix("wfs/").filter(|name| !name.is_empty() && !name.contains('/')) {
             return Route::Wfs { name };
@@ -117,6 +118,7 @@ mod tests {
             "*",
             "/a/b",
             "/cam/index.m3u8",
+            "/cam/hd/index.m3u8",
         ];
         let number = |route: &Route<'_>| match route {
             Route::Page => 0,
@@ -159,6 +161,7 @@ mod tests {
             ("/wfs/cam", Need::Stream(Right::View, "door")),
             ("/video_feed", Need::Stream(Right::View, "door")),
             ("/cam/index.m3u8", cam),
+            ("/cam/hd/index.m3u8", cam),
         ];
         assert_eq!(needs, wanted);
         assert_eq!(Route::WebSocket.need(None), Need::SomeStream);
@@ -168,7 +171,7 @@ mod tests {
     #[test]
     fn what_a_cdn_may_have() {
         let cacheable: Vec<_> = examples().into_iter().map(|(path, _)| path).filter(|path| Route::of(path).is_cacheable()).collect();
-        assert_eq!(cacheable, ["/page.css", "/cam", "/cam.jpg", "/cam/index.m3u8"]);
+        assert_eq!(cacheable, ["/page.css", "/cam", "/cam.jpg", "/cam/index.m3u8", "/cam/hd/index.m3u8"]);
     }
 
     #[test]
@@ -187,7 +190,7 @@ mod tests {
             "/wfs/a/b",
             "/video_feed/",
             "/api/index.m3u8",
-            "/a/b/index.m3u8",
+            "/a/b/c/index.m3u8",
             "/a//index.m3u8",
             "/a/index",
         ] {

@@ -67,6 +67,21 @@ fn one_name_for_two_qualities() {
     ] {
         assert_eq!(ask(server.port, "HEAD", target, &[]).status, status, "{target}");
     }
+    // HLS has those that have begun, each under its own name.
+    feed(&mut stdin, &(0..30).map(|_| hd.picture()).collect::<Vec<_>>().concat());
+    let index = ask(server.port, "GET", "/cam/index.m3u8", &[]);
+    let index = String::from_utf8(index.body).unwrap();
+    assert_eq!(index.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>(), ["hd/video.m3u8"], "{index}");
+    for (target, status) in [
+        ("/cam/hd/index.m3u8", 200),
+        ("/hd/index.m3u8", 200),
+        ("/cam/video.m3u8", 404),
+        ("/cam/ld/index.m3u8", 404),
+        ("/hd/sd/index.m3u8", 404),
+        ("/hd/hd/index.m3u8", 404),
+    ] {
+        assert_eq!(ask(server.port, "GET", target, &[]).status, status, "{target}");
+    }
     let mut none = Ws::connect(server.port, "cam&quality=ld");
     none.say(r#"{"type":"mse","value":"avc1.640029"}"#);
     assert_eq!(none.text()["value"], "mse: there is no such stream");
