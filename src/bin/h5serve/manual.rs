@@ -10,7 +10,10 @@ pub const MANUAL: cli::Manual = cli::Manual {
             "Two cameras by FIFO; each writer may come and go:",
             "mkfifo door.mp4 yard.mp4; h5serve --on-eof reopen door=door.mp4 yard=yard.mp4",
         ),
-        ("One camera in two qualities, by two encoders:", "h5serve --group cam=cam-hd,cam-sd cam-hd=hd.mp4 cam-sd=sd.mp4"),
+        (
+            "One picture in two qualities, which two encoders write:",
+            "mkfifo hd.mp4 sd.mp4; h5serve --on-eof reopen --group cam=cam-hd,cam-sd cam-hd=hd.mp4 cam-sd=sd.mp4",
+        ),
         ("A file in an endless loop, for the whole network:", "h5serve --listen 0.0.0.0:8080 --public --on-eof reopen demo=show.mp4"),
         ("Watch it by HLS:", "ffplay http://127.0.0.1:8080/live/index.m3u8"),
         ("Watch it without a browser:", "mpv --profile=low-latency http://127.0.0.1:8080/live.mp4"),

@@ -35,6 +35,11 @@ const CHANGED: [(&str, &str, &str); 23] = [
         "mkfifo door.mp4 yard.mp4; for f in door yard; do h5cap test | h5enc | h5mux > $f.mp4 & done; h5serve",
         "it leaves the writers to the reader",
     ),
+    (
+        "mkfifo hd.mp4 sd.mp4; h5serve",
+        "mkfifo hd.mp4 sd.mp4; for f in hd sd; do h5cap test | h5enc | h5mux > $f.mp4 & done; h5serve",
+        "likewise",
+    ),
     ("/srv/ftp/camera", "pictures", "a directory with three pictures in the folder of the example"),
     ("demo=show.mp4", "demo=clip.mp4", "a recording that is there"),
     ("/dev/video0", "test", "test machines have no camera; scripts/test-devices drives real ones"),
