@@ -242,9 +242,9 @@ function decode(text) {
   }
 }
 
-/** The page of all streams is that of the stream, where there is but one. */
-function pageFor(names) {
-  if (asked && !names.includes(asked)) return page instanceof MissingPage ? page : new MissingPage(asked);
+/** The page of all streams is that of the stream, where there is but one. `more`: streams of groups, which are not listed. */
+function pageFor(names, more) {
+  if (asked && !names.includes(asked) && !more.includes(asked)) return page instanceof MissingPage ? page : new MissingPage(asked);
   if (asked) return page instanceof OnePage ? page : new OnePage(asked);
   if (names.length === 1) return page?.name === names[0] ? page : new OnePage(names[0]);
   return page instanceof ManyPage ? page : new ManyPage();
@@ -254,7 +254,8 @@ async function refresh() {
   clearTimeout(timer);
   try {
     const all = await streams();
-    page = pageFor(Object.keys(all));
+    const qualities = Object.values(all).flatMap(stream => stream.qualities ?? []);
+    page = pageFor(Object.keys(all), qualities.map(({ name }) => name));
     page.show(all);
     tell(notice, '');
   } catch {

@@ -143,7 +143,7 @@ export class Session {
       transport: this.#transport?.constructor.label ?? '',
       why: this.#choice.why(this.#name),
       codecs,
-      quality: this.qualities.length > 1 ? (this.#info.name ?? null) : null,
+      quality: this.qualities.length > 1 ? (this.#info.quality ?? null) : null,
       sound: Boolean(this.#transport?.hasSound) && this.#sound,
       width,
       height,

@@ -32,7 +32,7 @@ const LONGEST = ['recovery', 'access', 'orientation', 'clock', 'page', 'face', '
 // A file waits for more than half of its time: for a network that stands still, for a page that gives up. Five run on four processors.
 const AT_ONCE = Math.ceil(1.25 * os.availableParallelism());
 /** What measures how late the picture is, and makes processors slow on purpose: beside others it would measure those. */
-const BY_ITSELF = ['latency', 'trouble', 'buffer', 'lips'];
+const BY_ITSELF = ['latency', 'trouble', 'buffer', 'lips', 'hls'];
 
 /** What is run in one process: each file with browsers, and all without. */
 const jobs = named.filter(({ name }) => name.startsWith('live/')).map(({ name, file }) => ({ name: path.basename(name, '.test.mjs'), files: [file] }));

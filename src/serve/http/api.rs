@@ -15,7 +15,8 @@ pub struct Listing<'a> {
 
 impl Serialize for Listing<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let summary = |found: &Found| found.stream.summary(self.now).in_group(&self.groups.members(self.streams, &found.name), self.now);
+        let summary =
+            |found: &Found| found.stream.summary(self.now).in_group(self.groups.membership(self.streams, &found.name).as_ref(), self.now);
         serializer.collect_map(self.found.iter().map(|found| (&found.name, summary(found))))
     }
 }

@@ -227,9 +227,9 @@ impl Router<'_> {
         }
         let stream = self.state.find(name, quality).ok_or(NOT_FOUND)?;
         let asking = Asking { state: self.state, hub: self.hub, link: self.link, request, stream: &stream };
-        match (self.state.groups.find(name), quality, file) {
+        match (self.state.groups.membership(&self.state.streams, name), quality, file) {
             (None, None, _) | (Some(_), Some(_), _) => asking.answer(file).await,
-            (Some(_), None, "index.m3u8") => asking.group(&self.state.groups.members(&self.state.streams, name)).await,
+            (Some(group), None, "index.m3u8") => asking.group(&group.members).await,
             // What is in it depends on the stream, and the address names none.
             _ => Err(NOT_FOUND),
         }
@@ -325,7 +325,7 @@ impl Router<'_> {
         }
         let asked = request.query("codecs")?.map_or(Asked::Nothing, |codecs| Asked::Codecs(codecs.into_owned()));
         let handle = self.handle(request, visitor, stream.as_ref(), "websocket")?;
-        let group = stream.as_ref().map_or_else(Vec::new, |found| self.state.groups.members(&self.state.streams, &found.name));
+        let group = stream.as_ref().and_then(|found| self.state.groups.membership(&self.state.streams, &found.name));
         Ok((answer, Some(Accepted { stream: stream.map(|found| found.stream), asked, group, handle })))
     }
 

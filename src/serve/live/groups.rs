@@ -64,6 +64,15 @@ pub struct Found {
     pub name: String,
 }
 
+/// The group by which a stream was asked for.
+#[derive(Clone, Debug)]
+pub struct Membership {
+    /// Its name.
+    pub name: String,
+    /// Its streams, the best first.
+    pub members: Vec<Arc<Stream>>,
+}
+
 impl Deref for Found {
     type Target = Arc<Stream>;
 
@@ -102,9 +111,10 @@ impl Groups {
         Some(Found { stream, name: name.into() })
     }
 
-    /// The streams of a group that there are, the best first; none of what is no group.
-    pub fn members(&self, streams: &Registry, name: &str) -> Vec<Arc<Stream>> {
-        self.find(name).map_or_else(Vec::new, |group| group.members.iter().filter_map(|member| streams.find(member)).collect())
+    /// A group, and those of its streams that there are. `None`: it is none.
+    pub fn membership(&self, streams: &Registry, name: &str) -> Option<Membership> {
+        let members = |group: &Group| group.members.iter().filter_map(|member| streams.find(member)).collect();
+        self.find(name).map(|group| Membership { name: name.into(), members: members(group) })
     }
 
     /// What is listed: each stream by its name, but groups in the place of their streams.

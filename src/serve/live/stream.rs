@@ -1,5 +1,6 @@
 //! What everybody may know about a stream: its name, what it carries, its numbers. Shared by all threads.
 
+use super::groups::Membership;
 use super::init_segment::InitSegment;
 use super::start::Trouble;
 use crate::codec::{exif, jpeg};
@@ -126,7 +127,10 @@ pub struct Summary {
     viewers: usize,
     /// Why no viewer can begin although frames come; null: one can, or none come.
     trouble: Option<Trouble>,
-    /// Of a group: those that there are, the best first.
+    /// Of a group, whose name is `name`: the name of the stream that this is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quality: Option<String>,
+    /// Of a group: the streams that there are, the best first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     qualities: Vec<Quality>,
 }
@@ -141,13 +145,14 @@ struct Quality {
 }
 
 impl Summary {
-    /// The same, with the streams of its group.
-    pub(crate) fn in_group(self, members: &[Arc<Stream>], now: Instant) -> Summary {
+    /// The same, as one of the streams of a group.
+    pub(crate) fn in_group(self, group: Option<&Membership>, now: Instant) -> Summary {
+        let Some(Membership { name, members }) = group else { return self };
         let quality = |member: &Arc<Stream>| {
             let Summary { name, width, height, bitrate, .. } = member.summary(now);
             Quality { name, width, height, bitrate }
         };
-        Summary { qualities: members.iter().map(quality).collect(), ..self }
+        Summary { name: name.clone(), quality: Some(self.name), qualities: members.iter().map(quality).collect(), ..self }
     }
 }
 
@@ -272,6 +277,7 @@ impl Stream {
             bitrate: bitrate as u64,
             viewers: self.viewers(),
             trouble: self.trouble(),
+            quality: None,
             qualities: Vec::new(),
         }
     }

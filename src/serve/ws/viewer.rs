@@ -5,6 +5,7 @@ use super::messages::{self, Command};
 use crate::serve::limits::ViewerLimits;
 use crate::serve::live::cursor::Cursor;
 use crate::serve::live::form::Form;
+use crate::serve::live::groups::Membership;
 use crate::serve::live::init_segment::{ALL, InitSegment, TrackSelection};
 use crate::serve::live::replica::StreamReplica;
 use crate::serve::live::ring::Entry;
@@ -40,8 +41,8 @@ pub struct Accepted {
     /// `None`: the stream asked for is not there; the viewer gets the error in its own protocol.
     pub stream: Option<Arc<Stream>>,
     pub asked: Asked,
-    /// The streams of its group.
-    pub group: Vec<Arc<Stream>>,
+    /// The group that it was asked for by.
+    pub group: Option<Membership>,
     pub handle: ViewerHandle,
 }
 
@@ -82,8 +83,8 @@ pub struct Viewer {
     untold: usize,
     /// The trouble that was last sent to it.
     trouble: Option<Trouble>,
-    /// The streams of the group that it was asked for by.
-    group: Vec<Arc<Stream>>,
+    /// The group that its stream was asked for by.
+    group: Option<Box<Membership>>,
 }
 
 #[derive(Clone, Copy)]
@@ -140,13 +141,13 @@ impl Viewer {
             holds: None,
             untold: 0,
             trouble: None,
-            group: Vec::new(),
+            group: None,
         }
     }
 
     /// Its stream is one of a group.
-    pub fn is_of(&mut self, group: Vec<Arc<Stream>>) {
-        self.group = group;
+    pub fn is_of(&mut self, group: Option<Membership>) {
+        self.group = group.map(Box::new);
     }
 
     /// The socket may have become readable or writable: reads what there is, then sends what there is. It breaks where the viewer has gone.
@@ -375,7 +376,7 @@ impl Viewer {
         if self.plays() {
             self.trouble = replica.stream.trouble();
             self.handle.gets(if replica.init.is_some() { "mse" } else { "mjpeg" });
-            self.say(&messages::stream(&replica.stream.summary(now).in_group(&self.group, now)));
+            self.say(&messages::stream(&replica.stream.summary(now).in_group(self.group.as_deref(), now)));
         }
     }
 
@@ -451,7 +452,7 @@ impl Viewer {
             return;
         };
         self.trouble = replica.stream.trouble();
-        self.say(&messages::stream(&replica.stream.summary(now).in_group(&self.group, now)));
+        self.say(&messages::stream(&replica.stream.summary(now).in_group(self.group.as_deref(), now)));
     }
 
     /// Called now and then: closes a viewer that takes nothing or asks for nothing, and pings one whose stream stands still.

@@ -15,7 +15,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 /// What stands there, what is run in its place, and why.
-const CHANGED: [(&str, &str, &str); 23] = [
+const CHANGED: [(&str, &str, &str); 24] = [
     ("h5cap http://camera/axis-cgi/mjpg/video.cgi |", "h5cap 1.jpg 2.jpg --loop |", "no camera; tests/it/http has one"),
     ("h5cap ws://origin:8080/live |", "h5cap test | h5enc |", "nor another server; tests/it/http has some"),
     ("rtsp://camera/stream1", "rtsp://127.0.0.1:8554/h264", "the camera of the tests, which runner.sh starts"),

@@ -32,7 +32,8 @@ fn one_name_for_two_qualities() {
     });
     // The group is in the place of its streams.
     assert_eq!(listed.as_object().unwrap().keys().collect::<Vec<_>>(), ["cam"]);
-    assert_eq!((listed["cam"]["name"].as_str(), names(&listed["cam"]["qualities"])), (Some("hd"), vec!["hd", "sd"]));
+    let cam = &listed["cam"];
+    assert_eq!((&cam["name"], &cam["quality"], names(&cam["qualities"])), (&"cam".into(), &"hd".into(), vec!["hd", "sd"]));
     for (src, name, chunk) in [
         ("cam", Some("hd"), &large[0]),
         ("cam&quality=hd", Some("hd"), &large[0]),
@@ -43,10 +44,13 @@ fn one_name_for_two_qualities() {
         let mut ws = Ws::connect(server.port, &format!("{src}&codecs=avc1.640029"));
         assert_eq!(ws.text()["type"], "mse", "{src}");
         let stream = ws.text();
-        assert_eq!(stream["value"]["name"], name.unwrap_or("sd"), "{src}");
+        let said = &stream["value"];
         match name {
-            Some(_) => assert_eq!(names(&stream["value"]["qualities"]), ["hd", "sd"]),
-            None => assert_eq!(stream["value"]["qualities"], Value::Null),
+            Some(name) => {
+                assert_eq!((&said["name"], &said["quality"]), (&"cam".into(), &name.into()), "{src}");
+                assert_eq!(names(&said["qualities"]), ["hd", "sd"]);
+            }
+            None => assert_eq!((&said["name"], &said["quality"], &said["qualities"]), (&"sd".into(), &Value::Null, &Value::Null)),
         }
         ws.binary();
         assert_eq!(&ws.binary(), chunk, "{src}");
