@@ -68,7 +68,10 @@ for (const { name, open } of engines) {
       await watch(page);
       bench.pipeline([['h5cap', `file:${clip}`], ['h5mux']], server.inputs[stream]);
       await until('green pictures', () => page.evaluate(() => window.seen.green > 20), 20000);
-      assert.equal(await page.evaluate(() => window.seen.red), 0);
+      // WebKitGTK must not seek for the first 300 ms (transports/mse.js), and shows what was cut for as long: of sixty looks a second.
+      const most = name === 'WebKit' && transport === 'mse' ? 40 : 0;
+      const red = await page.evaluate(() => window.seen.red);
+      assert.ok(red <= most, `${red} times something was seen that was cut`);
       // A browser shows what it decodes at the playhead. The first append is the init segment, and what was cut comes with the second. WebKitGTK shows
       // nothing before it has sought, and must not do so before there is something.
       const playheads = await page.evaluate(() => window.playheads);
