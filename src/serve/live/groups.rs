@@ -1,7 +1,7 @@
 //! Groups: one picture in several qualities, each a stream of its own, under one name.
 
 use super::registry::Registry;
-use super::stream::{State, Stream};
+use super::stream::{Membership, State, Stream};
 use std::ops::Deref;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -62,15 +62,6 @@ pub struct Found {
     pub stream: Arc<Stream>,
     /// Its own name or that of a group.
     pub name: String,
-}
-
-/// The group by which a stream was asked for.
-#[derive(Clone, Debug)]
-pub struct Membership {
-    /// Its name.
-    pub name: String,
-    /// Its streams, the best first.
-    pub members: Vec<Arc<Stream>>,
 }
 
 impl Deref for Found {

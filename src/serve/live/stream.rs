@@ -1,6 +1,5 @@
 //! What everybody may know about a stream: its name, what it carries, its numbers. Shared by all threads.
 
-use super::groups::Membership;
 use super::init_segment::InitSegment;
 use super::start::Trouble;
 use crate::codec::{exif, jpeg};
@@ -133,6 +132,15 @@ pub struct Summary {
     /// Of a group: the streams that there are, the best first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     qualities: Vec<Quality>,
+}
+
+/// The group by which a stream was asked for.
+#[derive(Clone, Debug)]
+pub struct Membership {
+    /// Its name.
+    pub name: String,
+    /// Its streams, the best first.
+    pub members: Vec<Arc<Stream>>,
 }
 
 /// One of the streams of a group, as a viewer chooses among them.
