@@ -36,14 +36,14 @@ export { webkit };
 /** The same as processes, `pid`, with pages of puppeteer, which can be hidden behind others. */
 export const tabbed = [{ name: 'Chromium', open: tabbedChromium }, { name: 'Firefox', open: firefox }];
 
-/** @param {object} [options] `phone`: a touch screen of so many pixels; `language` as in `zh-CN`; `more`: of playwright */
-export async function chromium({ args = [], size = [1000, 700], dark = false, phone = false, language = 'en-US', more = {} } = {}) {
+/** @param {object} [options] `phone`: a touch screen of so many pixels; `language` as in `zh-CN`; `screen`: that of screen.mjs; `more`: of playwright */
+export async function chromium({ args = [], size = [1000, 700], dark = false, phone = false, language = 'en-US', screen, more = {} } = {}) {
   if (!CHROMIUM) throw new Error('no Chromium found; set CHROMIUM to its path');
   const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'h5live-chromium-'));
   const context = await playwright.launchPersistentContext(profile, {
     executablePath: CHROMIUM, headless: true, chromiumSandbox: false, args: [...CHROMIUM_ARGS, ...args],
     viewport: { width: size[0], height: size[1] }, colorScheme: dark ? 'dark' : 'light', locale: language,
-    ...(phone && { hasTouch: true, isMobile: true, deviceScaleFactor: 2 }), ...more,
+    ...(phone && { hasTouch: true, isMobile: true, deviceScaleFactor: 2 }), ...on(screen), ...more,
   });
   const page = context.pages()[0] ?? (await context.newPage());
   const close = async () => {
@@ -53,15 +53,18 @@ export async function chromium({ args = [], size = [1000, 700], dark = false, ph
   return { ...(await listen(page)), context, close };
 }
 
-/** @param {object} [options] `more`: of puppeteer */
-export async function firefox({ prefs = {}, size = [1000, 700], dark = false, language = 'en-US', more = {} } = {}) {
+/** @param {object} [options] `screen`: that of screen.mjs; `more`: of puppeteer */
+export async function firefox({ prefs = {}, size = [1000, 700], dark = false, language = 'en-US', screen, more = {} } = {}) {
   const look = { 'layout.css.prefers-color-scheme.content-override': dark ? 0 : 1, 'intl.accept_languages': language };
   if (!FIREFOX) throw new Error('no Firefox found; set FIREFOX to its path');
-  const browser = await puppeteer.launch({ browser: 'firefox', executablePath: FIREFOX, headless: true, extraPrefsFirefox: { ...FIREFOX_PREFS, ...look, ...prefs }, ...more });
+  const browser = await puppeteer.launch({ browser: 'firefox', executablePath: FIREFOX, headless: true, extraPrefsFirefox: { ...FIREFOX_PREFS, ...look, ...prefs }, ...on(screen), ...more });
   const page = await browser.newPage();
   await page.setViewport({ width: size[0], height: size[1] });
   return { ...(await listen(page)), pid: browser.process().pid, close: () => browser.close() };
 }
+
+/** What lets a browser be seen. */
+const on = screen => screen && { headless: false, env: { ...process.env, DISPLAY: screen.display, MOZ_ENABLE_WAYLAND: '0' } };
 
 /** Chromium whose tabs are hidden when another one is in front: playwright makes all of them believe to be seen. */
 async function tabbedChromium() {

@@ -1,4 +1,4 @@
-// How late the picture is, by the clock in it, over each way that it can take. For tests and for scripts/latency.
+// How late the picture is, by the clock in it, over each way that it can take. For tests; scripts/latency looks at the screen itself.
 import { readClock, stats, useTransport, watchArrivals, watchClock } from './page.mjs';
 import { idlePart, sleep, until } from './programs.mjs';
 
@@ -9,18 +9,31 @@ import { idlePart, sleep, until } from './programs.mjs';
 export async function player(page, url, transport, { settle = 2500, time = 3000, every = 1 } = {}) {
   await page.goto(url);
   await watchArrivals(page);
-  await useTransport(page, transport);
-  await until(`${transport} plays`, async () => {
-    const { state, pictures } = await stats(page);
-    return state === 'playing' && pictures > 5;
-  }, 20000);
+  await plays(page, transport);
   await watchClock(page, 'h5-live', every);
   const read = await measured(page, settle, time);
   return { ...read, stats: await stats(page) };
 }
 
+/** Lets the page's player take a transport, and waits until it plays. */
+export async function plays(page, transport) {
+  await useTransport(page, transport);
+  await until(`${transport} plays`, async () => {
+    const { state, pictures } = await stats(page);
+    return state === 'playing' && pictures > 5;
+  }, 20000);
+}
+
 /** A plain `<video>` or `<img>` with this address, and no code of ours. */
 export async function plain(page, near, tag, src, { settle = 2500, time = 3000, every = 1 } = {}) {
+  await element(page, near, tag, src);
+  await watchClock(page, tag, every);
+  await until('a picture', () => page.evaluate(() => window.clock.length > 0), 20000);
+  return measured(page, settle, time);
+}
+
+/** A page with nothing but such an element. */
+export async function element(page, near, tag, src) {
   await page.goto(near);
   await page.evaluate(([tag, src]) => {
     const element = document.createElement(tag);
@@ -29,14 +42,6 @@ export async function plain(page, near, tag, src, { settle = 2500, time = 3000, 
     document.body.replaceChildren(element);
     element.play?.();
   }, [tag, src]);
-  return watched(page, tag, { settle, time, every });
-}
-
-/** What the clock in the element's pictures says. */
-export async function watched(page, selector, { settle, time, every = 1 }) {
-  await watchClock(page, selector, every);
-  await until('a picture', () => page.evaluate(() => window.clock.length > 0), 20000);
-  return measured(page, settle, time);
 }
 
 /** What the clock says in `time` ms, after `settle` ms. `painted`: pictures that were painted in `elapsed` ms. `idle`: the part of that time in which a processor had nothing to do. */

@@ -1,5 +1,5 @@
 // WebKitGTK, the engine that Safari is built on too, by its WebDriver (W3C) over HTTP: the few verbs of a page that the tests use. It has no
-// mode without a screen: each one has an Xvfb of its own.
+// mode without a screen: each one is on an Xvfb.
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import http from 'node:http';
@@ -7,6 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { overlay } from './overlay.mjs';
 import { freePort, until } from './programs.mjs';
+import { Screen } from './screen.mjs';
 
 /** A command that is not answered for so long never will be. */
 const ANSWER_MS = 60000;
@@ -20,20 +21,21 @@ function folders(dir) {
   return fs.existsSync(dir) ? fs.readdirSync(dir, { withFileTypes: true }).filter(entry => entry.isDirectory()).map(entry => path.join(dir, entry.name)) : [];
 }
 
-/** As `chromium` and `firefox` in browsers.mjs. */
-export async function webkit({ size = [1000, 700], dark = false } = {}) {
+/** As `chromium` and `firefox` in browsers.mjs. It has a screen of its own, where none is given. */
+export async function webkit({ size = [1000, 700], dark = false, screen: given } = {}) {
   if (!DRIVER || !BROWSER) throw new Error('no WebKitGTK found: install webkit2gtk-driver and xvfb, or set WEBKIT_DRIVER and WEBKIT');
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'h5live-webkit-'));
-  const [screen, display] = await xvfb(size);
+  const screen = given ?? (await Screen.open([Math.max(1280, size[0] + 80), Math.max(1024, size[1] + 160)]));
   const port = await freePort();
   // The sandbox wants namespaces, which a container has not; there is no graphics card.
   const env = {
-    ...process.env, DISPLAY: display, HOME: dir, XDG_RUNTIME_DIR: dir, XDG_DATA_HOME: dir, XDG_CACHE_HOME: dir, GTK_THEME: dark ? 'Adwaita:dark' : 'Adwaita', GDK_BACKEND: 'x11', NO_AT_BRIDGE: '1',
+    ...process.env, DISPLAY: screen.display, HOME: dir, XDG_RUNTIME_DIR: dir, XDG_DATA_HOME: dir, XDG_CACHE_HOME: dir, GTK_THEME: dark ? 'Adwaita:dark' : 'Adwaita', GDK_BACKEND: 'x11', NO_AT_BRIDGE: '1',
     WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS: '1', WEBKIT_DISABLE_DMABUF_RENDERER: '1', LIBGL_ALWAYS_SOFTWARE: '1',
   };
   const driver = spawn(DRIVER, [`--port=${port}`], { env, stdio: 'ignore', detached: true });
   const end = async () => {
-    for (const child of [driver, screen]) kill(child);
+    kill(driver);
+    if (!given) screen.close();
     fs.rmSync(dir, { recursive: true, force: true, maxRetries: 10 });
   };
   try {
@@ -50,18 +52,6 @@ export async function webkit({ size = [1000, 700], dark = false } = {}) {
     await end();
     throw error;
   }
-}
-
-/** An X server on a display that is free. */
-async function xvfb([width, height]) {
-  const screen = spawn('Xvfb', ['-displayfd', '3', '-screen', '0', `${Math.max(1280, width + 80)}x${Math.max(1024, height + 160)}x24`, '-nolisten', 'tcp'], { stdio: ['ignore', 'ignore', 'ignore', 'pipe'], detached: true });
-  const number = await new Promise((resolve, reject) => {
-    let text = '';
-    screen.on('error', error => reject(new Error(`Xvfb: ${error.message}; install xvfb`)));
-    screen.on('exit', code => reject(new Error(`Xvfb ended with ${code}`)));
-    screen.stdio[3].on('data', data => (text += data).includes('\n') && resolve(text.trim()));
-  });
-  return [screen, `:${number}`];
 }
 
 /** A process and all that it has started. */
