@@ -70,7 +70,8 @@ mod tests {
     use crate::serve::net::socket::Peer;
     use crate::serve::stats::viewers::ViewerRegistry;
     use crate::serve::ws::frames;
-    use crate::serve::ws::viewer::{Accepted, Asked};
+    use crate::serve::ws::subscription::Asked;
+    use crate::serve::ws::viewer::Accepted;
     use bytes::Bytes;
     use std::time::Duration;
     use tokio::net::UnixStream;

@@ -5,9 +5,8 @@ use super::playlists;
 use super::range;
 use super::waiting::{self, Nothing};
 use crate::format::hls::{Asked, Directives, Multivariant, Name, Object, Rendition};
-use crate::serve::http::answer::{Answer, IMMUTABLE, NOT_BEGUN, Refusal, empty, respond};
+use crate::serve::http::answer::{Answer, IMMUTABLE, NOT_BEGUN, Refusal, respond, tagged};
 use crate::serve::http::body::Reply;
-use crate::serve::http::head;
 use crate::serve::http::request::Request;
 use crate::serve::hub::SharedHub;
 use crate::serve::live::stream::{Content, Stream};
@@ -172,7 +171,9 @@ impl Asking<'_> {
         let mut hasher = DefaultHasher::new();
         text.hash(&mut hasher);
         let etag = format!("\"{:016x}\"", hasher.finish());
-        self.tagged(etag, PLAYLISTS, || respond(StatusCode::OK, Reply::whole(text), HeaderValue::from_static(PLAYLIST), PLAYLISTS))
+        tagged(&self.request.head.headers, &etag, PLAYLISTS, || {
+            respond(StatusCode::OK, Reply::whole(text), HeaderValue::from_static(PLAYLIST), PLAYLISTS)
+        })
     }
 
     /// A file that never changes, or a range of it.
@@ -184,7 +185,7 @@ impl Asking<'_> {
         length: u64,
         body: impl FnOnce(std::ops::Range<u64>) -> Reply,
     ) -> Answer {
-        self.tagged(format!("\"{name}\""), cache, || {
+        tagged(&self.request.head.headers, &format!("\"{name}\""), cache, || {
             let kind = HeaderValue::from_static(if rendition == Rendition::Audio { "audio/mp4" } else { "video/mp4" });
             let asked = self.request.given(header::RANGE).text().filter(|_| self.request.head.method == Method::GET);
             let mut answer = match asked.and_then(|header| range::range(header, length)) {
@@ -207,21 +208,5 @@ impl Asking<'_> {
             answer.headers_mut().insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
             answer
         })
-    }
-
-    /// The answer with its tag, or that the client has it.
-    fn tagged(&self, etag: String, cache: &'static str, answer: impl FnOnce() -> Answer) -> Answer {
-        let same = |tag: &str| tag.trim_start_matches("W/") == etag || tag == "*";
-        let mut answer = if head::list(&self.request.head.headers, header::IF_NONE_MATCH).any(same) {
-            let mut answer = empty(StatusCode::NOT_MODIFIED);
-            answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
-            answer
-        } else {
-            answer()
-        };
-        if let Ok(etag) = HeaderValue::try_from(etag) {
-            answer.headers_mut().insert(header::ETAG, etag);
-        }
-        answer
     }
 }

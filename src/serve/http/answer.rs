@@ -1,6 +1,7 @@
 //! Answers, and refusals: what all of them have in common, and what a status asks for.
 
 use super::body::Reply;
+use super::head;
 use bytes::Bytes;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
@@ -73,5 +74,21 @@ pub fn respond(status: StatusCode, body: Reply, content_type: HeaderValue, cache
 pub fn empty(status: StatusCode) -> Answer {
     let mut answer = Response::new(Reply::empty());
     *answer.status_mut() = status;
+    answer
+}
+
+/// An answer with its entity tag; to a client that has it already, only that it has (RFC 9110, section 13.1.2).
+pub fn tagged(asked: &HeaderMap, etag: &str, cache: &'static str, answer: impl FnOnce() -> Answer) -> Answer {
+    let same = |tag: &str| tag.trim_start_matches("W/") == etag || tag == "*";
+    let mut answer = if head::list(asked, header::IF_NONE_MATCH).any(same) {
+        let mut answer = empty(StatusCode::NOT_MODIFIED);
+        answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+        answer
+    } else {
+        answer()
+    };
+    if let Ok(etag) = HeaderValue::try_from(etag) {
+        answer.headers_mut().insert(header::ETAG, etag);
+    }
     answer
 }

@@ -279,11 +279,11 @@ impl Position {
                     return BodyStep::Data(head);
                 }
             }
-            let Some(rendition) = replica.ring.rendition(chunk, *form) else { return BodyStep::Over };
+            let Some(conversion) = replica.ring.conversion(chunk, *form) else { return BodyStep::Over };
             self.cursor.sent(chunk);
-            if !rendition.message.is_empty() {
+            if !conversion.message.is_empty() {
                 self.link.lock().holds = Some(chunk.seq);
-                return BodyStep::Data(rendition.payload());
+                return BodyStep::Data(conversion.payload());
             }
         }
         BodyStep::when_idle(replica.ended)

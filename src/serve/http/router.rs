@@ -4,7 +4,7 @@
 
 use super::access::{self, Granted};
 use super::answer::{
-    Answer, IMMUTABLE, METHODS, NO_STORE, NOT_ALLOWED, NOT_BEGUN, NOT_FOUND, NOT_YOURS, REVALIDATE, Refusal, empty, respond,
+    Answer, IMMUTABLE, METHODS, NO_STORE, NOT_ALLOWED, NOT_BEGUN, NOT_FOUND, NOT_YOURS, REVALIDATE, Refusal, empty, respond, tagged,
 };
 use super::api::Listing;
 use super::assets::{self, Asset};
@@ -26,7 +26,8 @@ use crate::serve::refusals::Limit;
 use crate::serve::state::ServerState;
 use crate::serve::stats::viewers::ViewerHandle;
 use crate::serve::ws::frames;
-use crate::serve::ws::viewer::{Accepted, Asked};
+use crate::serve::ws::subscription::Asked;
+use crate::serve::ws::viewer::Accepted;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode, Version};
@@ -390,23 +391,16 @@ fn page(request: &Request, websocket: Option<String>) -> Answer {
 fn file(request: &Request, asset: &'static Asset) -> Answer {
     let deflated = head::list(&request.head.headers, header::ACCEPT_ENCODING).any(|coding| coding.eq_ignore_ascii_case("deflate"));
     let (body, etag) = asset.coded(deflated);
-    let same = |tag: &str| tag.trim_start_matches("W/") == etag || tag == "*";
     let cache = if request.head.uri.query() == Some(&asset.version) { IMMUTABLE } else { REVALIDATE };
-    let content_type = HeaderValue::from_static(asset.content_type);
-    let mut answer = if head::list(&request.head.headers, header::IF_NONE_MATCH).any(same) {
-        let mut answer = empty(StatusCode::NOT_MODIFIED);
-        answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
-        answer
-    } else {
-        let mut answer = respond(StatusCode::OK, Reply::whole(body), content_type, cache);
+    let mut answer = tagged(&request.head.headers, &etag, cache, || {
+        let mut answer = respond(StatusCode::OK, Reply::whole(body), HeaderValue::from_static(asset.content_type), cache);
         if deflated {
             answer.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("deflate"));
         }
         answer
-    };
+    });
     let headers = answer.headers_mut();
     headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    headers.insert(header::ETAG, HeaderValue::from_str(&etag).unwrap_or(HeaderValue::from_static("\"\"")));
     if asset.content_type.starts_with("text/html") {
         headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(assets::CONTENT_SECURITY_POLICY));
     } else {

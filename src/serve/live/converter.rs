@@ -1,6 +1,6 @@
 //! Chunks of fragmented MP4 in another form. Pure.
 
-use super::form::{Form, Rendition};
+use super::form::{Conversion, Form};
 use crate::format::bmff::{ChunkFrames, Init};
 use crate::format::byte_stream::{self, StartCodes};
 use crate::format::{CodedFrame, flv, mpegts};
@@ -71,15 +71,15 @@ impl Converter {
     }
 
     /// A chunk whose first frame is decoded at `start`, behind those that left this state. What is damaged is left out.
-    pub fn convert(&self, chunk: &Bytes, start: Timestamp, mut state: mpegts::WriterState) -> Rendition {
+    pub fn convert(&self, chunk: &Bytes, start: Timestamp, mut state: mpegts::WriterState) -> Conversion {
         let mut out = BytesMut::new();
         let frames = self.frames.read(chunk, start).unwrap_or_default();
         frames.iter().for_each(|frame| self.output.put(&mut out, &mut state, frame));
         match out.is_empty() {
-            true => Rendition { message: Bytes::new(), payload_at: 0, state },
+            true => Conversion { message: Bytes::new(), payload_at: 0, state },
             false => {
                 let (message, payload_at) = frames::binary("", &out.freeze());
-                Rendition { message, payload_at, state }
+                Conversion { message, payload_at, state }
             }
         }
     }

@@ -1,5 +1,5 @@
 //! The other forms in which a stream of fragmented MP4 is sent, for players that take no MP4. A chunk is converted once, by the first viewer of a form
-//! that comes to it, and the rendition is kept beside the chunk for the others.
+//! that comes to it, and the conversion is kept beside the chunk for the others.
 
 use crate::format::{flv, mpegts};
 use bytes::Bytes;
@@ -74,7 +74,7 @@ impl Form {
 
 /// A chunk in another form.
 #[derive(Debug)]
-pub struct Rendition {
+pub struct Conversion {
     /// In a WebSocket frame; empty where nothing of the chunk is carried.
     pub message: Bytes,
     /// Where in `message` it begins.
@@ -83,7 +83,7 @@ pub struct Rendition {
     pub state: mpegts::WriterState,
 }
 
-impl Rendition {
+impl Conversion {
     /// It alone.
     pub fn payload(&self) -> Bytes {
         self.message.slice(self.payload_at..)
@@ -92,35 +92,35 @@ impl Rendition {
 
 /// Those of one chunk. Nothing but a pointer as long as nobody asks.
 #[derive(Debug, Default)]
-pub struct Renditions(OnceLock<Box<[OnceLock<Rendition>; Form::COUNT]>>);
+pub struct Conversions(OnceLock<Box<[OnceLock<Conversion>; Form::COUNT]>>);
 
-impl Renditions {
-    pub fn get(&self, form: Form) -> Option<&Rendition> {
+impl Conversions {
+    pub fn get(&self, form: Form) -> Option<&Conversion> {
         self.0.get()?[form as usize].get()
     }
 
     /// The one that is there, or this. `true`: it is new.
-    pub fn get_or_make(&self, form: Form, make: impl FnOnce() -> Rendition) -> (&Rendition, bool) {
+    pub fn get_or_make(&self, form: Form, make: impl FnOnce() -> Conversion) -> (&Conversion, bool) {
         let place = &self.0.get_or_init(Box::default)[form as usize];
         let mut new = false;
-        let rendition = place.get_or_init(|| {
+        let conversion = place.get_or_init(|| {
             new = true;
             make()
         });
-        (rendition, new)
+        (conversion, new)
     }
 
     /// Bytes of all that there are.
     pub fn size(&self) -> usize {
-        self.all().map(|rendition| rendition.message.len()).sum()
+        self.all().map(|conversion| conversion.message.len()).sum()
     }
 
     /// No viewer is in the middle of one.
     pub fn are_unique(&self) -> bool {
-        self.all().all(|rendition| rendition.message.is_empty() || rendition.message.is_unique())
+        self.all().all(|conversion| conversion.message.is_empty() || conversion.message.is_unique())
     }
 
-    fn all(&self) -> impl Iterator<Item = &Rendition> {
+    fn all(&self) -> impl Iterator<Item = &Conversion> {
         self.0.get().into_iter().flat_map(|all| all.iter()).filter_map(OnceLock::get)
     }
 }

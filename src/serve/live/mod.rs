@@ -1,5 +1,7 @@
 //! What there is to send: a stream, its newest chunks, and a viewer's position in them. No sockets, no HTTP.
 
+#[cfg(test)]
+mod conversion_tests;
 pub mod converter;
 pub mod cursor;
 pub mod form;
@@ -7,8 +9,6 @@ pub mod groups;
 pub mod init_segment;
 pub mod publisher;
 pub mod registry;
-#[cfg(test)]
-mod rendition_tests;
 pub mod replica;
 pub mod ring;
 pub mod slowness;

@@ -3,7 +3,7 @@
 //! A chunk lies behind the head of its WebSocket frame in one allocation, copied once when it is published: to 300 sockets, three pieces cost 0 to 3 %
 //! more CPU in `sendmsg` and 10 % more in `writev` than one in `send`, and pieces of a reader's buffer would hold memory that the ring does not count.
 
-use super::form::{Form, Rendition, Renditions};
+use super::form::{Conversion, Conversions, Form};
 use super::init_segment::{ALL, FormOf, InitSegment, Mask};
 use crate::format::bmff::Chunk;
 use crate::format::mpegts::WriterState;
@@ -39,7 +39,7 @@ pub struct Entry {
     /// The init segment it belongs to; `None` for JPEG.
     pub init: Option<Arc<InitSegment>>,
     /// In other forms.
-    pub renditions: Renditions,
+    pub conversions: Conversions,
 }
 
 impl Entry {
@@ -57,7 +57,7 @@ impl Entry {
             breaks: 0,
             arrived,
             init: None,
-            renditions: Renditions::default(),
+            conversions: Conversions::default(),
         }
     }
 
@@ -74,12 +74,12 @@ impl Entry {
 
     /// Bytes of it in all forms.
     fn size(&self) -> usize {
-        self.message.len() + self.renditions.size()
+        self.message.len() + self.conversions.size()
     }
 
     /// A viewer is in the middle of it.
     fn is_held(&self) -> bool {
-        !self.message.is_unique() || !self.renditions.are_unique()
+        !self.message.is_unique() || !self.conversions.are_unique()
     }
 }
 
@@ -96,8 +96,8 @@ pub struct Retention {
 pub struct Ring {
     chunks: VecDeque<Arc<Entry>>,
     bytes: usize,
-    /// Of renditions that were made through this ring.
-    rendered: Cell<usize>,
+    /// Of conversions that were made through this ring.
+    converted: Cell<usize>,
     indexes: Vec<TrackIndex>,
     lent: Lent,
     /// Number of the next chunk to come.
@@ -111,7 +111,7 @@ impl Ring {
         Ring {
             chunks: VecDeque::new(),
             bytes: 0,
-            rendered: Cell::new(0),
+            converted: Cell::new(0),
             indexes: vec![],
             lent: Lent::default(),
             end: 0,
@@ -146,14 +146,14 @@ impl Ring {
 
     fn front_is_over(&self, oldest: Option<Instant>) -> bool {
         let stale = |c: &Arc<Entry>| c.init.is_none() || (c.seq < self.newest_key && oldest.is_some_and(|t| c.arrived < t));
-        self.bytes + self.rendered.get() + self.lent.bytes > self.retention.bytes || self.chunks.front().is_some_and(stale)
+        self.bytes + self.converted.get() + self.lent.bytes > self.retention.bytes || self.chunks.front().is_some_and(stale)
     }
 
     fn pop_front(&mut self) {
         let Some(chunk) = self.chunks.pop_front() else { return };
         self.bytes -= chunk.message.len();
         // Another ring may have made some of them.
-        self.rendered.set(self.rendered.get().saturating_sub(chunk.renditions.size()));
+        self.converted.set(self.converted.get().saturating_sub(chunk.conversions.size()));
         self.index(chunk.tracks).begins.pop_front();
         self.lent.add(chunk);
     }
@@ -210,12 +210,12 @@ impl Ring {
 
     /// A chunk of this ring in another form, and its init segment's converter. It goes on where the chunk before it ends, if that has the form; what
     /// lies between is made as well, so that a viewer who comes to it later finds no break. `None`: the form carries nothing of the stream.
-    pub fn rendition<'r>(&'r self, chunk: &'r Entry, form: Form) -> Option<&'r Rendition> {
-        if let Some(made) = chunk.renditions.get(form) {
+    pub fn conversion<'r>(&'r self, chunk: &'r Entry, form: Form) -> Option<&'r Conversion> {
+        if let Some(made) = chunk.conversions.get(form) {
             return Some(made);
         }
-        let made_before = self.before(chunk.seq).find(|before| before.renditions.get(form).is_some());
-        let mut state = made_before.and_then(|before| before.renditions.get(form)).map(|made| made.state).unwrap_or_default();
+        let made_before = self.before(chunk.seq).find(|before| before.conversions.get(form).is_some());
+        let mut state = made_before.and_then(|before| before.conversions.get(form)).map(|made| made.state).unwrap_or_default();
         let from = made_before.map_or(chunk.seq, |before| before.seq + 1);
         for between in self.from(from).take_while(|between| between.seq < chunk.seq) {
             state = self.make(between, form, state)?.state;
@@ -223,15 +223,15 @@ impl Ring {
         self.make(chunk, form, state)
     }
 
-    fn make<'r>(&self, chunk: &'r Entry, form: Form, state: WriterState) -> Option<&'r Rendition> {
+    fn make<'r>(&self, chunk: &'r Entry, form: Form, state: WriterState) -> Option<&'r Conversion> {
         let FormOf { converter, selection } = chunk.init.as_ref()?.form(form).ok()?;
         let make = || match chunk.tracks & selection.tracks {
-            0 => Rendition { message: Bytes::new(), payload_at: 0, state },
+            0 => Conversion { message: Bytes::new(), payload_at: 0, state },
             _ => converter.convert(&chunk.payload(), chunk.chunk.start, state),
         };
-        let (made, new) = chunk.renditions.get_or_make(form, make);
+        let (made, new) = chunk.conversions.get_or_make(form, make);
         if new {
-            self.rendered.set(self.rendered.get() + made.message.len());
+            self.converted.set(self.converted.get() + made.message.len());
         }
         Some(made)
     }

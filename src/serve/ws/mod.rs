@@ -2,4 +2,5 @@
 
 pub mod frames;
 pub mod messages;
+pub(crate) mod subscription;
 pub(crate) mod viewer;

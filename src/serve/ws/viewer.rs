@@ -2,12 +2,12 @@
 
 use super::frames::{self, Decoder, Message, code};
 use super::messages::{self, Command};
+use super::subscription::{Asked, Play, Subscription};
 use crate::serve::limits::ViewerLimits;
 use crate::serve::live::cursor::Cursor;
 use crate::serve::live::form::Form;
-use crate::serve::live::init_segment::{ALL, InitSegment, TrackSelection};
+use crate::serve::live::init_segment::ALL;
 use crate::serve::live::replica::StreamReplica;
-use crate::serve::live::ring::Entry;
 use crate::serve::live::start::Trouble;
 use crate::serve::live::stream::{Membership, Stream};
 use crate::serve::net::socket::Socket;
@@ -43,17 +43,6 @@ pub struct Accepted {
     /// The group that it was asked for by.
     pub group: Option<Membership>,
     pub handle: ViewerHandle,
-}
-
-/// What a viewer has said with the handshake.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asked {
-    /// It will say it in a message.
-    Nothing,
-    /// The codecs that it can play: the stream begins at once.
-    Codecs(String),
-    /// The stream in this form, and no messages about it.
-    Form(Form),
 }
 
 pub struct Viewer {
@@ -94,24 +83,6 @@ enum Phase {
         since: Instant,
         heard: bool,
     },
-}
-
-enum Subscription {
-    Nothing,
-    /// fMP4, as soon as there is a stream; the codecs it can play.
-    Fmp4(String),
-    Jpeg,
-    /// As soon as there is a stream.
-    Form(Form),
-    Playing(Play),
-}
-
-struct Play {
-    cursor: Cursor,
-    /// `None`: as it is.
-    form: Option<Form>,
-    /// The init segment it has; JPEG has none.
-    init: Option<Arc<InitSegment>>,
 }
 
 enum Written {
@@ -514,52 +485,6 @@ impl Viewer {
 /// Bytes that are on their way to a viewer: queued here, and in the kernel until the other end has acknowledged them.
 fn held(out: &VecDeque<Bytes>, socket: &Socket) -> usize {
     out.iter().map(Bytes::len).sum::<usize>() + socket.unacknowledged()
-}
-
-impl Play {
-    fn fmp4(replica: &StreamReplica, selection: &TrackSelection, now: Instant, limits: ViewerLimits) -> Subscription {
-        Subscription::Playing(Play { cursor: Cursor::start(&replica.ring, selection, now, limits.lag), form: None, init: None })
-    }
-
-    /// The lag rule; gives the number of frames lost. JPEG viewers get the newest picture and lose nothing by it.
-    fn keep_up(&mut self, replica: &StreamReplica, now: Instant, limits: ViewerLimits, held: impl FnOnce() -> usize) -> Option<u64> {
-        if replica.init.is_some() {
-            return self.cursor.catch_up(&replica.ring, now, limits.lag, held);
-        }
-        self.cursor.skip_to_newest(&replica.ring);
-        None
-    }
-
-    /// The init segment of the next chunk, if it is another than the last.
-    fn next_init(&mut self, replica: &StreamReplica) -> Option<Bytes> {
-        let chunk = self.cursor.pending(&replica.ring).next()?;
-        let init = chunk.init.as_ref()?;
-        if self.init.as_ref().is_some_and(|have| Arc::ptr_eq(have, init)) {
-            return None;
-        }
-        let before = self.init.replace(init.clone());
-        let Some(form) = self.form else { return Some(init.init_message(self.cursor.tracks())) };
-        let head = init.form(form).ok()?.converter.head(before.is_some(), chunk.chunk.start);
-        Some(head).filter(|head| !head.is_empty()).map(|head| frames::binary("", &head).0)
-    }
-
-    /// The chunks that can follow now: those of the init segment it has.
-    fn chunks<'f>(&self, replica: &'f StreamReplica) -> impl Iterator<Item = &'f Arc<Entry>> + use<'f> {
-        let init = self.init.as_ref().map(Arc::as_ptr);
-        self.cursor.pending(&replica.ring).take_while(move |c| c.init.as_ref().map(Arc::as_ptr) == init)
-    }
-
-    /// The same as messages. Chunks of which the form carries nothing are passed over.
-    fn messages<'f>(&self, replica: &'f StreamReplica) -> impl Iterator<Item = (&'f Arc<Entry>, &'f Bytes)> + use<'f> {
-        let form = self.form;
-        self.chunks(replica).filter_map(move |chunk| {
-            let message = match form {
-                None => Some(&chunk.message),
-                Some(form) => replica.ring.rendition(chunk, form).map(|rendition| &rendition.message),
-            };
-            message.filter(|message| !message.is_empty()).map(|message| (chunk, message))
-        })
-    }
 }
 
 #[cfg(test)]

@@ -35,27 +35,27 @@ fn entries(count: u64) -> Vec<Arc<Entry>> {
 }
 
 fn made(entry: &Entry) -> usize {
-    entry.renditions.size()
+    entry.conversions.size()
 }
 
 #[test]
 fn a_chunk_is_converted_once_and_behind_the_one_before() {
     let (mut ring, entries) = (Ring::new(Retention { bytes: 1 << 20, age: Duration::MAX }), entries(20));
     entries.iter().for_each(|entry| ring.push(entry.clone()));
-    let first = ring.rendition(&entries[5], Form::MpegTs).unwrap().payload();
+    let first = ring.conversion(&entries[5], Form::MpegTs).unwrap().payload();
     assert_eq!((made(&entries[4]), made(&entries[6])), (0, 0), "what is not asked for is not made");
     // A viewer that has come so far; then one who began later, and asks for what lies between.
-    let last = ring.rendition(&entries[15], Form::MpegTs).unwrap().payload();
+    let last = ring.conversion(&entries[15], Form::MpegTs).unwrap().payload();
     assert!((6..15).all(|n| made(&entries[n]) > 0) && made(&entries[16]) == 0);
-    let between = (6..15).map(|n| ring.rendition(&entries[n], Form::MpegTs).unwrap().payload());
+    let between = (6..15).map(|n| ring.conversion(&entries[n], Form::MpegTs).unwrap().payload());
     let all = std::iter::once(first.clone()).chain(between).chain([last]).collect::<Vec<_>>().concat();
     let (events, damage) = events(mpegts::Demuxer::default(), &all, 1000).unwrap();
     assert_eq!((damage, events.iter().filter(|event| matches!(event, Event::Packet(_))).count()), (0, 11), "no packet is missing");
-    assert_eq!(ring.rendition(&entries[5], Form::MpegTs).unwrap().payload().as_ptr(), first.as_ptr(), "the same bytes");
+    assert_eq!(ring.conversion(&entries[5], Form::MpegTs).unwrap().payload().as_ptr(), first.as_ptr(), "the same bytes");
 }
 
 #[test]
-fn renditions_count_as_memory_of_the_ring() {
+fn conversions_count_as_memory_of_the_ring() {
     let entries = entries(200);
     let size = entries[1].message.len();
     let mut ring = Ring::new(Retention { bytes: 40 * size, age: Duration::MAX });
@@ -63,9 +63,9 @@ fn renditions_count_as_memory_of_the_ring() {
     for entry in &entries {
         ring.push(entry.clone());
         for form in [Form::MpegTs, Form::Flv] {
-            let rendition = ring.rendition(entry, form).unwrap();
+            let conversion = ring.conversion(entry, form).unwrap();
             // A slow viewer is in the middle of each tenth.
-            held.extend(entry.seq.is_multiple_of(10).then(|| (entry.seq, rendition.payload())));
+            held.extend(entry.seq.is_multiple_of(10).then(|| (entry.seq, conversion.payload())));
         }
         let kept: usize = ring.from(0).map(|entry| entry.message.len() + made(entry)).sum();
         assert!(kept <= 43 * size, "{kept} bytes of {}", 40 * size);
