@@ -138,7 +138,7 @@ impl Viewer {
 }
 
 /// Time on a processor so far, of all threads that are there. In nanoseconds, where the times of /proc/PID/stat are in ticks of 10 ms.
-fn cpu_seconds(pid: u64) -> f64 {
+pub fn cpu_seconds(pid: u64) -> f64 {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let time = |thread: std::fs::DirEntry| {
         let text = std::fs::read_to_string(thread.path().join("schedstat")).unwrap_or_default();

@@ -1,15 +1,17 @@
-//! Measures what it costs to hand one stream to many viewers: used by benches/fanout.
+//! Measures what it costs to hand one stream to many viewers: used by benches/fanout, benches/hls and benches/tls.
 //!
 //! ```text
 //! fanout source SECONDS                      a live stream of 3.15 Mbit/s on stdout: fragmented MP4, 30 frames a second
 //! fanout bare PORT                           the same bytes from stdin to every connection by a bare loop of write(2)
 //! fanout load PORT N SECONDS PID [asleep]    N viewers; what the server PID spends on them, as JSON
 //! fanout load PORT N SECONDS PID tls         the same over TLS 1.3 with AES-128-GCM, whatever the certificate
+//! fanout get PORT PATH N SECONDS PID          N clients that ask for the same file again and again; what the server PID spends on them
 //! fanout first PORT N                        how long a new viewer waits for its first byte, N times
 //! ```
 
 mod bare;
 mod first;
+mod get;
 mod load;
 mod source;
 mod tls;
@@ -29,6 +31,7 @@ fn main() -> std::io::Result<()> {
             number(pid),
             load::LoadOptions { asleep: how == ["asleep"], tls: how == ["tls"] },
         ),
+        ["get", port, path, clients, seconds, pid] => get::run(number(port) as u16, path, number(clients) as usize, number(seconds), number(pid)),
         ["first", port, count] => first::run(number(port) as u16, number(count) as usize),
         _ => panic!("see the head of examples/fanout/main.rs"),
     }
