@@ -20,7 +20,7 @@ window.faults = [];
 const fault = (name, what) => window.faults.push(name + ': ' + what);
 const start = {
   'hls.js': video => {
-    const hls = new Hls({ lowLatencyMode: true });
+    const hls = new Hls({ lowLatencyMode: true, maxLiveSyncPlaybackRate: 1.5 });
     hls.on(Hls.Events.ERROR, (_, { fatal, details, type }) => {
       fault('hls.js', (fatal ? 'fatal ' : '') + details);
       // As its documentation has it.
@@ -32,7 +32,7 @@ const start = {
     return () => hls.latency;
   },
   'video.js': video => {
-    const player = videojs(video, { liveui: true, html5: { vhs: { overrideNative: true, llhls: true } } });
+    const player = videojs(video, { autoplay: 'play', liveui: true, html5: { vhs: { overrideNative: true, llhls: true } } });
     const load = () => player.src({ src, type: 'application/vnd.apple.mpegurl' });
     player.on('error', () => {
       fault('video.js', player.error()?.message);
@@ -45,7 +45,7 @@ const start = {
     shaka.polyfill.installAll();
     const player = new shaka.Player();
     await player.attach(video);
-    player.configure({ streaming: { lowLatencyMode: true } });
+    player.configure({ streaming: { lowLatencyMode: true, liveSync: { enabled: true } } });
     const load = () => player.load(src).catch(error => {
       fault('shaka', error.code);
       setTimeout(load, 500);
@@ -63,10 +63,11 @@ for (const name of query.get('players').split(',')) {
   video.id = name.replace('.', '');
   video.width = 320;
   video.muted = true;
-  video.autoplay = true;
   video.playsInline = true;
   video.begun = performance.now();
   video.addEventListener('timeupdate', () => { if (video.currentTime > 0 && !video.paused) video.first ??= performance.now() - video.begun; });
+  // Not by the attribute "autoplay": by that Firefox begins when it has seconds in hand, which never come of a live stream of low latency.
+  video.addEventListener('canplay', () => video.play(), { once: true });
   await start[name](video);
 }
 window.ready = true;

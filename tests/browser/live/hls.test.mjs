@@ -9,8 +9,6 @@ import { Bench, Server, sleep, until } from '../lib/programs.mjs';
 const bench = new Bench();
 let server;
 let site;
-/** Shows one picture in some runs, with data ahead and without an error, and stands there: not understood. */
-const LEFT_OUT = { Firefox: ['shaka'] };
 /** A picture this late is one of HLS without parts. */
 const LATE_MS = 8000;
 
@@ -65,9 +63,6 @@ test('the players of others play HLS of low latency', async t => {
   const pages = await Promise.all(browsers.map(async ({ name, open }) => ({ name, ...(await open()) })));
   t.after(() => Promise.all(pages.map(({ close }) => close())));
   for (const { name, page } of pages) {
-    for (const player of players) {
-      if (LEFT_OUT[name]?.includes(player)) console.log(`${name}, ${player}: left out, it stands still in some runs`);
-      else await measure(name, page, player);
-    }
+    for (const player of players) await measure(name, page, player);
   }
 });
