@@ -2,7 +2,7 @@
 export type State = 'idle' | 'connecting' | 'playing' | 'stalled' | 'waiting' | 'reconnecting' | 'unplayable' | 'denied' | 'paused' | 'blocked';
 
 /** Ways that the stream can take. */
-export type Transport = 'auto' | 'webcodecs' | 'mse' | 'mjpeg' | 'mp4' | 'multipart';
+export type Transport = 'auto' | 'webcodecs' | 'mse' | 'mjpeg' | 'mp4' | 'hls' | 'multipart';
 
 /** What is known of the playback now. Times in ms unless it says otherwise; null is not known. */
 export interface Stats {

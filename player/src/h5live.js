@@ -15,7 +15,7 @@ const BEHIND_MS = 2000;
 /** Out of sight for this long, a lazy player closes its connection. */
 const UNSEEN_MS = 1000;
 /** What people may choose from, and what it is called. */
-const CHOICES = [['webcodecs', 'WebCodecs'], ['mse', 'MSE'], ['mjpeg', 'MJPEG'], ['mp4', 'MP4 (HTTP)'], ['multipart', 'MJPEG (HTTP)']];
+const CHOICES = [['webcodecs', 'WebCodecs'], ['mse', 'MSE'], ['mjpeg', 'MJPEG'], ['mp4', 'MP4 (HTTP)'], ['hls', 'HLS'], ['multipart', 'MJPEG (HTTP)']];
 /** How much may be in hand: choices of `latency`. */
 const LATENCIES = ['low', 'smooth', '1', '3', '10'];
 /** On a server (React, Vue) there are no elements: there the module may be imported, and does nothing. */

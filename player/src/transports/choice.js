@@ -2,9 +2,9 @@ import { isCrowded } from '../engine/crowd.js';
 import { MseTransport } from './mse.js';
 import { CodecsTransport } from './webcodecs.js';
 import { JpegTransport } from './jpeg.js';
-import { Mp4Transport, MultipartTransport } from './http.js';
+import { HlsTransport, Mp4Transport, MultipartTransport } from './http.js';
 
-export const TRANSPORTS = { mse: MseTransport, webcodecs: CodecsTransport, mjpeg: JpegTransport, mp4: Mp4Transport, multipart: MultipartTransport };
+export const TRANSPORTS = { mse: MseTransport, webcodecs: CodecsTransport, mjpeg: JpegTransport, mp4: Mp4Transport, hls: HlsTransport, multipart: MultipartTransport };
 /** So many attempts in which no WebSocket opened, and plain HTTP is tried: some proxies are like that. */
 const UNREACHABLE = 2;
 
@@ -16,10 +16,12 @@ const UNREACHABLE = 2;
  * @param {'jpeg' | 'mp4' | null} [known.kind] what the stream is, once the server has said so
  * @param {boolean} [known.socket] whether WebSockets get through
  * @param {boolean} [known.mse] whether there is a MediaSource; then `<video>` alone plays no more than that
+ * @param {boolean} [known.hls] whether HLS is more likely to play than an MP4 without an end
  * @param {boolean} [known.canvas] whether a canvas does for the pictures: WebCodecs have the lowest latency
  */
-export function order({ asked = 'auto', kind = null, socket = true, mse = true, canvas = true }) {
-  const mp4 = !socket ? ['mp4'] : !mse ? ['webcodecs', 'mp4'] : canvas ? ['webcodecs', 'mse'] : ['mse', 'webcodecs'];
+export function order({ asked = 'auto', kind = null, socket = true, mse = true, hls = false, canvas = true }) {
+  const files = hls ? ['hls', 'mp4'] : ['mp4', 'hls'];
+  const mp4 = !socket ? files : !mse ? ['webcodecs', ...files] : canvas ? ['webcodecs', 'mse'] : ['mse', 'webcodecs'];
   const jpeg = socket ? ['mjpeg'] : ['multipart'];
   const all = kind === 'jpeg' ? jpeg : kind === 'mp4' ? mp4 : [...mp4, ...jpeg];
   return Object.hasOwn(TRANSPORTS, asked) ? [asked, ...all.filter(name => name !== asked)] : all;
@@ -56,7 +58,7 @@ export class Choice {
   best(hasPlayed) {
     const socket = !this.unreachable || hasPlayed;
     const asked = this.wantsVideo && TRANSPORTS[this.#asked]?.surface !== 'video' ? 'auto' : this.#asked;
-    return order({ asked, kind: this.#kind, socket, mse: MseTransport.refusal() === '', canvas: !this.#noCanvas }).find(name => !this.#refusals.has(name)) ?? '';
+    return order({ asked, kind: this.#kind, socket, mse: MseTransport.refusal() === '', hls: HlsTransport.isFirst, canvas: !this.#noCanvas }).find(name => !this.#refusals.has(name)) ?? '';
   }
 
   /** Why it is this transport and no other. */

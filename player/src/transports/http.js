@@ -1,11 +1,11 @@
 import { wallNow } from '../engine/clock.js';
-import { pictureCounts } from '../engine/sight.js';
+import { isWebKitGtk, pictureCounts } from '../engine/sight.js';
 import { turnElement } from '../engine/orientation.js';
 import { Transport } from './transport.js';
 
 /**
  * Plain HTTP, for where MediaSource is missing or no WebSocket gets through: endless fragmented MP4 in `<video>`, about a second late, and
- * multipart JPEG in `<img>`. The browser alone reads the stream, so there is little to watch and nothing to steer.
+ * multipart JPEG in `<img>`; and HLS for browsers that play it by themselves, some seconds late. The browser alone reads the stream, so there is little to watch and nothing to steer.
  */
 class HttpTransport extends Transport {
   detach = new AbortController();
@@ -45,13 +45,13 @@ export class Mp4Transport extends HttpTransport {
   #movedAt = performance.now();
 
   /** @param {HTMLVideoElement} video @param {{mp4: string}} options @param {import('./transport.js').TransportEvents} events */
-  constructor(video, { mp4 }, events) {
+  constructor(video, { mp4 }, events, address = mp4) {
     super(video, events);
     this.on('timeupdate', () => this.#moved());
     this.on('ended', () => this.fail('the stream ended'));
     this.on('error', () => this.fail(video.error?.message || 'the browser cannot play this', { unplayable: !this.#seen }));
     video.srcObject = null;
-    video.src = mp4;
+    video.src = address;
     this.foreground();
     this.timer = setInterval(() => this.#watch(), 500);
   }
@@ -91,6 +91,34 @@ export class Mp4Transport extends HttpTransport {
     const still = this.element.paused || document.hidden;
     if (still) this.#movedAt = performance.now();
     if (performance.now() - this.#movedAt > 10000) this.fail('no data from the server', { unplayable: !this.#seen });
+  }
+}
+
+/** What canPlayType is asked. */
+const PLAYLIST = 'application/vnd.apple.mpegurl';
+
+/** HLS, which iPhones play by themselves. They do not play the MP4 above, as it has no end. */
+export class HlsTransport extends Mp4Transport {
+  static label = 'HLS';
+
+  static refusal() {
+    return document.createElement('video').canPlayType(PLAYLIST) ? '' : 'this browser plays no HLS by itself';
+  }
+
+  /** Whether it is to be tried before the endless MP4. */
+  static get isFirst() {
+    return navigator.vendor.startsWith('Apple') && !isWebKitGtk() && this.refusal() === '';
+  }
+
+  /** @param {HTMLVideoElement} video @param {{hls: string}} options @param {import('./transport.js').TransportEvents} events */
+  constructor(video, { hls }, events) {
+    super(video, {}, events, hls);
+  }
+
+  /** The playlist has the wall-clock time of its media; Safari tells where that begins. */
+  shown() {
+    const begin = this.element.getStartDate?.().getTime() ?? NaN;
+    this.events.shown({ captured: Number.isNaN(begin) ? null : begin + 1000 * this.element.currentTime, at: wallNow() });
   }
 }
 

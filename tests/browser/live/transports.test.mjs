@@ -48,6 +48,25 @@ for (const { name, open } of engines) {
       assert.deepEqual(await page.evaluate(() => window.blanks), []);
     });
 
+    await t.test('HLS plays where the browser knows it; elsewhere it is said why it does not', async () => {
+      await page.goto(server.url('cam'));
+      await playing(page, 'WebCodecs');
+      await watchBlanks(page);
+      const isKnown = await page.evaluate(() => document.createElement('video').canPlayType('application/vnd.apple.mpegurl') !== '');
+      await ask(page, 'hls');
+      if (isKnown) {
+        await playing(page, 'HLS');
+        const { pictures } = await stats(page);
+        await until('HLS goes on', async () => (await stats(page)).pictures > pictures + 8);
+        assert.equal((await stats(page)).why, 'asked for');
+      } else {
+        await until('why not', async () => (await stats(page)).why === 'HLS: this browser plays no HLS by itself');
+        await playing(page, 'WebCodecs');
+      }
+      t.diagnostic(`${name}: HLS by itself: ${isKnown}`);
+      assert.deepEqual(await page.evaluate(() => window.blanks), []);
+    });
+
     await t.test('MJPEG is played as such, and the reason told', async () => {
       await page.goto(server.url('jpg'));
       await playing(page, 'MJPEG');
