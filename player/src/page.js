@@ -34,7 +34,7 @@ class OnePage {
     const dialog = embed(name);
     const open = h('button', { type: 'button', class: 'quiet' }, icon('code'), h('span', {}, say('embed')));
     open.addEventListener('click', () => dialog.showModal());
-    nav.replaceChildren(open);
+    nav.prepend(open);
     const live = player(name, { keys: 'page' });
     // The list was made before this viewer came: with its first picture there is more to tell.
     live.addEventListener('statechange', event => {
@@ -184,7 +184,15 @@ function begin(kind, name, head) {
   document.title = name ? `${name} · h5live` : 'h5live';
   document.body.className = kind;
   title.textContent = head;
-  nav.replaceChildren();
+  nav.replaceChildren(activity());
+}
+
+/** Opens what happens to viewers. */
+function activity() {
+  const open = h('button', { type: 'button', class: 'round' }, icon('activity'));
+  label(open, say('activity'));
+  open.addEventListener('click', async () => (await import('./activity.js')).openActivity());
+  return open;
 }
 
 /** One stream in a list. */

@@ -77,11 +77,16 @@ pub struct Asset {
 const BEST: u8 = 9;
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-static ASSETS: LazyLock<[(&str, Asset); 5]> = LazyLock::new(|| {
-    let player = ("h5live.js", Asset::new(SCRIPT, module()));
-    let page = Asset::new(SCRIPT, with_versions(&joined(code(file!("page.js"))), std::slice::from_ref(&player)));
+static ASSETS: LazyLock<[(&str, Asset); 6]> = LazyLock::new(|| {
+    let player = [("h5live.js", Asset::new(SCRIPT, module()))];
+    let activity = Asset::new(SCRIPT, with_versions(&joined(code(file!("activity.js"))), &player));
+    let [player] = player;
+    let imported = [player, ("activity.js", activity)];
+    let page = Asset::new(SCRIPT, with_versions(&joined(code(file!("page.js"))), &imported));
+    let [player, activity] = imported;
     [
         player,
+        activity,
         ("h5live-sound.js", Asset::new(SCRIPT, joined(code(file!("h5live-sound.js"))))),
         ("page.js", page),
         ("page.css", Asset::new("text/css; charset=utf-8", file!("page.css"))),

@@ -223,6 +223,17 @@ for (const dark of [false, true]) {
       await page.click('nav button');
       assert.deepEqual(await faults(page), [], 'with the snippet');
       assert.match(await page.evaluate(() => document.querySelector('dialog code').innerText), new RegExp(`src="${await page.evaluate(() => location.origin)}/h5live.js".*\\n<h5-live src="cam" muted>`));
+      await page.evaluate(() => document.querySelector('dialog[open]').close());
+      await page.click('nav button:last-child');
+      await until('what happens', () => page.evaluate(() => document.querySelector('.activity[open]') !== null));
+      // Somebody comes and goes, again and again until it is seen: what happened before the page listened is not told.
+      await until('a viewer that came and went', async () => {
+        const gone = new AbortController();
+        await fetch(server.url('cam.mp4'), { signal: gone.signal }).then(answer => answer.body.getReader().read());
+        gone.abort();
+        return page.evaluate(() => /came \(mp4.*left after/s.test(document.querySelector('.activity [role=log]').innerText));
+      });
+      assert.deepEqual(await faults(page), [], 'with what happens');
     });
   }
 }
