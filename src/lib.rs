@@ -20,11 +20,12 @@
 //! | 2 | [`source`] | one file or folder per source of pictures or audio, a registry of them | 0-1 |
 //! | 2 | [`encode`] | one file per encoder or decoder, and pixel conversion | 0-1 |
 //! | 2 | [`mux`] | decode times and CMAF chunks | 0-1 |
+//! | 2 | [`package`] | a stream as HLS files, in a folder or at a server that takes them by HTTP PUT | 0-1 |
 //! | 2 | [`serve`] | the hub of cursors over a shared ring, HTTP, WebSocket, the player | 0-1 |
 //! | 2 | [`cli`] | what the four programs share at their edges | 0 |
 //! | 3 | `bin/*` | the only place where stages meet | all |
 //!
-//! `source`, `encode`, `serve` and `cli` are built by the features `capture`, `encode`, `serve` and `cli`, all on by default; `access` comes with `serve`. Without
+//! `source`, `encode`, `package`, `serve` and `cli` are built by the features `capture`, `encode`, `package`, `serve` and `cli`, all on by default; `access` comes with `serve`. Without
 //! features the library reads and writes every format, and muxes; it needs no C compiler. The feature `testing`, off by default, has what tests, fuzz targets
 //! and examples share.
 //!
@@ -44,6 +45,8 @@ pub mod encode;
 pub mod format;
 pub mod media;
 pub mod mux;
+#[cfg(feature = "package")]
+pub mod package;
 pub mod pipe;
 #[cfg(feature = "serve")]
 pub mod serve;

@@ -39,6 +39,7 @@ mod meter;
 mod metrics;
 mod overflow_arg;
 mod panic;
+mod seconds;
 pub mod stats;
 mod status;
 mod stop;
@@ -49,6 +50,7 @@ pub use log::{LogFormat, follow_log};
 pub use manual::Manual;
 pub use metrics::{Counter, Gauge, Histogram};
 pub use overflow_arg::OverflowArg;
+pub use seconds::seconds;
 pub use stats::Stats;
 pub use stop::{Stop, StopClock};
 

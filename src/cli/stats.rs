@@ -7,6 +7,7 @@
 use super::meter::{Meter, Rates, Totals};
 use super::metrics::{Counter, Gauge, Histogram, Metric, Value};
 use crate::media::{Event, Kind, Track};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -75,7 +76,8 @@ pub struct Stats {
     shown: Mutex<Vec<(&'static str, Value)>>,
     meter: Mutex<Meter>,
     health: Mutex<Option<HealthCheck>>,
-    trouble: Mutex<Option<&'static str>>,
+    /// By what it is about.
+    troubles: Mutex<BTreeMap<&'static str, String>>,
     details: Mutex<Vec<(&'static str, Detail)>>,
 }
 
@@ -97,7 +99,7 @@ impl Stats {
             shown: Mutex::default(),
             meter: Mutex::new(Meter::new(Instant::now())),
             health: Mutex::default(),
-            trouble: Mutex::default(),
+            troubles: Mutex::default(),
             details: Mutex::default(),
         };
         stats.register_flow("input", "read", &stats.input);
@@ -148,9 +150,13 @@ impl Stats {
         *lock(&self.health) = Some(Box::new(check));
     }
 
-    /// Sets what is wrong although frames flow. /healthz says it until it is taken back.
-    pub fn set_trouble(&self, what: Option<&'static str>) {
-        *lock(&self.trouble) = what;
+    /// Sets what is wrong about something although frames flow. /healthz says it until it is taken back.
+    pub fn set_trouble(&self, about: &'static str, what: Option<String>) {
+        let mut troubles = lock(&self.troubles);
+        match what {
+            Some(what) => _ = troubles.insert(about, what),
+            None => _ = troubles.remove(about),
+        }
     }
 
     /// How long a time without a frame is still healthy: for sources of less than a frame in five seconds.
@@ -163,8 +169,9 @@ impl Stats {
     /// # Errors
     /// The reason, for people.
     pub fn health(&self) -> Result<(), String> {
-        if let Some(trouble) = *lock(&self.trouble) {
-            return Err(trouble.into());
+        let troubles: Vec<_> = lock(&self.troubles).values().cloned().collect();
+        if !troubles.is_empty() {
+            return Err(troubles.join("; "));
         }
         match &*lock(&self.health) {
             Some(check) => check(),

@@ -73,6 +73,12 @@ pub fn is_stored(input: impl AsFd) -> bool {
     rustix::fs::fstat(input).is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file())
 }
 
+/// It is a pipe or a regular file: what is written there is for somebody. A terminal, the socket of a log and the null device are neither.
+pub fn is_pipe_or_file(output: impl AsFd) -> bool {
+    let kind = rustix::fs::fstat(output).map(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode));
+    kind.is_ok_and(|kind| kind.is_file() || kind.is_fifo())
+}
+
 /// Both are the same regular file: what is written to one is read from the other.
 pub fn is_same_file(a: impl AsFd, b: impl AsFd) -> bool {
     let (Ok(a), Ok(b)) = (rustix::fs::fstat(a), rustix::fs::fstat(b)) else { return false };

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// What each module may import, besides itself.
-const RULES: [(&str, &[&str]); 10] = [
+const RULES: [(&str, &[&str]); 11] = [
     ("access", &[]),
     ("media", &[]),
     ("codec", &["media"]),
@@ -16,6 +16,7 @@ const RULES: [(&str, &[&str]); 10] = [
     ("source", &["media", "codec", "format"]),
     ("encode", &["media", "codec", "format"]),
     ("mux", &["media", "codec", "format"]),
+    ("package", &["media", "codec", "format"]),
     ("serve", &["access", "media", "codec", "format"]),
     ("cli", &["media"]),
 ];

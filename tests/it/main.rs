@@ -41,6 +41,9 @@ mod shape;
 /// Where a stream can be started, and what is said where nothing is shown.
 mod starts;
 
+/// HLS as files: folders, and servers that take them.
+mod package;
+
 /// Cameras and streams over HTTP and WebSocket.
 #[cfg(feature = "http")]
 mod http;

@@ -130,6 +130,8 @@ pub struct Checker {
     segments: BTreeMap<u64, Segment>,
     /// Where every part was.
     parts: BTreeMap<(u64, usize), String>,
+    /// The server may have been away between two playlists, and numbers may have a hole.
+    pub may_be_away: bool,
     /// Parts and whole segments that were judged.
     pub judged: (usize, usize),
 }
@@ -156,7 +158,11 @@ impl Checker {
                 return fail("it had ended".into());
             }
             let end = before.sequence + before.segments.len() as u64;
-            if read.sequence > end && read.discontinuity == before.discontinuity {
+            let newest = read.sequence + read.segments.len() as u64;
+            if read.part_target == 0 && newest < end {
+                return fail(format!("it had {end} segments, and has {newest}"));
+            }
+            if !self.may_be_away && read.sequence > end && read.discontinuity == before.discontinuity {
                 return fail(format!("a hole in the numbers after {end}"));
             }
             // What was hinted comes next: after the last part of the playlist before. After a pause longer than what is kept, all of that is gone.
@@ -174,7 +180,9 @@ impl Checker {
                 }
             }
         }
-        if read.part_target <= 0 || read.target_duration == 0 {
+        // Without parts there is no target of them.
+        let has_parts = read.hint.is_some() || read.segments.iter().any(|segment| !segment.parts.is_empty());
+        if (read.part_target <= 0 && has_parts) || read.target_duration == 0 {
             return fail("no targets".into());
         }
         for (number, segment) in (read.sequence..).zip(&read.segments) {

@@ -19,6 +19,11 @@ const PART: std::ops::RangeInclusive<Duration> = Duration::from_millis(50)..=Dur
 const ROUNDING: i64 = 490_000;
 
 impl Grid {
+    /// The usual length of a segment.
+    pub const SEGMENT: Duration = Duration::from_secs(2);
+    /// The usual length of a part.
+    pub const PART: Duration = Duration::from_millis(200);
+
     /// Lengths in whole milliseconds, brought into 0.5 to 60 s and 50 ms to 5 s; a part is no longer than half a segment.
     pub fn new(segment: Duration, part: Duration) -> Grid {
         let micros = |d: Duration| d.as_millis() as i64 * 1000;

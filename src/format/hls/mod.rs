@@ -38,6 +38,7 @@
 //! the wall-clock time of time zero is rounded to whole segments and added to all times. So numbers go on when everything is restarted, and no
 //! name comes twice: caches may keep it. Without it both begin anew.
 
+mod breaks;
 #[cfg(any(test, feature = "testing"))]
 pub mod checker;
 mod directives;
@@ -48,10 +49,15 @@ mod playlist;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod tracks;
 
+pub use breaks::Breaks;
 pub use directives::{Directives, MalformedDirective};
 pub use grid::Grid;
 pub use multivariant::{Multivariant, Sound};
-pub use name::{Name, Object, Rendition};
+#[cfg(any(feature = "package", feature = "serve"))]
+pub use name::init_hash;
+pub use name::{Name, Object, PLAYLIST_TYPE, Rendition};
 pub use playlist::{Other, Playlist, delta};
-pub use timeline::{Asked, Frame, Range, Timeline};
+pub use timeline::{Asked, Frame, Range, Timeline, Whole};
+pub use tracks::Tracks;

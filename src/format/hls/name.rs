@@ -3,8 +3,18 @@
 use super::grid::Grid;
 use std::fmt;
 
+/// The form of every playlist, as HTTP names it.
+pub const PLAYLIST_TYPE: &str = "application/vnd.apple.mpegurl";
+
+/// By which an init segment is named.
+#[cfg(any(feature = "package", feature = "serve"))]
+pub fn init_hash(init: &[u8]) -> u64 {
+    use sha2::Digest as _;
+    u64::from_be_bytes(sha2::Sha256::digest(init)[..8].try_into().expect("32 bytes"))
+}
+
 /// What a media playlist is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rendition {
     /// The pictures alone.
     Video,
@@ -27,13 +37,18 @@ impl Rendition {
         }
     }
 
+    /// The form of its segments, as HTTP names it.
+    pub fn content_type(self) -> &'static str {
+        if self == Rendition::Audio { "audio/mp4" } else { "video/mp4" }
+    }
+
     fn of(name: &str) -> Option<Rendition> {
         Rendition::ALL.into_iter().find(|rendition| rendition.name() == name)
     }
 }
 
 /// A file of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Name {
     /// `index.m3u8`.
     Multivariant,
@@ -46,7 +61,7 @@ pub enum Name {
 }
 
 /// A segment, or a part of one. With the lengths that it was cut by, so that a server with other lengths has other names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Object {
     /// What follows the frame at this position.
     pub after: u64,

@@ -18,6 +18,8 @@ pub struct Playlist<'a> {
     pub window: Duration,
     /// Without segments that a client has seen.
     pub skip: bool,
+    /// With parts, and what goes with them: for a server that lets clients wait for the next one.
+    pub parts: bool,
     /// The longest part target of all renditions, in microseconds.
     pub target: i64,
     /// The other renditions.
@@ -31,6 +33,11 @@ pub struct Other {
     pub rendition: Rendition,
     /// See [`Timeline::newest`].
     pub newest: (u64, usize),
+}
+
+impl Playlist<'_> {
+    /// What is usually listed.
+    pub const WINDOW: Duration = Duration::from_secs(12);
 }
 
 impl Timeline {
@@ -56,17 +63,21 @@ fn write(out: &mut String, timeline: &Timeline, options: &Playlist, target: i64)
     let (grid, listed) = (&timeline.grid, timeline.listed(options.window));
     let target_duration = grid.target_duration();
     let boundary = 6 * target_duration as i64 * 1_000_000;
-    let can_skip = options.window.as_micros() as i64 > boundary;
-    writeln!(out, "#EXTM3U\n#EXT-X-VERSION:9\n#EXT-X-TARGETDURATION:{target_duration}")?;
-    let skip_until = if can_skip { format!(",CAN-SKIP-UNTIL={}", Seconds(boundary)) } else { String::new() };
-    let hold_back = 3 * options.target.max(target);
-    writeln!(
-        out,
-        "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK={}.0,PART-HOLD-BACK={}{skip_until}",
-        3 * target_duration,
-        Seconds(hold_back)
-    )?;
-    writeln!(out, "#EXT-X-PART-INF:PART-TARGET={}", Seconds(target))?;
+    let can_skip = options.parts && i64::try_from(options.window.as_micros()).unwrap_or(i64::MAX) > boundary;
+    // Version 8 knows EXT-X-GAP, version 9 EXT-X-SKIP (section 8).
+    let version = if options.parts { 9 } else { 8 };
+    writeln!(out, "#EXTM3U\n#EXT-X-VERSION:{version}\n#EXT-X-TARGETDURATION:{target_duration}")?;
+    if options.parts {
+        let skip_until = if can_skip { format!(",CAN-SKIP-UNTIL={}", Seconds(boundary)) } else { String::new() };
+        let hold_back = 3 * options.target.max(target);
+        writeln!(
+            out,
+            "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK={}.0,PART-HOLD-BACK={}{skip_until}",
+            3 * target_duration,
+            Seconds(hold_back)
+        )?;
+        writeln!(out, "#EXT-X-PART-INF:PART-TARGET={}", Seconds(target))?;
+    }
     let first = listed.clone().next();
     writeln!(out, "#EXT-X-MEDIA-SEQUENCE:{}", first.map_or(0, |segment| segment.number))?;
     // Another run of a time line has another number. It is small, since players keep a list of all numbers from zero on (hls.js 1.7 stands still over it).
@@ -82,7 +93,7 @@ fn write(out: &mut String, timeline: &Timeline, options: &Playlist, target: i64)
         left -= if segment.range.is_some() { segment.duration } else { 0 };
         left > 0
     });
-    let with_parts = with_parts.last().map_or(u64::MAX, |segment| segment.number);
+    let with_parts = with_parts.last().filter(|_| options.parts).map_or(u64::MAX, |segment| segment.number);
     let skipped = match options.skip && can_skip {
         true => listed.clone().take_while(|segment| segment.number < with_parts && end.saturating_sub(segment.begin) > boundary).count(),
         false => 0,
@@ -93,7 +104,8 @@ fn write(out: &mut String, timeline: &Timeline, options: &Playlist, target: i64)
     let (mut init, mut breaks) = (None, first.map(|segment| segment.breaks));
     for (index, segment) in listed.enumerate() {
         let (before, broke) = (init.replace(segment.init), segment.breaks.saturating_sub(breaks.replace(segment.breaks).unwrap_or(0)));
-        if index < skipped || (segment.duration == 0 && segment.parts.is_empty()) {
+        let is_shown = segment.duration > 0 || (options.parts && !segment.parts.is_empty());
+        if index < skipped || !is_shown {
             continue;
         }
         (0..broke).try_for_each(|_| writeln!(out, "#EXT-X-DISCONTINUITY"))?;
@@ -117,6 +129,9 @@ fn write(out: &mut String, timeline: &Timeline, options: &Playlist, target: i64)
     }
     if timeline.ended {
         return writeln!(out, "#EXT-X-ENDLIST");
+    }
+    if !options.parts {
+        return Ok(());
     }
     timeline
         .hint()

@@ -86,7 +86,14 @@ struct Seen {
 
 fn listed(timeline: &mut Timeline, window: u64, skip: bool) -> String {
     let target = timeline.target();
-    timeline.playlist(&Playlist { rendition: Rendition::Video, window: Duration::from_secs(window), skip, target, others: &[] })
+    timeline.playlist(&Playlist {
+        rendition: Rendition::Video,
+        window: Duration::from_secs(window),
+        skip,
+        parts: true,
+        target,
+        others: &[],
+    })
 }
 
 fn object(uri: &str) -> Object {
@@ -273,7 +280,14 @@ fn a_report_is_about_the_other_rendition() {
     let mut timeline = Timeline::new(grid());
     CAMERA.frames(0, 5 * SECOND, |_| Fault::None).iter().for_each(|frame| _ = timeline.push(frame));
     let others = [Other { rendition: Rendition::Audio, newest: (7, 3) }];
-    let options = Playlist { rendition: Rendition::Video, window: Duration::from_secs(12), skip: false, target: 300_000, others: &others };
+    let options = Playlist {
+        rendition: Rendition::Video,
+        window: Duration::from_secs(12),
+        skip: false,
+        parts: true,
+        target: 300_000,
+        others: &others,
+    };
     let text = timeline.playlist(&options);
     assert_eq!(checker::read(&text).unwrap().reports, [("audio.m3u8".into(), 7, 2)]);
     assert!(text.contains("PART-HOLD-BACK=0.900000"), "three times the longest of all\n{text}");

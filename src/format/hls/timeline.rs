@@ -98,6 +98,21 @@ struct Last {
     end: i64,
 }
 
+/// A whole segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Whole {
+    /// Media sequence number.
+    pub number: u64,
+    /// By which it is named.
+    pub object: Object,
+    /// Its frames.
+    pub range: Range,
+    /// Where it begins on the grid, in microseconds.
+    pub begin: i64,
+    /// Hash of its init segment.
+    pub init: u64,
+}
+
 /// What a request for a part or segment is answered with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked<T> {
@@ -125,13 +140,20 @@ pub struct Timeline {
     distances: VecDeque<i64>,
     /// The part target, once a playlist was made.
     target: Option<i64>,
+    /// No segment has a lower number.
+    least: u64,
 }
 
 impl Timeline {
     /// Without frames.
     pub fn new(grid: Grid) -> Timeline {
         let (segments, distances) = (VecDeque::new(), VecDeque::new());
-        Timeline { grid, segments, open: None, last: None, key: None, ended: false, gone: 0, distances, target: None }
+        Timeline { grid, segments, open: None, last: None, key: None, ended: false, gone: 0, distances, target: None, least: 0 }
+    }
+
+    /// The first segment has at least this number: those before it were in a playlist of an earlier run.
+    pub fn follow(&mut self, number: u64) {
+        self.least = number;
     }
 
     /// The next frame. Says whether a playlist is another now.
@@ -187,7 +209,7 @@ impl Timeline {
     /// The number of the segment that begins with this frame, if one does.
     fn number(&self, frame: &Frame, at: i64) -> Option<u64> {
         let cell = self.grid.cell(at);
-        let Some(current) = self.segments.back() else { return Some(cell) };
+        let Some(current) = self.segments.back() else { return Some(cell.max(self.least)) };
         let next = current.number + 1;
         let paused = self.last.is_some_and(|last| at.saturating_sub(last.end) > self.grid.pause());
         if frame.breaks != current.breaks || frame.init != current.init || (paused && cell > current.number) {
@@ -340,6 +362,21 @@ impl Timeline {
         }
         let before = self.segments.get(self.segments.len().checked_sub(2)?)?;
         Some((before.number, before.parts.len()))
+    }
+
+    /// Segments that are whole and that something has come for, the newest first.
+    pub fn whole(&self) -> impl Iterator<Item = Whole> {
+        let whole = |segment: &Segment| {
+            let (range, is_whole) = (segment.range?, segment.duration > 0);
+            let Segment { number, object, begin, init, .. } = *segment;
+            is_whole.then_some(Whole { number, object, range, begin, init })
+        };
+        self.segments.iter().rev().filter_map(whole)
+    }
+
+    /// The first frame of the segment that is not whole.
+    pub fn open(&self) -> Option<u64> {
+        self.segments.back().filter(|segment| segment.duration == 0).and_then(|segment| Some(segment.range?.first))
     }
 
     /// A segment is whole.

@@ -7,7 +7,7 @@ pub mod range;
 pub mod routes;
 pub mod waiting;
 
-use crate::format::hls::Grid;
+use crate::format::hls::{Grid, Playlist};
 use crate::serve::limits::Capacity;
 use crate::serve::net::addresses::AddressPlaces;
 use crate::serve::net::proxies::Proxies;
@@ -27,7 +27,7 @@ pub struct HlsOptions {
 
 impl Default for HlsOptions {
     fn default() -> HlsOptions {
-        HlsOptions { segment: Duration::from_secs(2), part: Duration::from_millis(200), window: Duration::from_secs(12) }
+        HlsOptions { segment: Grid::SEGMENT, part: Grid::PART, window: Playlist::WINDOW }
     }
 }
 

@@ -4,7 +4,7 @@ use super::media::Media;
 use super::playlists;
 use super::range;
 use super::waiting::{self, Nothing};
-use crate::format::hls::{Asked, Directives, Multivariant, Name, Object, Rendition};
+use crate::format::hls::{Asked, Directives, Multivariant, Name, Object, PLAYLIST_TYPE, Rendition};
 use crate::serve::http::answer::{Answer, IMMUTABLE, NOT_BEGUN, Refusal, respond, tagged};
 use crate::serve::http::body::Reply;
 use crate::serve::http::request::Request;
@@ -18,7 +18,6 @@ use hyper::{Method, StatusCode};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-const PLAYLIST: &str = "application/vnd.apple.mpegurl";
 /// Of a playlist. A cache gives it to those who ask at nearly the same time. A browser asks again: video.js asks for a part that it has when it wants to
 /// know what is new.
 const PLAYLISTS: &str = "max-age=0, s-maxage=1";
@@ -172,7 +171,7 @@ impl Asking<'_> {
         text.hash(&mut hasher);
         let etag = format!("\"{:016x}\"", hasher.finish());
         tagged(&self.request.head.headers, &etag, PLAYLISTS, || {
-            respond(StatusCode::OK, Reply::whole(text), HeaderValue::from_static(PLAYLIST), PLAYLISTS)
+            respond(StatusCode::OK, Reply::whole(text), HeaderValue::from_static(PLAYLIST_TYPE), PLAYLISTS)
         })
     }
 
@@ -186,7 +185,7 @@ impl Asking<'_> {
         body: impl FnOnce(std::ops::Range<u64>) -> Reply,
     ) -> Answer {
         tagged(&self.request.head.headers, &format!("\"{name}\""), cache, || {
-            let kind = HeaderValue::from_static(if rendition == Rendition::Audio { "audio/mp4" } else { "video/mp4" });
+            let kind = HeaderValue::from_static(rendition.content_type());
             let asked = self.request.given(header::RANGE).text().filter(|_| self.request.head.method == Method::GET);
             let mut answer = match asked.and_then(|header| range::range(header, length)) {
                 None => respond(StatusCode::OK, body(0..length), kind, cache),

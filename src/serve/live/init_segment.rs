@@ -4,10 +4,10 @@ use super::converter::Converter;
 use super::form::Form;
 use crate::codec;
 use crate::format::bmff::Init;
+use crate::format::hls::init_hash;
 use crate::media::{Codec, Kind, VideoParams};
 use crate::serve::ws::frames;
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
 use std::sync::OnceLock;
 
 /// An init segment (ftyp + moov) and its tracks.
@@ -160,7 +160,7 @@ impl InitSegment {
 
     /// A hash of the init segment of these tracks: of [`InitSegment::lead`], or all.
     pub fn hash(&self, tracks: Mask) -> u64 {
-        let hash = |mask| u64::from_be_bytes(Sha256::digest(self.init_of(mask))[..8].try_into().expect("32 bytes"));
+        let hash = |mask| init_hash(&self.init_of(mask));
         let [video, audio] = self.lead();
         let hashes = self.hashes.get_or_init(|| [video, audio, ALL].map(|mask| (mask, hash(mask))));
         hashes.iter().find(|(mask, _)| *mask == tracks).map_or_else(|| hash(tracks), |(_, hash)| *hash)

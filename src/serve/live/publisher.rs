@@ -8,39 +8,13 @@ use super::stream::{self, Content, State, Stream};
 use super::update::{ShardMessage, StreamUpdate};
 use crate::codec::exif;
 use crate::format::bmff::{Chunk, Init};
+use crate::format::hls::Breaks;
 use crate::media::{Orientation, SampleAspect, Timestamp, VideoParams, WallTime};
 use crate::serve::inbox::ShardSender;
 use crate::serve::ws::messages;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Instant;
-
-/// Frames of the main track farther apart than this are a break.
-const PAUSE: i64 = 1_000_000;
-
-/// Counts the breaks of a stream, in one place for all who tell of them.
-#[derive(Debug, Default)]
-struct BreakCounter {
-    breaks: u64,
-    /// The next chunk comes after one.
-    pending: bool,
-    /// Of the main track: where the newest chunk began, and where it ends.
-    last: Option<(Timestamp, Timestamp)>,
-}
-
-impl BreakCounter {
-    fn count(&mut self, chunk: &Chunk, main: bool) -> u64 {
-        if main {
-            let (start, last) = (chunk.start, self.last);
-            // A declared end may be too early.
-            let distance = last.map_or(0, |(before, _)| start - before).clamp(0, PAUSE);
-            self.pending |= last.is_some_and(|(before, end)| start - end > PAUSE || before - start > PAUSE);
-            self.last = Some((start, chunk.end().max(start + distance)));
-        }
-        self.breaks += u64::from(std::mem::take(&mut self.pending));
-        self.breaks
-    }
-}
 
 /// The server has stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -71,7 +45,7 @@ pub struct Publisher {
     described: Option<u64>,
     seq: u64,
     frames: u64,
-    breaks: BreakCounter,
+    breaks: Breaks,
     /// Of this writer.
     start: Start,
     /// Viewers could begin, with this writer or one before.
@@ -95,7 +69,7 @@ impl Publisher {
             described,
             seq: 0,
             frames: 0,
-            breaks: BreakCounter::default(),
+            breaks: Breaks::default(),
             start,
             started: false,
             gathers: false,
@@ -127,7 +101,9 @@ impl Publisher {
     /// Only when the server has stopped; likewise below.
     pub fn init(&mut self, init: Init) -> Result<(), Closed> {
         let init = Arc::new(InitSegment::new(init));
-        self.breaks.pending |= self.init.as_ref().is_some_and(|old| old.init().bytes != init.init().bytes);
+        if self.init.as_ref().is_some_and(|old| old.init().bytes != init.init().bytes) {
+            self.breaks.note();
+        }
         self.init = Some(init.clone());
         self.stream.set_content(Content::Fmp4(init.clone()));
         self.tell(StreamUpdate::Init(init))
@@ -195,7 +171,9 @@ impl Publisher {
     /// The writer has gone; another may come.
     pub fn away(&mut self) {
         self.start = Start::new(self.registry.ring());
-        self.breaks.pending = self.seq > 0;
+        if self.seq > 0 {
+            self.breaks.note();
+        }
         self.stream.set_trouble(None);
         self.stream.set_state(State::Waiting);
     }

@@ -1,0 +1,101 @@
+//! A file of a stream, and what is to be done with it.
+
+use crate::format::hls::{Name, PLAYLIST_TYPE, Rendition};
+use bytes::Bytes;
+
+/// What a name never stands for something else, a cache may keep.
+const IMMUTABLE: &str = "max-age=31536000, immutable";
+/// Where a restart may give the same name to other bytes.
+const WHILE_LISTED: &str = "max-age=60";
+/// Of a playlist.
+const PLAYLISTS: &str = "max-age=0, s-maxage=1";
+
+/// A file as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// What it is called.
+    pub name: Name,
+    /// Its bytes, one after the other. None of them is copied.
+    pub pieces: Vec<Bytes>,
+    /// The header of this name, for stores that keep it.
+    pub cache_control: &'static str,
+}
+
+/// What a store is to do, one after the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// The file is new, or takes the place of the one of this name.
+    Put(File),
+    /// Nobody can want the file of this name any more.
+    Remove(Name),
+    /// Nor any file of an earlier run.
+    Sweep,
+}
+
+impl File {
+    /// A segment or init segment. `known`: it is known when the stream was captured, by which names never come twice.
+    pub(super) fn media(name: Name, pieces: Vec<Bytes>, known: bool) -> File {
+        let immutable = known || matches!(name, Name::Init(..));
+        File { name, pieces, cache_control: if immutable { IMMUTABLE } else { WHILE_LISTED } }
+    }
+
+    pub(super) fn playlist(name: Name, text: String) -> File {
+        File { name, pieces: vec![text.into()], cache_control: PLAYLISTS }
+    }
+
+    /// In bytes.
+    pub fn size(&self) -> usize {
+        self.pieces.iter().map(Bytes::len).sum()
+    }
+
+    /// As HTTP names it.
+    pub fn content_type(&self) -> &'static str {
+        match self.name {
+            Name::Multivariant | Name::Playlist(_) => PLAYLIST_TYPE,
+            Name::Init(rendition, _) | Name::Media(rendition, _) => rendition.content_type(),
+        }
+    }
+
+    /// A playlist's.
+    pub(super) fn text(&self) -> &str {
+        let [text] = &*self.pieces else { return "" };
+        std::str::from_utf8(text).unwrap_or_default()
+    }
+}
+
+/// The rendition of which a file is a segment or the init segment.
+pub(super) fn rendition_of(name: &Name) -> Option<Rendition> {
+    match name {
+        Name::Init(rendition, _) | Name::Media(rendition, _) => Some(*rendition),
+        Name::Multivariant | Name::Playlist(_) => None,
+    }
+}
+
+/// What a media playlist names and does not mark as a gap.
+pub(super) fn named(text: &str) -> impl Iterator<Item = Name> {
+    let mut gap = false;
+    text.lines().filter_map(move |line| {
+        if let Some(map) = line.strip_prefix("#EXT-X-MAP:URI=\"") {
+            return Name::parse(map.split('"').next()?);
+        }
+        gap |= line == "#EXT-X-GAP";
+        if line.starts_with('#') || std::mem::take(&mut gap) { None } else { Name::parse(line) }
+    })
+}
+
+/// The playlists that a multivariant playlist names.
+pub(super) fn lists(text: &str) -> impl Iterator<Item = Name> {
+    text.lines().filter_map(|line| match line.split_once(",URI=\"") {
+        _ if !line.starts_with('#') => Name::parse(line),
+        Some((_, uri)) => Name::parse(uri.split('"').next()?),
+        None => None,
+    })
+}
+
+/// The number after the last segment of a media playlist.
+pub(super) fn next_number(text: &str) -> Option<u64> {
+    let first: u64 = text.lines().find_map(|line| line.strip_prefix("#EXT-X-MEDIA-SEQUENCE:")?.parse().ok())?;
+    let segments = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).count() as u64;
+    // Seconds since 1970 are far below; what is not is no number of ours.
+    first.checked_add(segments).filter(|number| *number < 1 << 52)
+}
