@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// At the end, each store has so long to take something.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The same for a recording, of which all is to be there: longer than a server may take over a file.
+const PATIENCE_STORED: Duration = Duration::from_secs(60);
 /// After a request to stop: the process is ended two seconds later.
 const STOPPING: Duration = Duration::from_secs(3);
 
@@ -66,7 +68,11 @@ impl Stores {
         }
         let mut outcome = Ok(());
         for (name, publisher) in self.stores {
-            let patience = if stop.requested() { STOPPING } else { PATIENCE };
+            let patience = match stop.requested() {
+                true => STOPPING,
+                false if self.stored => PATIENCE_STORED,
+                false => PATIENCE,
+            };
             match publisher.finish(patience) {
                 0 => {}
                 left if self.stored => outcome = Err(anyhow::anyhow!("{name}: has not taken {left} files")),

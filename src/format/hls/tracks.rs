@@ -5,7 +5,7 @@ use super::name::Rendition;
 use super::timeline::Timeline;
 use crate::codec;
 use crate::format::bmff::Init;
-use crate::media::{Kind, MAX_TRACKS};
+use crate::media::{Kind, MAX_TRACKS, Track};
 
 /// What is said of a stream before a segment of it is whole.
 const BANDWIDTH: (u64, u64) = (2_000_000, 1_000_000);
@@ -33,7 +33,7 @@ impl Tracks {
     /// Those of this init segment.
     pub fn of(init: &Init) -> Tracks {
         let tracks = || init.tracks.iter().take(MAX_TRACKS);
-        let named = |id, track| Some(Named { id, kind: crate::media::Track::kind(track), name: codec::mime(track)? });
+        let named = |id, track: &Track| Some(Named { id, kind: track.kind(), name: codec::mime(track)? });
         let named: Vec<Named> = tracks().filter_map(|t| named(t.id, &t.track)).collect();
         let audio = tracks().find(|t| t.track.as_audio().is_some());
         let sound = audio.map(|t| Sound { channels: t.track.as_audio().map(|audio| audio.channels), language: t.track.language.clone() });

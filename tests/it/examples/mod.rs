@@ -15,7 +15,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 /// What stands there, what is run in its place, and why.
-const CHANGED: [(&str, &str, &str); 24] = [
+const CHANGED: [(&str, &str, &str); 25] = [
     ("h5cap http://camera/axis-cgi/mjpg/video.cgi |", "h5cap 1.jpg 2.jpg --loop |", "no camera; tests/it/http has one"),
     ("h5cap ws://origin:8080/live |", "h5cap test | h5enc |", "nor another server; tests/it/http has some"),
     ("rtsp://camera/stream1", "rtsp://127.0.0.1:8554/h264", "the camera of the tests, which runner.sh starts"),
@@ -40,6 +40,7 @@ const CHANGED: [(&str, &str, &str); 24] = [
         "mkfifo hd.mp4 sd.mp4; for f in hd sd; do h5cap test | h5enc | h5mux > $f.mp4 & done; h5serve",
         "likewise",
     ),
+    ("--put https://media.example.org/live --put-token-file token", "--hls live", "no such server; tests/it/package has some"),
     ("/srv/ftp/camera", "pictures", "a directory with three pictures in the folder of the example"),
     ("demo=show.mp4", "demo=clip.mp4", "a recording that is there"),
     ("/dev/video0", "test", "test machines have no camera; scripts/test-devices drives real ones"),

@@ -88,6 +88,11 @@ for file in $(grep -oE '(>|tee|-o) *[a-z0-9_-]+\.(mp4|mkv|webm|h264|mjpeg|nut|y4
     [ -p "$file" ] || until_within 40 has_frames "$file" || fail "$file has no frames"
 done
 
+# Where it writes by `--hls NAME`.
+for folder in $(grep -oE -e '--hls *[a-z0-9_-]+' <<<"$EXAMPLE" | sed 's/.* //'); do
+    until_within 40 has_frames "$folder/index.m3u8" || fail "$folder/index.m3u8 has no frames"
+done
+
 # Everything else has shown its worth when it has ended well, or has run for three seconds.
 for _ in $(seq 30); do
     if ! kill -0 "$example" 2>/dev/null; then

@@ -195,7 +195,7 @@ fn a_store_that_speaks_s3_dies_and_comes_back() {
     live.mux.wait_for("back after");
     let caught = eventually("it goes on", || list().filter(|list| list.sequence > begun.sequence + 2));
     let uri = caught.segments.iter().rev().find_map(|segment| segment.uri.clone()).unwrap();
-    assert_eq!(object(&uri).unwrap()[4..8], *b"moof");
+    assert_eq!(object(&uri).unwrap()[4..8], *b"prft");
     eventually("what left the window is deleted", || object(begun.segments[0].uri.as_ref().unwrap()).is_none().then_some(()));
     let kind = fs::read_to_string(folder.join("data/bucket/cams/yard/video.m3u8._S3rver_metadata.json")).unwrap();
     assert!(kind.contains("application/vnd.apple.mpegurl") && kind.contains("s-maxage=1"), "{kind}");
