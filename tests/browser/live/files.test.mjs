@@ -12,8 +12,6 @@ const folder = path.join(bench.dir, 'www', 'yard');
 let site;
 let url;
 let camera;
-/** Shows one picture in some runs, with data ahead and without an error, and stands there: not understood. */
-const LEFT_OUT = { Firefox: ['shaka'] };
 
 function start() {
   const mux = ['h5mux', '--hls', folder, '--segment', '1', '--hls-window', '8'];
@@ -63,7 +61,7 @@ test('the players of others play files', async t => {
   const pages = await Promise.all(browsers.map(async ({ name, open }) => ({ name, ...(await open()) })));
   t.after(() => Promise.all(pages.map(({ close }) => close())));
   for (const { name, page } of pages) {
-    await page.goto(site.url(url, players.filter(player => !LEFT_OUT[name]?.includes(player))));
+    await page.goto(site.url(url, players));
     await goOn(name, page, 'the start');
   }
   // The last of them first: with its input the stream would end.
