@@ -31,7 +31,9 @@ fn main() -> std::io::Result<()> {
             number(pid),
             load::LoadOptions { asleep: how == ["asleep"], tls: how == ["tls"] },
         ),
-        ["get", port, path, clients, seconds, pid] => get::run(number(port) as u16, path, number(clients) as usize, number(seconds), number(pid)),
+        ["get", port, path, clients, seconds, pid] => {
+            get::run(number(port) as u16, path, number(clients) as usize, number(seconds), number(pid))
+        }
         ["first", port, count] => first::run(number(port) as u16, number(count) as usize),
         _ => panic!("see the head of examples/fanout/main.rs"),
     }

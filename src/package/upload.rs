@@ -217,7 +217,11 @@ fn text(error: &ureq::Error) -> String {
         ureq::Error::HostNotFound => "the host's name is not known".into(),
         ureq::Error::ConnectionFailed => "no connection".into(),
         ureq::Error::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => "connection refused".into(),
-        ureq::Error::Io(error) => error.to_string(),
+        ureq::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => "it has closed the connection".into(),
+        ureq::Error::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            Some(error) => format!("TLS: {error}"),
+            None => error.to_string(),
+        },
         ureq::Error::Rustls(error) => format!("TLS: {error}"),
         ureq::Error::Tls(error) => format!("TLS: {error}"),
         ureq::Error::Protocol(_) => "the answer is no HTTP".into(),

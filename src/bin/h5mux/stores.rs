@@ -10,6 +10,8 @@ use h5live::package::{Directory, Operation, Pace, PackageOptions, Packager, Publ
 use std::sync::Arc;
 use std::time::Duration;
 
+/// So many troubles are told before a store is back.
+const MAX_TOLD: usize = 5;
 /// At the end, each store has so long to take something.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The same for a recording, of which all is to be there: longer than a server may take over a file.
@@ -105,8 +107,8 @@ struct Reporter {
     failures: Counter,
     lost: Counter,
     waiting: Gauge,
-    /// The trouble that was told.
-    trouble: Option<StoreError>,
+    /// The troubles of this time, each told once.
+    troubles: Vec<StoreError>,
     /// Segments that were lost in it.
     missed: u64,
     told_lost: bool,
@@ -125,7 +127,7 @@ impl Reporter {
             lost: stats.counter("store_lost_segments_total", "Segments that left the window before a store of HLS took them.", &labels),
             waiting: stats.gauge("store_waiting_files", "Files that wait for a store of HLS.", &labels),
             stats: stats.clone(),
-            trouble: None,
+            troubles: Vec::new(),
             missed: 0,
             told_lost: false,
             told_stays: false,
@@ -149,7 +151,7 @@ impl Reporter {
             Report::Lost(segments) => {
                 self.lost.add(segments);
                 self.missed += segments;
-                if self.trouble.is_none() && !std::mem::replace(&mut self.told_lost, true) {
+                if self.troubles.is_empty() && !std::mem::replace(&mut self.told_lost, true) {
                     tracing::warn!("{}: is too slow for the stream: segments are lost", self.name);
                 }
             }
@@ -159,16 +161,16 @@ impl Reporter {
 
     fn failed(&mut self, error: &StoreError) {
         self.failures.inc();
-        if self.trouble.as_ref() != Some(error) {
+        self.stats.set_trouble(self.option, Some(format!("{}: {error}", self.name)));
+        if !self.troubles.contains(error) && self.troubles.len() < MAX_TOLD {
             tracing::warn!("{}: {error}; trying again", self.name);
-            self.stats.set_trouble(self.option, Some(format!("{}: {error}", self.name)));
-            self.trouble = Some(error.clone());
+            self.troubles.push(error.clone());
         }
     }
 
     fn back(&mut self, after: Duration) {
         self.stats.set_trouble(self.option, None);
-        self.trouble = None;
+        self.troubles.clear();
         let lost = match std::mem::take(&mut self.missed) {
             0 => "nothing is lost".into(),
             1 => "1 segment is lost".into(),

@@ -50,6 +50,7 @@ mod playlist;
 mod tests;
 mod timeline;
 mod tracks;
+mod whole;
 
 pub use breaks::Breaks;
 pub use directives::{Directives, MalformedDirective};
@@ -59,5 +60,6 @@ pub use multivariant::{Multivariant, Sound};
 pub use name::init_hash;
 pub use name::{Name, Object, PLAYLIST_TYPE, Rendition};
 pub use playlist::{Other, Playlist, delta};
-pub use timeline::{Asked, Frame, Range, Timeline, Whole};
+pub use timeline::{Asked, Frame, Range, Timeline};
 pub use tracks::Tracks;
+pub use whole::Whole;

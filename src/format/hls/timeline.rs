@@ -98,21 +98,6 @@ struct Last {
     end: i64,
 }
 
-/// A whole segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Whole {
-    /// Media sequence number.
-    pub number: u64,
-    /// By which it is named.
-    pub object: Object,
-    /// Its frames.
-    pub range: Range,
-    /// Where it begins on the grid, in microseconds.
-    pub begin: i64,
-    /// Hash of its init segment.
-    pub init: u64,
-}
-
 /// What a request for a part or segment is answered with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked<T> {
@@ -362,21 +347,6 @@ impl Timeline {
         }
         let before = self.segments.get(self.segments.len().checked_sub(2)?)?;
         Some((before.number, before.parts.len()))
-    }
-
-    /// Segments that are whole and that something has come for, the newest first.
-    pub fn whole(&self) -> impl Iterator<Item = Whole> {
-        let whole = |segment: &Segment| {
-            let (range, is_whole) = (segment.range?, segment.duration > 0);
-            let Segment { number, object, begin, init, .. } = *segment;
-            is_whole.then_some(Whole { number, object, range, begin, init })
-        };
-        self.segments.iter().rev().filter_map(whole)
-    }
-
-    /// The first frame of the segment that is not whole.
-    pub fn open(&self) -> Option<u64> {
-        self.segments.back().filter(|segment| segment.duration == 0).and_then(|segment| Some(segment.range?.first))
     }
 
     /// A segment is whole.

@@ -1,7 +1,7 @@
 use super::{Live, Player, SHORT, more_segments, newest};
 use crate::serve::Server;
 use crate::serve::client::ask;
-use crate::util::{PATIENCE, Running, TempDir, eventually, free_port, h5, http, program, repository, run, run_for, shell};
+use crate::util::{PATIENCE, Running, TempDir, data, eventually, free_port, h5, http, program, repository, run, run_for, shell};
 use h5live::format::hls::checker::{Read, read};
 use std::fs;
 use std::path::Path;
@@ -162,6 +162,15 @@ fn a_recording_becomes_a_whole_playlist() {
     let count = ["-v", "error", "-count_packets", "-show_entries", "stream=nb_read_packets", "-of", "csv=p=0"];
     let packets = |file: &Path| run(Command::new("ffprobe").args(count).arg(file), b"").success().text();
     assert_eq!(packets(&files.join("index.m3u8")).lines().next(), packets(&clip).lines().next());
+}
+
+#[test]
+fn a_terminal_gets_nothing() {
+    let folder = TempDir::new();
+    let files = folder.join("hls");
+    let line = format!("script -qec \"h5mux -q --hls '{}' '{}'\" /dev/null", files.display(), data("bigbuckbunny-3s.mp4").display());
+    assert_eq!(run(&mut shell(&line), b"").success().text(), "");
+    assert!(playlist(&files, "video.m3u8").ended);
 }
 
 #[test]
