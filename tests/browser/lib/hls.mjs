@@ -67,7 +67,7 @@ for (const name of query.get('players').split(',')) {
   video.begun = performance.now();
   video.addEventListener('timeupdate', () => { if (video.currentTime > 0 && !video.paused) video.first ??= performance.now() - video.begun; });
   // Not by the attribute "autoplay": by that Firefox begins when it has seconds in hand, which never come of a live stream of low latency.
-  video.addEventListener('canplay', () => video.play(), { once: true });
+  video.addEventListener('canplay', () => video.play());
   await start[name](video);
 }
 window.ready = true;

@@ -9,14 +9,16 @@ import { Bench, Server, sleep, until } from '../lib/programs.mjs';
 const bench = new Bench();
 let server;
 let site;
+let source;
 /** A picture this late is one of HLS without parts. */
 const LATE_MS = 8000;
+/** For so long the source is away. */
+const AWAY_MS = 10000;
 
 before(async () => {
   site = await playersPage();
   server = await Server.start(bench, ['cam'], ['--on-eof', 'reopen', '--cors', site.origin]);
-  // A few pictures a second: an encoder that is late on a full machine leaves pictures out.
-  server.feed('cam', { size: '320x240', rate: '15' });
+  source = feed('320x240');
   await server.live();
   await until('a segment', async () => (await fetch(server.url('cam/video.m3u8'))).ok, 20000);
 });
@@ -24,6 +26,14 @@ after(async () => {
   site?.close();
   await bench.close();
 });
+
+/** A few pictures a second: an encoder that is late on a full machine leaves pictures out. */
+const feed = size => server.feed('cam', { size, rate: '15' });
+
+async function endSource() {
+  for (const program of source) program.kill('SIGTERM');
+  await Promise.all(source.map(program => program.ended));
+}
 
 /** All players of a page show new pictures; gives after how many ms each did. */
 async function goOn(name, page, what, limit = 40000) {
@@ -65,4 +75,26 @@ test('the players of others play HLS of low latency', async t => {
   for (const { name, page } of pages) {
     for (const player of players) await measure(name, page, player);
   }
+});
+
+test('they go on when the source was away, when it comes in another size, and when h5serve was restarted', async t => {
+  const pages = await Promise.all(browsers.map(async ({ name, open }) => ({ name, ...(await open()) })));
+  t.after(() => Promise.all(pages.map(({ close }) => close())));
+  const all = what => Promise.all(pages.map(({ name, page }) => goOn(name, page, what, 60000)));
+  await Promise.all(pages.map(({ page }) => page.goto(site.url(server.url('cam/index.m3u8')))));
+  await all('the start');
+  await endSource();
+  await sleep(AWAY_MS);
+  source = feed('320x240');
+  await all('a break of ten seconds');
+  await endSource();
+  source = feed('480x360');
+  await all('a change of size');
+  const isWide = () => Promise.all(pages.map(({ page }) => playing(page))).then(found => found.flatMap(Object.values).every(({ width }) => width === 480));
+  await until('all show the new size', isWide, 20000);
+  await server.kill();
+  await server.run();
+  await endSource();
+  source = feed('480x360');
+  await all('a restart of h5serve');
 });
