@@ -1,5 +1,6 @@
 //! The same file again and again over connections that stay: what the server spends on it.
 
+use super::answer::Answer;
 use super::load::cpu_seconds;
 use rustix::event::epoll;
 use std::io::{self, ErrorKind, Read, Write};
@@ -10,10 +11,7 @@ const WARM_UP: Duration = Duration::from_secs(1);
 
 struct Client {
     stream: TcpStream,
-    /// What has come of the head.
-    head: Vec<u8>,
-    /// Bytes of the body that have not come.
-    left: u64,
+    answer: Answer,
 }
 
 #[derive(Default)]
@@ -32,7 +30,7 @@ pub fn run(port: u16, path: &str, clients: usize, seconds: u64, pid: u64) -> io:
         stream.write_all(request.as_bytes())?;
         stream.set_nonblocking(true)?;
         epoll::add(&epoll, &stream, epoll::EventData::new_u64(n as u64), epoll::EventFlags::IN)?;
-        all.push(Client { stream, head: vec![], left: 0 });
+        all.push(Client { stream, answer: Answer::default() });
     }
     turn(&epoll, &mut all, &request, WARM_UP)?;
     let (cpu, begun) = (cpu_seconds(pid), Instant::now());
@@ -66,9 +64,13 @@ fn turn(epoll: &impl std::os::fd::AsFd, clients: &mut [Client], request: &str, l
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(n) => {
                     count.bytes += n as u64;
-                    if client.take(&scratch[..n])? {
-                        count.answers += 1;
-                        client.stream.write_all(request.as_bytes())?;
+                    match client.answer.take(&scratch[..n])? {
+                        None => {}
+                        Some(200) => {
+                            count.answers += 1;
+                            client.stream.write_all(request.as_bytes())?;
+                        }
+                        Some(status) => return Err(io::Error::other(format!("{status}"))),
                     }
                 }
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {}
@@ -77,25 +79,4 @@ fn turn(epoll: &impl std::os::fd::AsFd, clients: &mut [Client], request: &str, l
         }
     }
     Ok(count)
-}
-
-impl Client {
-    /// Whether the answer is whole. What comes behind it is none of ours: the next is not asked for before.
-    fn take(&mut self, bytes: &[u8]) -> io::Result<bool> {
-        let mut body = bytes.len() as u64;
-        if self.left == 0 {
-            self.head.extend_from_slice(bytes);
-            let Some(end) = self.head.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(false) };
-            let head = String::from_utf8_lossy(&self.head[..end]).to_ascii_lowercase();
-            if !head.starts_with("http/1.1 200 ") {
-                return Err(io::Error::other(head));
-            }
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length:")).and_then(|length| length.trim().parse().ok());
-            self.left = length.ok_or_else(|| io::Error::other("an answer without a length"))?;
-            body = (self.head.len() - end - 4) as u64;
-            self.head.clear();
-        }
-        self.left = self.left.saturating_sub(body);
-        Ok(self.left == 0)
-    }
 }

@@ -1,4 +1,4 @@
-//! Measures what it costs to hand one stream to many viewers: used by benches/fanout, benches/hls and benches/tls.
+//! Measures what it costs to hand one stream to many viewers: used by the scripts in benches.
 //!
 //! ```text
 //! fanout source SECONDS                      a live stream of 3.15 Mbit/s on stdout: fragmented MP4, 30 frames a second
@@ -6,15 +6,19 @@
 //! fanout load PORT N SECONDS PID [asleep]    N viewers; what the server PID spends on them, as JSON
 //! fanout load PORT N SECONDS PID tls         the same over TLS 1.3 with AES-128-GCM, whatever the certificate
 //! fanout get PORT PATH N SECONDS PID          N clients that ask for the same file again and again; what the server PID spends on them
+//! fanout watch PORT N SECONDS parts            N players of HLS of low latency: how late each part is there, and what was asked for, as JSON
+//! fanout watch PORT N SECONDS segments         N players of HLS, of whole segments
 //! fanout first PORT N                        how long a new viewer waits for its first byte, N times
 //! ```
 
+mod answer;
 mod bare;
 mod first;
 mod get;
 mod load;
 mod source;
 mod tls;
+mod watch;
 mod wire;
 
 fn main() -> std::io::Result<()> {
@@ -33,6 +37,9 @@ fn main() -> std::io::Result<()> {
         ),
         ["get", port, path, clients, seconds, pid] => {
             get::run(number(port) as u16, path, number(clients) as usize, number(seconds), number(pid))
+        }
+        ["watch", port, players, seconds, what @ ("parts" | "segments")] => {
+            watch::run(number(port) as u16, number(players) as usize, number(seconds), what == "parts")
         }
         ["first", port, count] => first::run(number(port) as u16, number(count) as usize),
         _ => panic!("see the head of examples/fanout/main.rs"),
