@@ -197,3 +197,112 @@ impl Inventory {
         Some(name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::hls::Object;
+    use bytes::Bytes;
+
+    fn segment(after: u64) -> Name {
+        Name::Media(Rendition::Video, Object { after, segment: 2000, part: None })
+    }
+
+    fn put(name: Name) -> Operation {
+        Operation::Put(File::media(name, vec![Bytes::from_static(&[0; 1000])], true))
+    }
+
+    fn list(names: &[Name]) -> File {
+        let lines: String = names.iter().map(|name| format!("#EXTINF:2.0,\n{name}\n")).collect();
+        File::playlist(Name::Playlist(Rendition::Video), format!("#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:1\n{lines}"))
+    }
+
+    /// A segment, and the playlist of it and those before that are listed.
+    fn step(number: u64, window: u64) -> Vec<Operation> {
+        let names: Vec<_> = (number.saturating_sub(window - 1)..=number).map(segment).collect();
+        vec![put(segment(number)), Operation::Put(list(&names))]
+    }
+
+    fn all(queue: &mut Queue) -> Vec<Operation> {
+        std::iter::from_fn(|| queue.pop()).collect()
+    }
+
+    #[test]
+    fn what_has_left_the_window_is_dropped_and_the_rest_is_in_order() {
+        let mut queue = Queue::new(Pace::Drop);
+        (0..10).for_each(|number| queue.push(step(number, 3)));
+        assert_eq!((queue.take_lost(), queue.amount()), (7, (7, queue.bytes)));
+        let order = all(&mut queue);
+        // The last of the lists before the first segment that is left is still there: its newest segment is lost, by which the worker passes it over.
+        let kinds: String = order
+            .iter()
+            .map(|operation| if matches!(operation, Operation::Put(File { name: Name::Media(..), .. })) { 's' } else { 'l' })
+            .collect();
+        assert_eq!((&*kinds, order.last()), ("lslslsl", step(9, 3).last()));
+        assert_eq!((queue.bytes, queue.take_lost()), (0, 0));
+    }
+
+    #[test]
+    fn a_file_that_is_tried_again_comes_first_as_long_as_it_is_wanted() {
+        let mut queue = Queue::new(Pace::Drop);
+        queue.push(step(1, 2));
+        let first = queue.pop().unwrap();
+        queue.push(step(2, 2));
+        queue.push_back(first.clone());
+        assert_eq!(queue.pop(), Some(first.clone()));
+        queue.push(step(3, 2));
+        queue.push_back(first);
+        assert_eq!(queue.take_lost(), 1);
+    }
+
+    #[test]
+    fn a_recording_waits() {
+        let large = Bytes::from(vec![0; MOST_AT_EASE / 2 + 1]);
+        let mut queue = Queue::new(Pace::Wait);
+        for number in 0..2 {
+            assert!(!queue.is_full());
+            queue.push(vec![Operation::Put(File::media(segment(number), vec![large.clone()], true))]);
+        }
+        assert!(queue.is_full());
+        queue.pop();
+        assert!(!queue.is_full());
+        let mut live = Queue::new(Pace::Drop);
+        let most = (MOST / large.len()) as u64 + 2;
+        (0..most).for_each(|number| live.push(vec![Operation::Put(File::media(segment(number), vec![large.clone()], true))]));
+        assert!(!live.is_full() && live.bytes <= MOST && live.take_lost() == 2);
+    }
+
+    #[test]
+    fn what_is_lost_is_a_gap() {
+        let mut inventory = Inventory::default();
+        let names = [1, 2, 3].map(segment);
+        let before = list(&names);
+        assert!(inventory.is_stale(&before));
+        for name in [names[0], names[2]] {
+            inventory.add(&File::media(name, vec![], true));
+        }
+        assert!(!inventory.is_stale(&before));
+        let put = inventory.without_lost(before);
+        assert_eq!(named(put.text()).collect::<Vec<_>>(), [names[0], names[2]]);
+        assert_eq!(put.text().matches("#EXT-X-GAP\n").count(), 1);
+        assert_eq!(inventory.without_lost(put.clone()), put, "once is enough");
+        // What is named stays.
+        inventory.add(&put);
+        inventory.leave(names[0]);
+        assert_eq!(inventory.next_to_go(), None);
+        inventory.add(&list(&names[2..]));
+        assert_eq!((inventory.next_to_go(), inventory.next_to_go()), (Some(names[0]), None));
+    }
+
+    #[test]
+    fn the_multivariant_playlist_comes_last() {
+        let mut inventory = Inventory::default();
+        let text = "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",URI=\"audio.m3u8\"\n#EXT-X-STREAM-INF:BANDWIDTH=1\nvideo.m3u8\n";
+        let file = File::playlist(Name::Multivariant, text.into());
+        for rendition in [Rendition::Audio, Rendition::Video] {
+            assert!(inventory.is_early(&file));
+            inventory.add(&File::playlist(Name::Playlist(rendition), String::new()));
+        }
+        assert!(!inventory.is_early(&file));
+    }
+}
