@@ -21,12 +21,13 @@
 //! | 2 | [`encode`] | one file per encoder or decoder, and pixel conversion | 0-1 |
 //! | 2 | [`mux`] | decode times and CMAF chunks | 0-1 |
 //! | 2 | [`package`] | a stream as HLS files, in a folder or at a server that takes them by HTTP PUT | 0-1 |
+//! | 2 | [`record`] | streams into files that survive a crash, and what is kept of them | 0-1 |
 //! | 2 | [`serve`] | the hub of cursors over a shared ring, HTTP, WebSocket, the player | 0-1 |
 //! | 2 | [`cli`] | what the four programs share at their edges | 0 |
 //! | 3 | `bin/*` | the only place where stages meet | all |
 //!
 //! `source`, `encode`, `package`, `serve` and `cli` are built by the features `capture`, `encode`, `package`, `serve` and `cli`, all on by default; `access` comes with `serve`. Without
-//! features the library reads and writes every format, and muxes; it needs no C compiler. The feature `testing`, off by default, has what tests, fuzz targets
+//! features the library reads and writes every format, muxes and records; it needs no C compiler. The feature `testing`, off by default, has what tests, fuzz targets
 //! and examples share.
 //!
 //! What always holds:
@@ -48,6 +49,7 @@ pub mod mux;
 #[cfg(feature = "package")]
 pub mod package;
 pub mod pipe;
+pub mod record;
 #[cfg(feature = "serve")]
 pub mod serve;
 #[cfg(feature = "capture")]

@@ -26,7 +26,7 @@
 //! | `ws/` | the frames of the WebSocket, the messages in them, a viewer |
 //! | `stats/` | who is watching, what happens to them, what their players report |
 //!
-//! It parses no media beyond what [`crate::format::bmff`] hands it, encodes nothing, and records nothing.
+//! It parses no media beyond what [`crate::format::bmff`] hands it, encodes nothing, and records nothing: a program may give a [`Tap`] to a publisher that does.
 
 mod access;
 mod hls;
@@ -58,6 +58,7 @@ pub use live::publisher::{Closed, Publisher};
 pub use live::registry::{PublishError, Registry};
 pub use live::start::Trouble;
 pub use live::stream::{Numbers, State, Stream, Summary};
+pub use live::tap::Tap;
 pub use net::listener::{Listen, ListenError};
 pub use net::proxies::{Proxies, ProxyError, TrustedProxy};
 pub use net::tls::{PemError, Tls, TlsError};

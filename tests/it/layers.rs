@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// What each module may import, besides itself.
-const RULES: [(&str, &[&str]); 11] = [
+const RULES: [(&str, &[&str]); 12] = [
     ("access", &[]),
     ("media", &[]),
     ("codec", &["media"]),
@@ -17,6 +17,7 @@ const RULES: [(&str, &[&str]); 11] = [
     ("encode", &["media", "codec", "format"]),
     ("mux", &["media", "codec", "format"]),
     ("package", &["media", "codec", "format"]),
+    ("record", &["media", "codec", "format"]),
     ("serve", &["access", "media", "codec", "format"]),
     ("cli", &["media"]),
 ];

@@ -12,6 +12,7 @@ mod input;
 mod limits;
 mod manual;
 mod reading;
+mod record;
 mod report;
 mod sandbox;
 mod self_signed;
@@ -79,6 +80,9 @@ struct Args {
     hls: hls::HlsArgs,
 
     #[command(flatten)]
+    record: record::RecordArgs,
+
+    #[command(flatten)]
     limits: limits::LimitArgs,
 
     /// Threads that serve viewers; one thread serves several Gbit/s and takes the least CPU
@@ -139,6 +143,7 @@ fn main() -> ExitCode {
 /// Before there are threads: what is not needed is given up.
 fn confine(args: &Args) -> anyhow::Result<()> {
     args.tls.prepare(&args.listen, &args.names())?;
+    args.record.prepare()?;
     if args.no_sandbox {
         return Ok(());
     }
@@ -152,6 +157,7 @@ fn confine(args: &Args) -> anyhow::Result<()> {
     };
     sandbox::enter(&sandbox::Needs {
         read: inputs.chain(args.access.files().cloned()).chain(args.tls.read()).chain(args.common.control_token_file.clone()).collect(),
+        keep: args.record.folder().into_iter().collect(),
         append: args.events.iter().map(events::EventSink::path).collect(),
         sockets: args.listen.iter().filter_map(unix).collect(),
         connects: args.access.connects(),
@@ -177,7 +183,11 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     args.access.check(&server)?;
     args.user.as_ref().map_or(Ok(()), account::Account::assume)?;
     let registry = server.registry();
-    let publishers = inputs.iter().map(|input| registry.publish(&input.name)).collect::<Result<Vec<_>, _>>()?;
+    let recording = args.record.start(args.limits.ring())?;
+    let mut publishers = inputs.iter().map(|input| registry.publish(&input.name)).collect::<Result<Vec<_>, _>>()?;
+    if let Some(recording) = &recording {
+        publishers.iter_mut().try_for_each(|publisher| recording.record(publisher))?;
+    }
     server.addresses().iter().for_each(|address| cli::announce(&args.common, MANUAL.name, address));
     if let Some(fingerprint) = certificate.as_ref().filter(|_| args.tls.is_self_signed()).map(Tls::fingerprint) {
         cli::announce(&args.common, MANUAL.name, &format!("certificate, SHA-256: {fingerprint}"));
@@ -185,7 +195,7 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     cx.control.allow_hosts(args.host.iter().cloned());
     args.access.follow(&access, &cx);
     args.tls.follow(certificate.as_ref(), &cx);
-    report::start(&server, &cx);
+    report::start(&server, &cx, recording.as_ref());
     #[cfg(feature = "testing")]
     sandbox::add_escapes(&cx.control);
     let stopper = server.stopper();
@@ -204,6 +214,8 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     cx.stop.request();
     events.into_iter().for_each(events::Writing::finish);
     let inputs = last.join().unwrap_or_else(|_| anyhow::bail!("the thread that waits for the inputs panicked"));
+    // What was published last is still written.
+    drop(recording);
     served?;
     inputs
 }

@@ -1,5 +1,6 @@
 //! The server's numbers, for the status line and the control endpoint.
 
+use crate::record::Recording;
 use h5live::cli::{self, Counter, Gauge, Reply};
 use h5live::serve::{Histogram, Registry, Server, State, Stream, Trouble};
 use std::sync::Arc;
@@ -18,14 +19,16 @@ const MOST_LISTED: usize = 1000;
 const KICKED: &str = "closed by the operator";
 
 /// Takes over the numbers in a thread of its own, until the stop.
-pub fn start(server: &Server, cx: &cli::Context) {
+pub fn start(server: &Server, cx: &cli::Context, recording: Option<&Recording>) {
     let total = cx.stats.gauge("viewers", "Viewers now.", &[]);
     cx.stats.show("viewers", &total);
     let registry = server.registry();
     let mut table = Table { registry: registry.clone(), rows: vec![] };
     table.follow(&cx.stats);
     let streams = registry.clone();
-    cx.stats.set_health(move || health(&streams.streams()));
+    let recorded = recording.map(Recording::health);
+    cx.stats.set_health(move || health(&streams.streams()).and_then(|()| recorded.as_ref().map_or(Ok(()), |recorded| recorded())));
+    let mut meter = recording.map(|recording| recording.meter(&cx.stats));
     let viewers = server.viewers();
     cx.stats.set_detail("viewers", move || serde_json::json!(viewers(MOST_LISTED)));
     cx.control.route("GET", "/streams", move |_| {
@@ -55,6 +58,7 @@ pub fn start(server: &Server, cx: &cli::Context) {
     let cx = cx.clone();
     let take_over = move || loop {
         total.set(table.take_over(&cx.stats) as f64);
+        meter.iter_mut().for_each(|meter| meter());
         refused.iter().for_each(|(limit, counter)| counter.set_total(refusals.count(*limit)));
         if cx.stop.wait_for(EVERY) {
             return;

@@ -13,6 +13,8 @@ pub struct Needs {
     pub read: Vec<PathBuf>,
     /// Files that are appended to, and may have to be made.
     pub append: Vec<PathBuf>,
+    /// Folders in which files and folders are made, written, read and deleted.
+    pub keep: Vec<PathBuf>,
     /// Names of Unix sockets to listen on.
     pub sockets: Vec<PathBuf>,
     /// The program connects to other servers.
@@ -117,6 +119,18 @@ mod linux {
             if !path.exists() && !path.starts_with("/dev/fd") {
                 allow(&mut rules, folder(path), AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::MakeReg);
             }
+        }
+        for path in &needs.keep {
+            allow(
+                &mut rules,
+                path,
+                read | AccessFs::WriteFile
+                    | AccessFs::Truncate
+                    | AccessFs::MakeReg
+                    | AccessFs::MakeDir
+                    | AccessFs::RemoveFile
+                    | AccessFs::RemoveDir,
+            );
         }
         for path in &needs.sockets {
             allow(&mut rules, folder(path), AccessFs::MakeSock | AccessFs::RemoveFile);

@@ -52,11 +52,11 @@ impl Init {
 }
 
 /// Writes a box anew, with what `each` writes for every box in it.
-fn container(out: &mut Vec<u8>, b: boxes::BoxRef, each: impl Fn(boxes::BoxRef, &mut Vec<u8>)) {
+pub(super) fn container(out: &mut Vec<u8>, b: boxes::BoxRef, each: impl Fn(boxes::BoxRef, &mut Vec<u8>)) {
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
     out.extend_from_slice(&b.kind);
     boxes(b.body).for_each(|child| each(child, out));
-    let size = u32::try_from(out.len() - start).expect("no larger than the box it comes from, which is bounded");
+    let size = u32::try_from(out.len() - start).expect("hardly larger than the box it comes from, which is bounded");
     out[start..start + 4].copy_from_slice(&size.to_be_bytes());
 }

@@ -14,5 +14,6 @@ pub mod ring;
 pub mod slowness;
 pub mod start;
 pub mod stream;
+pub mod tap;
 pub mod timelines;
 pub mod update;

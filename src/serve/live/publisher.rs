@@ -5,6 +5,7 @@ use super::registry::{PublishError, Registry};
 use super::ring::Entry;
 use super::start::{Start, Trouble};
 use super::stream::{self, Content, State, Stream};
+use super::tap::Tap;
 use super::update::{ShardMessage, StreamUpdate};
 use crate::codec::exif;
 use crate::format::bmff::{Chunk, Init};
@@ -52,6 +53,7 @@ pub struct Publisher {
     started: bool,
     /// What is published waits for [`Publisher::flush`].
     gathers: bool,
+    tap: Option<Box<dyn Tap>>,
 }
 
 impl Publisher {
@@ -73,12 +75,18 @@ impl Publisher {
             start,
             started: false,
             gathers: false,
+            tap: None,
         }
     }
 
     /// The stream that it publishes.
     pub fn stream(&self) -> &Arc<Stream> {
         &self.stream
+    }
+
+    /// From now on, what is published goes there too.
+    pub fn tap(&mut self, tap: Box<dyn Tap>) {
+        self.tap = Some(tap);
     }
 
     /// From now on, what is published waits for [`Publisher::flush`]. For an input that may give several chunks at a time: viewers get them
@@ -105,6 +113,9 @@ impl Publisher {
             self.breaks.note();
         }
         self.init = Some(init.clone());
+        if let Some(tap) = &mut self.tap {
+            tap.init(init.init());
+        }
         self.stream.set_content(Content::Fmp4(init.clone()));
         self.tell(StreamUpdate::Init(init))
     }
@@ -155,6 +166,11 @@ impl Publisher {
         self.started |= self.start.found();
         self.stream.set_trouble(self.start.trouble(now));
         self.seq += 1;
+        match (&mut self.tap, &entry.init) {
+            (Some(tap), Some(_)) => tap.chunk(&entry.chunk, entry.payload()),
+            (Some(tap), None) => tap.picture(),
+            (None, _) => {}
+        }
         self.tell(StreamUpdate::Chunk(Arc::new(entry)))
     }
 
@@ -176,6 +192,9 @@ impl Publisher {
         }
         self.stream.set_trouble(None);
         self.stream.set_state(State::Waiting);
+        if let Some(tap) = &mut self.tap {
+            tap.away();
+        }
     }
 
     /// Takes the stream off the server, at once: it is no longer listed, its name is free, its memory is given back. Viewers get what their

@@ -51,6 +51,8 @@ mod players;
 mod protocol;
 /// Behind a proxy.
 mod proxied;
+/// Recordings: what is on the disk, whatever happens.
+mod record;
 /// Streams that come and go while the server runs.
 mod registry;
 /// Who watches while the right to ends.

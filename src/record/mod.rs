@@ -1,0 +1,48 @@
+//! Recording: streams into files that any player opens at any moment, and what is kept of them.
+//!
+//! ```text
+//!   Feed --(bounded queue)--> Session -> OpenRecording -> Disk        DIR/NAME/2026-11-26/18-20-00.000Z.mp4
+//!                                |            |
+//!                             labels      Catalogue <- Library (looks through the folder, makes whole what a crash left)
+//!                                                ^---- the thread of retention
+//! ```
+//!
+//! | file | its job |
+//! |---|---|
+//! | `queue` | from who publishes, who never waits, to the thread that writes |
+//! | `session` | begin, cut, stop where the disk fails, begin again |
+//! | `file`, `library` | one recording; a folder of them |
+//! | `catalogue` | what there is, in memory, and who reads it |
+//! | `name`, `index`, `labels`, `retention` | pure: names, the index of a day, which time a recording gets, which go |
+//! | `scan` | a recording read back |
+//! | `disk` | the file system as a trait |
+//! | `recorder`, `status` | threads; what is said |
+//!
+//! Nothing is encoded or rewritten: a recording has the bytes of the stream's own fragments, behind an init segment whose edit list says where it begins.
+
+mod catalogue;
+mod disk;
+mod file;
+mod index;
+mod labels;
+mod library;
+mod name;
+mod queue;
+mod recorder;
+mod retention;
+mod scan;
+mod session;
+#[cfg(test)]
+mod simulated;
+mod status;
+#[cfg(test)]
+mod tests;
+
+pub use catalogue::{Catalogue, Lease, Recording};
+pub use disk::{Disk, DiskFile, Item, ReadAt, RealDisk};
+pub use library::Library;
+pub use name::Start;
+pub use queue::Feed;
+pub use recorder::{Numbers, Options, Recorder};
+pub use retention::Retention;
+pub use status::{State, StatusCell};

@@ -1,0 +1,243 @@
+//! h5serve --record: what is on the disk while the server runs, after it was killed, and when the disk is full.
+
+use super::client::Ws;
+use super::studio::{Studio, number};
+use super::{Server, feed};
+use crate::util::{PATIENCE, TempDir, eventually, free_port, h5, http, run, shell};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// What was recorded, the oldest first.
+fn recordings(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false if path.extension().is_some_and(|e| e == "mp4") => found.push(path),
+                false => {}
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The numbers of the pictures in a recording of the studio's.
+fn pictures(recording: &Path) -> Vec<u64> {
+    let bytes = fs::read(recording).unwrap();
+    let mut rest = &bytes[..];
+    let mut found = Vec::new();
+    while let Some((size, kind)) = rest.first_chunk::<4>().zip(rest.get(4..8)) {
+        let size = u32::from_be_bytes(*size) as usize;
+        let Some(whole) = rest.get(..size).filter(|whole| whole.len() >= 8) else { break };
+        if kind == b"mdat" {
+            found.extend(number(whole));
+        }
+        rest = &rest[size..];
+    }
+    found
+}
+
+/// What ffprobe has of each packet of a track.
+fn packets(file: &Path, track: &str, entries: &str) -> Vec<String> {
+    let entries = format!("packet={entries}");
+    let mut ffprobe = Command::new("ffprobe");
+    ffprobe
+        .args(["-v", "error", "-select_streams", track, "-show_entries", &entries, "-show_data_hash", "md5", "-of", "csv=p=0"])
+        .arg(file);
+    let lines = run(&mut ffprobe, b"").success().text();
+    lines.lines().map(|line| line.trim_end_matches(',').to_owned()).filter(|line| !line.is_empty()).collect()
+}
+
+#[test]
+fn a_stream_is_recorded_without_a_change() {
+    let dir = TempDir::new();
+    let film = dir.join("film.mp4");
+    let make = format!("h5cap test --duration 5 --size 320x240 --audio tone | h5enc --keyframe-interval 0.5 | h5mux > {}", film.display());
+    run(&mut shell(&make), b"").success();
+    let (folder, port) = (dir.join("recordings"), free_port());
+    let args = ["--record", folder.to_str().unwrap(), "--record-segment", "1s", "--control", &port.to_string()];
+    let mut server = Server::start(&args);
+    server.process.feed(fs::read(&film).unwrap());
+    eventually("it is recorded", || http(port, "GET", "/metrics", b"").1.contains("h5serve_recording{stream=\"live\"} 1").then_some(()));
+    assert_eq!(server.process.finish(PATIENCE).code(), 0);
+    let files = recordings(&folder);
+    assert!((4..=6).contains(&files.len()), "{files:?}");
+    for track in ["v", "a"] {
+        let recorded: Vec<_> = files.iter().flat_map(|file| packets(file, track, "data_hash")).collect();
+        let sent = packets(&film, track, "data_hash");
+        // Sound that comes before the first picture has no recording to be in.
+        assert!(sent.ends_with(&recorded) && sent.len() <= recorded.len() + 25, "{track}: {} of {}", recorded.len(), sent.len());
+    }
+    for file in &files {
+        let times = packets(file, "v", "pts_time,flags");
+        assert!(times[0].starts_with("0.000000,K"), "{}: begins with {}", file.display(), times[0]);
+        let decoded = run(Command::new("ffmpeg").args(["-v", "error", "-i"]).arg(file).args(["-f", "null", "-"]), b"").success();
+        assert_eq!(decoded.stderr, "", "{}", file.display());
+        run(Command::new("mpv").args(["--no-config", "--vo=null", "--ao=null"]).arg(file), b"").success();
+    }
+    let day = files[0].parent().unwrap();
+    assert_eq!(fs::read_to_string(day.join("index")).unwrap().lines().count(), files.len());
+}
+
+/// Every recording opens, what is older than the last moment is there, and the next start makes the index right.
+#[test]
+fn killed_at_any_moment() {
+    killed(30);
+}
+
+/// As many times as it is promised for.
+#[test]
+#[ignore = "takes minutes"]
+fn killed_at_a_hundred_moments() {
+    killed(100);
+}
+
+fn killed(times: u64) {
+    let mut most = 0;
+    for n in 0..times {
+        let dir = TempDir::new();
+        let folder = dir.join("recordings");
+        let args = ["--record", folder.to_str().unwrap(), "--record-segment", "1s", "--on-eof", "wait"];
+        let mut server = Server::start(&args);
+        let (mut stdin, mut studio) = (server.process.stdin(), Studio::new(10, 2000));
+        feed(&mut stdin, &studio.init());
+        // Moments all over a recording and its cuts: the time is made from the number.
+        let end = Instant::now() + Duration::from_millis(150 + n * 7919 % 500);
+        let mut fed = Vec::new();
+        while Instant::now() < end {
+            feed(&mut stdin, &studio.picture());
+            fed.push(Instant::now());
+            std::thread::sleep(Duration::from_millis(4));
+        }
+        let killed = Instant::now();
+        server.process.signal("KILL");
+        drop(stdin);
+        server.process.finish(PATIENCE);
+        let files = recordings(&folder);
+        let before: Vec<_> = files.iter().flat_map(|file| pictures(file)).collect();
+        assert!(before.iter().copied().eq(0..before.len() as u64), "{n}: {before:?}");
+        // A machine that is busy may not have let the thread that writes have its turn for a moment.
+        let old = fed.iter().filter(|at| killed.duration_since(**at) > Duration::from_millis(100)).count();
+        assert!(before.len() >= old, "{n}: {} of {old}, and {} younger ones", before.len(), fed.len() - old);
+        most = most.max(fed.len() - before.len());
+        files.iter().for_each(|file| assert!(!packets(file, "v", "pts").is_empty(), "{n}: {}", file.display()));
+        // The next start looks through the folder, and goes on.
+        let mut server = Server::start(&args);
+        let mut stdin = server.process.stdin();
+        let mut studio = Studio::new(10, 2000);
+        feed(&mut stdin, &[studio.init(), studio.picture(), studio.picture()].concat());
+        eventually("a new recording", || (recordings(&folder).len() > files.len()).then_some(()));
+        drop(stdin);
+        server.process.signal("TERM");
+        assert_eq!(server.process.finish(PATIENCE).code(), 0);
+        let now = recordings(&folder);
+        let after: Vec<_> = now.iter().flat_map(|file| pictures(file)).collect();
+        assert_eq!(after[..before.len()], before[..], "{n}");
+        let index = fs::read_to_string(now[0].parent().unwrap().join("index")).unwrap();
+        for file in &now {
+            let name = file.file_name().unwrap().to_str().unwrap();
+            let size = fs::metadata(file).unwrap().len().to_string();
+            let is_right = |line: &str| line.starts_with(name) && line.split(' ').nth(2) == Some(&size);
+            assert!(index.lines().any(is_right) || file.parent() != now[0].parent(), "{n}: {name} {size} in {index}");
+        }
+    }
+    println!("of what was written to the server, at most the last {most} pictures (4 ms each) were not recorded");
+}
+
+#[test]
+fn one_program_records_into_a_folder() {
+    let dir = TempDir::new();
+    let folder = dir.join("recordings");
+    let _server = Server::start(&["--record", folder.to_str().unwrap()]);
+    let second = run(&mut h5("h5serve", &["--listen", "127.0.0.1:0", "--record", folder.to_str().unwrap()]), b"");
+    assert!(second.code() == 1 && second.stderr.contains("another program records into this folder"), "{}", second.stderr);
+    for wrong in [&["--keep", "7d"][..], &["--record", "x", "--keep", "7"], &["--record", "x", "--record-segment", "0s"]] {
+        assert_eq!(run(&mut h5("h5serve", wrong), b"").code(), 2, "{wrong:?}");
+    }
+}
+
+/// A file system of this size, if the test may mount one.
+struct Small(TempDir);
+
+impl Small {
+    fn mount(size: &str) -> Option<Small> {
+        let dir = TempDir::new();
+        let options = format!("size={size}");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(&*dir).output();
+        mounted.is_ok_and(|done| done.status.success()).then_some(Small(dir))
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        _ = Command::new("umount").arg("-l").arg(&*self.0).output();
+    }
+}
+
+/// The disk in memory of the unit tests fails in more ways. Here it is a real one, and live is watched meanwhile.
+#[test]
+fn a_full_disk_stops_no_viewer() {
+    let Some(small) = Small::mount("4m") else { return println!("no file system can be mounted here") };
+    let (folder, port) = (small.0.join("recordings"), free_port());
+    let args = ["--record", folder.to_str().unwrap(), "--record-segment", "1s", "--control", &port.to_string()];
+    let mut server = Server::start(&args);
+    let (mut stdin, mut studio) = (server.process.stdin(), Studio::new(10, 2000));
+    feed(&mut stdin, &[studio.init(), studio.picture()].concat());
+    let mut viewer = Ws::viewer(server.port, "live");
+    let mut seen = BTreeSet::new();
+    let mut play = |until: &dyn Fn() -> bool| {
+        let end = Instant::now() + PATIENCE;
+        while !until() {
+            assert!(Instant::now() < end, "{}", server.process.stderr());
+            feed(&mut stdin, &studio.picture());
+            std::thread::sleep(Duration::from_millis(2));
+            while seen.last() != Some(&(studio.pictures() - 1)) {
+                seen.extend(number(&viewer.binary()));
+            }
+        }
+    };
+    let health = || http(port, "GET", "/healthz", b"");
+    play(&|| health().0 == 503);
+    assert!(health().1.contains("live: is not recorded"), "{}", health().1);
+    let full = recordings(&folder);
+    let until = Instant::now() + Duration::from_secs(5);
+    play(&|| Instant::now() > until);
+    // Room is made: recording goes on by itself.
+    full.iter().for_each(|file| fs::remove_file(file).unwrap());
+    play(&|| health().0 == 200);
+    assert!(seen.iter().copied().eq(*seen.first().unwrap()..studio.pictures()), "live lost a frame");
+    let said = server.process.stderr();
+    assert_eq!(said.matches("is not recorded").count(), 1, "{said}");
+    assert_eq!(said.matches("is recorded again").count(), 1, "{said}");
+    drop(stdin);
+    assert_eq!(server.process.finish(PATIENCE).code(), 0);
+    for file in recordings(&folder) {
+        let found = pictures(&file);
+        assert!(!found.is_empty() && found.windows(2).all(|two| two[0] + 1 == two[1]), "{}: {found:?}", file.display());
+        assert_eq!(packets(&file, "v", "pts").len(), found.len());
+    }
+}
+
+/// Only what is too much goes, and the newest stays.
+#[test]
+fn the_oldest_recordings_go() {
+    let dir = TempDir::new();
+    let folder = dir.join("recordings");
+    let day = folder.join("live/2020-01-02");
+    fs::create_dir_all(&day).unwrap();
+    let mut studio = Studio::new(10, 150_000);
+    fs::write(day.join("03-04-05.000Z.mp4"), [studio.init(), studio.picture(), studio.picture()].concat()).unwrap();
+    let args = ["--record", folder.to_str().unwrap(), "--keep-size", "1M", "--on-eof", "wait"];
+    let mut server = Server::start(&args);
+    let (mut stdin, mut studio) = (server.process.stdin(), Studio::new(10, 2000));
+    feed(&mut stdin, &[studio.init(), studio.picture()].concat());
+    eventually("the old one is gone", || (!day.exists()).then_some(()));
+    eventually("the new one is there", || (recordings(&folder).len() == 1).then_some(()));
+}
