@@ -42,6 +42,7 @@ pub fn bind(address: &str) -> Result<Server, Box<dyn Error>> {
         access: Access::new(Rules::default())?,
         events: Events::default(),
         decoder: None,
+        recordings: None,
     };
     Ok(Server::bind(&options)?)
 }

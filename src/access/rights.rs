@@ -64,9 +64,9 @@ impl Grants {
         self.0.iter().any(|grant| grant.has(right) && matches(&grant.streams, stream))
     }
 
-    /// To see these streams.
-    pub fn to_view(streams: Vec<String>) -> Grants {
-        Grants(streams.into_iter().map(|streams| Grant { streams, rights: vec![Right::View] }).collect())
+    /// To do this with these streams.
+    pub fn to(right: Right, streams: Vec<String>) -> Grants {
+        Grants(streams.into_iter().map(|streams| Grant { streams, rights: vec![right] }).collect())
     }
 
     /// Whether this is allowed with any stream at all.

@@ -113,10 +113,10 @@ impl OpenRecording {
         let at = self.recording.size;
         self.recording.size += fragment.len() as u64;
         let before = self.keys.keys.len();
-        if let Some(moof) = moof_in(fragment) {
-            let tracks = self.reader.read(&fragment[moof..], at + moof as u64).unwrap_or_default();
-            let main = self.keys.main().id;
-            tracks.iter().filter(|samples| samples.track == main).for_each(|samples| self.keys.add(samples, at + moof as u64));
+        if let Some((inside, moof)) = bmff::moof_of(fragment) {
+            let (place, main) = (at + inside as u64, self.keys.main().id);
+            let tracks = self.reader.read(moof, place).unwrap_or_default();
+            tracks.iter().filter(|samples| samples.track == main).for_each(|samples| self.keys.add(samples, place));
         }
         self.recording.duration = self.keys.duration();
         let key: Option<SyncPoint> = self.keys.keys.get(before).copied();
@@ -152,16 +152,4 @@ impl OpenRecording {
     pub fn give_up(self) {
         self.catalogue.put(Recording { open: false, ..self.recording });
     }
-}
-
-/// Where the `moof` of a fragment begins.
-fn moof_in(fragment: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    while let Some((kind, Some(size))) = bmff::box_at(fragment.get(at..)?) {
-        if kind == *b"moof" {
-            return Some(at);
-        }
-        at = at.checked_add(usize::try_from(size).ok()?)?;
-    }
-    None
 }

@@ -14,13 +14,15 @@
 //! | `file`, `library` | one recording; a folder of them |
 //! | `catalogue` | what there is, in memory, and who reads it |
 //! | `name`, `index`, `labels`, `retention` | pure: names, the index of a day, which time a recording gets, which go |
-//! | `scan` | a recording read back |
+//! | `scan`, `clip` | a recording read back; a part of some of them as one file |
+//! | `timeline` | pure: what there is, as spans of time |
 //! | `disk` | the file system as a trait |
 //! | `recorder`, `status` | threads; what is said |
 //!
 //! Nothing is encoded or rewritten: a recording has the bytes of the stream's own fragments, behind an init segment whose edit list says where it begins.
 
 mod catalogue;
+mod clip;
 mod disk;
 mod file;
 mod index;
@@ -37,8 +39,10 @@ mod simulated;
 mod status;
 #[cfg(test)]
 mod tests;
+mod timeline;
 
 pub use catalogue::{Catalogue, Lease, Recording};
+pub use clip::RecordedClip;
 pub use disk::{Disk, DiskFile, Item, ReadAt, RealDisk};
 pub use library::Library;
 pub use name::Start;
@@ -46,3 +50,4 @@ pub use queue::Feed;
 pub use recorder::{Numbers, Options, Recorder};
 pub use retention::Retention;
 pub use status::{State, StatusCell};
+pub use timeline::{MAX_SPANS, Span, spans};

@@ -8,7 +8,7 @@ use std::io;
 use std::time::Duration;
 
 /// One read.
-const READ: usize = 16 * 1024;
+const READ: usize = 4 * 1024;
 /// A header that is larger is none of ours.
 const MAX_HEADER: u64 = 32 << 20;
 /// Keyframes are told at least so far apart; a picture of a GOP of one, or a packet of sound, is none to begin at each.

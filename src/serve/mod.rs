@@ -23,6 +23,7 @@
 //! | `net/` | where connections come in, how many there may be, how a socket is tuned, TLS, which proxies are believed |
 //! | `http/` | from a request to a response: who asks and from where, routes, bodies, the player's files |
 //! | `hls/` | playlists, parts and segments, and the requests that wait for them |
+//! | `recordings/` | what was before: which times there are, and clips, out of what a program has recorded or out of the ring |
 //! | `ws/` | the frames of the WebSocket, the messages in them, a viewer |
 //! | `stats/` | who is watching, what happens to them, what their players report |
 //!
@@ -38,6 +39,7 @@ mod live;
 mod net;
 mod outside;
 mod places;
+mod recordings;
 mod refusals;
 mod server;
 mod shard;
@@ -63,6 +65,7 @@ pub use net::listener::{Listen, ListenError};
 pub use net::proxies::{Proxies, ProxyError, TrustedProxy};
 pub use net::tls::{PemError, Tls, TlsError};
 pub use outside::{AuthUrl, AuthUrlError};
+pub use recordings::api::{RecordedClip, RecordedSpan, Recordings, Timeline};
 pub use refusals::{Limit, Refusals};
 pub use server::{Error, Options, Server, Stopper};
 pub use snapshots::PictureDecoder;

@@ -17,6 +17,7 @@ use super::net::listener::{Listen, Listener, Scheme};
 use super::net::proxies::Proxies;
 use super::net::tls::Tls;
 use super::places::Places;
+use super::recordings::api::Recordings;
 use super::refusals::Refusals;
 use super::shard::Shard;
 use super::snapshots::{PictureDecoder, Snapshots};
@@ -26,7 +27,7 @@ use super::stats::viewers::{ViewerRegistry, ViewerSummary};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 
 /// Descriptors of the server itself, and of each of its threads: what its runtimes need.
@@ -34,6 +35,9 @@ const FILES: usize = 8;
 const FILES_OF_A_SHARD: usize = 4;
 /// History beyond the lag limit, so that a viewer at the limit finds its place still there.
 const SPARE: Duration = Duration::from_secs(1);
+
+/// Clips that are on their way at a time: each takes a piece of memory, and as many files as it is out of.
+const CLIPS: usize = 32;
 
 /// How to serve.
 #[derive(Clone, Debug)]
@@ -72,6 +76,8 @@ pub struct Options {
     pub events: Events,
     /// For snapshots of streams that have to be decoded for them; `None`: there are none of those.
     pub decoder: Option<Arc<dyn PictureDecoder>>,
+    /// What was recorded of the streams; `None`: nothing is.
+    pub recordings: Option<Arc<dyn Recordings>>,
 }
 
 /// The server could not start, or cannot go on.
@@ -154,6 +160,8 @@ impl Server {
             snapshots: Snapshots::new(options.decoder.clone()),
             feed: options.events.feed(),
             hls: Hls::new(options.hls, &options.capacity, options.proxies.clone()),
+            recordings: options.recordings.clone(),
+            clips: Arc::new(Semaphore::new(CLIPS)),
         });
         let start = |(number, hub)| Shard::start(number, state.clone(), limits.stall, move || hub);
         let shards = hubs.into_iter().enumerate().map(start).collect::<io::Result<_>>()?;
@@ -263,6 +271,7 @@ mod tests {
             access: Access::new(crate::access::Rules::default()).unwrap(),
             events: Events::default(),
             decoder: None,
+            recordings: None,
             hls: HlsOptions::default(),
         }
     }

@@ -10,11 +10,13 @@ use super::live::registry::Registry;
 use super::net::proxies::Proxies;
 use super::net::tls::Tls;
 use super::places::Places;
+use super::recordings::api::Recordings;
 use super::refusals::Refusals;
 use super::snapshots::Snapshots;
 use super::stats::feed::Feed;
 use super::stats::viewers::ViewerRegistry;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 pub struct ServerState {
     pub streams: Registry,
@@ -37,6 +39,9 @@ pub struct ServerState {
     /// Where those listen who ask for events.
     pub feed: Arc<Feed>,
     pub hls: Hls,
+    pub recordings: Option<Arc<dyn Recordings>>,
+    /// So many clips may be on their way.
+    pub clips: Arc<Semaphore>,
 }
 
 impl ServerState {

@@ -25,7 +25,7 @@ mod writer_input;
 use anyhow::Context as _;
 use h5live::cli;
 use h5live::pipe::stdio::Stdin;
-use h5live::serve::{Access, Group, Groups, Listen, Options, Policy, Publisher, Registry, Server, Stopper, Stream, Tls};
+use h5live::serve::{Access, Group, Groups, Listen, Options, Policy, Publisher, Recordings, Registry, Server, Stopper, Stream, Tls};
 use input::{Input, InputLocation, OnEof};
 use manual::MANUAL;
 use std::process::ExitCode;
@@ -175,7 +175,11 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     let access = args.access.access()?;
     let tls = args.tls.choose(&args.listen)?;
     let certificate = tls.tls.clone();
-    let options = args.options(inputs.len(), events.as_ref(), access.clone(), tls)?;
+    let shelf = args.record.shelf();
+    let options = Options {
+        recordings: shelf.clone().map(|shelf| shelf as Arc<dyn Recordings>),
+        ..args.options(inputs.len(), events.as_ref(), access.clone(), tls)?
+    };
     let listeners = options.events.clone();
     cli::follow_log(move |line| listeners.log_line(line));
     let server = Server::bind(&options)?;
@@ -183,10 +187,10 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     args.access.check(&server)?;
     args.user.as_ref().map_or(Ok(()), account::Account::assume)?;
     let registry = server.registry();
-    let recording = args.record.start(args.limits.ring())?;
+    let recording = args.record.start(args.limits.ring(), shelf.as_ref())?;
     let mut publishers = inputs.iter().map(|input| registry.publish(&input.name)).collect::<Result<Vec<_>, _>>()?;
     if let Some(recording) = &recording {
-        publishers.iter_mut().try_for_each(|publisher| recording.record(publisher))?;
+        recording.record_all(&mut publishers)?;
     }
     server.addresses().iter().for_each(|address| cli::announce(&args.common, MANUAL.name, address));
     if let Some(fingerprint) = certificate.as_ref().filter(|_| args.tls.is_self_signed()).map(Tls::fingerprint) {
@@ -341,6 +345,7 @@ impl Args {
             access,
             events: events.map(events::Writing::events).unwrap_or_default(),
             decoder: decoder::decoder(),
+            recordings: None,
             proxies: self.proxies.proxies(),
             base_path: self.proxies.base_path.clone(),
             policy: Policy { cors: self.cors.clone(), frames: self.embed.clone(), hosts: self.names() },

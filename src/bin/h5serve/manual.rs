@@ -15,6 +15,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
             "mkfifo hd.mp4 sd.mp4; h5serve --on-eof reopen --group cam=cam-hd,cam-sd cam-hd=hd.mp4 cam-sd=sd.mp4",
         ),
         ("A file in an endless loop, for the whole network:", "h5serve --listen 0.0.0.0:8080 --public --on-eof reopen demo=show.mp4"),
+        ("Record it too, and keep a week of it:", "h5cap test | h5enc | h5mux | h5serve --record recordings --keep 7d --min-free 2G"),
         ("Watch it by HLS:", "ffplay http://127.0.0.1:8080/live/index.m3u8"),
         ("Watch it without a browser:", "mpv --profile=low-latency http://127.0.0.1:8080/live.mp4"),
         ("A token for a program that may watch door1, door2, ...:", "h5serve passwd users recorder --token --rights 'door*=view'"),
@@ -43,6 +44,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
         ("Inputs", &["name", "group", "on_eof", "input_format", "rate", "live"]),
         ("Viewers", &["lag", "stall", "threads", "events"]),
         ("HLS", &["segment", "part", "hls_window"]),
+        ("Recording", &["record", "record_segment", "keep", "keep_size", "min_free"]),
         (
             "Limits",
             &[
@@ -113,6 +115,17 @@ pub const MANUAL: cli::Manual = cli::Manual {
              examples/hls.vcl is for Varnish.",
         ),
         (
+            "RECORDING",
+            "With --record, h5serve writes every stream into DIR/NAME/2026-11-26/18-20-00.000Z.mp4, with the bytes that viewers get. A recording is \
+             fragmented MP4, which players open at any moment, also while it is written. It begins at a keyframe; its name is the UTC of its first \
+             picture. It is cut at the first keyframe after --record-segment, and where the stream has a pause or other tracks. MJPEG is not recorded.\n\n\
+             What was written survives when h5serve is killed, and all but the last two seconds survive a loss of power. The next start cuts off what \
+             is not whole. When the disk is full, fails or is too slow, h5serve goes on live without recording, says so once and in /healthz, and tries \
+             again every two seconds.\n\n\
+             --keep, --keep-size and --min-free delete the oldest recordings, whichever bites first, but never what is being written. A clock that was \
+             set forward is not believed for six hours. Without these options nothing is deleted. Only one program records into a folder.",
+        ),
+        (
             "VIEWER HEALTH",
             "Every few seconds the player reports over its WebSocket: the latency from capture to screen, stalls, \
              frames that were not shown, errors. On the address given with --control, /stats has the report of each \
@@ -170,7 +183,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
         (
             "SANDBOX",
             "On Linux h5serve gives up at its start what a server has no use for. It reads the folders of the files that it was given, and a few files \
-             of the system. It writes to the file of --events. It starts no programs and connects to nothing but the service of --auth-url. A mistake in it then opens \
+             of the system. It writes to the file of --events and to the folder of --record. It starts no programs and connects to nothing but the service of --auth-url. A mistake in it then opens \
              no shell and no files of others. Landlock confines files, connections and signals, as far as the kernel has it; a filter of system \
              calls (seccomp) refuses those that start programs, look into others, or change the machine. It gains no privileges by what it \
              starts. -vv says what holds; --no-sandbox leaves all of it out.\n\n\

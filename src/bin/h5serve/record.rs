@@ -4,13 +4,15 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use h5live::cli;
 use h5live::format::bmff::{Chunk, Init};
-use h5live::media::SystemClock;
-use h5live::record::{Feed, Library, Numbers, Options, RealDisk, Recorder, Retention, State, StatusCell};
-use h5live::serve::{Publisher, Tap};
+use h5live::media::{SystemClock, WallTime};
+use h5live::record::{self, Feed, Library, Numbers, Options, RealDisk, Recorder, Retention, State, StatusCell};
+use h5live::serve::{Publisher, RecordedClip, RecordedSpan, Recordings, Tap, Timeline};
 use rustix::fs::FlockOperation;
 use std::fs::File;
+use std::io;
+use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Held by the program that records into the folder.
@@ -56,12 +58,18 @@ impl RecordArgs {
         self.record.clone()
     }
 
+    /// What there is in the folder. Nothing of it is read yet.
+    pub fn shelf(&self) -> Option<Arc<Shelf>> {
+        let folder = self.record.clone()?;
+        Some(Arc::new(Shelf { library: Library::new(folder, Box::new(RealDisk)), statuses: OnceLock::new() }))
+    }
+
     /// `ring`: bytes that are kept of each stream. What waits for the disk is memory of it.
     ///
     /// # Errors
     /// The folder cannot be written to, or another program records into it.
-    pub fn start(&self, ring: usize) -> anyhow::Result<Option<Recording>> {
-        let Some(folder) = &self.record else { return Ok(None) };
+    pub fn start(&self, ring: usize, shelf: Option<&Arc<Shelf>>) -> anyhow::Result<Option<Recording>> {
+        let (Some(folder), Some(shelf)) = (&self.record, shelf) else { return Ok(None) };
         let context = || format!("--record {}", folder.display());
         let lock = File::create(folder.join(LOCK)).with_context(context)?;
         if rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
@@ -69,21 +77,27 @@ impl RecordArgs {
         }
         let retention = Retention { age: self.keep, size: self.keep_size, free: self.min_free };
         let options = Options { segment: self.record_segment, retention, queue: (ring / 4).max(LEAST_QUEUE) };
-        let library = Library::new(folder.clone(), Box::new(RealDisk));
-        let recorder = Recorder::start(library, options, Arc::new(SystemClock::default())).with_context(context)?;
-        Ok(Some(Recording { recorder, _lock: lock }))
+        let recorder = Recorder::start(shelf.library.clone(), options, Arc::new(SystemClock::default())).with_context(context)?;
+        Ok(Some(Recording { recorder, shelf: shelf.clone(), _lock: lock }))
     }
 }
 
 /// A recorder, and the lock of its folder.
 pub struct Recording {
     recorder: Recorder,
+    shelf: Arc<Shelf>,
     _lock: File,
 }
 
 impl Recording {
-    /// What is published goes into the folder too.
-    pub fn record(&self, publisher: &mut Publisher) -> anyhow::Result<()> {
+    /// What is published by all of these goes into the folder too.
+    pub fn record_all(&self, publishers: &mut [Publisher]) -> anyhow::Result<()> {
+        publishers.iter_mut().try_for_each(|publisher| self.record(publisher))?;
+        _ = self.shelf.statuses.set(self.recorder.statuses().into_iter().map(|(status, _)| status).collect());
+        Ok(())
+    }
+
+    fn record(&self, publisher: &mut Publisher) -> anyhow::Result<()> {
         let name = publisher.stream().name.clone();
         let feed = self.recorder.record(&name).with_context(|| format!("{name}: recording"))?;
         publisher.tap(Box::new(StreamTap { feed, name, said: false }));
@@ -119,6 +133,50 @@ impl Recording {
                 lost.set_total(numbers.lost());
             }
         }
+    }
+}
+
+/// The recordings, as the server asks for them.
+#[derive(Debug)]
+pub struct Shelf {
+    library: Library,
+    /// Of the streams that are recorded now.
+    statuses: OnceLock<Vec<StatusCell>>,
+}
+
+impl Recordings for Shelf {
+    fn timeline(&self, stream: &str, from: WallTime, to: WallTime) -> Option<Timeline> {
+        let catalogue = self.library.find(stream)?;
+        let span = |span: record::Span| RecordedSpan { from: span.from, to: span.to, bytes: span.size, files: span.recordings };
+        let spans = record::spans(&catalogue.between(from, to), record::MAX_SPANS).into_iter().map(span).collect();
+        let state = self.statuses.get().and_then(|all| Some(all.iter().find(|status| status.stream() == stream)?.state()));
+        let trouble = if let Some(State::Failed(why)) = &state { Some(why.clone()) } else { None };
+        Some(Timeline { spans, recording: state == Some(State::Recording), trouble })
+    }
+
+    fn clip(&self, stream: &str, from: WallTime, to: WallTime) -> io::Result<Option<Arc<dyn RecordedClip>>> {
+        Ok(self.library.clip(stream, from, to)?.map(|clip| Arc::new(Clip(clip)) as Arc<dyn RecordedClip>))
+    }
+}
+
+#[derive(Debug)]
+struct Clip(record::RecordedClip);
+
+impl RecordedClip for Clip {
+    fn size(&self) -> u64 {
+        self.0.size()
+    }
+
+    fn head(&self) -> &Bytes {
+        self.0.head()
+    }
+
+    fn time(&self) -> (WallTime, WallTime) {
+        self.0.time()
+    }
+
+    fn read(&self, range: Range<u64>, most: usize) -> io::Result<Bytes> {
+        self.0.read(range, most)
     }
 }
 

@@ -213,6 +213,7 @@ mod tests {
             access: Access::new(Rules::default()).unwrap(),
             events: Events::default(),
             decoder: None,
+            recordings: None,
         };
         let registry = Server::bind(&options).unwrap().registry();
         let (stats, mut table) = (cli::Stats::new("h5serve"), Table { registry: registry.clone(), rows: vec![] });

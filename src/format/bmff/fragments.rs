@@ -125,6 +125,12 @@ impl TrackSamples {
     }
 }
 
+/// The `moof` box of a whole fragment, and where in it that begins.
+pub fn moof_of(fragment: &[u8]) -> Option<(usize, &[u8])> {
+    let moof = boxes(fragment).find(|b| b.kind == *b"moof")?;
+    Some((moof.whole.as_ptr() as usize - fragment.as_ptr() as usize, moof.whole))
+}
+
 /// Type, and size with its own header, of the box at the front of these bytes. `None`: that needs more than these, or none begins here; size
 /// `None`: up to the end of the file.
 pub fn box_at(bytes: &[u8]) -> Option<([u8; 4], Option<u64>)> {

@@ -52,7 +52,7 @@ impl Init {
 }
 
 /// Writes a box anew, with what `each` writes for every box in it.
-pub(super) fn container(out: &mut Vec<u8>, b: boxes::BoxRef, each: impl Fn(boxes::BoxRef, &mut Vec<u8>)) {
+pub(super) fn container(out: &mut Vec<u8>, b: boxes::BoxRef, mut each: impl FnMut(boxes::BoxRef, &mut Vec<u8>)) {
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
     out.extend_from_slice(&b.kind);

@@ -19,7 +19,11 @@ pub struct Media {
 
 impl Media {
     pub fn new<'r>(chunks: impl Iterator<Item = &'r Arc<Entry>>, stream: Arc<Stream>, link: Arc<Link>) -> Media {
-        let chunks: VecDeque<_> = chunks.map(|chunk| (chunk.seq, chunk.payload())).collect();
+        Media::of(chunks.map(|chunk| (chunk.seq, chunk.payload())).collect(), stream, link)
+    }
+
+    /// Pieces, each with the number of the chunk that it is of.
+    pub fn of(chunks: VecDeque<(u64, Bytes)>, stream: Arc<Stream>, link: Arc<Link>) -> Media {
         let left = chunks.iter().map(|(_, bytes)| bytes.len() as u64).sum();
         Media { chunks, left, stream, link }
     }

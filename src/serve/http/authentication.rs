@@ -129,15 +129,16 @@ async fn outside_judgement(
         Credentials::Token(token) | Credentials::Link(token) => ("", "", *token),
         _ => ("", "", ""),
     };
-    let streams = match need {
-        Need::Stream(_, name) => vec![name.to_owned()],
-        _ => state.names(),
+    let (right, streams) = match need {
+        Need::Stream(right, name) => (right, vec![name.to_owned()]),
+        _ => (Right::View, state.names()),
     };
+    let action = right.to_string();
     let mut allowed = Vec::new();
     let mut refused = Denied::Missing;
     for stream in streams {
         let question = Question {
-            action: "view",
+            action: &action,
             stream: &stream,
             method: request.head.method.as_str(),
             path: &request.path,
@@ -156,7 +157,7 @@ async fn outside_judgement(
             Verdict::Unknown => return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, "it is not known now who may watch").into()),
         }
     }
-    Ok(if allowed.is_empty() { Err(refused) } else { Ok(Subject::Outside(Grants::to_view(allowed))) })
+    Ok(if allowed.is_empty() { Err(refused) } else { Ok(Subject::Outside(Grants::to(right, allowed))) })
 }
 
 fn shown<'a>(headers: &'a HeaderMap, granted: &Granted, link: Option<&'a str>) -> Credentials<'a> {

@@ -10,6 +10,7 @@ use crate::serve::live::init_segment::{InitSegment, TrackSelection};
 use crate::serve::live::ring::Ring;
 use crate::serve::live::stream::{Stream, StreamId};
 use crate::serve::net::link::Link;
+use crate::serve::recordings::body::ClipBody;
 use crate::serve::stats::viewers::ViewerHandle;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
@@ -26,6 +27,8 @@ pub enum Reply {
     Events(Box<EventStream>),
     /// A part or segment of HLS.
     Media(Box<Media>),
+    /// A clip out of recordings.
+    Clip(Box<ClipBody>),
 }
 
 /// An endless body of a stream.
@@ -150,6 +153,7 @@ impl Body for Reply {
             Reply::Endless(body) => body.next(cx),
             Reply::Events(body) => body.next(cx),
             Reply::Media(body) => Poll::Ready(body.next()),
+            Reply::Clip(body) => body.next(cx),
         };
         next.map(|data| data.map(|data| Ok(Frame::data(data))))
     }
@@ -159,6 +163,7 @@ impl Body for Reply {
             Reply::Whole(body) => body.is_none(),
             Reply::Endless(_) | Reply::Events(_) => false,
             Reply::Media(body) => body.len() == 0,
+            Reply::Clip(body) => body.len() == 0,
         }
     }
 
@@ -167,6 +172,7 @@ impl Body for Reply {
             Reply::Whole(body) => SizeHint::with_exact(body.as_ref().map_or(0, |b| b.len() as u64)),
             Reply::Endless(_) | Reply::Events(_) => SizeHint::default(),
             Reply::Media(body) => SizeHint::with_exact(body.len()),
+            Reply::Clip(body) => SizeHint::with_exact(body.len()),
         }
     }
 }

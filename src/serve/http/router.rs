@@ -22,6 +22,7 @@ use crate::serve::live::init_segment::{ALL, Mask};
 use crate::serve::live::stream::{Content, Stream};
 use crate::serve::net::link::Link;
 use crate::serve::net::socket::Peer;
+use crate::serve::recordings::routes::AskingForPast;
 use crate::serve::refusals::Limit;
 use crate::serve::state::ServerState;
 use crate::serve::stats::viewers::ViewerHandle;
@@ -170,6 +171,7 @@ impl Router<'_> {
             },
             Route::Stream { name, form } => self.named(request, name, form, visitor)?,
             Route::Hls { name, quality, file } => self.hls(request, (name, quality, file), visitor).await?,
+            Route::Past { name, file } => self.past(request, name, file).await?,
             Route::Server | Route::Nothing => missing(request)?,
         };
         Ok((answer, None))
@@ -177,7 +179,7 @@ impl Router<'_> {
 
     fn exists(&self, route: &Route<'_>) -> bool {
         match route {
-            Route::Stream { name, .. } | Route::Hls { name, .. } => self.state.find(name, None).is_some(),
+            Route::Stream { name, .. } | Route::Hls { name, .. } | Route::Past { name, .. } => self.state.find(name, None).is_some(),
             Route::Nothing => false,
             Route::Wfs { .. }
             | Route::VideoFeed
@@ -234,6 +236,14 @@ impl Router<'_> {
             // What is in it depends on the stream, and the address names none.
             _ => Err(NOT_FOUND),
         }
+    }
+
+    /// What was before. Of a group: of the stream that is shown for it.
+    async fn past(&self, request: &Request, name: &str, file: &str) -> Result<Answer, Refusal> {
+        let found = self.find(request, name)?;
+        let stream = found.as_ref().map(|found| &found.stream);
+        let name = stream.map_or(name, |stream| &stream.name);
+        AskingForPast { state: self.state, hub: self.hub, link: self.link, request, name, stream }.answer(file).await
     }
 
     /// Endless fMP4; `?codecs=avc1,mp4a` chooses tracks as on the WebSocket.

@@ -29,6 +29,8 @@ pub enum Route<'a> {
     VideoFeed,
     /// `NAME/FILE`, `NAME/QUALITY/FILE`: what HLS has of a stream, or of one of a group, whether it is there or not.
     Hls { name: &'a str, quality: Option<&'a str>, file: &'a str },
+    /// `NAME/rec.json`, `NAME/clip.mp4`: what was before, of a stream that is there or was.
+    Past { name: &'a str, file: &'a str },
     /// `*`: the server itself (RFC 9110, section 9.3.7).
     Server,
     /// Nothing can be there.
@@ -52,6 +54,9 @@ impl<'a> Route<'a> {
     }
 
     fn of_stream(path: &'a str) -> Route<'a> {
+        if let Some((name, file @ ("rec.json" | "clip.mp4"))) = path.split_once('/') {
+            return if Registry::allows(name) { Route::Past { name, file } } else { Route::Nothing };
+        }
         // No stream has a name with a dot: what is under /wfs/ is a file of a stream of that name, or a stream.
         if let Some((name, file)) = path.split_once('/')
             && let Some((stem, "m3u8" | "m4s" | "mp4")) = file.rsplit_once('.')
@@ -82,6 +87,7 @@ impl<'a> Route<'a> {
             Route::WebSocket | Route::VideoFeed => stream.map_or(Need::SomeStream, |name| Need::Stream(Right::View, name)),
             Route::Wfs { name } => Need::Stream(Right::View, stream.unwrap_or(name)),
             Route::Stream { name, .. } | Route::Hls { name, .. } => Need::Stream(Right::View, name),
+            Route::Past { name, .. } => Need::Stream(Right::Rewind, name),
         }
     }
 }
@@ -119,6 +125,8 @@ mod tests {
             "/a/b",
             "/cam/index.m3u8",
             "/cam/hd/index.m3u8",
+            "/cam/rec.json",
+            "/cam/clip.mp4",
         ];
         let number = |route: &Route<'_>| match route {
             Route::Page => 0,
@@ -134,11 +142,12 @@ mod tests {
             Route::Nothing => 10,
             Route::Events => 11,
             Route::Hls { .. } => 12,
+            Route::Past { .. } => 13,
         };
         let mut seen: Vec<_> = all.iter().map(|path| number(&Route::of(path))).collect();
         seen.sort_unstable();
         seen.dedup();
-        assert_eq!(seen, (0..13).collect::<Vec<_>>(), "each is there");
+        assert_eq!(seen, (0..14).collect::<Vec<_>>(), "each is there");
         all.map(|path| (path, Route::of(path).need(Some("door")))).into()
     }
 
@@ -162,6 +171,8 @@ mod tests {
             ("/video_feed", Need::Stream(Right::View, "door")),
             ("/cam/index.m3u8", cam),
             ("/cam/hd/index.m3u8", cam),
+            ("/cam/rec.json", Need::Stream(Right::Rewind, "cam")),
+            ("/cam/clip.mp4", Need::Stream(Right::Rewind, "cam")),
         ];
         assert_eq!(needs, wanted);
         assert_eq!(Route::WebSocket.need(None), Need::SomeStream);
@@ -190,6 +201,8 @@ mod tests {
             "/wfs/a/b",
             "/video_feed/",
             "/api/index.m3u8",
+            "/api/rec.json",
+            "/a.b/clip.mp4",
             "/a/b/c/index.m3u8",
             "/a//index.m3u8",
             "/a/index",

@@ -13,6 +13,8 @@ mod access;
 mod autobahn;
 /// A certificate of an authority, and its renewal.
 mod certbot;
+/// What was before, as a list and as files.
+mod clips;
 /// Requests of which it is not clear where they end.
 mod desync;
 /// The four ways in which an input's end is met.

@@ -59,13 +59,11 @@ fn packets(file: &Path, track: &str, entries: &str) -> Vec<String> {
 fn a_stream_is_recorded_without_a_change() {
     let dir = TempDir::new();
     let film = dir.join("film.mp4");
-    let make = format!("h5cap test --duration 5 --size 320x240 --audio tone | h5enc --keyframe-interval 0.5 | h5mux > {}", film.display());
+    let make = format!("h5cap test --duration 5 --size 320x240 | h5enc --gop 500ms | h5mux > {}", film.display());
     run(&mut shell(&make), b"").success();
-    let (folder, port) = (dir.join("recordings"), free_port());
-    let args = ["--record", folder.to_str().unwrap(), "--record-segment", "1s", "--control", &port.to_string()];
-    let mut server = Server::start(&args);
+    let folder = dir.join("recordings");
+    let mut server = Server::start(&["--record", folder.to_str().unwrap(), "--record-segment", "1s"]);
     server.process.feed(fs::read(&film).unwrap());
-    eventually("it is recorded", || http(port, "GET", "/metrics", b"").1.contains("h5serve_recording{stream=\"live\"} 1").then_some(()));
     assert_eq!(server.process.finish(PATIENCE).code(), 0);
     let files = recordings(&folder);
     assert!((4..=6).contains(&files.len()), "{files:?}");
@@ -192,26 +190,28 @@ fn a_full_disk_stops_no_viewer() {
     feed(&mut stdin, &[studio.init(), studio.picture()].concat());
     let mut viewer = Ws::viewer(server.port, "live");
     let mut seen = BTreeSet::new();
-    let mut play = |until: &dyn Fn() -> bool| {
+    let mut play = |pause: u64, until: &dyn Fn() -> bool| {
         let end = Instant::now() + PATIENCE;
         while !until() {
             assert!(Instant::now() < end, "{}", server.process.stderr());
             feed(&mut stdin, &studio.picture());
-            std::thread::sleep(Duration::from_millis(2));
+            std::thread::sleep(Duration::from_millis(pause));
             while seen.last() != Some(&(studio.pictures() - 1)) {
                 seen.extend(number(&viewer.binary()));
             }
         }
     };
     let health = || http(port, "GET", "/healthz", b"");
-    play(&|| health().0 == 503);
+    let is_recorded = |yes: u8| http(port, "GET", "/metrics", b"").1.contains(&format!("h5serve_recording{{stream=\"live\"}} {yes}"));
+    play(5, &|| is_recorded(1));
+    play(2, &|| health().0 == 503);
     assert!(health().1.contains("live: is not recorded"), "{}", health().1);
     let full = recordings(&folder);
     let until = Instant::now() + Duration::from_secs(5);
-    play(&|| Instant::now() > until);
+    play(5, &|| Instant::now() > until);
     // Room is made: recording goes on by itself.
     full.iter().for_each(|file| fs::remove_file(file).unwrap());
-    play(&|| health().0 == 200);
+    play(25, &|| health().0 == 200 && is_recorded(1));
     assert!(seen.iter().copied().eq(*seen.first().unwrap()..studio.pictures()), "live lost a frame");
     let said = server.process.stderr();
     assert_eq!(said.matches("is not recorded").count(), 1, "{said}");

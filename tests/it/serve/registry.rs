@@ -45,6 +45,7 @@ impl Running {
             access: Access::new(Rules::default()).unwrap(),
             events: Events::default(),
             decoder: None,
+            recordings: None,
         };
         let server = Server::bind(&options).unwrap();
         let (registry, stopper, address) = (server.registry(), server.stopper(), server.addresses().remove(0));

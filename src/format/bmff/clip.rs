@@ -1,0 +1,255 @@
+//! A clip: from fragments to an ordinary MP4 file of the same samples, which begins exactly where it was asked for. The file has the samples from the keyframe
+//! before that on, and an edit list that hides what is not wanted. Pure: fragments come in with the places where they lie, and the layout of the file goes out.
+
+use super::boxes::{self, BoxRef, boxes, descend, malformed};
+use super::fragments::{FragmentReader, FragmentTrack, TrackSamples};
+use super::movie_writer::{self, MovieSample, Run, WrittenTrack};
+use crate::media::{Malformed, Timestamp, WallTime};
+use bytes::Bytes;
+use std::ops::Range;
+
+/// A clip of more samples is refused: five hours of video and sound.
+const MAX_SAMPLES: usize = 2_000_000;
+
+/// Gathers the fragments of a clip, in the order of decoding, from a keyframe at or before its begin.
+#[derive(Debug)]
+pub struct ClipBuilder {
+    from: WallTime,
+    to: WallTime,
+    first: Option<Source>,
+    current: Option<Source>,
+    tracks: Vec<Gathered>,
+    main: u32,
+    extents: Vec<Extent>,
+    media: u64,
+    samples: usize,
+}
+
+/// One file, or a run of a stream: what its fragments belong to, and the time of the day at which its presentation begins.
+#[derive(Debug)]
+struct Source {
+    init: Bytes,
+    zero: WallTime,
+    reader: FragmentReader,
+}
+
+#[derive(Debug)]
+struct Gathered {
+    track: FragmentTrack,
+    /// When each sample is decoded, in ticks on the media time line of the first source.
+    times: Vec<i64>,
+    written: WrittenTrack,
+    /// Of the last sample.
+    duration: u32,
+    /// Bytes of the last run.
+    run_bytes: u64,
+}
+
+/// Bytes of the media data, and where they lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// As the fragments were placed.
+    pub at: u64,
+    /// In bytes.
+    pub length: u64,
+}
+
+/// The file.
+#[derive(Clone, Debug)]
+pub struct Clip {
+    /// All of it up to the media data.
+    pub head: Bytes,
+    /// The media data.
+    pub extents: Vec<Extent>,
+    /// When the first picture that is shown was captured,
+    pub begin: WallTime,
+    /// and when the last one ends.
+    pub end: WallTime,
+}
+
+/// Whether more fragments are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Those that follow.
+    More,
+    /// The clip is whole.
+    Nothing,
+}
+
+impl ClipBuilder {
+    /// For a clip of what was captured between these two.
+    pub fn new(from: WallTime, to: WallTime) -> ClipBuilder {
+        let (first, current, tracks, extents) = (None, None, Vec::new(), Vec::new());
+        ClipBuilder { from, to, first, current, tracks, main: 0, extents, media: 0, samples: 0 }
+    }
+
+    /// The fragments that follow belong to this init segment, whose presentation begins at `zero`. `Nothing`: it cannot go on in the same clip, because its tracks
+    /// are others, or its time has been.
+    ///
+    /// # Errors
+    /// Nothing of the segment is understood.
+    pub fn source(&mut self, init: &Bytes, zero: WallTime) -> Result<Wanted, Malformed> {
+        let source = Source { init: init.clone(), zero, reader: FragmentReader::new(init)? };
+        match &self.first {
+            Some(first) if !continues(&first.init, init) || self.end().is_some_and(|end| zero.0 < end.0 - SLACK) => {
+                return Ok(Wanted::Nothing);
+            }
+            Some(_) => {}
+            None => {
+                self.main = source.reader.main().map_or(0, |main| main.id);
+                let gathered = |track: FragmentTrack| Gathered {
+                    track,
+                    times: Vec::new(),
+                    written: WrittenTrack { id: track.id, ..WrittenTrack::default() },
+                    duration: 0,
+                    run_bytes: 0,
+                };
+                self.tracks = source.reader.tracks().map(gathered).collect();
+                self.first = Some(Source { init: init.clone(), zero, reader: FragmentReader::new(init)? });
+            }
+        }
+        self.current = Some(source);
+        Ok(Wanted::More)
+    }
+
+    /// The next fragment, whose `moof` box lies at `at`.
+    ///
+    /// # Errors
+    /// It contradicts itself, or there are more samples than a clip may have.
+    pub fn fragment(&mut self, moof: &[u8], at: u64) -> Result<Wanted, Malformed> {
+        let (Some(first), Some(source)) = (&self.first, &mut self.current) else { return Ok(Wanted::Nothing) };
+        let apart = source.zero.0 - first.zero.0;
+        let mut wanted = Wanted::More;
+        for samples in source.reader.read(moof, at)? {
+            let Some(gathered) = self.tracks.iter_mut().find(|gathered| gathered.track.id == samples.track) else { continue };
+            let Some(own) = source.reader.tracks().find(|track| track.id == samples.track) else { continue };
+            // Ticks are as long in all sources: see `continues`.
+            let moved = gathered.track.ticks(Timestamp(apart)).saturating_sub(own.origin);
+            let begins = i64::try_from(samples.decode_time).unwrap_or(i64::MAX).saturating_add(moved);
+            if first.zero.at(gathered.track.time(begins)) >= self.to {
+                if samples.track == self.main {
+                    wanted = Wanted::Nothing;
+                }
+                continue;
+            }
+            self.samples += samples.samples.len();
+            if self.samples > MAX_SAMPLES {
+                return Err(malformed("a clip of too many samples"));
+            }
+            self.media = gathered.add(&samples, begins, self.media, &mut self.extents);
+        }
+        Ok(wanted)
+    }
+
+    /// The end of the main track so far.
+    fn end(&self) -> Option<WallTime> {
+        let (first, main) = (self.first.as_ref()?, self.tracks.iter().find(|gathered| gathered.track.id == self.main)?);
+        Some(first.zero.at(main.track.time(main.times.last()?.saturating_add(main.duration.into()))))
+    }
+
+    /// The layout of the file. `None`: there is nothing of the time that was asked for.
+    ///
+    /// # Errors
+    /// The init segment cannot be written as a movie header.
+    pub fn finish(mut self) -> Result<Option<Clip>, Malformed> {
+        let Some(end) = self.end() else { return Ok(None) };
+        let Some(first) = self.first.take() else { return Ok(None) };
+        let Some(main) = self.tracks.iter().find(|gathered| gathered.track.id == self.main) else { return Ok(None) };
+        let asked = self.from.0 - first.zero.0;
+        let shown = main.shown().map(|ticks| main.track.time(ticks).micros());
+        // The picture that was on the screen at that moment, or the first.
+        let before = shown.clone().filter(|time| *time <= asked).max();
+        let Some(begin) = before.or_else(|| shown.min()) else { return Ok(None) };
+        let end = end.min(self.to);
+        let length = (end.0 - first.zero.0).saturating_sub(begin);
+        if length <= 0 {
+            return Ok(None);
+        }
+        self.tracks.retain(|gathered| !gathered.times.is_empty());
+        self.tracks.iter_mut().for_each(|gathered| gathered.finish(begin, length as u64));
+        let written: Vec<WrittenTrack> = self.tracks.into_iter().map(|gathered| gathered.written).collect();
+        let head = movie_writer::movie(&first.init, &written, self.media)?;
+        let begin = first.zero.at(Timestamp(begin));
+        Ok(Some(Clip { head, extents: self.extents, begin, end }))
+    }
+}
+
+/// By so much files may overlap, in microseconds: names have milliseconds.
+const SLACK: i64 = 1_000_000;
+
+impl Gathered {
+    /// Gives the bytes of media data by now.
+    fn add(&mut self, samples: &TrackSamples, begins: i64, mut media: u64, extents: &mut Vec<Extent>) -> u64 {
+        let entry = u32::try_from(samples.entry).unwrap_or_default();
+        let mut time = begins;
+        for sample in &samples.samples {
+            let length = u64::from(sample.size);
+            let goes_on = extents.last().is_some_and(|last| last.at + last.length == sample.offset);
+            match (extents.last_mut(), self.written.runs.last_mut()) {
+                (Some(last), Some(run)) if goes_on && run.entry == entry && run.at + self.run_bytes == media => {
+                    last.length += length;
+                    run.samples += 1;
+                    self.run_bytes += length;
+                }
+                _ => {
+                    extents.push(Extent { at: sample.offset, length });
+                    self.written.runs.push(Run { at: media, samples: 1, entry });
+                    self.run_bytes = length;
+                }
+            }
+            // Time goes on by a tick at least, whatever the labels of two files say.
+            let at = self.times.last().map_or(time, |last| time.max(last + 1));
+            self.times.push(at);
+            self.duration = sample.duration;
+            let composition_offset = i32::try_from(sample.composition_offset).unwrap_or_default();
+            self.written.samples.push(MovieSample { size: sample.size, duration: 0, composition_offset, sync: sample.sync, entry });
+            time = time.saturating_add(sample.duration.into());
+            media += length;
+        }
+        media
+    }
+
+    /// When its samples are shown, in ticks.
+    fn shown(&self) -> impl Iterator<Item = i64> + Clone {
+        self.times.iter().zip(&self.written.samples).map(|(time, sample)| time.saturating_add(sample.composition_offset.into()))
+    }
+
+    /// Durations, and the edit list that shows it from `begin` on, `length` microseconds long.
+    fn finish(&mut self, begin: i64, length: u64) {
+        for (n, sample) in self.written.samples.iter_mut().enumerate() {
+            let next = self.times.get(n + 1).map_or(i64::from(self.duration), |next| next - self.times[n]);
+            sample.duration = u32::try_from(next).unwrap_or(u32::MAX);
+        }
+        let zero = self.times.first().copied().unwrap_or_default();
+        let media_time = self.track.ticks(Timestamp(begin)) - zero;
+        // What comes later than the begin is waited for.
+        let first = self.shown().min().unwrap_or(zero) - zero;
+        let gap = if media_time < first { (self.track.time(zero + first).micros() - begin).max(0) as u64 } else { 0 };
+        self.written.edits = match gap.min(length) {
+            0 => vec![(length, media_time.max(0))],
+            gap => vec![(gap, -1), (length - gap, first.max(0))],
+        };
+    }
+}
+
+/// The tracks are the same, and so are their ticks and the descriptions of their samples.
+fn continues(first: &Bytes, next: &Bytes) -> bool {
+    let first = tracks(first);
+    !first.is_empty() && first == tracks(next)
+}
+
+/// Of each track its number, and the boxes that say how its samples are read.
+fn tracks(init: &[u8]) -> Vec<Option<(u32, &[u8], &[u8])>> {
+    let moov = boxes(init).find(|b| b.kind == *b"moov");
+    let traks = moov.into_iter().flat_map(|moov| boxes(moov.body)).filter(|b| b.kind == *b"trak");
+    let described = |trak: BoxRef<'_>| {
+        let id = boxes::track_id(trak).ok()?;
+        let part = |path: &[&[u8; 4]]| -> Option<Range<usize>> {
+            let found = descend(trak.body, path).ok()?.whole;
+            let at = found.as_ptr() as usize - init.as_ptr() as usize;
+            Some(at..at + found.len())
+        };
+        Some((id, &init[part(&[b"mdia", b"minf", b"stbl", b"stsd"])?], &init[part(&[b"mdia", b"mdhd"])?]))
+    };
+    traks.map(described).collect()
+}

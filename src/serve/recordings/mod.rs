@@ -1,0 +1,7 @@
+//! What was before: which times of a stream were recorded, and clips of it, out of recordings that a program gives, or out of the ring.
+
+pub mod api;
+pub mod body;
+pub mod from_ring;
+pub mod routes;
+pub mod times;

@@ -1,0 +1,159 @@
+//! Answers: `NAME/rec.json`, and `NAME/clip.mp4?from=…&to=…`.
+
+use super::api::{RecordedSpan, Timeline};
+use super::body::ClipBody;
+use super::{from_ring, times};
+use crate::media::WallTime;
+use crate::serve::hls::media::Media;
+use crate::serve::hls::range;
+use crate::serve::http::answer::{Answer, NO_STORE, NOT_FOUND, Refusal, respond};
+use crate::serve::http::body::Reply;
+use crate::serve::http::request::Request;
+use crate::serve::hub::SharedHub;
+use crate::serve::live::stream::Stream;
+use crate::serve::net::link::Link;
+use crate::serve::state::ServerState;
+use bytes::Bytes;
+use hyper::header::{self, HeaderValue};
+use hyper::{Method, StatusCode};
+use serde_json::{Value, json};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// The longest clip, in microseconds: an hour.
+const LONGEST: i64 = 3_600_000_000;
+
+const NO_TIME: Refusal =
+    Refusal(StatusCode::BAD_REQUEST, "from and to are times such as 2026-11-26T18:20:00Z, or -10s; from is needed, and to is after it");
+const TOO_LONG: Refusal = Refusal(StatusCode::BAD_REQUEST, "a clip is an hour long at most");
+const NOTHING_THEN: Refusal = Refusal(StatusCode::NOT_FOUND, "there is nothing of that time; see rec.json");
+const NOT_RECORDED: Refusal = Refusal(StatusCode::NOT_FOUND, "nothing is recorded here; start h5serve with --record DIR");
+const UNREADABLE: Refusal = Refusal(StatusCode::INTERNAL_SERVER_ERROR, "the recordings cannot be read");
+const BUSY: Refusal = Refusal(StatusCode::SERVICE_UNAVAILABLE, "too many clips are being read");
+
+/// One request.
+#[derive(Clone, Copy)]
+pub struct AskingForPast<'a> {
+    pub state: &'a ServerState,
+    pub hub: &'a SharedHub,
+    pub link: &'a Arc<Link>,
+    pub request: &'a Request,
+    /// Of the stream.
+    pub name: &'a str,
+    /// If it is there now.
+    pub stream: Option<&'a Arc<Stream>>,
+}
+
+impl AskingForPast<'_> {
+    /// # Errors
+    /// There is nothing of the kind, or the query is none.
+    pub async fn answer(&self, file: &str) -> Result<Answer, Refusal> {
+        match file {
+            "rec.json" => self.timeline().await,
+            "clip.mp4" => self.clip().await,
+            _ => Err(NOT_FOUND),
+        }
+    }
+
+    fn moment(&self, name: &str, now: WallTime) -> Result<Option<WallTime>, Refusal> {
+        let given = self.request.query(name)?;
+        given.map(|text| times::moment(&text, now).ok_or(NO_TIME)).transpose()
+    }
+
+    async fn timeline(&self) -> Result<Answer, Refusal> {
+        let recordings = self.state.recordings.clone().ok_or(NOT_RECORDED)?;
+        let now = WallTime::now();
+        let from = self.moment("from", now)?.unwrap_or(WallTime(0));
+        let to = self.moment("to", now)?.unwrap_or(WallTime(i64::MAX));
+        let name = self.name.to_owned();
+        let find = move || recordings.timeline(&name, from, to);
+        let found = tokio::task::spawn_blocking(find).await.map_err(|_| UNREADABLE)?.ok_or(NOTHING_THEN)?;
+        let body = serde_json::to_vec(&listing(self.name, &found)).unwrap_or_default();
+        Ok(respond(StatusCode::OK, Reply::whole(body), HeaderValue::from_static("application/json"), NO_STORE))
+    }
+
+    async fn clip(&self) -> Result<Answer, Refusal> {
+        let now = WallTime::now();
+        let from = self.moment("from", now)?.ok_or(NO_TIME)?;
+        let to = self.moment("to", now)?.unwrap_or(now).min(now);
+        if from >= to {
+            return Err(if from >= now { NOTHING_THEN } else { NO_TIME });
+        }
+        if to.0.saturating_sub(from.0) > LONGEST {
+            return Err(TOO_LONG);
+        }
+        let place = self.state.clips.clone().try_acquire_owned().map_err(|_| BUSY)?;
+        if let Some(recordings) = self.state.recordings.clone() {
+            let name = self.name.to_owned();
+            let find = move || recordings.clip(&name, from, to);
+            let found = tokio::task::spawn_blocking(find).await.map_err(|_| UNREADABLE)?;
+            if let Some(clip) = found.inspect_err(|error| tracing::warn!("a clip: {error}")).map_err(|_| UNREADABLE)? {
+                let (size, head, time) = (clip.size(), clip.head().clone(), clip.time());
+                return Ok(self.file(&head, size, time, |range| Reply::Clip(Box::new(ClipBody::new(clip, range, place)))));
+            }
+        }
+        let stream = self.stream.ok_or(NOTHING_THEN)?;
+        let clip = {
+            let mut hub = self.hub.lock();
+            let replica = hub.open(stream).ok_or(NOTHING_THEN)?;
+            let clip = from_ring::clip(&replica.ring, from, to, now).ok_or(NOTHING_THEN)?;
+            replica.add_body(self.link);
+            clip
+        };
+        let media = Media::of(clip.pieces, stream.clone(), self.link.clone());
+        let time = (clip.layout.begin, clip.layout.end);
+        Ok(self.file(&clip.layout.head, media.len(), time, |range| Reply::Media(Box::new(media.cut(range)))))
+    }
+
+    /// A file to keep, or a range of it.
+    fn file(&self, head: &Bytes, length: u64, (begin, end): (WallTime, WallTime), body: impl FnOnce(Range<u64>) -> Reply) -> Answer {
+        let mut hasher = DefaultHasher::new();
+        (head, length).hash(&mut hasher);
+        let etag = format!("\"{:016x}\"", hasher.finish());
+        let kind = HeaderValue::from_static("video/mp4");
+        // A range of another file is of no use (RFC 9110, section 13.1.5).
+        let is_same = self.request.given(header::IF_RANGE).text().is_none_or(|tag| tag == etag);
+        let asked = self.request.given(header::RANGE).text().filter(|_| is_same && self.request.head.method == Method::GET);
+        let (mut answer, content) = match asked.and_then(|header| range::range(header, length)) {
+            None => (respond(StatusCode::OK, body(0..length), kind, NO_STORE), None),
+            Some(Ok(range)) => {
+                let content = format!("bytes {}-{}/{length}", range.start, range.end - 1);
+                (respond(StatusCode::PARTIAL_CONTENT, body(range), kind, NO_STORE), Some(content))
+            }
+            Some(Err(range::OutOfRange)) => {
+                let refusal = Refusal(StatusCode::RANGE_NOT_SATISFIABLE, "it is not as long as that");
+                (Answer::from(refusal), Some(format!("bytes */{length}")))
+            }
+        };
+        let name = format!("attachment; filename=\"{}-{}.mp4\"", self.name, times::in_name(begin));
+        // The same file again, whenever it is asked for.
+        let place = format!("clip.mp4?from={}&to={}", times::text(begin), times::text(end));
+        let headers = [
+            (header::ACCEPT_RANGES, Some("bytes".to_owned())),
+            (header::ETAG, Some(etag)),
+            (header::CONTENT_RANGE, content),
+            (header::CONTENT_DISPOSITION, Some(name)),
+            (header::CONTENT_LOCATION, Some(place)),
+        ];
+        for (header, value) in headers {
+            if let Some(Ok(value)) = value.map(HeaderValue::try_from) {
+                answer.headers_mut().insert(header, value);
+            }
+        }
+        answer
+    }
+}
+
+fn listing(stream: &str, found: &Timeline) -> Value {
+    let span = |span: &RecordedSpan| json!({ "from": times::text(span.from), "to": times::text(span.to), "bytes": span.bytes, "files": span.files });
+    let gap = |two: &[RecordedSpan]| json!({ "from": times::text(two[0].to), "to": times::text(two[1].from) });
+    json!({
+        "stream": stream,
+        "recording": found.recording,
+        "trouble": found.trouble,
+        "bytes": found.spans.iter().map(|span| span.bytes).sum::<u64>(),
+        "spans": found.spans.iter().map(span).collect::<Vec<_>>(),
+        "gaps": found.spans.windows(2).map(gap).collect::<Vec<_>>(),
+    })
+}
