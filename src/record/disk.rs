@@ -49,6 +49,8 @@ pub trait DiskFile: Debug + Send {
     fn sync(&mut self) -> io::Result<()>;
     /// Cuts it off.
     fn set_len(&mut self, length: u64) -> io::Result<()>;
+    /// Another handle to it, to sync it by.
+    fn again(&self) -> io::Result<Box<dyn DiskFile>>;
 }
 
 /// A file that is read.
@@ -132,6 +134,10 @@ impl DiskFile for File {
         use std::io::Seek;
         File::set_len(self, length)?;
         self.seek(io::SeekFrom::Start(length)).map(drop)
+    }
+
+    fn again(&self) -> io::Result<Box<dyn DiskFile>> {
+        Ok(Box::new(self.try_clone()?))
     }
 }
 

@@ -4,8 +4,9 @@ use super::catalogue::{Catalogue, Recording};
 use super::disk::DiskFile;
 use super::index::{self, Line};
 use super::library::Library;
-use super::name::{NEW, Start};
+use super::name::{self, Start};
 use super::scan::KeyTable;
+use super::syncer::Syncer;
 use crate::format::bmff::{self, FragmentReader, SyncPoint};
 use crate::media::{Timestamp, WallTime};
 use bytes::Bytes;
@@ -29,32 +30,31 @@ pub struct OpenRecording {
 impl OpenRecording {
     /// Begins one, with its first fragment, which begins at `zero` of the stream and was captured at `wall`. A name that is there is not taken.
     ///
-    /// In this order nothing that is half is found under the name after a loss of power: write, sync, rename, sync the folder.
+    /// In this order nothing that is half is found under the name after a loss of power: write, sync, rename, sync the folder. All but the first is done in the
+    /// background; until then it has a name that says so, and the next start goes on from there.
     ///
     /// # Errors
-    /// The disk's. Nothing is left under the name then.
+    /// The disk's. Nothing is left then.
     pub fn begin(
         library: &Library,
         stream: &str,
         wall: WallTime,
-        init: &Bytes,
-        zero: Timestamp,
+        (init, zero): (&Bytes, Timestamp),
         first: &Bytes,
+        syncer: &mut Syncer,
     ) -> io::Result<OpenRecording> {
         let (disk, catalogue) = (library.disk(), library.stream(stream)?);
         let mut start = Start::at(wall);
-        while catalogue.has(start) && start != start.next() {
+        while (catalogue.has(start) || disk.open(&library.path(stream, start)).is_ok()) && start != start.next() {
             start = start.next();
         }
         let path = library.path(stream, start);
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let new = path.with_extension(format!("mp4{NEW}"));
+        let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
+        let new = name::new(&path);
         // A folder that was deleted with its last recording is made again.
-        if let Some(above) = folder.parent() {
-            disk.make_folder(above)?;
-            disk.make_folder(folder)?;
-            disk.sync_folder(above)?;
-        }
+        let above = folder.parent().unwrap_or(Path::new(".")).to_owned();
+        disk.make_folder(&above)?;
+        disk.make_folder(&folder)?;
         let init = bmff::init_at(init, zero);
         let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
         let reader = FragmentReader::new(&init).map_err(invalid)?;
@@ -63,12 +63,17 @@ impl OpenRecording {
             let mut file = disk.create(&new)?;
             file.write(&init)?;
             file.write(first)?;
-            file.sync()?;
-            disk.rename(&new, &path)?;
-            Ok(file)
+            let again = file.again()?;
+            Ok((file, again))
         };
-        let file = write().inspect_err(|_: &io::Error| drop(disk.remove(&new)))?;
-        disk.sync_folder(folder)?;
+        let (file, mut again) = write().inspect_err(|_: &io::Error| drop(disk.remove(&new)))?;
+        let (library, to) = (library.clone(), path.clone());
+        syncer.give(move || {
+            again.sync()?;
+            library.disk().sync_folder(&above)?;
+            library.disk().rename(&new, &to)?;
+            library.disk().sync_folder(&folder)
+        });
         let recording = Recording { start, duration: Duration::ZERO, size: init.len() as u64, open: true };
         let mut open = OpenRecording { file, path, catalogue, recording, reader, keys: KeyTable::new(main), zero };
         open.note(first);
@@ -103,9 +108,14 @@ impl OpenRecording {
         Ok(())
     }
 
-    /// What was written survives a loss of power.
-    pub fn sync(&mut self) -> io::Result<()> {
-        self.file.sync()
+    /// What was written survives a loss of power, some time later.
+    ///
+    /// # Errors
+    /// There is no other handle to the file.
+    pub fn sync(&self, syncer: &mut Syncer) -> io::Result<()> {
+        let mut again = self.file.again()?;
+        syncer.give(move || again.sync());
+        Ok(())
     }
 
     /// The fragment stands at the end of the file.
@@ -123,14 +133,14 @@ impl OpenRecording {
         self.catalogue.grown(self.recording, key);
     }
 
-    /// Writes the table of keyframes, and the line of the index.
+    /// Writes the table of keyframes, and, in the background, the line of the index.
     ///
     /// # Errors
     /// The disk's. The recording is whole all the same, and the index is made right at the next start.
-    pub fn close(mut self, library: &Library) -> io::Result<()> {
+    pub fn close(mut self, library: &Library, syncer: &mut Syncer) -> io::Result<()> {
         let table = bmff::mfra(self.keys.main().id, &self.keys.keys);
         let whole = self.recording.size;
-        let closed = match self.file.write(&table).and_then(|()| self.file.sync()) {
+        let closed = match self.file.write(&table) {
             Ok(()) => {
                 self.recording.size += table.len() as u64;
                 Ok(())
@@ -141,11 +151,15 @@ impl OpenRecording {
         self.catalogue.put(recording);
         closed?;
         let line = Line { start: recording.start, duration: recording.duration, size: recording.size };
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        let mut index = library.disk().append(&folder.join(index::FILE))?;
-        index.write(line.text().as_bytes())?;
-        index.sync()?;
-        library.disk().sync_folder(folder)
+        let (library, folder, mut file) = (library.clone(), self.path.parent().unwrap_or(Path::new(".")).to_owned(), self.file);
+        syncer.give(move || {
+            file.sync()?;
+            let mut index = library.disk().append(&folder.join(index::FILE))?;
+            index.write(line.text().as_bytes())?;
+            index.sync()?;
+            library.disk().sync_folder(&folder)
+        });
+        Ok(())
     }
 
     /// It cannot be written any more: it stays as it is.

@@ -3,11 +3,11 @@
 //! ```text
 //! DIR/.lock                                  held by the program that records
 //! DIR/door/2026-11-26/18-20-00.000Z.mp4      init segment, fragments, and, if it was closed, a table of keyframes
-//! DIR/door/2026-11-26/18-30-00.000Z.mp4.new  about to be begun
+//! DIR/door/2026-11-26/18-30-00.000Z.mp4.new  begun, and not synced yet
 //! DIR/door/2026-11-26/index                  see `index`
 //! ```
 //! A name without `.new` always has an init segment and a keyframe: its file was written and synced before it was renamed, and the folder was synced after
-//! that. What a crash leaves behind the last whole fragment is cut off when the folder is opened again.
+//! that, in the background. What has `.new` at the next start and has a keyframe gets its name then. What a crash leaves behind the last whole fragment is cut off when the folder is opened again.
 
 use super::catalogue::{Catalogue, Recording};
 use super::disk::{Disk, ReadAt};
@@ -65,7 +65,14 @@ impl Library {
 
     /// Opens a recording to read it.
     pub fn open(&self, stream: &str, start: Start) -> io::Result<Box<dyn ReadAt>> {
-        self.disk().open(&self.path(stream, start))
+        let path = self.path(stream, start);
+        match self.disk().open(&path) {
+            // It was begun a moment ago, and is on its way to its name.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.disk().open(&name::new(&path)).or_else(|_| self.disk().open(&path))
+            }
+            opened => opened,
+        }
     }
 
     /// The recordings of a stream, if they were looked through.
@@ -118,9 +125,12 @@ impl Library {
         let mut found: Vec<Recording> = Vec::new();
         for item in items.iter().filter(|item| !item.is_folder) {
             let path = folder.join(&item.name);
-            if item.name.ends_with(NEW) {
-                // It was never begun, or its power went before it was.
-                let _ = self.disk().remove(&path);
+            if let Some(name) = item.name.strip_suffix(NEW) {
+                let is_there = items.iter().any(|item| item.name == name);
+                match Start::parse(day, name).filter(|_| !is_there) {
+                    Some(start) => found.extend(self.begun(folder, &path, start)?),
+                    None => self.disk().remove(&path)?,
+                }
                 continue;
             }
             let Some(start) = Start::parse(day, &item.name) else { continue };
@@ -140,6 +150,15 @@ impl Library {
             tracing::warn!("{}: the index cannot be written: {error}", folder.display());
         }
         Ok(found)
+    }
+
+    /// A recording that was begun, and did not get its name before a crash: it gets it now. One without a fragment is none.
+    fn begun(&self, folder: &Path, new: &Path, start: Start) -> io::Result<Option<Recording>> {
+        let Ok(Some(recording)) = self.recover(new, start) else { return self.disk().remove(new).map(|()| None) };
+        self.disk().append(new)?.sync()?;
+        self.disk().rename(new, &folder.join(start.file()))?;
+        self.disk().sync_folder(folder)?;
+        Ok(Some(recording))
     }
 
     fn index(&self, folder: &Path) -> String {

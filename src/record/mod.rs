@@ -16,6 +16,7 @@
 //! | `name`, `index`, `labels`, `retention` | pure: names, the index of a day, which time a recording gets, which go |
 //! | `scan`, `clip` | a recording read back; a part of some of them as one file |
 //! | `timeline` | pure: what there is, as spans of time |
+//! | `syncer` | what waits for the disk, in the background |
 //! | `disk` | the file system as a trait |
 //! | `recorder`, `status` | threads; what is said |
 //!
@@ -37,6 +38,7 @@ mod session;
 #[cfg(test)]
 mod simulated;
 mod status;
+mod syncer;
 #[cfg(test)]
 mod tests;
 mod timeline;

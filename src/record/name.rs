@@ -3,9 +3,17 @@
 use crate::media::WallTime;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use std::path::{Path, PathBuf};
 
-/// A recording that is being begun has this behind its name.
+/// A recording that was begun, but not synced yet, has this behind its name.
 pub const NEW: &str = ".new";
+
+/// The name of a file that is not synced yet.
+pub fn new(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(NEW);
+    name.into()
+}
 
 /// A moment as a name has it, in milliseconds since 1970 by UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -6,10 +6,11 @@ use super::queue::{self, Feed, Next, Source};
 use super::retention::{self, Candidate, Retention, TrustedClock};
 use super::session::{Now, Session};
 use super::status::StatusCell;
+use super::syncer::{Job, Syncer};
 use crate::media::{Clock, WallTime};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -110,10 +111,14 @@ impl Recorder {
         let status = StatusCell::new(stream, self.shared.starved.clone());
         let numbers = Numbers::default();
         let (shared, name) = (self.shared.clone(), format!("record {stream}"));
-        let session = Session::new(shared.library.clone(), stream.to_owned(), shared.options.segment, status.clone());
+        let (jobs, given) = mpsc::channel::<Job>();
+        // Who has ended does nothing more.
+        let syncer = Syncer::new(move |job| drop(jobs.send(job)));
+        let session = Session::new(shared.library.clone(), stream.to_owned(), shared.options.segment, status.clone(), syncer);
         let counted = numbers.clone();
+        let syncing = std::thread::Builder::new().name(format!("sync {stream}")).spawn(move || given.into_iter().for_each(|job| job()))?;
         let thread = std::thread::Builder::new().name(name).spawn(move || write(&source, session, &shared.clock, &counted))?;
-        lock(&self.threads).push(thread);
+        lock(&self.threads).extend([thread, syncing]);
         lock(&self.statuses).push((status, numbers));
         Ok(feed)
     }

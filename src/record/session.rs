@@ -5,6 +5,7 @@ use super::labels;
 use super::library::Library;
 use super::queue::{Fragment, Item};
 use super::status::{Ended, StatusCell};
+use super::syncer::Syncer;
 use crate::media::{Timestamp, WallTime};
 use bytes::Bytes;
 use std::io;
@@ -39,12 +40,13 @@ pub struct Session {
     expected: Option<(Timestamp, WallTime)>,
     synced: Duration,
     retry: Option<Duration>,
+    syncer: Syncer,
 }
 
 impl Session {
-    pub fn new(library: Library, stream: String, segment: Duration, status: StatusCell) -> Session {
+    pub fn new(library: Library, stream: String, segment: Duration, status: StatusCell, syncer: Syncer) -> Session {
         let synced = Duration::ZERO;
-        Session { library, stream, segment, status, init: None, open: None, expected: None, synced, retry: None }
+        Session { library, stream, segment, status, init: None, open: None, expected: None, synced, retry: None, syncer }
     }
 
     /// Looks through what there is, so that the first keyframe need not wait for it.
@@ -122,7 +124,8 @@ impl Session {
         let begun = self.is_free().and_then(|()| {
             let last = self.library.stream(&self.stream)?.end();
             let wall = labels::begin(labels::captured(fragment.captured, now.wall), expected, last);
-            OpenRecording::begin(&self.library, &self.stream, wall, init, fragment.start, &fragment.bytes)
+            let begin = (init, fragment.start);
+            OpenRecording::begin(&self.library, &self.stream, wall, begin, &fragment.bytes, &mut self.syncer)
         });
         match begun {
             Ok(open) => {
@@ -143,14 +146,17 @@ impl Session {
         }
     }
 
+    /// Looks after what is done in the background, and has what was written synced now and then.
     fn sync(&mut self, now: Now) {
-        let Some(open) = &mut self.open else { return };
-        if now.monotonic.saturating_sub(self.synced) >= SYNC {
+        if let Some(error) = self.syncer.error() {
+            return self.fail(&error, now);
+        }
+        let Some(open) = &self.open else { return };
+        if self.syncer.is_idle() && now.monotonic.saturating_sub(self.synced) >= SYNC {
             self.synced = now.monotonic;
-            let synced = open.sync();
-            match synced.and_then(|()| self.is_free()) {
-                Ok(()) => self.status.held(now.monotonic),
-                Err(error) => self.fail(&error, now),
+            self.status.held(now.monotonic);
+            if let Err(error) = self.is_free().and_then(|()| open.sync(&mut self.syncer)) {
+                self.fail(&error, now);
             }
         }
     }
@@ -167,7 +173,7 @@ impl Session {
 
     fn close(&mut self) {
         if let Some(open) = self.open.take() {
-            let closed = open.close(&self.library);
+            let closed = open.close(&self.library, &mut self.syncer);
             self.status.closed(match closed {
                 Ok(()) => Ended::Whole,
                 Err(error) => Ended::Failed(error.to_string()),

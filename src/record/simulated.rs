@@ -295,6 +295,10 @@ impl DiskFile for Handle {
     fn set_len(&mut self, length: u64) -> io::Result<()> {
         self.disk.change(Op::SetLen(self.id, length))
     }
+
+    fn again(&self) -> io::Result<Box<dyn DiskFile>> {
+        Ok(Box::new(Handle { disk: self.disk.clone(), id: self.id }))
+    }
 }
 
 /// A file that is read.

@@ -80,6 +80,7 @@ impl StatusCell {
         inner.recording = true;
         inner.well.get_or_insert(now);
         drop(inner);
+        // What was before this one has gone well.
         self.held(now);
     }
 

@@ -6,14 +6,17 @@ use super::library::Library;
 use super::queue::{Fragment, Item};
 use super::scan;
 use super::session::{Now, Session};
-use super::simulated::{Memory, SimulatedDisk};
+use super::simulated::{Memory, SimulatedDisk, Unsynced};
 use super::status::{State, StatusCell};
+use super::syncer::{Job, Syncer};
 use crate::codec::opus::OpusHead;
 use crate::format::bmff::{self, Sample, init};
 use crate::media::{AudioParams, Codec, Header, Timestamp, Track, WallTime};
 use bytes::{Bytes, BytesMut};
+use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const NOW: WallTime = WallTime(1_795_717_200_000_000);
@@ -38,8 +41,19 @@ fn fragment(n: i64) -> Fragment {
     Fragment { bytes, main: true, key, start, duration, captured: None }
 }
 
+/// When that is done which may wait.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Sync {
+    AtOnce,
+    /// So many fragments later.
+    Later(usize),
+}
+
 struct Run {
     disk: SimulatedDisk,
+    jobs: Arc<Mutex<VecDeque<Job>>>,
+    sync: Sync,
+    fed: usize,
     session: Session,
     status: StatusCell,
 }
@@ -50,15 +64,37 @@ fn library(disk: &SimulatedDisk) -> Library {
 
 impl Run {
     fn new(disk: &SimulatedDisk, segment: u64) -> Run {
+        Run::with(disk, segment, Sync::AtOnce)
+    }
+
+    fn with(disk: &SimulatedDisk, segment: u64, sync: Sync) -> Run {
         let status = StatusCell::new("cam", Default::default());
-        let mut session = Session::new(library(disk), "cam".into(), Duration::from_secs(segment), status.clone());
+        let jobs = Arc::<Mutex<VecDeque<Job>>>::default();
+        let queue = jobs.clone();
+        let syncer = Syncer::new(move |job: Job| if sync == Sync::AtOnce { job() } else { queue.lock().unwrap().push_back(job) });
+        let mut session = Session::new(library(disk), "cam".into(), Duration::from_secs(segment), status.clone(), syncer);
         session.item(Item::Init(init_segment()), at(0, 0));
-        Run { disk: disk.clone(), session, status }
+        Run { disk: disk.clone(), jobs, sync, fed: 0, session, status }
+    }
+
+    /// Everything is written and synced.
+    fn end(&mut self) {
+        self.session.end();
+        self.jobs.lock().unwrap().drain(..).for_each(|job| job());
     }
 
     /// These fragments, when they are due, by a clock that is off by so many seconds.
     fn feed(&mut self, fragments: std::ops::Range<i64>, off: i64) {
-        fragments.for_each(|n| self.session.item(Item::Chunk(fragment(n)), at(n, off)));
+        for n in fragments {
+            self.session.item(Item::Chunk(fragment(n)), at(n, off));
+            self.fed += 1;
+            if let Sync::Later(later) = self.sync
+                && self.fed.is_multiple_of(later)
+            {
+                let jobs: Vec<_> = self.jobs.lock().unwrap().drain(..).collect();
+                jobs.into_iter().for_each(|job| job());
+            }
+        }
     }
 }
 
@@ -95,7 +131,7 @@ fn recordings_are_cut_at_keyframes() {
     let mut run = Run::new(&disk, 2);
     run.feed(3..260, 0);
     assert_eq!(recorded(&disk), [(25..125).collect::<Vec<_>>(), (125..225).collect(), (225..260).collect()], "from the first keyframe on");
-    run.session.end();
+    run.end();
     let names: Vec<_> = disk.files().into_keys().map(|path| path.to_str().unwrap().to_owned()).collect();
     let folder = "/dir/cam/2026-11-26";
     let wanted = ["18-20-00.500Z.mp4", "18-20-02.500Z.mp4", "18-20-04.500Z.mp4", "index"];
@@ -113,7 +149,7 @@ fn the_index_is_made_again_where_it_is_missing_or_wrong() {
     let disk = SimulatedDisk::default();
     let mut run = Run::new(&disk, 2);
     run.feed(0..260, 0);
-    run.session.end();
+    run.end();
     let (right, index) = (catalogued(&disk), Path::new("/dir/cam/2026-11-26/index"));
     let text = disk.files()[index].clone();
     assert_eq!(
@@ -139,19 +175,25 @@ fn the_index_is_made_again_where_it_is_missing_or_wrong() {
 /// Whatever a loss of power at any moment leaves: each name is a recording with a keyframe, what was synced is there, and the index is right again.
 #[test]
 fn a_loss_of_power_loses_nothing_that_was_synced() {
+    for sync in [Sync::AtOnce, Sync::Later(9)] {
+        lose_power(sync);
+    }
+}
+
+fn lose_power(sync: Sync) {
     let disk = SimulatedDisk::default();
-    let mut run = Run::new(&disk, 2);
+    let mut run = Run::with(&disk, 2, sync);
     // After so many things done, these fragments had been synced.
     let mut synced: Vec<(usize, Vec<i64>)> = Vec::new();
     for n in 0..240 {
         let before = disk.done();
         run.feed(n..n + 1, 0);
-        // A fragment is one write. What did more has synced at its end, and with that everything up to here.
-        if disk.done() > before + 1 {
+        // A fragment is one write. What did more has synced at its end, and with that everything up to here. What is done later is seen at the end.
+        if sync == Sync::AtOnce && disk.done() > before + 1 {
             synced.push((disk.done(), (0..=n).collect()));
         }
     }
-    run.session.end();
+    run.end();
     synced.push((disk.done(), (0..240).collect()));
     let mut states = 0;
     for done in 0..=disk.done() {
@@ -163,8 +205,14 @@ fn a_loss_of_power_loses_nothing_that_was_synced() {
                 assert!(found.is_some_and(|found| found.has_media), "{done} {loss:?} {}", path.display());
             }
             let first = catalogued(&after);
-            let all: Vec<i64> = recorded(&after).concat();
-            assert!(all.iter().copied().eq(0..all.len() as i64) && all.len() >= safe.len(), "{done} {loss:?}: {all:?}");
+            let each = recorded(&after);
+            assert!(each.iter().all(|one| one[0] % KEYS == 0 && one.windows(2).all(|two| two[0] + 1 == two[1])), "{done} {loss:?}");
+            let all: Vec<i64> = each.concat();
+            // What is synced later may be lost in the middle.
+            assert!(
+                sync != Sync::AtOnce || all.iter().copied().eq(0..all.len() as i64) && all.len() >= safe.len(),
+                "{done} {loss:?}: {all:?}"
+            );
             let length: Duration = first.iter().map(|one| one.duration).sum();
             assert_eq!(length, Duration::from_millis(20) * all.len() as u32, "{done} {loss:?}");
             let settled = after.done();
@@ -173,6 +221,24 @@ fn a_loss_of_power_loses_nothing_that_was_synced() {
         }
     }
     assert!(states > 1000, "{states}");
+}
+
+/// A program that is killed loses nothing that it has written, however late it was synced.
+#[test]
+fn a_kill_loses_nothing_that_was_written() {
+    for later in [1, 7, 40, 1000] {
+        let disk = SimulatedDisk::default();
+        let mut run = Run::with(&disk, 2, Sync::Later(later));
+        for n in 0..240 {
+            run.feed(n..n + 1, 0);
+            let losses = disk.after_loss(disk.done());
+            // Nothing is lost with the program alone.
+            let (_, after) = losses.into_iter().rfind(|(loss, _)| matches!(loss.bytes, Unsynced::There)).unwrap();
+            let first = catalogued(&after);
+            assert!(recorded(&after).concat().into_iter().eq(0..=n), "{later} {n}");
+            assert_eq!(catalogued(&after), first);
+        }
+    }
 }
 
 /// A disk that fails, and takes a part of what it is given: recordings go on by themselves, and nothing before is lost.
@@ -190,7 +256,7 @@ fn a_disk_that_fails_is_tried_again() {
             disk.set_trouble(None);
             run.feed(200..900, 0);
             assert_eq!(run.status.state(), State::Recording);
-            run.session.end();
+            run.end();
             let begun = catalogued(&run.disk);
             let all = recorded(&disk).concat();
             let (before, after): (Vec<i64>, Vec<i64>) = all.iter().partition(|n| **n < 200);
@@ -223,7 +289,7 @@ fn steps_of_the_clock_overwrite_and_lose_nothing() {
         run.feed(0..260, 0);
         run.feed(260..1000, step);
         run.feed(1000..1300, 0);
-        run.session.end();
+        run.end();
         let mut all = recorded(&disk).concat();
         all.sort_unstable();
         assert!(all.iter().copied().eq(0..1300), "{step}: each is there once");
@@ -238,7 +304,7 @@ fn what_is_not_ours_is_left_alone() {
     let disk = SimulatedDisk::default();
     let mut run = Run::new(&disk, 2);
     run.feed(0..260, 0);
-    run.session.end();
+    run.end();
     let folder = Path::new("/dir/cam/2026-11-26");
     for (name, bytes) in [("18-20-01.000Z.mp4", &b"no recording"[..]), ("notes.txt", b"mine"), ("18-00-00.000Z.mp4", b"")] {
         disk.put(&folder.join(name), bytes);
@@ -254,7 +320,7 @@ fn the_last_recording_takes_its_folder_along() {
     let disk = SimulatedDisk::default();
     let mut run = Run::new(&disk, 2);
     run.feed(0..260, 0);
-    run.session.end();
+    run.end();
     let library = library(&disk);
     let catalogue = library.stream("cam").unwrap();
     let lease = catalogue.lease(WallTime(NOW.0 + 4_500_000), WallTime(NOW.0 + 4_600_000), 9);
@@ -275,7 +341,7 @@ fn damage_costs_what_is_behind_it() {
     let disk = SimulatedDisk::default();
     let mut run = Run::new(&disk, 2);
     run.feed(0..90, 0);
-    run.session.end();
+    run.end();
     let whole = disk.files().into_values().find(|bytes| bytes.len() > 2000).unwrap();
     for at in 0..whole.len() {
         let mut bytes = whole.clone();

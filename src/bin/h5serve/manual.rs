@@ -16,6 +16,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
         ),
         ("A file in an endless loop, for the whole network:", "h5serve --listen 0.0.0.0:8080 --public --on-eof reopen demo=show.mp4"),
         ("Record it too, and keep a week of it:", "h5cap test | h5enc | h5mux | h5serve --record recordings --keep 7d --min-free 2G"),
+        ("The last ten seconds, as a file:", "curl -OJ 'http://127.0.0.1:8080/live/clip.mp4?from=-10s'"),
         ("Watch it by HLS:", "ffplay http://127.0.0.1:8080/live/index.m3u8"),
         ("Watch it without a browser:", "mpv --profile=low-latency http://127.0.0.1:8080/live.mp4"),
         ("A token for a program that may watch door1, door2, ...:", "h5serve passwd users recorder --token --rights 'door*=view'"),
@@ -72,6 +73,8 @@ pub const MANUAL: cli::Manual = cli::Manual {
              /video_feed       the first MJPEG stream, or ?src=NAME, as many a Flask page has it\n    \
              /api/events       server-sent events: join, leave, drop, stall, error of the streams that one may see. With the right admin, addresses and the log\n    \
              /NAME/index.m3u8  HLS, with low latency: see section HLS\n    \
+             /NAME/clip.mp4    ?from=TIME&to=TIME, what was before as an MP4 file: see section RECORDING\n    \
+             /NAME/rec.json    JSON: which times were recorded\n    \
              /h5live.js        the player, a web component: <h5-live src=\"/api/ws?src=NAME\">\n    \
              /api/ws?src=NAME  WebSocket: the messages of go2rtc's MSE and MJPEG modes; with &codecs=LIST the stream begins at once\n    \
              /api/login        the page that asks for name and password, and its form; /api/logout ends a session\n    \
@@ -123,7 +126,12 @@ pub const MANUAL: cli::Manual = cli::Manual {
              is not whole. When the disk is full, fails or is too slow, h5serve goes on live without recording, says so once and in /healthz, and tries \
              again every two seconds.\n\n\
              --keep, --keep-size and --min-free delete the oldest recordings, whichever bites first, but never what is being written. A clock that was \
-             set forward is not believed for six hours. Without these options nothing is deleted. Only one program records into a folder.",
+             set forward is not believed for six hours. Without these options nothing is deleted. Only one program records into a folder.\n\n\
+             /NAME/clip.mp4?from=TIME&to=TIME is what was captured between these two, as one MP4 file with its movie header first. TIME is as in \
+             2026-11-26T18:20:00Z, or -10s, -5m, -2h before now; without to it ends now. It is out of the recordings, or out of the ring where there is \
+             none of that time. Nothing is encoded: the file has the frames from the keyframe before on, and its edit list begins at the picture that was on \
+             the screen at from. Range and If-Range are understood. A clip is an hour long at most, and ends where the tracks change. \
+             /NAME/rec.json has the spans of time that were recorded, the gaps between them and their sizes; from and to are understood. Both need the right rewind.",
         ),
         (
             "VIEWER HEALTH",
@@ -147,8 +155,8 @@ pub const MANUAL: cli::Manual = cli::Manual {
             "By default h5serve listens on this machine only, and every program on this machine may watch. To listen wider, say \
              who may: --users, --link-key, or --public for everybody.\n\n\
              Users are in a file, a line for each, as h5serve passwd writes it: NAME:HASH:RIGHTS. RIGHTS are view, rewind, \
-             record, publish and admin, for all streams or by name: cam=view,rewind door*=view. The server asks for view; \
-             the other rights are for what is to come. A browser gets a page to log in, and then a cookie. Tools send the \
+             record, publish and admin, for all streams or by name: cam=view,rewind door*=view. The server asks for view, \
+             for rewind where it is about what was before, and for admin in /api/events; the others are for what is to come. A browser gets a page to log in, and then a cookie. Tools send the \
              name and the password by HTTP Basic, as curl -u does. A program sends its token: Authorization: Bearer TOKEN.\n\n\
              A link is made by h5serve link, without the server, and is good until it ends: /NAME?token=TOKEN, or with \
              the token in the path, /t/TOKEN/NAME. Both are good for pages, every form of the stream, events and the WebSocket. \
@@ -157,7 +165,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
              The list of streams has those that the visitor may see. Wrong passwords are slowed down, by address and by name. \
              Without TLS, names, passwords and tokens can be read on the way.\n\n\
              With --auth-url, h5serve asks an HTTP service about everybody who has no link that --link-key knows: by POST, with a JSON object. Its \
-             members are action (view), stream, method, path, query, address, user, password, token and cookie; those that the viewer has not shown \
+             members are action (view or rewind), stream, method, path, query, address, user, password, token and cookie; those that the viewer has not shown \
              are empty. The list and the page of all streams cost a question for each stream. An answer holds for --auth-cache seconds, for this \
              question alone; who watches is not asked about again. A browser asks for name and password by itself then, or has a cookie \
              of the site.\n\n\

@@ -238,8 +238,10 @@ fn continues(first: &Bytes, next: &Bytes) -> bool {
     !first.is_empty() && first == tracks(next)
 }
 
-/// Of each track its number, and the boxes that say how its samples are read.
-fn tracks(init: &[u8]) -> Vec<Option<(u32, &[u8], &[u8])>> {
+/// Of a track its number, and the boxes that say how its samples are read.
+type Described<'a> = (u32, &'a [u8], &'a [u8]);
+
+fn tracks(init: &[u8]) -> Vec<Option<Described<'_>>> {
     let moov = boxes(init).find(|b| b.kind == *b"moov");
     let traks = moov.into_iter().flat_map(|moov| boxes(moov.body)).filter(|b| b.kind == *b"trak");
     let described = |trak: BoxRef<'_>| {

@@ -240,6 +240,8 @@ fn no_route_is_open() {
             "/api/ws",
             "/api/ws?src=cam",
             "/api/ws?src=%",
+            "/cam/rec.json",
+            "/cam/clip.mp4?from=-10s",
         ] {
             let got = ask(fixture.server.port, method, path, &[]);
             assert_eq!(got.status, 401, "{method} {path}: {got:?}");

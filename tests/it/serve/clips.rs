@@ -18,7 +18,7 @@ fn packets(file: &Path, track: &str, entries: &str) -> Vec<String> {
         .args(["-v", "error", "-select_streams", track, "-show_entries", &entries, "-show_data_hash", "md5", "-of", "csv=p=0"])
         .arg(file);
     let lines = run(&mut ffprobe, b"").success().text();
-    lines.lines().map(|line| line.trim_end_matches(',').to_owned()).filter(|line| !line.is_empty()).collect()
+    lines.lines().map(|line| line.trim_matches(',').to_owned()).filter(|line| !line.is_empty()).collect()
 }
 
 /// The test picture, live, with what was sent kept in a file.
@@ -167,7 +167,8 @@ fn the_past_needs_a_right() {
     _ = stdin.write_all(&[studio.init(), studio.picture(), studio.picture()].concat());
     let status = |path: &str, token: &str| {
         let bearer = format!("Authorization: Bearer {token}");
-        ask(server.port, "GET", path, if token.is_empty() { &[] } else { &[&*bearer] }).status
+        let headers: Vec<&str> = if token.is_empty() { vec![] } else { vec![&bearer] };
+        ask(server.port, "GET", path, &headers).status
     };
     eventually("it is recorded", || (status("/live/rec.json", &tokens[1]) == 200).then_some(()));
     for path in ["/live/rec.json", "/live/clip.mp4?from=-1h"] {

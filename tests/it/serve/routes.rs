@@ -55,6 +55,10 @@ fn status_codes() {
         ("POST", "/other", 404),
         ("OPTIONS", "/live.mp4", 204),
         ("OPTIONS", "*", 204),
+        ("GET", "/live/rec.json", 404),
+        ("GET", "/live/clip.mp4", 400),
+        ("PUT", "/live/clip.mp4", 405),
+        ("GET", "/other/clip.mp4?from=-1s", 404),
     ];
     for (method, target, status) in cases {
         let got = ask(server.port, method, target, &[]);
