@@ -128,7 +128,7 @@ impl AskingForPast<'_> {
         };
         let name = format!("attachment; filename=\"{}-{}.mp4\"", self.name, times::in_name(begin));
         // The same file again, whenever it is asked for.
-        let place = format!("clip.mp4?from={}&to={}", times::text(begin), times::text(end));
+        let place = format!("clip.mp4?from={}&to={}", times::exact(begin), times::exact(end));
         let headers = [
             (header::ACCEPT_RANGES, Some("bytes".to_owned())),
             (header::ETAG, Some(etag)),

@@ -36,6 +36,12 @@ pub fn text(time: WallTime) -> String {
     format!("{time:.3}")
 }
 
+/// The same to the microsecond: a picture may begin between two milliseconds.
+pub fn exact(time: WallTime) -> String {
+    let time = jiff::Timestamp::from_microsecond(time.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    format!("{time:.6}")
+}
+
 /// As a part of a file's name.
 pub fn in_name(time: WallTime) -> String {
     text(WallTime(time.0 - time.0.rem_euclid(1_000_000))).replace(".000Z", "Z").replace(':', "-")
