@@ -67,9 +67,8 @@ fn clip(server: &Server, dir: &TempDir, query: &str) -> (std::path::PathBuf, sup
 fn judge(file: &Path, sent: &Path, length: f64) {
     for track in ["v", "a"] {
         let (clip, all) = (packets(file, track, "data_hash"), packets(sent, track, "data_hash"));
-        let first =
-            all.iter().position(|hash| *hash == clip[0]).unwrap_or_else(|| panic!("{track}: the first packet is none that was sent"));
-        assert_eq!(clip[..], all[first..first + clip.len()], "{track}");
+        // The tone of the test picture repeats: only all of it says where it is from.
+        assert!(!clip.is_empty() && all.windows(clip.len()).any(|sent| sent == clip), "{track}: {clip:?} is no part of {all:?}");
     }
     // The first picture that is shown has time zero, whatever is before it in the file.
     let shown = run(

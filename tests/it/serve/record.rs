@@ -107,7 +107,7 @@ fn killed(times: u64) {
         let (mut stdin, mut studio) = (server.process.stdin(), Studio::new(10, 2000));
         feed(&mut stdin, &studio.init());
         // Moments all over a recording and its cuts: the time is made from the number.
-        let end = Instant::now() + Duration::from_millis(150 + n * 7919 % 500);
+        let end = Instant::now() + Duration::from_millis(600 + n * 7919 % 1000);
         let mut fed = Vec::new();
         while Instant::now() < end {
             feed(&mut stdin, &studio.picture());
@@ -121,8 +121,8 @@ fn killed(times: u64) {
         let files = recordings(&folder);
         let before: Vec<_> = files.iter().flat_map(|file| pictures(file)).collect();
         assert!(before.iter().copied().eq(0..before.len() as u64), "{n}: {before:?}");
-        // A machine that is busy may not have let the thread that writes have its turn for a moment.
-        let old = fed.iter().filter(|at| killed.duration_since(**at) > Duration::from_millis(100)).count();
+        // On a busy machine the server may not have had its turn for a moment, to read or to write.
+        let old = fed.iter().filter(|at| killed.duration_since(**at) > Duration::from_millis(500)).count();
         assert!(before.len() >= old, "{n}: {} of {old}, and {} younger ones", before.len(), fed.len() - old);
         most = most.max(fed.len() - before.len());
         files.iter().for_each(|file| assert!(!packets(file, "v", "pts").is_empty(), "{n}: {}", file.display()));
