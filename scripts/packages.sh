@@ -43,7 +43,7 @@ unless() { command -v "$1" >/dev/null || echo "$2"; }
 test_packages() {
     case $1 in
         apt-get)
-            echo bsdutils certbot curl ffmpeg haproxy iproute2 libturbojpeg0 libvo-aacenc0 mpv mkvtoolnix nftables nginx-light openssl pebble shellcheck systemd util-linux man-db varnish $(unless node nodejs) $(unless npm npm) python3 python3-venv \
+            echo bsdutils certbot curl ffmpeg haproxy iproute2 libturbojpeg0 libvo-aacenc0 mpv mkvtoolnix nftables nginx-light openssl pebble shellcheck systemd util-linux man-db varnish vlc-bin vlc-plugin-base $(unless node nodejs) $(unless npm npm) python3 python3-venv \
                 gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
                 gstreamer1.0-plugins-ugly gstreamer1.0-libav gir1.2-gst-rtsp-server-1.0 python3-gi 'chromium|chromium-browser' 'firefox-esr|firefox' webkit2gtk-driver xvfb faketime
             ;;

@@ -19,7 +19,7 @@ fn text(answer: &Answer) -> String {
 }
 
 impl Server {
-    fn get(&self, file: &str) -> Answer {
+    pub fn get(&self, file: &str) -> Answer {
         ask(self.port, "GET", &format!("/live/{file}"), &[])
     }
 
@@ -201,7 +201,7 @@ fn a_thousand_that_wait_and_go_leave_nothing() {
 }
 
 /// The real pipe: its time line has a wall-clock time.
-fn camera(args: &[&str]) -> (Server, [Running; 3]) {
+pub fn camera(args: &[&str]) -> (Server, [Running; 3]) {
     let mut server = Server::start(args);
     let start = |name: &str, args: &[&str], from: Option<&mut Running>| {
         let mut program = Running::start(&mut h5(name, args));

@@ -69,6 +69,8 @@ mod slow;
 mod tls;
 /// Viewers over TLS: slow ones beside healthy ones, and what they cost.
 mod tls_viewers;
+/// VLC and GStreamer as viewers.
+mod vlc;
 
 use crate::util::{Running, eventually, h5};
 use std::io::Write;
