@@ -11,7 +11,7 @@
 //! |---|---|
 //! | `queue` | from who publishes, who never waits, to the thread that writes |
 //! | `session` | begin, cut, stop where the disk fails, begin again |
-//! | `file`, `library` | one recording; a folder of them |
+//! | `file`, `library`, `lock` | one recording; a folder of them, which one program writes to |
 //! | `catalogue` | what there is, in memory, and who reads it |
 //! | `name`, `index`, `labels`, `retention` | pure: names, the index of a day, which time a recording gets, which go |
 //! | `scan`, `clip` | a recording read back; a part of some of them as one file |
@@ -29,6 +29,7 @@ mod file;
 mod index;
 mod labels;
 mod library;
+mod lock;
 mod name;
 mod queue;
 mod recorder;
@@ -47,7 +48,8 @@ pub use catalogue::{Catalogue, Lease, Recording};
 pub use clip::RecordedClip;
 pub use disk::{Disk, DiskFile, Item, ReadAt, RealDisk};
 pub use library::Library;
-pub use name::Start;
+pub use lock::Lock;
+pub use name::{Start, allows};
 pub use queue::Feed;
 pub use recorder::{Numbers, Options, Recorder};
 pub use retention::Retention;

@@ -70,6 +70,11 @@ impl Start {
     }
 }
 
+/// Whether a stream of this name can be recorded: 1 to 64 letters, digits, `-` and `_`, as the streams of a server.
+pub fn allows(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+}
+
 /// Whether a folder may be that of a day.
 pub fn is_day(name: &str) -> bool {
     name.len() == 10 && name.bytes().enumerate().all(|(n, b)| if matches!(n, 4 | 7) { b == b'-' } else { b.is_ascii_digit() })

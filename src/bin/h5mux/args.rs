@@ -39,6 +39,13 @@ pub struct Args {
     #[arg(long, value_name = "SECONDS", default_value = "12", value_parser = cli::seconds(1.0, 3600.0), requires = "stores")]
     pub hls_window: Duration,
 
+    #[command(flatten)]
+    pub record: cli::RecordArgs,
+
+    /// Name of the stream in the folder of --record
+    #[arg(long, value_name = "NAME", default_value = "live", requires = "record")]
+    pub record_name: String,
+
     /// Length of a chunk: one frame (no delay), a group of pictures, or a number of milliseconds
     #[arg(long, value_name = "frame|gop|MS", default_value_t)]
     pub fragment: Fragment,

@@ -4,6 +4,7 @@ mod args;
 mod input;
 mod manual;
 mod output;
+mod record;
 mod stage;
 mod stores;
 mod target;
@@ -16,6 +17,7 @@ use h5live::mux::MuxOptions;
 use h5live::pipe::{OutputQueue, Reader, ReaderOptions, VectoredWriter};
 use input::Opened;
 use output::Output;
+use record::Recording;
 use stage::MuxStage;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -27,9 +29,11 @@ fn main() -> ExitCode {
 
 fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     let file = input::open_input(args.input.as_deref(), &cx.stop)?;
-    let output = output::open_output(args.output.as_deref(), &file, args.hls.is_some() || args.put.is_some())?;
+    let output =
+        output::open_output(args.output.as_deref(), &file, args.hls.is_some() || args.put.is_some() || args.record.record.is_some())?;
     let Opened { name, input, stored } = file.open()?;
     let stores = Stores::open(&args, stored, &cx)?;
+    let recording = Recording::start(&args, stored, &cx)?;
     let timing = match args.rate {
         Some(rate) => Timing::Rate(rate),
         None if args.live => Timing::Arrival,
@@ -42,7 +46,7 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
         if stored { out.gathering(VectoredWriter::<Output>::STORED) } else { out }
     });
     let options = MuxOptions { fragment: args.fragment, prft: !args.no_clock };
-    let mut stage = MuxStage::new((name.clone(), stored), options, clock, out, stores, cx.stats.clone());
+    let mut stage = MuxStage::new((name.clone(), stored), options, clock, out, (stores, recording), cx.stats.clone());
     let outcome = stage.pump(&mut reader, &cx);
     // Events from before an error are whole: they go out.
     let finished = stage.finish(!cx.stop.requested(), &cx.stop);

@@ -11,6 +11,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
             "h5cap test | h5enc | h5mux --hls live | h5serve",
         ),
         ("HLS at a server that takes files", "h5cap test | h5enc | h5mux --put https://media.example.org/live --put-token-file token"),
+        ("Recordings of ten minutes, a week of them", "h5cap test | h5enc | h5mux --record recordings --keep 7d | h5serve"),
         ("A recording as HLS", "h5mux --hls film film.mp4 > /dev/null"),
         ("A coded file or stream, without encoding it again", "ffmpeg -i clip.mp4 -c copy -f nut -flush_packets 1 - | h5mux > show.mp4"),
         ("Raw H.264 from a camera program, timed by arrival", "rpicam-vid -t 0 -o - | h5mux --live | h5serve"),
@@ -18,6 +19,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
     groups: &[
         ("Output", &["output", "fragment", "no_clock", "late"]),
         ("HLS", &["hls", "put", "put_token_file", "segment", "hls_window"]),
+        ("Recording", &["record", "record_name", "record_segment", "keep", "keep_size", "min_free"]),
         ("Input", &["input_format", "rate", "live"]),
     ],
     sections: &[
@@ -56,6 +58,11 @@ pub const MANUAL: cli::Manual = cli::Manual {
              /metrics counts them: h5mux_store_files_total, h5mux_store_failures_total, h5mux_store_lost_segments_total.\n\n\
              When the input ends, so do the playlists. When h5mux is stopped by a signal, they stay open: players wait for another run. An input \
              that is a file is kept as a whole: its playlists come at the end and list everything, whatever --hls-window says.",
+        ),
+        (
+            "RECORDING",
+            "With --record, h5mux writes the stream into DIR/NAME/2026-11-26/18-20-00.000Z.mp4 as well, where NAME is --record-name. Files, what they survive and what \
+             is deleted are as in h5serve(1). A disk that is full or fails does not hold the stream up: h5mux says so once and in /healthz of --control, and tries again.",
         ),
         (
             "KEYFRAMES",

@@ -1,6 +1,7 @@
 //! From events to chunks, and where they go.
 
 use crate::output::Output;
+use crate::record::Recording;
 use crate::stores::Stores;
 use h5live::cli;
 use h5live::format::bmff::Chunk;
@@ -24,6 +25,7 @@ pub struct MuxStage {
     watch: Watch,
     out: Option<OutputQueue<mux::Output, VectoredWriter<Output>>>,
     stores: Option<Stores>,
+    recording: Option<Recording>,
     stats: Arc<cli::Stats>,
     /// Of tracks that are left out here.
     omissions: OmissionLog,
@@ -58,7 +60,7 @@ impl MuxStage {
         options: MuxOptions,
         clock: Arc<SystemClock>,
         out: Option<OutputQueue<mux::Output, VectoredWriter<Output>>>,
-        stores: Option<Stores>,
+        (stores, recording): (Option<Stores>, Option<Recording>),
         stats: Arc<cli::Stats>,
     ) -> MuxStage {
         let watch = Watch { name: name.clone(), clock: SystemClock::default(), bursts: BurstDetector::default(), main: 0 };
@@ -72,6 +74,7 @@ impl MuxStage {
             watch,
             out,
             stores,
+            recording,
             stats,
             omissions: OmissionLog::default(),
             keyframes: KeyframeWatch::default(),
@@ -125,6 +128,7 @@ impl MuxStage {
         self.omissions.warn(&self.name, omitted);
         if let Some(init) = init {
             self.stores.iter_mut().for_each(|stores| stores.init(&init));
+            self.recording.iter_mut().for_each(|recording| recording.init(&init));
             if let Some(out) = &mut self.out {
                 out.send(mux::Output::Init(init.bytes))?;
             }
@@ -188,6 +192,7 @@ impl MuxStage {
         self.watch_keyframes(&chunk);
         let (kind, frames, bytes) = (chunk.kind, chunk.frames.into(), chunk.data.iter().map(|frame| frame.len() as u64).sum());
         self.stores.iter_mut().for_each(|stores| stores.chunk(&chunk));
+        self.recording.iter_mut().for_each(|recording| recording.chunk(&chunk));
         let sent = match &mut self.out {
             Some(out) => out.send(mux::Output::Chunk(chunk))?,
             None => true,
@@ -206,6 +211,7 @@ impl MuxStage {
         if self.keyframes.lacks() && !self.said_no_keyframe {
             self.say_no_keyframe();
         }
+        drop(self.recording);
         let written = self.out.map_or(Ok(()), OutputQueue::finish);
         let stored = self.stores.map_or(Ok(()), |stores| stores.finish(ended && flushed.is_ok(), stop));
         flushed.and(written.map_err(Into::into)).and(stored)

@@ -28,6 +28,7 @@ use h5live::pipe::stdio::Stdin;
 use h5live::serve::{Access, Group, Groups, Listen, Options, Policy, Publisher, Recordings, Registry, Server, Stopper, Stream, Tls};
 use input::{Input, InputLocation, OnEof};
 use manual::MANUAL;
+use record::Record as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -80,7 +81,7 @@ struct Args {
     hls: hls::HlsArgs,
 
     #[command(flatten)]
-    record: record::RecordArgs,
+    record: cli::RecordArgs,
 
     #[command(flatten)]
     limits: limits::LimitArgs,

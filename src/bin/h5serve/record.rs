@@ -5,76 +5,53 @@ use bytes::Bytes;
 use h5live::cli;
 use h5live::format::bmff::{Chunk, Init};
 use h5live::media::{SystemClock, WallTime};
-use h5live::record::{self, Feed, Library, Numbers, Options, RealDisk, Recorder, Retention, State, StatusCell};
+use h5live::record::{self, Feed, Library, Lock, Numbers, Options, RealDisk, Recorder, Retention, State, StatusCell};
 use h5live::serve::{Publisher, RecordedClip, RecordedSpan, Recordings, Tap, Timeline};
-use rustix::fs::FlockOperation;
-use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
-/// Held by the program that records into the folder.
-const LOCK: &str = ".lock";
 /// A keyframe has to fit into what may wait for the disk.
 const LEAST_QUEUE: usize = 2 << 20;
 
-/// The options of recording.
-#[derive(clap::Args, Clone, Debug)]
-pub struct RecordArgs {
-    /// Record all streams into this folder: DIR/NAME/2026-11-26/18-20-00.000Z.mp4, named by UTC
-    ///
-    /// A recording is fragmented MP4, and can be played at any moment. Neither a crash nor a loss of power costs what was written before.
-    #[arg(long, value_name = "DIR")]
-    record: Option<PathBuf>,
-
-    /// A recording is cut at the first keyframe after this time, such as 10m
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = segment, requires = "record")]
-    record_segment: Duration,
-
-    /// Delete recordings that are older than this, such as 12h or 7d
-    #[arg(long, value_name = "TIME", value_parser = time, requires = "record")]
-    keep: Option<Duration>,
-
-    /// Delete the oldest recordings when all together take more than this, such as 50G
-    #[arg(long, value_name = "SIZE", value_parser = size, requires = "record")]
-    keep_size: Option<u64>,
-
-    /// Delete the oldest recordings when less than this is free on their disk, such as 2G
-    #[arg(long, value_name = "SIZE", value_parser = size, requires = "record")]
-    min_free: Option<u64>,
-}
-
-impl RecordArgs {
+/// What `--record` needs before the program runs, and the start.
+pub trait Record {
     /// Before the program is confined: the folder is there.
-    pub fn prepare(&self) -> anyhow::Result<()> {
-        let Some(folder) = &self.record else { return Ok(()) };
-        std::fs::create_dir_all(folder).with_context(|| format!("--record {}", folder.display()))
-    }
+    fn prepare(&self) -> anyhow::Result<()>;
 
     /// Where it is recorded to.
-    pub fn folder(&self) -> Option<PathBuf> {
-        self.record.clone()
-    }
+    fn folder(&self) -> Option<PathBuf>;
 
     /// What there is in the folder. Nothing of it is read yet.
-    pub fn shelf(&self) -> Option<Arc<Shelf>> {
-        let folder = self.record.clone()?;
-        Some(Arc::new(Shelf { library: Library::new(folder, Box::new(RealDisk)), statuses: OnceLock::new() }))
-    }
+    fn shelf(&self) -> Option<Arc<Shelf>>;
 
     /// `ring`: bytes that are kept of each stream. What waits for the disk is memory of it.
     ///
     /// # Errors
     /// The folder cannot be written to, or another program records into it.
-    pub fn start(&self, ring: usize, shelf: Option<&Arc<Shelf>>) -> anyhow::Result<Option<Recording>> {
+    fn start(&self, ring: usize, shelf: Option<&Arc<Shelf>>) -> anyhow::Result<Option<Recording>>;
+}
+
+impl Record for cli::RecordArgs {
+    fn prepare(&self) -> anyhow::Result<()> {
+        let Some(folder) = &self.record else { return Ok(()) };
+        std::fs::create_dir_all(folder).with_context(|| format!("--record {}", folder.display()))
+    }
+
+    fn folder(&self) -> Option<PathBuf> {
+        self.record.clone()
+    }
+
+    fn shelf(&self) -> Option<Arc<Shelf>> {
+        let folder = self.record.clone()?;
+        Some(Arc::new(Shelf { library: Library::new(folder, Box::new(RealDisk)), statuses: OnceLock::new() }))
+    }
+
+    fn start(&self, ring: usize, shelf: Option<&Arc<Shelf>>) -> anyhow::Result<Option<Recording>> {
         let (Some(folder), Some(shelf)) = (&self.record, shelf) else { return Ok(None) };
         let context = || format!("--record {}", folder.display());
-        let lock = File::create(folder.join(LOCK)).with_context(context)?;
-        if rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-            anyhow::bail!("--record {}: another program records into this folder", folder.display());
-        }
+        let lock = Lock::take(folder).with_context(context)?;
         let retention = Retention { age: self.keep, size: self.keep_size, free: self.min_free };
         let options = Options { segment: self.record_segment, retention, queue: (ring / 4).max(LEAST_QUEUE) };
         let recorder = Recorder::start(shelf.library.clone(), options, Arc::new(SystemClock::default())).with_context(context)?;
@@ -86,7 +63,7 @@ impl RecordArgs {
 pub struct Recording {
     recorder: Recorder,
     shelf: Arc<Shelf>,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Recording {
@@ -204,59 +181,5 @@ impl Tap for StreamTap {
 
     fn away(&mut self) {
         self.feed.pause();
-    }
-}
-
-/// `--record-segment`: 1 s to a day.
-fn segment(text: &str) -> Result<Duration, String> {
-    let length = time(text)?;
-    let fits = (Duration::from_secs(1)..=Duration::from_secs(86_400)).contains(&length);
-    if fits { Ok(length) } else { Err("expected 1s to 1d".into()) }
-}
-
-/// A number and s, m, h or d.
-fn time(text: &str) -> Result<Duration, String> {
-    let unit = match text.as_bytes().last() {
-        Some(b's') => 1,
-        Some(b'm') => 60,
-        Some(b'h') => 3600,
-        Some(b'd') => 86_400,
-        _ => 0,
-    };
-    let number = text.get(..text.len().saturating_sub(1)).and_then(|number| number.parse::<u32>().ok());
-    match number.map_or(0, |number| u64::from(number) * unit) {
-        0 => Err("expected a time such as 90s, 10m, 12h or 7d".into()),
-        seconds => Ok(Duration::from_secs(seconds)),
-    }
-}
-
-/// A number and M, G or T.
-fn size(text: &str) -> Result<u64, String> {
-    let shift = match text.as_bytes().last() {
-        Some(b'M') => 20,
-        Some(b'G') => 30,
-        Some(b'T') => 40,
-        _ => return Err("expected a size such as 500M, 50G or 2T".into()),
-    };
-    let number = text.get(..text.len() - 1).and_then(|number| number.parse::<u64>().ok());
-    number.and_then(|number| number.checked_mul(1 << shift)).ok_or_else(|| "expected a size such as 500M, 50G or 2T".into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_and_sizes() {
-        assert_eq!((time("90s"), time("7d")), (Ok(Duration::from_secs(90)), Ok(Duration::from_secs(7 * 86_400))));
-        assert_eq!((segment("10m"), segment("1d")), (Ok(Duration::from_secs(600)), Ok(Duration::from_secs(86_400))));
-        assert_eq!((size("500M"), size("2T")), (Ok(500 << 20), Ok(2 << 40)));
-        for wrong in ["", "0s", "d", "7", "-1d", "1.5h", "7 d", "9999999999d", "5é"] {
-            assert!(time(wrong).is_err(), "{wrong}");
-        }
-        assert!(segment("2d").is_err());
-        for wrong in ["", "G", "5", "-1G", "1.5G", "99999999999T", "5é"] {
-            assert!(size(wrong).is_err(), "{wrong}");
-        }
     }
 }

@@ -241,3 +241,23 @@ fn the_oldest_recordings_go() {
     eventually("the old one is gone", || (!day.exists()).then_some(()));
     eventually("the new one is there", || (recordings(&folder).len() == 1).then_some(()));
 }
+
+/// h5mux records as h5serve does, beside what it writes to its output.
+#[test]
+fn h5mux_records_too() {
+    let dir = TempDir::new();
+    let (sent, folder) = (dir.join("sent.mp4"), dir.join("recordings"));
+    let line = format!(
+        "h5cap test --duration 3 --size 320x240 | h5enc --gop 500ms | h5mux --record {} --record-name door --record-segment 1s > {}",
+        folder.display(),
+        sent.display()
+    );
+    run(&mut shell(&line), b"").success();
+    let files = recordings(&folder);
+    assert!(files.len() >= 2 && files.iter().all(|file| file.starts_with(folder.join("door"))), "{files:?}");
+    let recorded: Vec<_> = files.iter().flat_map(|file| packets(file, "v", "data_hash")).collect();
+    assert_eq!(recorded, packets(&sent, "v", "data_hash"));
+    let file = sent.to_str().unwrap();
+    let refused = run(&mut h5("h5mux", &["--record", folder.to_str().unwrap(), file]), b"");
+    assert!(refused.code() == 2 && refused.stderr.contains("is for what is live"), "{}", refused.stderr);
+}
