@@ -34,7 +34,10 @@ class OnePage {
     const dialog = embed(name);
     const open = h('button', { type: 'button', class: 'quiet' }, icon('code'), h('span', {}, say('embed')));
     open.addEventListener('click', () => dialog.showModal());
-    nav.prepend(open);
+    const earlier = h('button', { type: 'button', class: 'round' }, icon('earlier'));
+    label(earlier, say('earlier'));
+    earlier.addEventListener('click', async () => (await import('./clips.js')).openClips(name));
+    nav.prepend(open, earlier);
     const live = player(name, { keys: 'page' });
     // The list was made before this viewer came: with its first picture there is more to tell.
     live.addEventListener('statechange', event => {

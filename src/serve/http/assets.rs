@@ -77,16 +77,16 @@ pub struct Asset {
 const BEST: u8 = 9;
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-static ASSETS: LazyLock<[(&str, Asset); 6]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[(&str, Asset); 7]> = LazyLock::new(|| {
     let player = [("h5live.js", Asset::new(SCRIPT, module()))];
-    let activity = Asset::new(SCRIPT, with_versions(&joined(code(file!("activity.js"))), &player));
-    let [player] = player;
-    let imported = [player, ("activity.js", activity)];
-    let page = Asset::new(SCRIPT, with_versions(&joined(code(file!("page.js"))), &imported));
-    let [player, activity] = imported;
+    let importing = |script| Asset::new(SCRIPT, with_versions(&joined(code(script)), &player));
+    let dialogs = [("activity.js", importing(file!("activity.js"))), ("clips.js", importing(file!("clips.js")))];
+    let page = Asset::new(SCRIPT, with_versions(&with_versions(&joined(code(file!("page.js"))), &player), &dialogs));
+    let ([player], [activity, clips]) = (player, dialogs);
     [
         player,
         activity,
+        clips,
         ("h5live-sound.js", Asset::new(SCRIPT, joined(code(file!("h5live-sound.js"))))),
         ("page.js", page),
         ("page.css", Asset::new("text/css; charset=utf-8", file!("page.css"))),

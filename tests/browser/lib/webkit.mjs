@@ -151,4 +151,4 @@ class Page {
 }
 
 /** Names of keys, and their code points in WebDriver. */
-const KEYS = { ArrowDown: '\uE015', Tab: '\uE004', Enter: '\uE007', Escape: '\uE00C', Space: ' ' };
+const KEYS = { End: '\uE010', ArrowDown: '\uE015', Tab: '\uE004', Enter: '\uE007', Escape: '\uE00C', Space: ' ' };
