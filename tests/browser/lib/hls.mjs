@@ -45,7 +45,7 @@ const start = {
     shaka.polyfill.installAll();
     const player = new shaka.Player();
     await player.attach(video);
-    player.configure({ streaming: { lowLatencyMode: true, liveSync: { enabled: true } } });
+    player.configure({ streaming: { lowLatencyMode: true } });
     const load = () => player.load(src).catch(error => {
       fault('shaka', error.code);
       setTimeout(load, 500);
