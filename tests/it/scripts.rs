@@ -208,7 +208,7 @@ fn scripts_live_builds_the_quick_way_and_says_so() {
     let asked = fs::read_to_string(folder.join("asked")).unwrap();
     assert_eq!(
         asked.trim(),
-        "build --profile quick --no-default-features --features capture,encode,serve,cli,alsa,http,onvif,rtsp,v4l2 --locked --bins"
+        "build --profile quick --no-default-features --features capture,encode,serve,cli,alsa,http,onvif,publish,rtsp,v4l2 --locked --bins"
     );
 }
 

@@ -242,9 +242,16 @@ mod tests {
     fn pages_name_their_files_with_one_version() {
         let text = |asset: &Asset| String::from_utf8(asset.body.to_vec()).expect("assets are text");
         let (page, script) = (text(page()), text(asset("page.js").expect("it is there")));
-        for (name, Asset { version, .. }) in ASSETS.iter().filter(|(name, _)| *name != "h5live-sound.js") {
+        let player = format!("from './h5live.js?{}'", asset("h5live.js").expect("it is there").version);
+        for (name, dialog @ Asset { version, .. }) in ASSETS.iter().filter(|(name, _)| ["activity.js", "clips.js"].contains(name)) {
+            assert!(script.contains(&format!("import('./{name}?{version}')")), "{name}");
+            // By another name it would be another player.
+            assert!(text(dialog).contains(&player), "{name}");
+        }
+        let of_page = |name: &str| !["activity.js", "clips.js", "h5live-sound.js"].contains(&name);
+        for (name, Asset { version, .. }) in ASSETS.iter().filter(|(name, _)| of_page(name)) {
             assert!(page.contains(&format!("\"{name}?{version}\"")) && !page.contains(&format!("\"{name}\"")), "{name}");
         }
-        assert!(script.contains(&format!("from './h5live.js?{}'", asset("h5live.js").expect("it is there").version)), "{script}");
+        assert!(script.contains(&player), "{script}");
     }
 }
