@@ -57,18 +57,18 @@ for (const { name, open } of browsers) {
     await t.test('the last ten seconds, and nothing earlier than was asked for', async () => {
       await until('the clip is there', async () => (await clip(page)).ready >= 1, 20000);
       await watchClock(page, '.clips video');
-      // Until it has sought, Firefox has pictures from before the clip, and the page hides them.
-      await page.evaluate(() => document.querySelector('.clips video').addEventListener('seeked', () => (window.clock.length = 0), { once: true }));
       const { from, to } = await plays();
-      await until('a picture was read', () => page.evaluate(() => window.clock.some(Boolean)));
+      await until('pictures were read', () => page.evaluate(() => window.clock.filter(Boolean).length > 12));
       assert.ok(to - from > 8000 && to - from <= 10100, `${to - from} ms`);
       const readings = await page.evaluate(() => window.clock.filter(Boolean).map(({ time }) => time));
       const modulo = 2 ** 32;
       const first = readings.map(time => ((time - (from % modulo) + 1.5 * modulo) % modulo) - modulo / 2);
       t.diagnostic(`${name}: the first picture that was read was captured ${first[0]} ms after what was asked for`);
-      // Firefox shows the last two pictures before the edit list's begin.
-      const early = name === 'Firefox' ? 2.5 : 0.5;
-      assert.ok(first.length > 0 && Math.min(...first) > -early * FRAME_MS, `${first.slice(0, 5)}`);
+      // Firefox decodes, and may show, what is before the begin of the edit list; the page hides it until it has sought there.
+      const begun = first.findIndex(late => late > -0.5 * FRAME_MS);
+      t.diagnostic(`${name}: ${begun} pictures from before`);
+      assert.ok(begun === 0 || (begun > 0 && name === 'Firefox'), `${first.slice(0, 5)}`);
+      assert.ok(Math.min(...first.slice(begun)) > -0.5 * FRAME_MS, `${first}`);
     });
 
     await t.test('another place of the time line', async () => {

@@ -177,7 +177,7 @@ for (const { name, open } of engines) {
     await t.test('the keyboard alone gets everywhere, and sees where it is', async () => {
       const seen = new Set();
       await page.evaluate(() => document.querySelector('.home').focus());
-      for (let i = 0; i < 11; i++) {
+      for (let i = 0; i < 13; i++) {
         await press(page, 'Tab');
         const at = await page.evaluate(() => {
           const inner = document.activeElement?.shadowRoot?.activeElement ?? document.activeElement;
