@@ -1,7 +1,7 @@
 //! Measures what it costs to hand one stream to many viewers: used by the scripts in benches.
 //!
 //! ```text
-//! fanout source SECONDS                      a live stream of 3.15 Mbit/s on stdout: fragmented MP4, 30 frames a second
+//! fanout source SECONDS [KBITS]              a live stream of 3.15 Mbit/s, or of so many kbit/s, on stdout: fragmented MP4, 30 frames a second
 //! fanout bare PORT                           the same bytes from stdin to every connection by a bare loop of write(2)
 //! fanout load PORT N SECONDS PID [asleep]    N viewers; what the server PID spends on them, as JSON
 //! fanout load PORT N SECONDS PID tls         the same over TLS 1.3 with AES-128-GCM, whatever the certificate
@@ -26,7 +26,8 @@ fn main() -> std::io::Result<()> {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let number = |text: &str| text.parse().unwrap_or_else(|_| panic!("{text:?} is no number"));
     match words[..] {
-        ["source", seconds] => source::run(number(seconds)),
+        ["source", seconds] => source::run(number(seconds), source::USUAL),
+        ["source", seconds, kbits] => source::run(number(seconds), number(kbits)),
         ["bare", port] => bare::run(number(port) as u16),
         ["load", port, viewers, seconds, pid, ref how @ ..] => load::run(
             number(port) as u16,

@@ -4,7 +4,7 @@
 use super::boxes::{self, BoxRef, boxes, descend, malformed};
 use super::fragments::{FragmentReader, FragmentTrack, TrackSamples};
 use super::movie_writer::{self, MovieSample, Run, WrittenTrack};
-use crate::media::{Malformed, Timestamp, WallTime};
+use crate::media::{Kind, Malformed, Timestamp, WallTime};
 use bytes::Bytes;
 use std::ops::Range;
 
@@ -216,12 +216,18 @@ impl Gathered {
 
     /// Durations, and the edit list that shows it from `begin` on, `length` microseconds long.
     fn finish(&mut self, begin: i64, length: u64) {
+        // To the tick where a sample begins then: a time in microseconds may lie just before it.
+        let exact = self.shown().find(|ticks| self.track.time(*ticks).micros() == begin);
+        let begin_ticks = exact.unwrap_or_else(|| self.track.ticks(Timestamp(begin)));
+        if self.track.kind == Kind::Video {
+            self.hasten(begin_ticks);
+        }
         for (n, sample) in self.written.samples.iter_mut().enumerate() {
             let next = self.times.get(n + 1).map_or(i64::from(self.duration), |next| next - self.times[n]);
             sample.duration = u32::try_from(next).unwrap_or(u32::MAX);
         }
         let zero = self.times.first().copied().unwrap_or_default();
-        let media_time = self.track.ticks(Timestamp(begin)) - zero;
+        let media_time = begin_ticks - zero;
         // What comes later than the begin is waited for.
         let first = self.shown().min().unwrap_or(zero) - zero;
         let gap = if media_time < first { (self.track.time(zero + first).micros() - begin).max(0) as u64 } else { 0 };
@@ -229,6 +235,23 @@ impl Gathered {
             0 => vec![(length, media_time.max(0))],
             gap => vec![(gap, -1), (length - gap, first.max(0))],
         };
+    }
+
+    /// What is shown before `begin`, in ticks, takes a tick for each sample: a player that does not keep to the edit list is through with it at once.
+    fn hasten(&mut self, begin: i64) {
+        let shown: Vec<i64> = self.shown().collect();
+        let mut before: Vec<usize> = (0..shown.len()).filter(|n| shown[*n] < begin).collect();
+        // The first sample that is shown, in the order of decoding.
+        let Some(lead) = shown.iter().position(|time| *time >= begin) else { return };
+        before.sort_by_key(|n| shown[*n]);
+        for n in (0..lead).rev() {
+            self.times[n] = self.times[n + 1] - 1;
+        }
+        for (left, n) in before.iter().rev().enumerate() {
+            // Decoded no later than shown, where it was so before.
+            let offset = begin - 1 - left as i64 - self.times[*n];
+            self.written.samples[*n].composition_offset = i32::try_from(offset).unwrap_or_default();
+        }
     }
 }
 
@@ -254,4 +277,39 @@ fn tracks(init: &[u8]) -> Vec<Option<Described<'_>>> {
         Some((id, &init[part(&[b"mdia", b"minf", b"stbl", b"stsd"])?], &init[part(&[b"mdia", b"mdhd"])?]))
     };
     traks.map(described).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ticks of a millisecond; what is shown in order of decoding, and when each sample is decoded and shown in the clip.
+    fn hastened(decoded: &[i64], shown: &[i64], begin: i64) -> (Vec<i64>, Vec<i64>) {
+        let track = FragmentTrack { id: 1, kind: Kind::Video, timescale: 1000, origin: 0 };
+        let sample = |(at, shown): (&i64, &i64)| MovieSample { size: 1, duration: 0, composition_offset: (shown - at) as i32, sync: false, entry: 0 };
+        let samples = decoded.iter().zip(shown).map(sample).collect();
+        let written = WrittenTrack { id: 1, samples, ..WrittenTrack::default() };
+        let mut gathered = Gathered { track, times: decoded.to_vec(), written, duration: 100, run_bytes: 0 };
+        gathered.finish(begin * 1000, 1_000_000);
+        let zero = gathered.times[0];
+        let media_time = i64::try_from(gathered.written.edits[0].1).unwrap();
+        assert_eq!(zero + media_time, begin);
+        assert!(gathered.written.samples.iter().all(|sample| sample.composition_offset >= 0));
+        let ends: i64 = gathered.written.samples.iter().map(|sample| i64::from(sample.duration)).sum();
+        assert_eq!(zero + ends, decoded.last().unwrap() + 100);
+        (gathered.times.clone(), gathered.shown().collect())
+    }
+
+    #[test]
+    fn what_is_hidden_takes_no_time() {
+        let times = [1000, 1100, 1200, 1300];
+        assert_eq!(hastened(&times, &times, 1000), (times.to_vec(), times.to_vec()));
+        assert_eq!(hastened(&times, &times, 1200), (vec![1198, 1199, 1200, 1300], vec![1198, 1199, 1200, 1300]));
+        // I P B B P B B, with two pictures of delay: both that are shown before the begin, and one that is decoded after it, are hidden.
+        let decoded = [0, 100, 200, 300, 400, 500, 600];
+        let shown = [200, 500, 300, 400, 800, 600, 700];
+        let (decoded, shown) = hastened(&decoded, &shown, 400);
+        assert_eq!(shown, [398, 500, 399, 400, 800, 600, 700]);
+        assert_eq!(decoded, [99, 100, 200, 300, 400, 500, 600]);
+    }
 }
