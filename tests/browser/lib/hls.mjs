@@ -33,6 +33,10 @@ const start = {
       if (fatal && type === Hls.ErrorTypes.MEDIA_ERROR) hls.recoverMediaError();
       else if (fatal) setTimeout(() => hls.loadSource(src), 500);
     });
+    // After a restart of the server nothing in the new playlist follows what hls.js had, and it waits for ever where it was.
+    hls.on(Hls.Events.LEVEL_UPDATED, (_, { details }) => {
+      if (video.readyState < 3 && video.currentTime > 0 && video.currentTime < details.fragmentStart) video.currentTime = hls.liveSyncPosition;
+    });
     hls.loadSource(src);
     hls.attachMedia(video);
     return () => hls.latency;
@@ -50,19 +54,24 @@ const start = {
   shaka: async video => {
     shaka.polyfill.installAll();
     keepOffsets();
-    const player = new shaka.Player();
-    await player.attach(video);
-    player.configure({ streaming: { lowLatencyMode: true } });
-    // Asked to play before it can: shaka leaves the gap before its first picture alone as long as the video is paused (GapJumpingController).
-    const load = () => player.load(src).then(() => video.play()).catch(error => {
-      fault('shaka', error.code ?? error.message);
-      setTimeout(load, 500);
-    });
-    player.addEventListener('error', event => {
-      fault('shaka', event.detail.code);
-      if (event.detail.severity === 2) setTimeout(load, 500);
-    });
-    load();
+    const begin = async () => {
+      const player = new shaka.Player();
+      let failing = false;
+      const failed = async error => {
+        fault('shaka', error.code ?? error.message);
+        // What it mends by itself has severity 1. After anything else a new player begins.
+        if (failing || error.severity === 1) return;
+        failing = true;
+        await player.destroy();
+        setTimeout(begin, 500);
+      };
+      player.addEventListener('error', event => failed(event.detail));
+      await player.attach(video);
+      player.configure({ streaming: { lowLatencyMode: true } });
+      // Asked to play before it can: shaka leaves the gap before its first picture alone as long as the video is paused (GapJumpingController).
+      await player.load(src).then(() => void video.play().catch(() => {}), failed);
+    };
+    begin();
     return () => null;
   },
 };
