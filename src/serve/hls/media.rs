@@ -1,5 +1,6 @@
 //! The body of a part or segment: chunks of the ring, none of them copied.
 
+use crate::serve::http::data::Data;
 use crate::serve::live::ring::Entry;
 use crate::serve::live::stream::Stream;
 use crate::serve::net::link::Link;
@@ -8,6 +9,9 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+
+/// So many chunks go out in one `writev`.
+const RUN: usize = 16;
 
 /// Chunks on their way to one client. They are its memory: where the ring wants them back, its connection ends.
 pub struct Media {
@@ -47,19 +51,23 @@ impl Media {
         self
     }
 
-    /// The next piece. The connection is told what it holds: all from there on.
-    pub fn next(&mut self) -> Option<Bytes> {
-        let (chunk, bytes) = self.chunks.pop_front()?;
-        self.link.lock().holds = Some(chunk);
-        self.left -= bytes.len() as u64;
-        self.stream.numbers.bytes_out.fetch_add(bytes.len() as u64, Relaxed);
-        Some(bytes)
+    /// The next chunks, a run of them at a time. The connection is told what it holds: all from there on.
+    pub fn next(&mut self) -> Option<Data> {
+        let (chunk, _) = self.chunks.front()?;
+        self.link.lock().holds = Some(*chunk);
+        let run: VecDeque<Bytes> =
+            self.chunks.drain(..self.chunks.len().min(RUN)).map(|(_, bytes)| bytes).filter(|bytes| !bytes.is_empty()).collect();
+        let bytes = run.iter().map(|bytes| bytes.len() as u64).sum::<u64>();
+        self.left -= bytes;
+        self.stream.numbers.bytes_out.fetch_add(bytes, Relaxed);
+        Some(Data::Several(run))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Buf;
     use std::time::Instant;
 
     #[test]
@@ -71,7 +79,7 @@ mod tests {
         for (range, wanted) in [(0..8, "abcdefgh"), (0..1, "a"), (2..5, "cde"), (3..4, "d"), (7..8, "h"), (8..8, ""), (4..100, "efgh")] {
             let mut cut = media().cut(range);
             assert_eq!(cut.len(), wanted.len() as u64);
-            let got: Vec<u8> = std::iter::from_fn(|| cut.next()).flatten().collect();
+            let got: Vec<u8> = std::iter::from_fn(|| cut.next()).flat_map(|mut data| data.copy_to_bytes(data.remaining())).collect();
             assert_eq!((got, cut.len()), (wanted.into(), 0));
         }
     }

@@ -1,6 +1,7 @@
 //! Response bodies: whole ones, and those that never end: fragmented MP4, its other forms, and multipart JPEG. An endless body is a cursor,
 //! like a WebSocket viewer; hyper asks it for more when the connection takes more.
 
+use super::data::Data;
 use super::event_stream::EventStream;
 use crate::serve::hls::media::Media;
 use crate::serve::hub::{Hub, SharedHub};
@@ -144,18 +145,18 @@ impl Reply {
 }
 
 impl Body for Reply {
-    type Data = Bytes;
+    type Data = Data;
     type Error = Infallible;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Data>, Infallible>>> {
         let next = match self.get_mut() {
             Reply::Whole(body) => Poll::Ready(body.take()),
             Reply::Endless(body) => body.next(cx),
             Reply::Events(body) => body.next(cx),
-            Reply::Media(body) => Poll::Ready(body.next()),
+            Reply::Media(body) => return Poll::Ready(body.next().map(|data| Ok(Frame::data(data)))),
             Reply::Clip(body) => body.next(cx),
         };
-        next.map(|data| data.map(|data| Ok(Frame::data(data))))
+        next.map(|data| data.map(|data| Ok(Frame::data(Data::One(data)))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -3,13 +3,14 @@
 
 use super::body::Reply;
 use super::connection::{HEAD, HEAD_TIMEOUT};
+use super::data::Data;
 use super::router::Router;
 use crate::serve::hub::SharedHub;
 use crate::serve::net::link::Link;
 use crate::serve::net::socket::Peer;
 use crate::serve::net::write_timeout::WriteTimeout;
 use crate::serve::state::ServerState;
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -64,7 +65,7 @@ pub async fn http2(
             let link = LINK.with(Arc::clone);
             let router = Router { state: &state, hub: &hub, peer, secure: true, link: &link };
             let (answer, _) = router.answer(request).await;
-            Ok::<_, Infallible>(answer.map(|reply| Pieces { reply, rest: Bytes::new(), link: link.clone() }))
+            Ok::<_, Infallible>(answer.map(|reply| Pieces { reply, rest: Data::One(Bytes::new()), link: link.clone() }))
         }
     });
     let mut http = http2::Builder::new(requests.clone());
@@ -180,7 +181,7 @@ impl<F> Drop for Watched<F> {
 /// A body in pieces, so that it is seen when one of them is taken.
 struct Pieces {
     reply: Reply,
-    rest: Bytes,
+    rest: Data,
     link: Arc<Link>,
 }
 
@@ -190,20 +191,19 @@ impl Body for Pieces {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         self.link.lock().given += 1;
-        if self.rest.is_empty() {
+        if !self.rest.has_remaining() {
             let Some(Ok(frame)) = ready!(Pin::new(&mut self.reply).poll_frame(cx)) else { return Poll::Ready(None) };
-            self.rest = frame.into_data().unwrap_or_default();
+            self.rest = frame.into_data().unwrap_or(Data::One(Bytes::new()));
         }
-        let piece = self.rest.len().min(PIECE);
-        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(piece)))))
+        Poll::Ready(Some(Ok(Frame::data(self.rest.split(PIECE)))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.reply.is_end_stream()
+        !self.rest.has_remaining() && self.reply.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self.rest.len() {
+        match self.rest.remaining() {
             0 => self.reply.size_hint(),
             rest => SizeHint::with_exact(rest as u64),
         }

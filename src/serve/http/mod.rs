@@ -8,6 +8,7 @@ pub mod authentication;
 pub mod base_path;
 pub mod body;
 pub mod connection;
+pub mod data;
 mod event_stream;
 mod events;
 mod forms;
