@@ -100,6 +100,14 @@ impl Catalogue {
         self.lock().recordings.contains_key(&start)
     }
 
+    /// There is one of the same day.
+    pub fn has_of_day(&self, start: Start) -> bool {
+        let (inner, day) = (self.lock(), start.day());
+        let after = inner.recordings.range(start..).next();
+        let before = inner.recordings.range(..start).next_back();
+        after.into_iter().chain(before).any(|(one, _)| one.day() == day)
+    }
+
     /// A new one, or what is known of one by now.
     pub fn put(&self, recording: Recording) {
         self.lock().recordings.insert(recording.start, recording);
@@ -152,5 +160,8 @@ mod tests {
         drop(leases);
         assert!(catalogue.take(one(10, false).start) && !catalogue.take(one(20, false).start), "what is written stays");
         assert_eq!(catalogue.end(), Some(WallTime(30_000_000)));
+        for (seconds, has) in [(0, true), (86_399, true), (86_400, false), (86_400 * 3, false)] {
+            assert_eq!(catalogue.has_of_day(one(seconds, false).start), has, "{seconds}");
+        }
     }
 }

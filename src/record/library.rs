@@ -216,9 +216,7 @@ impl Library {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let day = start.day();
-        let is_empty = || catalogue.all().iter().all(|(one, _)| one.start.day() != day);
-        if let Some(folder) = path.parent().filter(|_| is_empty()) {
+        if let Some(folder) = path.parent().filter(|_| !catalogue.has_of_day(start)) {
             let _ = self.disk().remove(&folder.join(index::FILE));
             // One that is not empty stays.
             let _ = self.disk().remove_folder(folder);

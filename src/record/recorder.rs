@@ -19,7 +19,7 @@ const IDLE: Duration = Duration::from_millis(500);
 /// How often it is looked whether something is to be deleted.
 const KEEP_EVERY: Duration = Duration::from_secs(10);
 /// So many are deleted at a time, before it is looked again: a stop waits for no more.
-const AT_ONCE: usize = 200;
+const AT_ONCE: usize = 1000;
 
 /// How to record.
 #[derive(Clone, Copy, Debug)]

@@ -9,6 +9,8 @@ pub mod tls_client;
 mod abuse;
 /// Who may watch what.
 mod access;
+/// A hundred thousand recordings.
+mod archive;
 /// The frames of our WebSocket, judged by a conformance suite.
 mod autobahn;
 /// A certificate of an authority, and its renewal.
