@@ -7,6 +7,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+/// So many recordings before a time are looked at: more do not overlap, since a clock that was set back does not make many.
+const OVERLAPS: usize = 8;
+
 /// One recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recording {
@@ -87,6 +90,42 @@ impl Catalogue {
             leases.push(Lease { catalogue: self.clone(), recording, keys });
         }
         leases
+    }
+
+    /// What is known of one by now.
+    pub fn get(&self, start: Start) -> Option<Recording> {
+        self.lock().recordings.get(&start).copied()
+    }
+
+    /// Holds one. `None`: it is gone.
+    pub fn hold(&self, start: Start) -> Option<Lease> {
+        let mut inner = self.lock();
+        let recording = inner.recordings.get(&start).copied()?;
+        *inner.readers.entry(start).or_default() += 1;
+        let keys = recording.open.then(|| inner.keys.clone());
+        Some(Lease { catalogue: self.clone(), recording, keys })
+    }
+
+    /// The one that has this time; of two that claim it, as after a step of the clock, the one that began later.
+    pub fn covering(&self, time: WallTime) -> Option<Start> {
+        let inner = self.lock();
+        let begun = inner.recordings.range(..=Start::at(time)).rev().filter(|(start, _)| start.wall() <= time);
+        begun.take(OVERLAPS).find(|(_, one)| one.end() > time).map(|(start, _)| *start)
+    }
+
+    /// The first that begins at this time or behind it.
+    pub fn after(&self, time: WallTime) -> Option<Start> {
+        self.lock().recordings.range(Start::at(time)..).next().map(|(start, _)| *start)
+    }
+
+    /// The last that begins at this time or before it.
+    pub fn before(&self, time: WallTime) -> Option<Start> {
+        self.lock().recordings.range(..=Start::at(time)).rev().map(|(start, _)| *start).find(|start| start.wall() <= time)
+    }
+
+    /// The one that begins next.
+    pub fn next(&self, start: Start) -> Option<Start> {
+        self.lock().recordings.range(start.next()..).next().map(|(next, _)| *next).filter(|next| *next > start)
     }
 
     /// When the newest ends: the latest that any label says.

@@ -14,7 +14,7 @@
 //! | `file`, `library`, `lock` | one recording; a folder of them, which one program writes to |
 //! | `catalogue` | what there is, in memory, and who reads it |
 //! | `name`, `index`, `labels`, `retention` | pure: names, the index of a day, which time a recording gets, which go |
-//! | `scan`, `clip` | a recording read back; a part of some of them as one file |
+//! | `scan`, `clip`, `tape` | a recording read back; a part of some of them as one file; played from a keyframe on |
 //! | `timeline` | pure: what there is, as spans of time |
 //! | `syncer` | what waits for the disk, in the background |
 //! | `disk` | the file system as a trait |
@@ -40,6 +40,7 @@ mod session;
 mod simulated;
 mod status;
 mod syncer;
+mod tape;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -54,4 +55,5 @@ pub use queue::Feed;
 pub use recorder::{Numbers, Options, Recorder};
 pub use retention::Retention;
 pub use status::{State, StatusCell};
+pub use tape::{Key, Tape, TapeFragment};
 pub use timeline::{MAX_SPANS, Span, spans};

@@ -29,6 +29,7 @@ struct Inner {
 pub(super) struct Authorization {
     access: Access,
     subject: Subject,
+    right: Right,
     stream: String,
     /// The number of changes up to which it holds.
     seen: AtomicU64,
@@ -45,7 +46,7 @@ impl Authorization {
         if changes == self.seen.load(Relaxed) {
             return self.subject.in_time(now);
         }
-        judge.still(&self.subject, Right::View, &self.stream, now)?;
+        judge.still(&self.subject, self.right, &self.stream, now)?;
         self.seen.store(changes, Relaxed);
         Ok(())
     }
@@ -99,8 +100,8 @@ impl Access {
     }
 
     /// What a viewer of a stream holds. `changes`: their number before it was let in.
-    pub(super) fn authorization(&self, subject: Subject, stream: &str, changes: u64) -> Authorization {
-        Authorization { access: self.clone(), subject, stream: stream.into(), seen: AtomicU64::new(changes) }
+    pub(super) fn authorization(&self, subject: Subject, right: Right, stream: &str, changes: u64) -> Authorization {
+        Authorization { access: self.clone(), subject, right, stream: stream.into(), seen: AtomicU64::new(changes) }
     }
 
     pub(super) fn judge(&self) -> &Judge {

@@ -3,11 +3,12 @@
 
 use super::limits::ViewerLimits;
 use super::live::replica::{Change, StreamReplica};
-use super::live::ring::Retention;
+use super::live::ring::{Retention, Ring};
 use super::live::stream::{Stream, StreamId};
 use super::live::update::ShardMessage;
 use super::net::permit::ConnectionPermit;
 use super::net::socket::Socket;
+use super::rewind::rings::Rings;
 use super::ws::frames::code;
 use super::ws::viewer::{Accepted, Viewer};
 use crossbeam_channel::Receiver;
@@ -107,12 +108,13 @@ impl Hub {
     /// A viewer whose WebSocket handshake is done; `early`: what it has said since.
     pub fn join(&mut self, socket: Socket, early: &[u8], accepted: Accepted, permit: ConnectionPermit) {
         let now = Instant::now();
-        let Accepted { stream, asked, group, handle } = accepted;
+        let Accepted { stream, asked, group, rewinding, handle } = accepted;
         let stream = stream.as_ref().filter(|stream| self.open(stream).is_some()).map(|stream| stream.id());
         let entry = self.viewers.vacant_entry();
         let waker = Arc::new(ViewerWaker { key: entry.key(), queued: AtomicBool::new(false), ready: self.ready.clone() });
         let mut viewer = Viewer::new(socket, Waker::from(waker.clone()), handle, now);
         viewer.is_of(group);
+        viewer.may_rewind(rewinding);
         viewer.ask(asked);
         viewer.on_bytes(early, now);
         if self.stopping {
@@ -264,7 +266,7 @@ impl Hub {
         }
         let now = Instant::now();
         for (_, slot) in &mut self.viewers {
-            if slot.stream.is_some_and(|stream| gone.contains(&stream)) {
+            if slot.stream.is_some_and(|stream| gone.contains(&stream)) && !slot.viewer.rewinds() {
                 slot.viewer.close(code::NORMAL, "the stream has ended", now);
                 slot.waker.wake_by_ref();
             }
@@ -319,6 +321,15 @@ impl SharedHub {
             hub.release_withdrawn();
         }
         all
+    }
+}
+
+impl Rings for WeakHub {
+    fn look(&self, stream: StreamId, look: &mut dyn FnMut(&Ring)) {
+        let Some(hub) = self.upgrade() else { return };
+        if let Some(replica) = hub.lock().replica(stream) {
+            look(&replica.ring);
+        }
     }
 }
 

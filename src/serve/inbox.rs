@@ -92,7 +92,12 @@ mod tests {
         // As a client sends it: masked, here by nothing.
         request[1] |= 0x80;
         request.splice(2..2, [0; 4]);
-        hub.lock().join(ours.into(), &request, Accepted { stream: Some(stream), asked: Asked::Nothing, group: None, handle }, permit);
+        hub.lock().join(
+            ours.into(),
+            &request,
+            Accepted { stream: Some(stream), asked: Asked::Nothing, group: None, rewinding: None, handle },
+            permit,
+        );
         (hub, publisher, theirs)
     }
 

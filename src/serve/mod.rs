@@ -24,6 +24,7 @@
 //! | `http/` | from a request to a response: who asks and from where, routes, bodies, the player's files |
 //! | `hls/` | playlists, parts and segments, and the requests that wait for them |
 //! | `recordings/` | what was before: which times there are, and clips, out of what a program has recorded or out of the ring |
+//! | `rewind/` | what was before, played to a viewer on the live WebSocket |
 //! | `ws/` | the frames of the WebSocket, the messages in them, a viewer |
 //! | `stats/` | who is watching, what happens to them, what their players report |
 //!
@@ -41,6 +42,7 @@ mod outside;
 mod places;
 mod recordings;
 mod refusals;
+mod rewind;
 mod server;
 mod shard;
 mod snapshots;
@@ -65,7 +67,7 @@ pub use net::listener::{Listen, ListenError};
 pub use net::proxies::{Proxies, ProxyError, TrustedProxy};
 pub use net::tls::{PemError, Tls, TlsError};
 pub use outside::{AuthUrl, AuthUrlError};
-pub use recordings::api::{RecordedClip, RecordedSpan, Recordings, Timeline};
+pub use recordings::api::{Key, RecordedClip, RecordedSpan, Recordings, Tape, TapeFragment, Timeline};
 pub use refusals::{Limit, Refusals};
 pub use server::{Error, Options, Server, Stopper};
 pub use snapshots::PictureDecoder;

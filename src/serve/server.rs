@@ -38,6 +38,8 @@ const SPARE: Duration = Duration::from_secs(1);
 
 /// Clips that are on their way at a time: each takes a piece of memory, and as many files as it is out of.
 const CLIPS: usize = 32;
+/// Viewers that may rewind at a time: each has a file open, and some pictures in memory.
+const REWINDING: usize = 64;
 
 /// How to serve.
 #[derive(Clone, Debug)]
@@ -162,6 +164,7 @@ impl Server {
             hls: Hls::new(options.hls, &options.capacity, options.proxies.clone()),
             recordings: options.recordings.clone(),
             clips: Arc::new(Semaphore::new(CLIPS)),
+            rewinding: Arc::new(Semaphore::new(REWINDING)),
         });
         let start = |(number, hub)| Shard::start(number, state.clone(), limits.stall, move || hub);
         let shards = hubs.into_iter().enumerate().map(start).collect::<io::Result<_>>()?;

@@ -42,6 +42,8 @@ pub struct ServerState {
     pub recordings: Option<Arc<dyn Recordings>>,
     /// So many clips may be on their way.
     pub clips: Arc<Semaphore>,
+    /// So many viewers may rewind at a time.
+    pub rewinding: Arc<Semaphore>,
 }
 
 impl ServerState {

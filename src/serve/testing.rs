@@ -77,6 +77,7 @@ pub fn serve(requests: &[u8], piece: usize) -> Served {
         hls: Hls::new(HlsOptions::default(), &Capacity::default(), Proxies::default()),
         recordings: None,
         clips: Arc::new(tokio::sync::Semaphore::new(1)),
+        rewinding: Arc::new(tokio::sync::Semaphore::new(1)),
     });
     let connection = Connection { requests, piece, pause: true, answers: Vec::new() };
     // The sender only has to be there.

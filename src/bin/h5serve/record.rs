@@ -6,7 +6,7 @@ use h5live::cli;
 use h5live::format::bmff::{Chunk, Init};
 use h5live::media::{SystemClock, WallTime};
 use h5live::record::{self, Feed, Library, Lock, Numbers, Options, RealDisk, Recorder, Retention, State, StatusCell};
-use h5live::serve::{Publisher, RecordedClip, RecordedSpan, Recordings, Tap, Timeline};
+use h5live::serve::{self, Publisher, RecordedClip, RecordedSpan, Recordings, Tap, Timeline};
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -133,6 +133,29 @@ impl Recordings for Shelf {
 
     fn clip(&self, stream: &str, from: WallTime, to: WallTime) -> io::Result<Option<Arc<dyn RecordedClip>>> {
         Ok(self.library.clip(stream, from, to)?.map(|clip| Arc::new(Clip(clip)) as Arc<dyn RecordedClip>))
+    }
+
+    fn tape(&self, stream: &str) -> Option<Box<dyn serve::Tape>> {
+        Some(Box::new(Reels(self.library.tape(stream)?)))
+    }
+}
+
+#[derive(Debug)]
+struct Reels(record::Tape);
+
+impl serve::Tape for Reels {
+    fn seek(&mut self, time: WallTime, key: serve::Key) -> io::Result<bool> {
+        let key = match key {
+            serve::Key::For => record::Key::For,
+            serve::Key::After => record::Key::After,
+            serve::Key::Before => record::Key::Before,
+        };
+        self.0.seek(time, key)
+    }
+
+    fn next(&mut self) -> io::Result<Option<serve::TapeFragment>> {
+        let fragment = self.0.read()?;
+        Ok(fragment.map(|record::TapeFragment { init, zero, bytes }| serve::TapeFragment { init, zero, bytes }))
     }
 }
 

@@ -53,7 +53,13 @@ impl Visitor {
 
     /// What it holds while it watches a stream.
     pub fn authorization(&self, access: &Access, stream: &str) -> Option<Authorization> {
-        self.subject.clone().map(|subject| access.authorization(subject, stream, self.changes))
+        self.subject.clone().map(|subject| access.authorization(subject, Right::View, stream, self.changes))
+    }
+
+    /// What it holds while it watches what was before, if it may.
+    pub fn rewind_authorization(&self, access: &Access, stream: &str) -> Option<Authorization> {
+        let subject = self.subject.clone().filter(|subject| subject.may(Right::Rewind, stream))?;
+        Some(access.authorization(subject, Right::Rewind, stream, self.changes))
     }
 
     /// What it may do, at any time.

@@ -61,7 +61,7 @@ impl Router<'_> {
             None => {}
         }
         let handle = self.handle(request, visitor, Some(&stream), "websocket")?;
-        Ok((answer, Some(Accepted { stream: Some(stream.stream), asked: Asked::Form(form), group: None, handle })))
+        Ok((answer, Some(Accepted { stream: Some(stream.stream), asked: Asked::Form(form), group: None, rewinding: None, handle })))
     }
 
     /// Of streams without a name in the address: the first that is MJPEG.

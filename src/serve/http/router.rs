@@ -19,11 +19,13 @@ use crate::serve::hub::SharedHub;
 use crate::serve::live::form::Form;
 use crate::serve::live::groups::Found;
 use crate::serve::live::init_segment::{ALL, Mask};
+use crate::serve::live::registry::Registry;
 use crate::serve::live::stream::{Content, Stream};
 use crate::serve::net::link::Link;
 use crate::serve::net::socket::Peer;
 use crate::serve::recordings::routes::AskingForPast;
 use crate::serve::refusals::Limit;
+use crate::serve::rewind::session::Rewinding;
 use crate::serve::state::ServerState;
 use crate::serve::stats::viewers::ViewerHandle;
 use crate::serve::ws::frames;
@@ -326,18 +328,30 @@ impl Router<'_> {
     /// The stream as pages of go2rtc's protocol have it.
     fn websocket(&self, request: &Request, granted: &Granted, visitor: &Visitor) -> Result<(Answer, Option<Accepted>), Refusal> {
         let answer = self.handshake(request, granted)?;
-        let stream = match request.query("src")? {
-            Some(name) => self.find(request, &name)?,
+        let asked = request.query("src")?;
+        let stream = match &asked {
+            Some(name) => self.find(request, name)?,
             None => Some(self.state.only().ok_or(Refusal(StatusCode::BAD_REQUEST, "which stream? /api/ws?src=NAME"))?),
         };
         // While a password was checked, another stream may have become the only one.
         if stream.as_ref().is_some_and(|stream| !visitor.may_see(&stream.name)) {
             return Err(NOT_YOURS);
         }
+        let rewinding = self.rewinding(visitor, asked.as_deref(), stream.as_ref());
         let asked = request.query("codecs")?.map_or(Asked::Nothing, |codecs| Asked::Codecs(codecs.into_owned()));
         let handle = self.handle(request, visitor, stream.as_ref(), "websocket")?;
         let group = stream.as_ref().and_then(|found| self.state.groups.membership(&self.state.streams, &found.name));
-        Ok((answer, Some(Accepted { stream: stream.map(|found| found.stream), asked, group, handle })))
+        Ok((answer, Some(Accepted { stream: stream.map(|found| found.stream), asked, group, rewinding, handle })))
+    }
+
+    /// What a viewer may see of before: of the stream, or of one that was recorded and is not there.
+    fn rewinding(&self, visitor: &Visitor, asked: Option<&str>, found: Option<&Found>) -> Option<Box<Rewinding>> {
+        let asked = asked.filter(|name| Registry::allows(name)).or(found.map(|found| &*found.name))?;
+        let stream = found.map(|found| found.stream.clone());
+        let name = stream.as_ref().map_or(asked, |stream| &stream.name).to_owned();
+        let authorization = visitor.rewind_authorization(&self.state.access, found.map_or(asked, |found| &found.name));
+        let (recordings, places) = (self.state.recordings.clone(), self.state.rewinding.clone());
+        Some(Box::new(Rewinding { name, stream, recordings, rings: Arc::new(self.hub.downgrade()), authorization, places }))
     }
 
     pub(super) fn handle(

@@ -47,6 +47,13 @@ impl Cursor {
         cursor
     }
 
+    /// At this chunk instead, if it is a keyframe that is still there.
+    pub fn start_at(&mut self, ring: &Ring, at: Option<u64>) {
+        if let Some(key) = at.and_then(|at| ring.get(at)).filter(|entry| entry.chunk.key && entry.tracks & self.sync_track != 0) {
+            self.go(key);
+        }
+    }
+
     /// For pictures that stand alone: always the newest.
     pub fn newest(ring: &Ring, now: Instant) -> Cursor {
         let next = ring.newest().map_or(ring.end(), |c| c.seq);

@@ -149,6 +149,12 @@ impl InitSegment {
         Some(TrackSelection { tracks, sync_track, codecs: names.join(",") })
     }
 
+    /// Of these tracks: what [`TrackSelection::content_type`] is of those that a viewer gets.
+    pub fn content_type(&self, tracks: Mask) -> String {
+        let names = self.each(tracks).filter_map(|l| l.name.as_deref()).collect::<Vec<_>>();
+        format!("video/mp4; codecs=\"{}\"", names.join(","))
+    }
+
     fn each(&self, tracks: Mask) -> impl Iterator<Item = &TrackEntry> {
         self.entries.iter().enumerate().filter(move |(i, _)| tracks & 1 << i != 0).map(|(_, l)| l)
     }

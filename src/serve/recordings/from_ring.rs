@@ -18,8 +18,8 @@ pub struct RingClip {
     pub pieces: VecDeque<(u64, Bytes)>,
 }
 
-/// What the ring has of the time between these two. `None`: nothing.
-pub fn clip(ring: &Ring, from: WallTime, to: WallTime, now: WallTime) -> Option<RingClip> {
+/// Time zero of the presentation of what is in the ring: as the stream says it, or by when it came.
+pub fn zero(ring: &Ring, now: WallTime) -> Option<WallTime> {
     let newest = ring.newest()?;
     let waited = i64::try_from(newest.arrived.elapsed().as_micros()).unwrap_or(i64::MAX);
     let arrived = WallTime(now.0.saturating_sub(waited));
@@ -28,7 +28,12 @@ pub fn clip(ring: &Ring, from: WallTime, to: WallTime, now: WallTime) -> Option<
         Some((captured, start)) => captured.0.saturating_sub(start.0),
         None => arrived.0.saturating_sub(newest.chunk.start.0),
     };
-    let zero = WallTime(zero);
+    Some(WallTime(zero))
+}
+
+/// What the ring has of the time between these two. `None`: nothing.
+pub fn clip(ring: &Ring, from: WallTime, to: WallTime, now: WallTime) -> Option<RingClip> {
+    let zero = zero(ring, now)?;
     let is_main_key = |entry: &crate::serve::live::ring::Entry| {
         entry.chunk.key && entry.init.as_ref().is_some_and(|init| entry.tracks & init.main() != 0)
     };

@@ -1,6 +1,8 @@
 //! The text messages on `/api/ws`, the protocol of go2rtc's MSE mode: JSON objects with `type` and `value`. Pure.
 
 use crate::media::WallTime;
+use crate::serve::recordings::times;
+use crate::serve::rewind::command::RewindCommand;
 use crate::serve::stats::reports::Report;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -16,6 +18,8 @@ pub enum Command {
     Ping(f64),
     /// How the picture is doing there.
     Report(Report),
+    /// To see what was before; an error says what is wrong with its value.
+    Rewind(Result<RewindCommand, &'static str>),
     /// Something this server does not do, such as `webrtc/offer`.
     Other(String),
 }
@@ -35,7 +39,10 @@ impl Command {
             "mjpeg" => Command::Mjpeg,
             "ping" => Command::Ping(value.as_f64().unwrap_or_default()),
             "h5live/report" => Command::Report(Report::parse(&value)),
-            _ => Command::Other(r#type.chars().take(40).collect()),
+            name => match RewindCommand::parse(name, &value, WallTime::now()) {
+                Some(command) => Command::Rewind(command),
+                None => Command::Other(name.chars().take(40).collect()),
+            },
         })
     }
 }
@@ -70,6 +77,20 @@ pub fn captured(wall: WallTime) -> String {
     json!({ "type": "captured", "value": unix_ms(wall) }).to_string()
 }
 
+/// The picture of this moment has this media time, in microseconds; from there on it goes on at this speed, unless it is paused. `gap`: so many microseconds were
+/// jumped over before it.
+pub fn position(time: WallTime, media: i64, (speed, paused): (f64, bool), gap: Option<i64>) -> String {
+    let seconds = |micros: i64| micros as f64 / 1e6;
+    let gap = gap.map(seconds);
+    let value = json!({ "time": times::exact(time), "media": seconds(media), "speed": speed, "paused": paused, "live": false, "gap": gap });
+    json!({ "type": "position", "value": value }).to_string()
+}
+
+/// What follows is live.
+pub fn live() -> String {
+    json!({ "type": "position", "value": { "live": true } }).to_string()
+}
+
 /// The answer to [`Command::Ping`]: its value, and the time here.
 pub fn pong(t: f64) -> String {
     json!({ "type": "pong", "value": { "t": t, "server": unix_ms(WallTime::now()) } }).to_string()
@@ -91,6 +112,8 @@ mod tests {
         assert_eq!(parse(r#"{"type":"mjpeg"}"#), Some(Command::Mjpeg));
         assert_eq!(parse(r#"{"type":"ping","value":12.5}"#), Some(Command::Ping(12.5)));
         assert_eq!(parse(r#"{"type":"h5live/report"}"#), Some(Command::Report(Report::default())));
+        assert_eq!(parse(r#"{"type":"live"}"#), Some(Command::Rewind(Ok(RewindCommand::Live))));
+        assert!(matches!(parse(r#"{"type":"seek","value":{}}"#), Some(Command::Rewind(Err(_)))));
         assert_eq!(parse(r#"{"type":"webrtc/offer","value":"v=0"}"#), Some(Command::Other("webrtc/offer".into())));
         for bad in ["", "mse", "[]", r#"{"value":""}"#, &"[".repeat(10_000)] {
             assert_eq!(parse(bad), None);

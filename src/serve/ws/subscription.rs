@@ -7,6 +7,7 @@ use crate::serve::live::form::Form;
 use crate::serve::live::init_segment::{InitSegment, TrackSelection};
 use crate::serve::live::replica::StreamReplica;
 use crate::serve::live::ring::Entry;
+use crate::serve::rewind::session::Playing;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Instant;
@@ -25,12 +26,14 @@ pub enum Asked {
 /// What a viewer is to get.
 pub enum Subscription {
     Nothing,
-    /// fMP4, as soon as there is a stream; the codecs it can play.
-    Fmp4(String),
+    /// fMP4, as soon as there is a stream; the codecs it can play, and the chunk to begin at, if that is a keyframe that is still there.
+    Fmp4(String, Option<u64>),
     Jpeg,
     /// As soon as there is a stream.
     Form(Form),
     Playing(Play),
+    /// What was before.
+    Rewind(Playing),
 }
 
 /// A stream as one viewer gets it: where it is, and in which form.
@@ -43,8 +46,11 @@ pub struct Play {
 }
 
 impl Play {
-    pub fn fmp4(replica: &StreamReplica, selection: &TrackSelection, now: Instant, limits: ViewerLimits) -> Subscription {
-        Subscription::Playing(Play { cursor: Cursor::start(&replica.ring, selection, now, limits.lag), form: None, init: None })
+    /// From the newest keyframe on, or from chunk `at`.
+    pub fn fmp4(replica: &StreamReplica, selection: &TrackSelection, at: Option<u64>, now: Instant, limits: ViewerLimits) -> Subscription {
+        let mut cursor = Cursor::start(&replica.ring, selection, now, limits.lag);
+        cursor.start_at(&replica.ring, at);
+        Subscription::Playing(Play { cursor, form: None, init: None })
     }
 
     /// The lag rule; gives the number of frames lost. JPEG viewers get the newest picture and lose nothing by it.

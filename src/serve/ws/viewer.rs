@@ -11,6 +11,9 @@ use crate::serve::live::replica::StreamReplica;
 use crate::serve::live::start::Trouble;
 use crate::serve::live::stream::{Membership, Stream};
 use crate::serve::net::socket::Socket;
+use crate::serve::rewind::command::RewindCommand;
+use crate::serve::rewind::playback::What;
+use crate::serve::rewind::session::Rewinding;
 use crate::serve::stats::viewers::ViewerHandle;
 use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
@@ -42,6 +45,8 @@ pub struct Accepted {
     pub asked: Asked,
     /// The group that it was asked for by.
     pub group: Option<Membership>,
+    /// What it may see of before; `None`: nothing can be seen here.
+    pub rewinding: Option<Box<Rewinding>>,
     pub handle: ViewerHandle,
 }
 
@@ -73,6 +78,8 @@ pub struct Viewer {
     trouble: Option<Trouble>,
     /// The group that its stream was asked for by.
     group: Option<Box<Membership>>,
+    /// What it may see of before, and the codecs that it last asked for.
+    past: Option<Box<(Rewinding, Option<String>)>>,
 }
 
 #[derive(Clone, Copy)]
@@ -112,7 +119,13 @@ impl Viewer {
             untold: 0,
             trouble: None,
             group: None,
+            past: None,
         }
+    }
+
+    /// It may ask for what was before.
+    pub fn may_rewind(&mut self, rewinding: Option<Box<Rewinding>>) {
+        self.past = rewinding.map(|rewinding| Box::new((*rewinding, None)));
     }
 
     /// Its stream is one of a group.
@@ -192,6 +205,8 @@ impl Viewer {
             Some(Command::Mjpeg) => self.subscription = Subscription::Jpeg,
             Some(Command::Ping(t)) => self.say(&messages::pong(t)),
             Some(Command::Report(report)) => self.handle.reported(&report, now),
+            Some(Command::Rewind(Ok(command))) => self.rewind(command),
+            Some(Command::Rewind(Err(what))) => self.say(&messages::error(what)),
             Some(Command::Other(what)) => self.say(&messages::error(&format!("{what}: not supported"))),
             None => self.say(&messages::error("not a JSON object with type and value")),
         }
@@ -199,7 +214,63 @@ impl Viewer {
 
     /// Fragmented MP4 with the tracks that these codecs play, as soon as there is a stream.
     fn subscribe(&mut self, codecs: String) {
-        self.subscription = Subscription::Fmp4(codecs);
+        if let Some(past) = &mut self.past {
+            past.1 = Some(codecs.clone());
+        }
+        self.subscription = Subscription::Fmp4(codecs, None);
+    }
+
+    /// What it wants to see of before. The first command begins it.
+    fn rewind(&mut self, command: RewindCommand) {
+        let refused = match &self.past {
+            None => Some("it is not to be had here".to_owned()),
+            Some(past) if past.1.is_none() => Some("ask for mse first".to_owned()),
+            Some(past) => past.0.check().err(),
+        };
+        if let Some(why) = refused {
+            return self.say(&messages::error(&format!("rewind: {why}")));
+        }
+        match (&mut self.subscription, &self.past) {
+            (Subscription::Rewind(_), _) if command == RewindCommand::Live => self.go_live(None),
+            (Subscription::Rewind(playing), _) => {
+                if !playing.order(command) {
+                    self.say(&messages::error("rewind: too much at a time"));
+                }
+            }
+            (_, Some(_)) if matches!(command, RewindCommand::Live | RewindCommand::Play) => {}
+            (_, Some(past)) => match past.0.start(self.waker.clone(), past.1.clone().unwrap_or_default()) {
+                Ok(mut playing) => {
+                    playing.order(command);
+                    self.subscription = Subscription::Rewind(playing);
+                    self.handle.gets("rewind");
+                }
+                Err(why) => self.say(&messages::error(&format!("rewind: {why}"))),
+            },
+            (_, None) => {}
+        }
+    }
+
+    fn go_live(&mut self, at: Option<u64>) {
+        self.say(&messages::live());
+        let codecs = self.past.as_ref().and_then(|past| past.1.clone()).unwrap_or_default();
+        self.subscription = Subscription::Fmp4(codecs, at);
+    }
+
+    /// Takes what is played of before, when all was sent that came first.
+    fn take_past(&mut self) {
+        while self.out.len() < BATCH / 2
+            && let Subscription::Rewind(playing) = &mut self.subscription
+            && let Some(what) = playing.next()
+        {
+            match what {
+                What::Message(message) => self.out.push_back(message),
+                What::Live(at) => self.go_live(at),
+                What::Failed(why) => {
+                    self.say(&messages::error(&why));
+                    self.go_live(None);
+                }
+            }
+        }
     }
 
     /// What was asked for with the handshake.
@@ -275,6 +346,7 @@ impl Viewer {
     fn prepare(&mut self, replica: Option<&StreamReplica>, now: Instant, limits: ViewerLimits) {
         match (&mut self.subscription, replica) {
             (Subscription::Nothing, _) => {}
+            (Subscription::Rewind(_), _) => return self.take_past(),
             (Subscription::Form(_) | Subscription::Playing(Play { form: Some(_), .. }), None) => {
                 self.close(code::NORMAL, "the stream has ended", now);
             }
@@ -286,7 +358,7 @@ impl Viewer {
                 let form = *form;
                 self.grant_form(form, replica, now, limits);
             }
-            (Subscription::Fmp4(_) | Subscription::Jpeg, Some(replica)) => self.grant(replica, now, limits),
+            (Subscription::Fmp4(..) | Subscription::Jpeg, Some(replica)) => self.grant(replica, now, limits),
             (Subscription::Playing(_), Some(_)) => {}
         }
         let (Subscription::Playing(play), Some(replica)) = (&mut self.subscription, replica) else { return };
@@ -331,11 +403,11 @@ impl Viewer {
             return;
         };
         let (answer, subscription) = match (&self.subscription, &newest.init) {
-            (Subscription::Fmp4(codecs), Some(init)) => match init.choose(codecs, newest.tracks == ALL) {
-                Some(selection) => (messages::mse(&selection.content_type()), Play::fmp4(replica, &selection, now, limits)),
+            (Subscription::Fmp4(codecs, at), Some(init)) => match init.choose(codecs, newest.tracks == ALL) {
+                Some(selection) => (messages::mse(&selection.content_type()), Play::fmp4(replica, &selection, *at, now, limits)),
                 None => (messages::error(&format!("mse: codecs not matched: {}", init.codecs().join(","))), Subscription::Nothing),
             },
-            (Subscription::Fmp4(_), None) => (messages::error("mse: codecs not matched: jpeg"), Subscription::Nothing),
+            (Subscription::Fmp4(..), None) => (messages::error("mse: codecs not matched: jpeg"), Subscription::Nothing),
             (_, Some(_)) => (messages::error("mjpeg: the stream is not MJPEG"), Subscription::Nothing),
             (_, None) => {
                 (messages::mjpeg(), Subscription::Playing(Play { cursor: Cursor::newest(&replica.ring, now), form: None, init: None }))
@@ -435,8 +507,11 @@ impl Viewer {
         if let Phase::Closing { since, .. } = self.phase {
             return if now - since > GOODBYE { ControlFlow::Break(()) } else { self.pump(replica, now, limits) };
         }
+        let revoked = if self.rewinds() { self.past.as_ref().and_then(|past| past.0.check().err()) } else { None };
         if let Err(why) = self.handle.may_go_on() {
             self.close(code::ACCESS, &why.to_string(), now);
+        } else if let Some(why) = revoked {
+            self.close(code::ACCESS, &why, now);
         } else if let Some(why) = self.handle.dismissed() {
             self.close(code::POLICY, why, now);
         } else if let Some(since) = self.stuck.filter(|since| now - *since > limits.stall) {
@@ -460,6 +535,11 @@ impl Viewer {
 
     pub fn plays(&self) -> bool {
         matches!(self.subscription, Subscription::Playing(_))
+    }
+
+    /// It sees what was before: what becomes of the stream does not concern it.
+    pub fn rewinds(&self) -> bool {
+        matches!(self.subscription, Subscription::Rewind(_))
     }
 
     /// Whether it is in the middle of a chunk before this one.

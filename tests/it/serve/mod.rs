@@ -61,6 +61,8 @@ mod record;
 mod registry;
 /// Who watches while the right to ends.
 mod revoked;
+/// What was before, on the live WebSocket.
+mod rewind;
 /// Paths, methods, headers and status codes.
 mod routes;
 /// What the server gives up at its start.

@@ -1,0 +1,100 @@
+//! What a viewer may see of before, and what is being played to it.
+
+use super::command::RewindCommand;
+use super::past::Past;
+use super::playback::{self, Order, Outlet, What};
+use super::rings::Rings;
+use crate::serve::access::Authorization;
+use crate::serve::live::stream::Stream;
+use crate::serve::recordings::api::Recordings;
+use std::sync::Arc;
+use std::task::Waker;
+use tokio::sync::{Semaphore, mpsc};
+
+/// Messages that wait for a viewer: all that a slow one holds, beside what is read at a time.
+const MESSAGES: usize = 8;
+/// Commands that wait for the disk.
+const ORDERS: usize = 32;
+
+const NOT_YOURS: &str = "you may see this stream live, and not what was before";
+const TOO_MANY: &str = "too many viewers are rewinding";
+
+/// With which right a viewer may rewind, and what there is.
+#[derive(Debug)]
+pub struct Rewinding {
+    /// The name that recordings have.
+    pub name: String,
+    /// `None`: it is not here now.
+    pub stream: Option<Arc<Stream>>,
+    pub recordings: Option<Arc<dyn Recordings>>,
+    pub rings: Arc<dyn Rings>,
+    /// `None`: it has no right to.
+    pub(in crate::serve) authorization: Option<Authorization>,
+    /// So many may rewind at a time.
+    pub places: Arc<Semaphore>,
+}
+
+impl Rewinding {
+    /// Whether it may, now.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check(&self) -> Result<(), String> {
+        let Some(authorization) = &self.authorization else { return Err(NOT_YOURS.into()) };
+        authorization.check().map_err(|why| why.to_string())
+    }
+
+    /// Begins to play, for a viewer of these codecs. `viewer` is woken when there is something for it.
+    ///
+    /// # Errors
+    /// Too many do.
+    pub fn start(&self, viewer: Waker, codecs: String) -> Result<Playing, &'static str> {
+        let place = self.places.clone().try_acquire_owned().map_err(|_| TOO_MANY)?;
+        let ((orders, taken), (messages, given)) = (mpsc::channel(ORDERS), mpsc::channel(MESSAGES));
+        let stream = self.stream.as_ref().map(|stream| stream.id());
+        let past = Past::new(self.name.clone(), self.recordings.clone(), self.rings.clone(), stream);
+        let outlet = Outlet { messages, viewer };
+        tokio::spawn(async move {
+            playback::run(past, taken, outlet, codecs).await;
+            drop(place);
+        });
+        Ok(Playing { orders, messages: given, generation: 0 })
+    }
+}
+
+/// What is being played to a viewer. Dropped, it ends.
+#[derive(Debug)]
+pub struct Playing {
+    orders: mpsc::Sender<Order>,
+    messages: mpsc::Receiver<(u64, What)>,
+    generation: u64,
+}
+
+impl Playing {
+    /// `false`: there are too many already.
+    pub fn order(&mut self, command: RewindCommand) -> bool {
+        let anew = u64::from(command.begins_anew());
+        let is_taken = self.orders.try_send(Order { command, generation: self.generation + anew }).is_ok();
+        if is_taken && anew > 0 {
+            self.generation += anew;
+            // Room for what is new.
+            while let Ok((generation, what)) = self.messages.try_recv() {
+                debug_assert!(generation < self.generation, "{what:?}");
+            }
+        }
+        is_taken
+    }
+
+    /// The next message. What was meant for before the last command is passed over.
+    pub fn next(&mut self) -> Option<What> {
+        loop {
+            match self.messages.try_recv() {
+                Ok((generation, what)) if generation == self.generation => return Some(what),
+                Ok(_) => {}
+                Err(mpsc::error::TryRecvError::Empty) => return None,
+                // Its task has died.
+                Err(mpsc::error::TryRecvError::Disconnected) => return Some(What::Live(None)),
+            }
+        }
+    }
+}
