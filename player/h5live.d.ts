@@ -54,6 +54,8 @@ export interface Stats {
 export interface H5LiveEventMap {
   statechange: CustomEvent<{ state: State; reason: string }>;
   volumechange: Event;
+  /** Of what was before, about once a second, and with each change; `null`: it is live. */
+  position: CustomEvent<{ position: Date | null; speed: number }>;
 }
 
 /** `<h5-live src="NAME">` */
@@ -78,6 +80,16 @@ export class H5Live extends HTMLElement {
   stop(): void;
   /** To the live edge, when paused or behind. */
   goLive(): void;
+  /** Shows what was before: so many seconds before now, or a moment. The stream comes over a WebSocket then, and the viewer needs the right `rewind`. */
+  rewind(time: number | Date | string): void;
+  /** How fast it is played: 0.25 to 16, or backwards -1 to -16. */
+  speed(speed: number): void;
+  /** Stands still, so many pictures on or back. */
+  step(pictures: number): void;
+  /** Back to what is live. */
+  live(): void;
+  /** The moment that is on the screen, of what was before; null where it is live. */
+  readonly position: Date | null;
   /** The picture in its full size, as a PNG. */
   snapshot(): Promise<Blob>;
   addEventListener<K extends keyof H5LiveEventMap>(type: K, listener: (this: H5Live, event: H5LiveEventMap[K]) => void, options?: boolean | AddEventListenerOptions): void;

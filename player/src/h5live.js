@@ -57,7 +57,7 @@ export class H5Live extends Base {
       latency: choice => this.#chooseLatency(choice),
       latencies: LATENCIES,
     });
-    this.#session = new Session(this.#view, { change: (state, reason) => this.#changed(state, reason), silence: () => (this.muted = true) });
+    this.#session = new Session(this.#view, { change: (state, reason) => this.#changed(state, reason), silence: () => (this.muted = true), position: () => this.#moved(), refused: reason => this.#view.toast(reason) });
     this.addEventListener('fullscreenchange', () => this.#refresh());
     for (const left of ['leavepictureinpicture', 'webkitendfullscreen']) this.#view.video.addEventListener(left, () => this.#session.intoVideo(false));
     this.addEventListener('keydown', this.#onkey);
@@ -160,6 +160,33 @@ export class H5Live extends Base {
     return this.#session.state;
   }
 
+  /** The moment that is on the screen, of what was before; null where it is live. @returns {Date | null} */
+  get position() {
+    return this.#session.position;
+  }
+
+  /** Shows what was before. @param {number | Date | string} time  so many seconds before now, or a moment */
+  rewind(time) {
+    const moment = typeof time === 'number' ? -time : new Date(time);
+    if (Number.isFinite(Number(moment))) this.#session.ask('seek', moment);
+  }
+
+  /** Back to what is live. */
+  live() {
+    if (this.#session.position) this.#session.ask('live');
+    else this.goLive();
+  }
+
+  /** How fast the past is played: 0.25 to 16, or backwards -1 to -16. Above 4, and backwards, keyframes alone are shown. */
+  speed(speed) {
+    this.#session.ask('speed', speed);
+  }
+
+  /** Stands still, so many pictures on or back. */
+  step(pictures) {
+    this.#session.ask('step', pictures);
+  }
+
   /** What is known of the playback now, as plain data. */
   get stats() {
     const stats = this.#session.stats;
@@ -185,6 +212,7 @@ export class H5Live extends Base {
 
   /** To the live edge, when the picture is paused or has fallen behind. */
   goLive() {
+    if (this.#session.position) return this.#session.ask('live');
     const stats = this.#session.stats;
     // What waits in the buffer is skipped; what is late on its way needs a new connection.
     if (this.state === 'playing' && this.#isBehind(stats) && !(stats.seeks >= 0 && stats.buffer > 1 + stats.bufferTarget)) this.#open();
@@ -268,6 +296,11 @@ export class H5Live extends Base {
     if (this.isConnected) this.#refresh();
   }
 
+  #moved() {
+    this.dispatchEvent(new CustomEvent('position', { detail: { position: this.position, speed: this.#session.speed } }));
+    this.#refresh();
+  }
+
   #isBehind({ latency, buffer, bufferTarget }) {
     const limit = BEHIND_MS + 1000 * (bufferTarget ?? 0);
     return (latency > limit && latency < limit + 60000) || 1000 * buffer > limit;
@@ -286,7 +319,7 @@ export class H5Live extends Base {
       retryIn: this.#session.retryIn === null ? null : this.#session.retryIn / 1000,
       busy,
       seen: this.#session.pictures > 0,
-      behind: playing && this.#isBehind(stats),
+      behind: Boolean(this.position) || (playing && this.#isBehind(stats)),
       latency: this.#session.latency,
       offersSound: this.#session.offersSound,
       offersVideo: this.#session.offersVideo,

@@ -61,12 +61,18 @@ export class Session {
   #retry = 0;
   #retryAt = null;
   #park = 0;
+  /** What the server said last of the past that is shown, and when that picture was captured which is on the screen; null: it is live. */
+  #past = null;
+  /** What is asked for of the past as soon as there is a connection. */
+  #wanted = null;
+  /** A picture is kept over what comes. */
+  #held = false;
   #reporter = new Reporter();
 
   /**
    * @param {Stage} stage
-   * @param {{change: (state: string, reason: string) => void, silence: () => void}} events  `silence`: the browser refuses sound before a gesture,
-   *   and is to be asked without
+   * @param {{change: (state: string, reason: string) => void, silence: () => void, position: () => void, refused: (reason: string) => void}} events  `silence`: the
+   *   browser refuses sound before a gesture, and is to be asked without. `position`: of the past, or it is live again
    */
   constructor(stage, events) {
     this.#stage = stage;
@@ -96,6 +102,52 @@ export class Session {
   /** Milliseconds to the next attempt; null when none is due. */
   get retryIn() {
     return this.#retryAt === null ? null : Math.max(0, this.#retryAt - performance.now());
+  }
+
+  /** The moment that is shown of the past; null where it is live. */
+  get position() {
+    const time = this.#past?.captured ?? this.#past?.time ?? null;
+    return time === null ? null : new Date(time);
+  }
+
+  /** How fast the past is played; 1 when it is live. */
+  get speed() {
+    return this.#past?.speed ?? 1;
+  }
+
+  /** What was before can be asked for, on this connection. */
+  get offersPast() {
+    return Boolean(this.#transport?.link) && this.#transport.constructor.sound;
+  }
+
+  /** Asks for the past: `seek`, `live`, `speed`, `step`; without a connection as soon as there is one. */
+  ask(type, value) {
+    if (type === 'live' && !this.#past) return;
+    const message = { type, value };
+    if (this.#past || type !== 'seek') this.#transport?.goOn();
+    if (type === 'step' || this.#past?.paused) this.#transport?.stand();
+    if (this.#transport?.link?.opened && !this.#wanted) this.#send(message);
+    else {
+      this.#wanted = message;
+      if (!this.#transport) this.again();
+    }
+  }
+
+  #send(message) {
+    if (message.type !== 'live') {
+      this.#transport.past = true;
+      this.#past ??= { time: null, captured: null, speed: 1, paused: false };
+      this.#latency = new Median(15);
+    }
+    this.#transport.link.send(message);
+  }
+
+  /** What the server says of it. */
+  #located(where) {
+    if (where.live) this.#past = null;
+    else this.#past = { ...this.#past, ...where, time: Date.parse(where.time) };
+    this.#latency = new Median(15);
+    this.#events.position();
   }
 
   get active() {
@@ -172,6 +224,7 @@ export class Session {
    */
   open(src, { sound, transport, quality }) {
     this.#drop();
+    this.#past = this.#wanted = null;
     this.#addresses = src ? resolve(src) : null;
     if (!this.#addresses) return this.#setState('idle', src ? 'src is not an address' : '');
     this.#sound = sound;
@@ -186,6 +239,11 @@ export class Session {
   /** Plays, from the live edge: after `stop`, after a pause, and from a gesture where the browser blocked the start. */
   play() {
     if (!this.#transport) return this.again();
+    if (this.#past?.paused) {
+      this.#past.paused = false;
+      this.#transport.goOn();
+      return this.#send({ type: 'play' });
+    }
     if (this.#state === 'blocked') this.#setState('connecting');
     this.#transport.foreground();
   }
@@ -197,7 +255,12 @@ export class Session {
 
   /** As `stop`, but somebody only wants to look at the picture for a while. */
   pause() {
-    this.#rest('paused');
+    if (!this.#past || !this.#transport) return this.#rest('paused');
+    this.#past.paused = true;
+    const behind = this.#transport.stand();
+    // Dates are exact to a millisecond, and cut off.
+    this.#send({ type: 'pause', value: behind && this.#past.captured ? new Date(this.#past.captured + 1) : null });
+    this.#setState('paused');
   }
 
   #rest(state) {
@@ -228,6 +291,7 @@ export class Session {
   /** Takes the transport that is the best now, if that is another one; the last picture stays until it has its own. */
   reconsider() {
     this.#choice.expire();
+    if (this.#past) return;
     // What plays over plain HTTP does so because nothing else got through.
     if (this.#transport?.link && this.#choice.best(this.#pictures > 0) !== this.#name) this.#connect();
   }
@@ -291,20 +355,20 @@ export class Session {
     const now = performance.now();
     const chunk = this.#transport?.edge?.chunk ?? 0;
     const still = document.hidden ? 0 : now - Math.max(this.#shownAt, this.#begun);
-    const busy = still > Math.max(BUSY_MS, 2500 * chunk) && !this.resting;
+    const busy = still > Math.max(BUSY_MS, 2500 * chunk) && !this.resting && !this.#past?.paused;
     const link = this.#transport?.link;
     const quiet = link?.opened && isQuiet(now, link, chunk);
     if (this.#transport && ['playing', 'stalled', 'waiting', 'paused'].includes(this.#state)) {
       // Playback that waits for what is to be in hand is not paused.
       const waits = this.#transport.edge?.startedAt === null;
       const paused = this.#transport.constructor.surface === 'video' && this.#stage.video.paused && this.#pictures > 0 && !waits;
-      const state = paused ? 'paused' : !busy ? 'playing' : quiet ? 'waiting' : 'stalled';
+      const state = paused || this.#past?.paused ? 'paused' : !busy ? 'playing' : quiet ? 'waiting' : 'stalled';
       this.#setState(state, state === 'waiting' ? this.#trouble : '');
     } else if (this.#state === 'connecting' && quiet) {
       this.#setState('waiting', this.#trouble);
     }
     this.#reporter.tick(now, this.stats, link);
-    if (link && this.#state === 'playing' && this.#quality.tick(now, this.#transport.dropped)) this.#connect();
+    if (link && !this.#past && this.#state === 'playing' && this.#quality.tick(now, this.#transport.dropped)) this.#connect();
     this.reconsider();
     return busy;
   }
@@ -313,6 +377,7 @@ export class Session {
   #connect() {
     this.#stage.hold();
     this.#drop();
+    if (this.position) this.#wanted ??= { type: 'seek', value: this.position };
     if (!this.#addresses) return;
     this.#name = this.#choice.best(this.#pictures > 0);
     if (!this.#name) return this.#unplayable();
@@ -328,7 +393,12 @@ export class Session {
     }
     this.#transport = new Transport(element, { ...inQuality(this.#addresses, this.#quality.name), sound: this.#sound, volume: this.#volume, bufferTarget: this.#bufferTarget, clock: this.#clock, insist: this.#name === this.#choice.asked }, {
       shown: picture => this.#shown(picture),
-      leaving: () => this.#stage.hold(),
+      leaving: () => {
+        this.#stage.hold();
+        this.#held = true;
+      },
+      position: where => this.#located(where),
+      refused: reason => this.#events.refused(reason),
       info: info => this.#told(info),
       blocked: () => this.#blocked(),
       failed: (reason, how) => this.#failed(reason, how),
@@ -338,6 +408,9 @@ export class Session {
   #told(info) {
     this.#info = { ...this.#info, ...info };
     this.#quality.offer(this.qualities.map(({ name }) => name));
+    const wanted = this.#wanted;
+    this.#wanted = null;
+    if (wanted) this.#send(wanted);
   }
 
   #drop() {
@@ -396,8 +469,11 @@ export class Session {
   #shown({ captured, at }) {
     this.#shownAt = performance.now();
     this.#pictures++;
-    if (captured !== null && this.#clock.offset !== null) this.#late(at + this.#clock.offset - captured);
-    if (this.#state === 'playing') return;
+    if (this.#held) this.#stage.release();
+    this.#held = false;
+    if (this.#past) this.#past.captured = captured;
+    else if (captured !== null && this.#clock.offset !== null) this.#late(at + this.#clock.offset - captured);
+    if (this.#state === 'playing' || this.#past?.paused) return;
     this.#backoff.reset();
     this.#choice.reached();
     this.#latency = new Median(15);

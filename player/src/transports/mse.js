@@ -56,6 +56,11 @@ export class MseTransport extends Transport {
   #hasPictures = true;
   #timer = 0;
   #address;
+  /** It stands still, at this time of the presentation; null where that is not known. */
+  #standing = false;
+  #standsAt = null;
+  /** What the next MediaSource is for, before it is open. */
+  #renewed = null;
 
   /** @param {HTMLVideoElement} video @param {{ws: string, sound: boolean, bufferTarget?: number, clock: object}} options @param {import('./transport.js').TransportEvents} events */
   constructor(video, { ws, sound, bufferTarget = 0, clock }, events) {
@@ -107,27 +112,64 @@ export class MseTransport extends Transport {
     return pictureCounts(this.#video).dropped;
   }
 
+  stand() {
+    this.#standing = true;
+    this.#standsAt = null;
+    this.#video.pause();
+    return true;
+  }
+
+  goOn() {
+    this.#standing = false;
+    if (this.edge.startedAt !== null) this.#follow({ play: true });
+  }
+
   #attach() {
     const video = this.#video;
     const on = (target, name, run) => target.addEventListener(name, run, { signal: this.#detach.signal });
-    on(this.#source, 'sourceopen', () => this.#begin());
     on(video, 'resize', () => this.#turn());
     on(video, 'waiting', () => this.#follow(this.edge.waiting(performance.now())));
     on(video, 'error', () => this.#fail(`the browser cannot decode this: ${video.error?.message || 'media error'}`));
-    if (globalThis.ManagedMediaSource) {
-      video.disableRemotePlayback = true;
-      video.srcObject = this.#source;
-    } else {
-      this.#address = URL.createObjectURL(this.#source);
-      video.src = this.#address;
-    }
+    this.#show();
     if (video.requestVideoFrameCallback) this.#onframe();
     on(video, 'timeupdate', () => this.#hasPictures || this.#shown(video.currentTime, wallNow()));
     this.#timer = setInterval(() => this.#check(), 250);
     this.#lookOn();
   }
 
+  /** Gives the video what is to be shown. */
+  #show() {
+    const video = this.#video;
+    this.#source.addEventListener('sourceopen', () => this.#begin(), { signal: this.#detach.signal });
+    if (globalThis.ManagedMediaSource) {
+      video.disableRemotePlayback = true;
+      video.srcObject = this.#source;
+    } else {
+      if (this.#address) URL.revokeObjectURL(this.#address);
+      this.#address = URL.createObjectURL(this.#source);
+      video.src = this.#address;
+    }
+  }
+
+  /** Another time line follows, perhaps with other tracks. The picture that was there stays until there is one of it. */
+  #renew(mime) {
+    this.#events.leaving();
+    const { target, settles } = this.edge;
+    this.edge = Object.assign(new LiveEdge(), { target, settles });
+    [this.#queue, this.#queued, this.#buffer, this.#lastTime, this.#floor] = [[], 0, null, null, -Infinity];
+    this.#began = this.#hidden = false;
+    this.#standsAt = null;
+    this.#captures = new CaptureTimes();
+    this.#spacing = new Median(9);
+    this.#signals = new Signals();
+    this.#source = new MediaSourceKind();
+    this.#renewed = mime;
+    this.#show();
+    if (this.#look === 0) this.#lookOn();
+  }
+
   #check() {
+    if (this.#standing) return;
     if (this.#signals.calm) this.#lookAtVideo();
     if (this.#signals.calm !== (this.#look === 0)) this.#lookOn();
     this.#follow(this.edge.check(performance.now(), this.#view(), document.hidden));
@@ -160,13 +202,15 @@ export class MseTransport extends Transport {
   }
 
   #shown(media, at, pictures = 1) {
+    if (!this.#began && this.#hasPictures) return;
     this.edge.shown(performance.now(), media, pictures);
     this.#events.shown({ captured: this.#captures.at(media), at });
   }
 
   /** Asks once, when both ends are ready. The source is open before its event says so: either may be the last to tell. */
   #begin() {
-    if (this.#asked === null && this.#source.readyState === 'open' && this.link?.opened) this.#request(this.#sound);
+    if (this.#renewed !== null && this.#source.readyState === 'open') this.#open(this.#renewed);
+    else if (this.#asked === null && this.#source.readyState === 'open' && this.link?.opened) this.#request(this.#sound);
   }
 
   /** Says what the browser can play. Video codecs alone ask for video alone. */
@@ -177,11 +221,28 @@ export class MseTransport extends Transport {
     this.link.send({ type: 'mse', value: playable.join() });
   }
 
-  #message({ type, value }) {
-    if (type === 'mse') this.#open(String(value));
+  #message(message) {
+    const { type, value } = message;
+    if (this.ofPast(message, this.#events)) this.#standAt(value);
+    else if (type === 'mse' && (this.#buffer || this.#renewed !== null)) this.#renew(String(value));
+    else if (type === 'mse') this.#open(String(value));
     else if (type === 'error') this.#refused(String(value));
     else if (type === 'dropped') this.dropped += Number(value?.frames ?? value) || 0;
     else if (type === 'stream') this.#about(value);
+  }
+
+  /** Where the server says that it stands. */
+  #standAt({ paused, media }) {
+    this.#standsAt = paused ? media : null;
+    if (this.#standing && paused === false) this.goOn();
+    this.#stay();
+  }
+
+  /** As soon as there is the picture at which it stands. */
+  #stay() {
+    const time = this.#standsAt + 0.001;
+    const isThere = this.#view().ranges.some(([begin, end]) => begin <= time && time < end);
+    if (this.#standing && this.#standsAt !== null && isThere && Math.abs(this.#video.currentTime - time) > 0.0005) this.#video.currentTime = time;
   }
 
   /** Says what the stream has. Its sound without its pictures, and without a word, is not what anybody came for. */
@@ -205,9 +266,11 @@ export class MseTransport extends Transport {
     this.codecs = /codecs="([^"]*)"/.exec(mime)?.[1] ?? '';
     this.edge.audio = this.hasSound;
     this.#hasPictures = isVideo(this.codecs);
+    this.#renewed = null;
     this.#buffer = this.#source.addSourceBuffer(mime);
     this.#buffer.addEventListener('updateend', () => this.#appended(), { signal: this.#detach.signal });
-    if (this.#asked && !this.hasSound) this.#events.info({ silent: true });
+    if (this.#asked && !this.hasSound && !this.past) this.#events.info({ silent: true });
+    this.#append();
   }
 
   #data(data) {
@@ -283,6 +346,7 @@ export class MseTransport extends Transport {
 
   #appended() {
     this.#follow(this.edge.appended(performance.now(), this.#view()));
+    this.#stay();
     this.#append();
   }
 
@@ -294,7 +358,7 @@ export class MseTransport extends Transport {
 
   /** Does what the controller advises. */
   #follow(advice) {
-    if (!advice) return;
+    if (!advice || this.#standing) return;
     const video = this.#video;
     if (advice.rebuild) return this.#fail('the picture stands still');
     if (advice.seek !== undefined) video.currentTime = advice.seek;

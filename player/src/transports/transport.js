@@ -9,6 +9,8 @@
  * @property {(info: object) => void} info       what the server said of the stream
  * @property {() => void} blocked                the browser refuses to play before a gesture
  * @property {(reason: string, how?: Failure) => void} failed  the end of the attempt
+ * @property {(where: object) => void} position  what the server said of the past that it plays: `{live: true}`, or which moment has which media time
+ * @property {(reason: string) => void} refused  the server cannot do what was asked of the past
  *
  * @typedef {object} Failure
  * @property {boolean} [unplayable]  another attempt of the same kind would fail likewise
@@ -73,5 +75,26 @@ export class Transport {
   /** Pictures that came and were never on the screen. */
   get unshown() {
     return 0;
+  }
+
+  /** What was before is shown: it is not late, and it may come without its sound. */
+  past = false;
+
+  /** Stands still at what is on the screen. @returns {boolean} more has come than was shown: the server has to be told which picture it is */
+  stand() {
+    return false;
+  }
+
+  /** Goes on from there. */
+  goOn() {}
+
+  /** A message about the past; says whether it was one. @param {{type: string, value: any}} message @param {TransportEvents} events */
+  ofPast({ type, value }, events) {
+    if (type === 'error' && /^(seek|speed|pause|step|rewind):/.test(value)) events.refused(String(value));
+    else if (type === 'position' && value) {
+      this.past = !value.live;
+      events.position(value);
+    } else return false;
+    return true;
   }
 }

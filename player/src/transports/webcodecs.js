@@ -202,7 +202,9 @@ export class CodecsTransport extends Transport {
     this.#request();
   }
 
-  #message({ type, value }) {
+  #message(message) {
+    const { type, value } = message;
+    if (this.ofPast(message, this.#events)) return;
     if (type === 'mse') this.#begin(String(value));
     else if (type === 'error') this.#refused(String(value));
     else if (type === 'dropped') this.dropped += Number(value?.frames ?? value) || 0;
@@ -230,7 +232,14 @@ export class CodecsTransport extends Transport {
     if (!isVideo(this.codecs)) return this.#fail('there are no pictures in the stream', { unplayable: true, kind: 'mp4' });
     const known = this.#insist ? null : distrusted(this.#codec(isVideo));
     if (known) return this.#fail(known.reason, { unplayable: true, kind: 'mp4', until: known.until });
-    if (this.#muted || this.hasSound) return;
+    if (this.#muted) return;
+    if (this.past || !this.#sound) {
+      // Of another time line; and there may be none.
+      this.#endSound();
+      if (this.hasSound) this.#startSound();
+      if (this.past) return;
+    }
+    if (this.hasSound) return;
     if (isSound(this.#offered)) this.#mute('no decoder');
     else this.#events.info({ silent: true });
   }

@@ -27,6 +27,8 @@ const APART: i64 = 1_000_000;
 const KNOWN: usize = 1024;
 /// Keyframes are shown for so long at least, in microseconds.
 const KEY_SHOWN: f64 = 33_000.0;
+/// A picture is this long where nothing is known of it, in microseconds: shorter than any.
+const UNKNOWN: i64 = 2000;
 /// How much farther a keyframe is looked for that was not found, in microseconds.
 const MISSED: i64 = 500_000;
 /// What does not fit into the channel for so long has stopped the player's time as well.
@@ -197,12 +199,12 @@ impl Playback {
         known.sort_unstable();
         known.dedup();
         match known.len().checked_sub(steps + 1) {
-            // Labels are exact to a microsecond or two.
-            Some(index) => WallTime(known[index] + 10),
+            // In the middle of it: what a stream says of durations is not exact.
+            Some(index) => WallTime(known[index].midpoint(known[index + 1])),
             None => {
-                let frame = known.windows(2).map(|two| two[1] - two[0]).min().unwrap_or(1000);
+                let frame = known.windows(2).map(|two| two[1] - two[0]).min().unwrap_or(UNKNOWN);
                 let first = known.first().copied().unwrap_or(held.0);
-                WallTime(first - 1000 - frame * (steps.saturating_sub(known.len().max(1))) as i64)
+                WallTime(first - frame / 2 - frame * (steps.saturating_sub(known.len().max(1))) as i64)
             }
         }
     }

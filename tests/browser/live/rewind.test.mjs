@@ -1,0 +1,163 @@
+// What was before, in the player itself: the right moment by the picture's own clock, and back at what is live; over a restart of the server, and over a gap.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { browsers } from '../lib/browsers.mjs';
+import { playerIsThere, readClock, useTransport, watchClock } from '../lib/page.mjs';
+import { Bench, Server, until } from '../lib/programs.mjs';
+
+const bench = new Bench();
+const MODULO = 2 ** 32;
+let server;
+/** When there was no server, Unix ms: from, to. */
+let gap;
+
+before(async () => {
+  const dir = path.join(bench.dir, 'recordings');
+  fs.mkdirSync(dir);
+  server = await Server.start(bench, ['cam'], ['--on-eof', 'reopen', '--record', dir, '--record-segment', '4s']);
+  server.feed('cam', { size: '320x240' });
+  await server.live();
+  await recorded(7000);
+  server.process.kill('SIGTERM');
+  await server.process.ended;
+  gap = [Date.now()];
+  await new Promise(resolve => setTimeout(resolve, 3000));
+  await server.run();
+  server.feed('cam', { size: '320x240' });
+  await server.live();
+  gap.push(Date.now());
+  await until('there are two spans', async () => (await spans()).length === 2, 30000);
+  await recorded(9000);
+});
+after(() => bench.close());
+
+const spans = async () => (await (await fetch(server.url('cam/rec.json'))).json()).spans.map(({ from, to }) => [Date.parse(from), Date.parse(to)]);
+const recorded = ms => until(`${ms} ms are recorded`, async () => {
+  const last = (await spans()).at(-1);
+  return last && last[1] - last[0] > ms;
+}, 60000);
+
+/** How long after a moment the picture was captured, ms; the clock of the picture has 32 bits. */
+const since = (time, moment) => ((((time - (moment % MODULO)) % MODULO) + 1.5 * MODULO) % MODULO) - MODULO / 2;
+
+const call = (page, name, ...args) => page.evaluate(([name, args]) => document.querySelector('h5-live')[name](...args), [name, args]);
+
+/** The first pictures on the screen after something was done: how long after the moment each was captured, and when it was seen, ms after it was done. */
+async function pictures(page, moment, run, count = 10) {
+  const at = await page.evaluate(() => {
+    window.clock.length = 0;
+    return performance.now();
+  });
+  await run();
+  await until('pictures', () => page.evaluate(([moment, count, modulo]) => {
+    const since = time => ((((time - (moment % modulo)) % modulo) + 1.5 * modulo) % modulo) - modulo / 2;
+    return window.clock.filter(read => read && Math.abs(since(read.time)) < 2500).length >= count;
+  }, [moment, count, MODULO]), 20000).catch(async error => {
+    const seen = await page.evaluate(() => window.clock.filter(Boolean).slice(-5).map(({ time }) => time));
+    const { state, reason } = await page.evaluate(() => document.querySelector('h5-live').stats);
+    assert.fail(`${error.message}: ${seen.map(time => since(time, moment))} ${state} ${reason}`);
+  });
+  const readings = await page.evaluate(() => window.clock.filter(Boolean).map(({ time, at }) => ({ time, at })));
+  return readings.map(read => ({ late: since(read.time, moment), after: read.at - at })).filter(({ late }) => Math.abs(late) < 2500);
+}
+
+for (const { name, open } of browsers) {
+  for (const transport of ['webcodecs', 'mse']) {
+    test(`${name}, ${transport}`, async t => {
+      const { page, close, errors } = await open();
+      t.after(close);
+      await page.goto(server.url('cam'));
+      await playerIsThere(page);
+      if (transport === 'webcodecs' && !(await page.evaluate(() => Boolean(globalThis.VideoDecoder)))) return t.skip('no WebCodecs');
+      await useTransport(page, transport);
+      const stats = () => page.evaluate(() => document.querySelector('h5-live').stats);
+      await until('it plays', async () => (await stats()).state === 'playing' && (await stats()).pictures > 30, 20000);
+      await watchClock(page);
+      const position = () => page.evaluate(() => document.querySelector('h5-live').position?.getTime() ?? null);
+
+      await t.test('a moment', async () => {
+        const wanted = Date.now() - 6000;
+        const seen = await pictures(page, wanted, () => page.evaluate(at => document.querySelector('h5-live').rewind(new Date(at)), wanted));
+        t.diagnostic(`the first picture: ${seen[0].late} ms from the moment, after ${Math.round(seen[0].after)} ms; the tenth: ${seen[9].late} ms, after ${Math.round(seen[9].after)} ms`);
+        assert.ok(Math.abs(seen[0].late) < 500, `${seen[0].late} ms`);
+        const off = (await position()) - wanted;
+        assert.ok(off > -500 && off < 3000, `it says ${off} ms`);
+        assert.equal((await stats()).latency, null);
+        // A second of it takes a second.
+        const more = await pictures(page, wanted + 1000, () => {}, 40);
+        const [first, last] = [more[0], more.at(-1)];
+        const rate = (last.late - first.late) / (last.after - first.after);
+        assert.ok(rate > 0.85 && rate < 1.2, `at a rate of ${rate}`);
+      });
+
+      await t.test('thirty seconds ago, or the first there is', async () => {
+        const [[first]] = await spans();
+        const seen = await pictures(page, Math.max(first, Date.now() - 30000), () => call(page, 'rewind', 30));
+        assert.ok(Math.abs(seen[0].late) < 500, `${seen[0].late} ms`);
+      });
+
+      await t.test('over the gap', async () => {
+        const [[, end], [begin]] = await spans();
+        await pictures(page, end - 700, () => page.evaluate(at => document.querySelector('h5-live').rewind(new Date(at)), end - 1000));
+        const seen = await pictures(page, begin + 300, () => {});
+        assert.ok(seen[0].after < 3500, `after ${seen[0].after} ms`);
+      });
+
+      await t.test('it stands still, and goes on picture by picture', async () => {
+        const wanted = Date.now() - 5000;
+        await pictures(page, wanted, () => page.evaluate(at => document.querySelector('h5-live').rewind(new Date(at)), wanted));
+        await call(page, 'pause');
+        await until('it stands still', async () => (await stats()).state === 'paused');
+        const frame = () => page.evaluate(() => window.clock.filter(Boolean).at(-1)?.frame);
+        const settled = async () => {
+          for (let last = await frame(); ; ) {
+            await new Promise(resolve => setTimeout(resolve, 400));
+            const now = await frame();
+            if (now === last) return now;
+            last = now;
+          }
+        };
+        let now = await settled();
+        for (const step of [1, 1, -1, -1, 3]) {
+          await call(page, 'step', step);
+          await until(`a step of ${step}`, async () => (await frame()) === now + step, 10000).catch(async error => assert.fail(`${error.message}: ${(await frame()) - now}`));
+          now += step;
+        }
+        await new Promise(resolve => setTimeout(resolve, 1000));
+        assert.equal(await frame(), now, 'it stands');
+        await call(page, 'play');
+        await until('it goes on', async () => (await frame()) > now + 20, 10000);
+        assert.equal((await stats()).state, 'playing');
+      });
+
+      await t.test('faster, slower, backwards', async () => {
+        for (const speed of [2, 0.5, -2]) {
+          const wanted = Date.now() - 6000;
+          await pictures(page, wanted, () => page.evaluate(at => document.querySelector('h5-live').rewind(new Date(at)), wanted), 3);
+          await call(page, 'speed', speed);
+          await page.evaluate(() => (window.clock.length = 0));
+          await new Promise(resolve => setTimeout(resolve, 1700));
+          const readings = await page.evaluate(() => window.clock.filter(Boolean).map(({ time, at }) => ({ time, at })));
+          const late = readings.slice(readings.findIndex(({ at }) => at > readings[0].at + 500));
+          const rate = (late.at(-1).time - late[0].time) / (late.at(-1).at - late[0].at);
+          t.diagnostic(`asked for ${speed}: ${rate.toFixed(2)}`);
+          assert.ok(Math.abs(rate / speed - 1) < 0.4, `${rate}`);
+          await call(page, 'speed', 1);
+        }
+      });
+
+      await t.test('live', async () => {
+        await call(page, 'live');
+        const at = Date.now();
+        await until('it is live', async () => (await readClock(page)).p50 < 400 && (await position()) === null, 10000);
+        const took = Date.now() - at;
+        t.diagnostic(`live after ${took} ms`);
+        assert.ok(took < 1500, `${took} ms`);
+        await until('the latency is known', async () => (await stats()).latency < 400, 5000);
+        assert.deepEqual(errors, []);
+      });
+    });
+  }
+}
