@@ -242,7 +242,10 @@ export class MseTransport extends Transport {
   #stay() {
     const time = this.#standsAt + 0.001;
     const isThere = this.#view().ranges.some(([begin, end]) => begin <= time && time < end);
-    if (this.#standing && this.#standsAt !== null && isThere && Math.abs(this.#video.currentTime - time) > 0.0005) this.#video.currentTime = time;
+    if (!this.#standing || this.#standsAt === null || !isThere) return;
+    if (Math.abs(this.#video.currentTime - time) > 0.0005) this.#video.currentTime = time;
+    // Chromium waits for more before it shows the first, unless there is no more.
+    if (this.edge.startedAt === null && this.#queue.length === 0 && !this.#buffer.updating && this.#source.readyState === 'open') this.#source.endOfStream();
   }
 
   /** Says what the stream has. Its sound without its pictures, and without a word, is not what anybody came for. */
@@ -346,8 +349,8 @@ export class MseTransport extends Transport {
 
   #appended() {
     this.#follow(this.edge.appended(performance.now(), this.#view()));
-    this.#stay();
     this.#append();
+    this.#stay();
   }
 
   #view() {
