@@ -57,7 +57,7 @@ export class H5Live extends Base {
       latency: choice => this.#chooseLatency(choice),
       latencies: LATENCIES,
     });
-    this.#session = new Session(this.#view, { change: (state, reason) => this.#changed(state, reason), silence: () => (this.muted = true), position: () => this.#moved(), refused: reason => this.#view.toast(reason) });
+    this.#session = new Session(this.#view, { change: (state, reason) => this.#changed(state, reason), silence: () => (this.muted = true), position: () => this.#moved(), refused: reason => this.#view.toast(this.#view.language.reason(reason)) });
     this.addEventListener('fullscreenchange', () => this.#refresh());
     for (const left of ['leavepictureinpicture', 'webkitendfullscreen']) this.#view.video.addEventListener(left, () => this.#session.intoVideo(false));
     this.addEventListener('keydown', this.#onkey);

@@ -36,9 +36,10 @@ class OnePage {
     open.addEventListener('click', () => dialog.showModal());
     const earlier = h('button', { type: 'button', class: 'round' }, icon('earlier'));
     label(earlier, say('earlier'));
-    earlier.addEventListener('click', async () => (await import('./clips.js')).openClips(name));
-    nav.prepend(open, earlier);
     const live = player(name, { keys: 'page' });
+    const cut = async () => (await import('./clips.js')).openClips(name);
+    earlier.addEventListener('click', async () => earlier.setAttribute('aria-expanded', String((await import('./rewind.js')).toggleRewind(live, cut))));
+    nav.prepend(open, earlier);
     // The list was made before this viewer came: with its first picture there is more to tell.
     live.addEventListener('statechange', event => {
       if (event.detail.state === 'playing') refresh();

@@ -77,16 +77,21 @@ pub struct Asset {
 const BEST: u8 = 9;
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-static ASSETS: LazyLock<[(&str, Asset); 7]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[(&str, Asset); 8]> = LazyLock::new(|| {
     let player = [("h5live.js", Asset::new(SCRIPT, module()))];
     let importing = |script| Asset::new(SCRIPT, with_versions(&joined(code(script)), &player));
-    let dialogs = [("activity.js", importing(file!("activity.js"))), ("clips.js", importing(file!("clips.js")))];
+    let dialogs = [
+        ("activity.js", importing(file!("activity.js"))),
+        ("clips.js", importing(file!("clips.js"))),
+        ("rewind.js", importing(file!("rewind.js"))),
+    ];
     let page = Asset::new(SCRIPT, with_versions(&with_versions(&joined(code(file!("page.js"))), &player), &dialogs));
-    let ([player], [activity, clips]) = (player, dialogs);
+    let ([player], [activity, clips, rewind]) = (player, dialogs);
     [
         player,
         activity,
         clips,
+        rewind,
         ("h5live-sound.js", Asset::new(SCRIPT, joined(code(file!("h5live-sound.js"))))),
         ("page.js", page),
         ("page.css", Asset::new("text/css; charset=utf-8", file!("page.css"))),
@@ -243,12 +248,12 @@ mod tests {
         let text = |asset: &Asset| String::from_utf8(asset.body.to_vec()).expect("assets are text");
         let (page, script) = (text(page()), text(asset("page.js").expect("it is there")));
         let player = format!("from './h5live.js?{}'", asset("h5live.js").expect("it is there").version);
-        for (name, dialog @ Asset { version, .. }) in ASSETS.iter().filter(|(name, _)| ["activity.js", "clips.js"].contains(name)) {
+        for (name, dialog @ Asset { version, .. }) in ASSETS.iter().filter(|(name, _)| ["activity.js", "clips.js", "rewind.js"].contains(name)) {
             assert!(script.contains(&format!("import('./{name}?{version}')")), "{name}");
             // By another name it would be another player.
             assert!(text(dialog).contains(&player), "{name}");
         }
-        let of_page = |name: &str| !["activity.js", "clips.js", "h5live-sound.js"].contains(&name);
+        let of_page = |name: &str| !["activity.js", "clips.js", "rewind.js", "h5live-sound.js"].contains(&name);
         for (name, Asset { version, .. }) in ASSETS.iter().filter(|(name, _)| of_page(name)) {
             assert!(page.contains(&format!("\"{name}?{version}\"")) && !page.contains(&format!("\"{name}\"")), "{name}");
         }
