@@ -243,9 +243,10 @@ export class MseTransport extends Transport {
     const time = this.#standsAt + 0.001;
     const isThere = this.#view().ranges.some(([begin, end]) => begin <= time && time < end);
     if (!this.#standing || this.#standsAt === null || !isThere) return;
-    if (Math.abs(this.#video.currentTime - time) > 0.0005) this.#video.currentTime = time;
-    // Chromium waits for more before it shows the first, unless there is no more.
-    if (this.edge.startedAt === null && this.#queue.length === 0 && !this.#buffer.updating && this.#source.readyState === 'open') this.#source.endOfStream();
+    // Chromium waits for more before it shows the first, unless there is no more; and it may have shown one that was not to be seen.
+    const isFirst = this.edge.startedAt === null && this.#queue.length === 0 && !this.#buffer.updating && this.#source.readyState === 'open';
+    if (isFirst) this.#source.endOfStream();
+    if (isFirst || Math.abs(this.#video.currentTime - time) > 0.0015) this.#video.currentTime = isFirst ? time + 0.001 : time;
   }
 
   /** Says what the stream has. Its sound without its pictures, and without a word, is not what anybody came for. */
