@@ -248,7 +248,9 @@ mod tests {
         let text = |asset: &Asset| String::from_utf8(asset.body.to_vec()).expect("assets are text");
         let (page, script) = (text(page()), text(asset("page.js").expect("it is there")));
         let player = format!("from './h5live.js?{}'", asset("h5live.js").expect("it is there").version);
-        for (name, dialog @ Asset { version, .. }) in ASSETS.iter().filter(|(name, _)| ["activity.js", "clips.js", "rewind.js"].contains(name)) {
+        for (name, dialog @ Asset { version, .. }) in
+            ASSETS.iter().filter(|(name, _)| ["activity.js", "clips.js", "rewind.js"].contains(name))
+        {
             assert!(script.contains(&format!("import('./{name}?{version}')")), "{name}");
             // By another name it would be another player.
             assert!(text(dialog).contains(&player), "{name}");

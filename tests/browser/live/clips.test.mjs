@@ -45,6 +45,8 @@ for (const { name, open } of browsers) {
     const button = await until('the buttons', () => page.evaluate(() => document.querySelectorAll('nav button').length > 2 && document.querySelectorAll('nav button')[1].title));
     assert.equal(button, 'Earlier');
     await page.evaluate(() => document.querySelectorAll('nav button')[1].click());
+    await until('the bar', () => page.evaluate(() => document.querySelector('.rewind') !== null));
+    await page.evaluate(() => [...document.querySelectorAll('.rewind button')].at(-1).click());
     const plays = async () => {
       let now = {};
       const isSeen = async () => {

@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { browsers } from '../lib/browsers.mjs';
+import { faults } from '../lib/face.mjs';
 import { playerIsThere, readClock, useTransport, watchClock } from '../lib/page.mjs';
 import { Bench, Server, until } from '../lib/programs.mjs';
 
@@ -160,4 +161,46 @@ for (const { name, open } of browsers) {
       });
     });
   }
+}
+
+for (const { name, open } of browsers) {
+  test(`${name}, the bar of the page`, async t => {
+    const { page, close, errors } = await open();
+    t.after(close);
+    await page.goto(server.url('cam'));
+    await playerIsThere(page);
+    const press = text => page.evaluate(text => [...document.querySelectorAll('.rewind button')].find(button => (button.title || button.textContent).startsWith(text)).click(), text);
+    const earlier = () => page.evaluate(() => document.querySelectorAll('nav button')[1].click());
+    const now = () => page.evaluate(() => {
+      const live = document.querySelector('h5-live');
+      return { ago: live.position ? Date.now() - live.position : null, state: live.state, says: document.querySelector('.rewind output')?.textContent, speed: document.querySelector('.rewind select')?.value };
+    });
+    await until('it plays', async () => (await now()).state === 'playing', 20000);
+    await earlier();
+    await until('the bar', async () => (await now()).says === 'LIVE');
+    assert.deepEqual(await faults(page), []);
+    await press('10 s back');
+    await until('ten seconds ago', async () => (await now()).ago > 9000 && (await now()).ago < 13000, 10000);
+    await until('it says so', async () => /\d:\d\d/.test((await now()).says));
+    // By keys, as nothing else has the focus.
+    await page.keyboard.press('ArrowRight');
+    await until('ten seconds on', async () => (await now()).ago < 4000, 10000);
+    await page.keyboard.press('ArrowLeft');
+    await until('and back', async () => (await now()).ago > 9000, 10000);
+    await page.keyboard.press(',');
+    await until('it stands', async () => (await now()).state === 'paused');
+    await press('Play');
+    await until('it goes on', async () => (await now()).state === 'playing', 10000);
+    await page.keyboard.press('>');
+    await until('faster', async () => (await now()).speed === '2', 10000);
+    assert.deepEqual(await faults(page), []);
+    await press('Go live');
+    await until('live', async () => (await now()).ago === null && (await now()).says === 'LIVE', 10000);
+    // What is live stands still as what was before does.
+    await press('Pause');
+    await until('it stands, a moment ago', async () => (await now()).state === 'paused' && (await now()).ago > 0, 10000);
+    await earlier();
+    await until('closed, and live', async () => (await now()).says === undefined && (await now()).ago === null && (await now()).state === 'playing', 10000);
+    assert.deepEqual(errors, []);
+  });
 }
