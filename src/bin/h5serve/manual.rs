@@ -131,7 +131,10 @@ pub const MANUAL: cli::Manual = cli::Manual {
              2026-11-26T18:20:00Z, or -10s, -5m, -2h before now; without to it ends now. It is out of the recordings, or out of the ring where there is \
              none of that time. Nothing is encoded: the file has the frames from the keyframe before on, and its edit list begins at the picture that was on \
              the screen at from. Range and If-Range are understood. A clip is an hour long at most, and ends where the tracks change. \
-             /NAME/rec.json has the spans of time that were recorded, the gaps between them and their sizes; from and to are understood. Both need the right rewind.",
+             /NAME/rec.json has the spans of time that were recorded, the gaps between them and their sizes; from and to are understood. Both need the right rewind.\n\n\
+             On the WebSocket of a stream, {\"type\":\"seek\",\"value\":-30} plays what was 30 seconds before now, out of the recordings or the ring, and the value may be a \
+             time; speed, pause, play and step do what they say, and {\"type\":\"live\"} is live again. The server keeps the pace: a player shows what \
+             comes. It needs the right rewind. docs/recording.md has the messages.",
         ),
         (
             "VIEWER HEALTH",
