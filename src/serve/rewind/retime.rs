@@ -453,8 +453,10 @@ mod tests {
         TapeFragment { init: init.clone(), zero, bytes: [&head[..], b"x"].concat().into() }
     }
 
+    type Told = (i64, i64, Option<(i64, i64)>);
+
     /// What is written of pictures: when each is decoded and how long it is, and for those that are shown the moment, from `ZERO` on, and the media time.
-    fn written(retimer: &mut Retimer, fragments: &[TapeFragment]) -> (Vec<Line>, Vec<(i64, i64, Option<(i64, i64)>)>) {
+    fn written(retimer: &mut Retimer, fragments: &[TapeFragment]) -> (Vec<Line>, Vec<Told>) {
         let mut out = Vec::new();
         fragments.iter().for_each(|fragment| retimer.fragment(fragment, &mut out).unwrap());
         retimer.flush(&mut out);

@@ -6,16 +6,18 @@ import { after, before, test } from 'node:test';
 import { browsers } from '../lib/browsers.mjs';
 import { faults } from '../lib/face.mjs';
 import { playerIsThere, readClock, useTransport, watchClock } from '../lib/page.mjs';
-import { Bench, Server, until } from '../lib/programs.mjs';
+import { Bench, Server, freePort, until } from '../lib/programs.mjs';
 
 const bench = new Bench();
 const MODULO = 2 ** 32;
 let server;
+let control;
 
 before(async () => {
   const dir = path.join(bench.dir, 'recordings');
   fs.mkdirSync(dir);
-  server = await Server.start(bench, ['cam'], ['--on-eof', 'reopen', '--record', dir, '--record-segment', '4s']);
+  control = await freePort();
+  server = await Server.start(bench, ['cam'], ['--on-eof', 'reopen', '--record', dir, '--record-segment', '4s', '--control', String(control)]);
   server.feed('cam', { size: '320x240' });
   await server.live();
   await recorded(7000);
@@ -147,6 +149,16 @@ for (const { name, open } of browsers) {
           assert.ok(Math.abs(rate / speed - 1) < (speed < 0 ? 0.6 : 0.4), `${rate}`);
           await call(page, 'speed', 1);
         }
+      });
+
+      await t.test('a connection that is lost: it goes on where it was', async () => {
+        const wanted = Date.now() - 5000;
+        await pictures(page, wanted, () => page.evaluate(at => document.querySelector('h5-live').rewind(new Date(at)), wanted));
+        const { viewers } = await (await fetch(`http://127.0.0.1:${control}/stats`)).json();
+        for (const { id } of viewers) await fetch(`http://127.0.0.1:${control}/kick`, { method: 'POST', body: String(id) });
+        await until('it is back', async () => (await stats()).reconnects > 0 && (await stats()).state === 'playing' && (await position()) !== null, 10000);
+        const ago = Date.now() - (await position());
+        assert.ok(ago > 3500 && ago < 12000, `${ago} ms ago`);
       });
 
       await t.test('live', async () => {
