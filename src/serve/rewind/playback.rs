@@ -27,6 +27,8 @@ const APART: i64 = 1_000_000;
 const KNOWN: usize = 1024;
 /// Keyframes are shown for so long at least, in microseconds.
 const KEY_SHOWN: f64 = 33_000.0;
+/// A moment that is in a picture, so long after its begin, in microseconds.
+const WITHIN: i64 = 1000;
 /// A picture is this long where nothing is known of it, in microseconds: shorter than any.
 const UNKNOWN: i64 = 2000;
 /// How much farther a keyframe is looked for that was not found, in microseconds.
@@ -180,16 +182,33 @@ impl Playback {
                 self.run.iter_mut().for_each(|run| run.steps = (run.steps + steps).min(KNOWN as i64));
             }
             RewindCommand::Step(steps) => {
-                let held = if self.paused { self.held } else { self.moment() };
+                if !self.paused {
+                    self.held = self.moment();
+                }
                 self.paused = true;
+                let (left, held) = (self.take_steps(), self.held);
+                let back = steps.saturating_neg() - left;
                 // Keyframes only is no way to the picture before.
                 self.speed = if (0.0..=4.0).contains(&self.speed) { self.speed } else { 1.0 };
-                let time = self.before(held, steps.unsigned_abs() as usize);
+                let time = if back > 0 { self.before(held, back as usize) } else { WallTime(held.0 + WITHIN) };
                 self.begin(time).await?;
+                self.run.iter_mut().for_each(|run| run.steps = (-back).max(0));
             }
             RewindCommand::Live => {}
         }
         Ok(())
+    }
+
+    /// Steps on that were asked for, and whose pictures were sent, are taken; gives how many are left.
+    fn take_steps(&mut self) -> i64 {
+        let Some(run) = &mut self.run else { return 0 };
+        while run.steps > 0
+            && let Some((next, _)) = run.shown.iter().filter(|(wall, _)| wall.0 > self.held.0 + 500).min().copied()
+        {
+            run.steps -= 1;
+            self.held = next;
+        }
+        run.steps
     }
 
     /// A moment within the picture that was so many pictures before this one.
