@@ -43,6 +43,7 @@ pub fn bind(address: &str) -> Result<Server, Box<dyn Error>> {
         events: Events::default(),
         decoder: None,
         recordings: None,
+        publishing: None,
     };
     Ok(Server::bind(&options)?)
 }

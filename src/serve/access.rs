@@ -24,7 +24,7 @@ struct Inner {
     asking: OnceLock<Option<OutsideJudge>>,
 }
 
-/// That a viewer was let in to a stream, to be looked at again while it watches.
+/// That somebody was let in to a stream, to be looked at again while it is watched or sent.
 #[derive(Debug)]
 pub(super) struct Authorization {
     access: Access,
@@ -39,7 +39,7 @@ impl Authorization {
     /// Nothing is looked up as long as the rules are the same.
     ///
     /// # Errors
-    /// Why the viewer may not go on.
+    /// Why it may not go on.
     pub fn check(&self) -> Result<(), Ended> {
         let (judge, now) = (self.access.judge(), Now::system());
         let changes = judge.changes();
@@ -99,7 +99,7 @@ impl Access {
         self.0.judge.set_rules(rules);
     }
 
-    /// What a viewer of a stream holds. `changes`: their number before it was let in.
+    /// What somebody holds who may do this with a stream. `changes`: their number before it was let in.
     pub(super) fn authorization(&self, subject: Subject, right: Right, stream: &str, changes: u64) -> Authorization {
         Authorization { access: self.clone(), subject, right, stream: stream.into(), seen: AtomicU64::new(changes) }
     }

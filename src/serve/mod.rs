@@ -23,6 +23,7 @@
 //! | `net/` | where connections come in, how many there may be, how a socket is tuned, TLS, which proxies are believed |
 //! | `http/` | from a request to a response: who asks and from where, routes, bodies, the player's files |
 //! | `hls/` | playlists, parts and segments, and the requests that wait for them |
+//! | `publishing/` | streams that clients send, on their way to a program that reads them |
 //! | `recordings/` | what was before: which times there are, and clips, out of what a program has recorded or out of the ring |
 //! | `rewind/` | what was before, played to a viewer on the live WebSocket |
 //! | `ws/` | the frames of the WebSocket, the messages in them, a viewer |
@@ -40,6 +41,7 @@ mod live;
 mod net;
 mod outside;
 mod places;
+mod publishing;
 mod recordings;
 mod refusals;
 mod rewind;
@@ -67,6 +69,7 @@ pub use net::listener::{Listen, ListenError};
 pub use net::proxies::{Proxies, ProxyError, TrustedProxy};
 pub use net::tls::{PemError, Tls, TlsError};
 pub use outside::{AuthUrl, AuthUrlError};
+pub use publishing::api::{NotTaken, PublishOptions, Publishing, Upload, UploadBytes, UploadError, UploadOutcome};
 pub use recordings::api::{Key, RecordedClip, RecordedSpan, Recordings, Tape, TapeFragment, Timeline};
 pub use refusals::{Limit, Refusals};
 pub use server::{Error, Options, Server, Stopper};

@@ -26,10 +26,12 @@ pub enum Limit {
     UserViewers,
     /// Requests of HLS that wait.
     Waiting,
+    /// Streams that clients send.
+    Publishers,
 }
 
 /// All of them, each at the place of its number.
-pub(crate) const LIMITS: [Limit; 8] = [
+pub(crate) const LIMITS: [Limit; 9] = [
     Limit::Connections,
     Limit::AddressConnections,
     Limit::Files,
@@ -38,6 +40,7 @@ pub(crate) const LIMITS: [Limit; 8] = [
     Limit::StreamViewers,
     Limit::UserViewers,
     Limit::Waiting,
+    Limit::Publishers,
 ];
 
 impl Limit {
@@ -52,6 +55,7 @@ impl Limit {
             Limit::StreamViewers => "all places of this stream are taken",
             Limit::UserViewers => "all places of this user are taken",
             Limit::Waiting => "too many requests wait",
+            Limit::Publishers => "as many streams are published as may be",
         }
     }
 
@@ -66,6 +70,7 @@ impl Limit {
             Limit::StreamViewers => "stream_viewers",
             Limit::UserViewers => "user_viewers",
             Limit::Waiting => "waiting",
+            Limit::Publishers => "publishers",
         }
     }
 }
@@ -93,6 +98,7 @@ impl Refusals {
                 Limit::Connections | Limit::AddressConnections | Limit::Files => "connections",
                 Limit::Requests | Limit::Waiting => "requests",
                 Limit::Viewers | Limit::StreamViewers | Limit::UserViewers => "viewers",
+                Limit::Publishers => "publishers",
             };
             tracing::warn!("{what} are refused: {}; {count} so far", limit.reached());
         }
@@ -121,6 +127,6 @@ mod tests {
         let refusals = Refusals::default();
         refusals.note(Limit::Requests);
         refusals.note(Limit::Requests);
-        assert_eq!(LIMITS.map(|limit| refusals.count(limit)), [0, 0, 0, 2, 0, 0, 0, 0]);
+        assert_eq!(LIMITS.map(|limit| refusals.count(limit)), [0, 0, 0, 2, 0, 0, 0, 0, 0]);
     }
 }

@@ -17,6 +17,7 @@ use super::net::listener::{Listen, Listener, Scheme};
 use super::net::proxies::Proxies;
 use super::net::tls::Tls;
 use super::places::Places;
+use super::publishing::api::PublishOptions;
 use super::recordings::api::Recordings;
 use super::refusals::Refusals;
 use super::shard::Shard;
@@ -80,6 +81,8 @@ pub struct Options {
     pub decoder: Option<Arc<dyn PictureDecoder>>,
     /// What was recorded of the streams; `None`: nothing is.
     pub recordings: Option<Arc<dyn Recordings>>,
+    /// How clients may send streams; `None`: they may not.
+    pub publishing: Option<PublishOptions>,
 }
 
 /// The server could not start, or cannot go on.
@@ -163,6 +166,7 @@ impl Server {
             feed: options.events.feed(),
             hls: Hls::new(options.hls, &options.capacity, options.proxies.clone()),
             recordings: options.recordings.clone(),
+            publishing: options.publishing.clone(),
             clips: Arc::new(Semaphore::new(CLIPS)),
             rewinding: Arc::new(Semaphore::new(REWINDING)),
         });
@@ -275,6 +279,7 @@ mod tests {
             events: Events::default(),
             decoder: None,
             recordings: None,
+            publishing: None,
             hls: HlsOptions::default(),
         }
     }

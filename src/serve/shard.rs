@@ -1,5 +1,6 @@
 //! One thread, one runtime, one hub: serves the connections that it is given from the first byte to the last.
 
+use super::http::upgrade::Upgrade;
 use super::http::{connection, http2, redirect};
 use super::hub::{self, SharedHub};
 use super::net::acceptor::Admitted;
@@ -134,10 +135,14 @@ async fn connection(context: Rc<ShardContext>, socket: Socket, scheme: Scheme, p
             _ = stop.wait_for(|stop| *stop) => {}
         },
         Ok(Entry::Http(socket, secure)) => {
-            let (io, early, accepted) = connection::http(state, hub, stop, timed(socket), (peer, secure), link.clone()).await;
+            let (io, early, upgrade) = connection::http(state, hub, stop.clone(), timed(socket), (peer, secure), link.clone()).await;
             let socket = io.into_socket();
-            match accepted {
-                Some(accepted) => hub.lock().join(socket, &early, accepted, permit),
+            match upgrade {
+                Some(Upgrade::Viewer(accepted)) => hub.lock().join(socket, &early, accepted, permit),
+                Some(Upgrade::Publisher(publisher)) => {
+                    publisher.run(&socket, &early, stop).await;
+                    connection::linger(&socket).await;
+                }
                 None => connection::linger(&socket).await,
             }
         }

@@ -10,6 +10,7 @@ use super::live::registry::Registry;
 use super::net::proxies::Proxies;
 use super::net::tls::Tls;
 use super::places::Places;
+use super::publishing::api::PublishOptions;
 use super::recordings::api::Recordings;
 use super::refusals::Refusals;
 use super::snapshots::Snapshots;
@@ -40,6 +41,7 @@ pub struct ServerState {
     pub feed: Arc<Feed>,
     pub hls: Hls,
     pub recordings: Option<Arc<dyn Recordings>>,
+    pub publishing: Option<PublishOptions>,
     /// So many clips may be on their way.
     pub clips: Arc<Semaphore>,
     /// So many viewers may rewind at a time.

@@ -76,6 +76,7 @@ pub fn serve(requests: &[u8], piece: usize) -> Served {
         feed: Arc::default(),
         hls: Hls::new(HlsOptions::default(), &Capacity::default(), Proxies::default()),
         recordings: None,
+        publishing: None,
         clips: Arc::new(tokio::sync::Semaphore::new(1)),
         rewinding: Arc::new(tokio::sync::Semaphore::new(1)),
     });

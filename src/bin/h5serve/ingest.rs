@@ -89,6 +89,12 @@ impl Ingest {
         self.publisher.away();
     }
 
+    /// No writer comes any more: the stream goes.
+    pub fn withdraw(mut self) {
+        self.publisher.flush();
+        self.publisher.withdraw();
+    }
+
     /// The server is stopping: it says goodbye to the viewers itself.
     pub fn abandon(self) {
         self.publisher.abandon();

@@ -11,6 +11,8 @@ mod ingest;
 mod input;
 mod limits;
 mod manual;
+mod publish;
+mod publishers;
 mod reading;
 mod record;
 mod report;
@@ -82,6 +84,9 @@ struct Args {
 
     #[command(flatten)]
     record: cli::RecordArgs,
+
+    #[command(flatten)]
+    publish: publish::PublishArgs,
 
     #[command(flatten)]
     limits: limits::LimitArgs,
@@ -177,9 +182,12 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     let tls = args.tls.choose(&args.listen)?;
     let certificate = tls.tls.clone();
     let shelf = args.record.shelf();
+    let taken = inputs.iter().map(|input| input.name.clone()).chain(args.group.iter().map(|group| group.name.clone())).collect();
+    let uploads = args.publish.publishers(taken, &args.reading);
     let options = Options {
+        publishing: uploads.clone().map(|uploads| args.publish.options(uploads)),
         recordings: shelf.clone().map(|shelf| shelf as Arc<dyn Recordings>),
-        ..args.options(inputs.len(), events.as_ref(), access.clone(), tls)?
+        ..args.options(inputs.len() + args.publish.streams(), events.as_ref(), access.clone(), tls)?
     };
     let listeners = options.events.clone();
     cli::follow_log(move |line| listeners.log_line(line));
@@ -203,13 +211,16 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     report::start(&server, &cx, recording.as_ref());
     #[cfg(feature = "testing")]
     sandbox::add_escapes(&cx.control);
+    if let Some(uploads) = &uploads {
+        uploads.open(registry.clone(), &cx);
+    }
     let stopper = server.stopper();
     let readers = start_readers(inputs, publishers, &args, &cx)?;
     let stop = cx.stop.clone();
     let last = std::thread::Builder::new().name("inputs".into()).spawn(move || {
         // However this ends: nothing else stops the server.
         let _stopper = StopAtEnd(stopper);
-        let outcome = join(readers, &stop);
+        let outcome = join(readers, &stop, uploads.is_some());
         let watched = || registry.streams().iter().any(|s| s.viewers() > 0);
         let until = Instant::now() + LAST_FRAMES;
         while watched() && Instant::now() < until && !stop.wait_for(Duration::from_millis(10)) {}
@@ -273,9 +284,9 @@ fn start_readers(inputs: Vec<Input>, publishers: Vec<Publisher>, args: &Args, cx
 }
 
 /// Waits for all inputs to end, or for a request to stop. One that fails is reported at once if there are others; the first failure is the
-/// program's.
-fn join(mut readers: Vec<Reader>, stop: &cli::Stop) -> anyhow::Result<()> {
-    let alone = readers.len() == 1;
+/// program's. `publishing`: without inputs there may be streams too.
+fn join(mut readers: Vec<Reader>, stop: &cli::Stop, publishing: bool) -> anyhow::Result<()> {
+    let alone = readers.len() == 1 && !publishing;
     let mut outcome = Ok(());
     let has_ended = |reader: &Reader| reader.ended.load(Ordering::Acquire);
     loop {
@@ -292,7 +303,7 @@ fn join(mut readers: Vec<Reader>, stop: &cli::Stop) -> anyhow::Result<()> {
                 outcome = outcome.and(Err(error));
             }
         }
-        if is_stopping || readers.is_empty() {
+        if is_stopping || (readers.is_empty() && !publishing) {
             return outcome;
         }
     }
@@ -301,7 +312,7 @@ fn join(mut readers: Vec<Reader>, stop: &cli::Stop) -> anyhow::Result<()> {
 impl Args {
     fn inputs(&self) -> anyhow::Result<Vec<Input>> {
         let mut inputs = Vec::new();
-        if self.inputs.is_empty() {
+        if self.inputs.is_empty() && !self.publish.publish {
             inputs.push(Input { name: self.name.clone(), location: InputLocation::Stdin });
         }
         for given in &self.inputs {
@@ -347,6 +358,7 @@ impl Args {
             events: events.map(events::Writing::events).unwrap_or_default(),
             decoder: decoder::decoder(),
             recordings: None,
+            publishing: None,
             proxies: self.proxies.proxies(),
             base_path: self.proxies.base_path.clone(),
             policy: Policy { cors: self.cors.clone(), frames: self.embed.clone(), hosts: self.names() },
@@ -397,6 +409,8 @@ mod tests {
     fn names() {
         assert_eq!(inputs(&[]).unwrap(), ["live"]);
         assert_eq!(inputs(&["--name", "a"]).unwrap(), ["a"]);
+        assert!(inputs(&["--publish"]).unwrap().is_empty());
+        assert_eq!(inputs(&["--publish", "-"]).unwrap(), ["live"]);
         assert_eq!(inputs(&["a=b=c", "/tmp/door.mp4", "-"]).unwrap(), ["a", "door", "live"]);
         for wrong in [&["a=x", "a=y"][..], &["=x"], &["api=x"], &["a.b=x"], &["a/b=x"], &["a=-", "b=-"], &["a b=x"]] {
             assert!(inputs(wrong).is_err(), "{wrong:?}");

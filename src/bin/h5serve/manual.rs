@@ -17,6 +17,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
         ("A file in an endless loop, for the whole network:", "h5serve --listen 0.0.0.0:8080 --public --on-eof reopen demo=show.mp4"),
         ("Record it too, and keep a week of it:", "h5cap test | h5enc | h5mux | h5serve --record recordings --keep 7d --min-free 2G"),
         ("The last ten seconds, as a file:", "curl -OJ 'http://127.0.0.1:8080/live/clip.mp4?from=-10s'"),
+        ("Send a stream to an h5serve that runs with --publish:", "h5cap test | h5enc | curl -T - http://127.0.0.1:8080/in/cam"),
         ("Watch it by HLS:", "ffplay http://127.0.0.1:8080/live/index.m3u8"),
         ("Watch it without a browser:", "mpv --profile=low-latency http://127.0.0.1:8080/live.mp4"),
         ("A token for a program that may watch door1, door2, ...:", "h5serve passwd users recorder --token --rights 'door*=view'"),
@@ -45,6 +46,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
         ("Inputs", &["name", "group", "on_eof", "input_format", "rate", "live"]),
         ("Viewers", &["lag", "stall", "threads", "events"]),
         ("HLS", &["segment", "part", "hls_window"]),
+        ("Publishing", &["publish", "publish_public", "publish_streams", "publish_rate", "publish_idle", "publish_keep"]),
         ("Recording", &["record", "record_segment", "keep", "keep_size", "min_free"]),
         (
             "Limits",
@@ -75,6 +77,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
              /NAME/index.m3u8  HLS, with low latency: see section HLS\n    \
              /NAME/clip.mp4    ?from=TIME&to=TIME, what was before as an MP4 file: see section RECORDING\n    \
              /NAME/rec.json    JSON: which times were recorded\n    \
+             /in/NAME          PUT, POST or a WebSocket: the stream NAME comes from this client: see section PUBLISHING\n    \
              /h5live.js        the player, a web component: <h5-live src=\"/api/ws?src=NAME\">\n    \
              /api/ws?src=NAME  WebSocket: the messages of go2rtc's MSE and MJPEG modes; with &codecs=LIST the stream begins at once\n    \
              /api/login        the page that asks for name and password, and its form; /api/logout ends a session\n    \
@@ -137,6 +140,19 @@ pub const MANUAL: cli::Manual = cli::Manual {
              comes. It needs the right rewind. docs/recording.md has the messages.",
         ),
         (
+            "PUBLISHING",
+            "With --publish, h5serve takes streams that clients send to /in/NAME: by PUT or POST, or over a WebSocket in binary messages of 1 MiB at most, cut \
+             anywhere. The stream is recognised as an input is, and is then served under NAME. A body of unknown length is live. One of a known \
+             length is a file, and is played in its own time.\n\n\
+             It needs the right publish to NAME. Where no option says who may watch, programs on this machine may publish; with --public nobody may \
+             without that right, unless --publish-public is given. Pages of other origins may not.\n\n\
+             A name that an input, a group or another client has is refused with status 409, more streams than --publish-streams with 503, what cannot \
+             be shown with 400 and the reason, and a client that sends nothing for --publish-idle with 408. Who sends faster than --publish-rate in five seconds, \
+             or faster than h5serve reads, is held back by its connection.\n\n\
+             When its publisher has gone, a stream stays for --publish-keep. One that comes back in that time continues it under its viewers. \
+             Streams that clients send are not recorded.",
+        ),
+        (
             "VIEWER HEALTH",
             "Every few seconds the player reports over its WebSocket: the latency from capture to screen, stalls, \
              frames that were not shown, errors. On the address given with --control, /stats has the report of each \
@@ -159,7 +175,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
              who may: --users, --link-key, or --public for everybody.\n\n\
              Users are in a file, a line for each, as h5serve passwd writes it: NAME:HASH:RIGHTS. RIGHTS are view, rewind, \
              record, publish and admin, for all streams or by name: cam=view,rewind door*=view. The server asks for view, \
-             for rewind where it is about what was before, and for admin in /api/events; the others are for what is to come. A browser gets a page to log in, and then a cookie. Tools send the \
+             for rewind where it is about what was before, for publish in /in/NAME, and for admin in /api/events; record is for what is to come. A browser gets a page to log in, and then a cookie. Tools send the \
              name and the password by HTTP Basic, as curl -u does. A program sends its token: Authorization: Bearer TOKEN.\n\n\
              A link is made by h5serve link, without the server, and is good until it ends: /NAME?token=TOKEN, or with \
              the token in the path, /t/TOKEN/NAME. Both are good for pages, every form of the stream, events and the WebSocket. \
@@ -168,7 +184,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
              The list of streams has those that the visitor may see. Wrong passwords are slowed down, by address and by name. \
              Without TLS, names, passwords and tokens can be read on the way.\n\n\
              With --auth-url, h5serve asks an HTTP service about everybody who has no link that --link-key knows: by POST, with a JSON object. Its \
-             members are action (view or rewind), stream, method, path, query, address, user, password, token and cookie; those that the viewer has not shown \
+             members are action (view, rewind or publish), stream, method, path, query, address, user, password, token and cookie; those that the viewer has not shown \
              are empty. The list and the page of all streams cost a question for each stream. An answer holds for --auth-cache seconds, for this \
              question alone; who watches is not asked about again. A browser asks for name and password by itself then, or has a cookie \
              of the site.\n\n\

@@ -21,6 +21,11 @@ pub struct Reading {
 }
 
 impl Reading {
+    /// For what others send: whatever it is, it says so itself.
+    pub fn detected(&self) -> Reading {
+        Reading { input_format: None, ..self.clone() }
+    }
+
     pub fn timing(&self) -> Timing {
         match self.rate {
             Some(rate) => Timing::Rate(rate),

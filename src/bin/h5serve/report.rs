@@ -214,6 +214,7 @@ mod tests {
             events: Events::default(),
             decoder: None,
             recordings: None,
+            publishing: None,
         };
         let registry = Server::bind(&options).unwrap().registry();
         let (stats, mut table) = (cli::Stats::new("h5serve"), Table { registry: registry.clone(), rows: vec![] });

@@ -14,6 +14,7 @@ use super::request::Request;
 use super::routes::Route;
 use crate::access::{Credentials, Denied, Grants, Judgement, LinkError, Need, Now, Right, Subject};
 use crate::serve::access::{Access, Authorization, Busy};
+use crate::serve::net::socket::Peer;
 use crate::serve::outside::{Question, Verdict};
 use crate::serve::state::ServerState;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -23,6 +24,13 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 /// By which a CDN shows that it is the one.
 const CDN_SECRET: HeaderName = HeaderName::from_static("h5live-cdn-secret");
+/// What a proxy adds to what it passes on.
+const FORWARDED: [HeaderName; 4] =
+    [header::FORWARDED, header::VIA, HeaderName::from_static("x-forwarded-for"), HeaderName::from_static("x-real-ip")];
+const STRANGER: Refusal = Refusal(
+    StatusCode::FORBIDDEN,
+    "only programs on this machine may publish; start h5serve with --users or --link-key, or with --public --publish-public",
+);
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"h5live\"");
 const BASIC: HeaderValue = HeaderValue::from_static("Basic realm=\"h5live\", charset=\"UTF-8\"");
 
@@ -60,6 +68,11 @@ impl Visitor {
     pub fn rewind_authorization(&self, access: &Access, stream: &str) -> Option<Authorization> {
         let subject = self.subject.clone().filter(|subject| subject.may(Right::Rewind, stream))?;
         Some(access.authorization(subject, Right::Rewind, stream, self.changes))
+    }
+
+    /// What it holds while it sends a stream.
+    pub fn publishing(&self, access: &Access, stream: &str) -> Option<Authorization> {
+        self.subject.clone().map(|subject| access.authorization(subject, Right::Publish, stream, self.changes))
     }
 
     /// What it may do, at any time.
@@ -113,7 +126,11 @@ pub async fn admit(
         true => outside_judgement(state, request, &shown, need).await?,
         false => access.identify(shown, request.peer.ip()).await.map_err(|Busy| Answer::from(BUSY))?,
     };
-    let judgement = Judgement::of(&who, need);
+    let judgement = match (need, &who) {
+        (Need::Stream(Right::Publish, _), Ok(Subject::Anybody)) if may_anybody_publish(state, request) => Judgement::Allowed,
+        (Need::Stream(Right::Publish, _), Ok(Subject::Anybody)) => return Err(STRANGER.into()),
+        _ => Judgement::of(&who, need),
+    };
     match (judgement, who) {
         (Judgement::Allowed, Ok(subject)) => {
             let link = query.filter(|_| matches!(subject, Subject::Link(..))).map(|token| token.into_owned());
@@ -121,6 +138,19 @@ pub async fn admit(
         }
         (judgement, _) => Err(refuse(access, request, granted, judgement)),
     }
+}
+
+/// Where nobody is asked who it is: a program on this machine, and no proxy in its place that is not known to be one.
+fn may_anybody_publish(state: &ServerState, request: &Request) -> bool {
+    // Where nobody may, the route says so.
+    let Some(publishing) = &state.publishing else { return true };
+    let is_forwarded = FORWARDED.iter().any(|name| request.head.headers.contains_key(name));
+    let is_here = match request.peer {
+        Peer::Tcp(address) => address.ip().to_canonical().is_loopback() && !request.by_proxy && !is_forwarded,
+        Peer::Local => !request.by_proxy && !is_forwarded,
+        Peer::Forwarded(address) => address.to_canonical().is_loopback(),
+    };
+    publishing.public || is_here && !state.access.judge().rules().public
 }
 
 /// Whom a service outside lets in: to the stream that is asked for, or to all that it allows.
@@ -180,7 +210,7 @@ fn shown<'a>(headers: &'a HeaderMap, granted: &Granted, link: Option<&'a str>) -
 }
 
 /// A browser sends a cookie with what pages of the same site ask for too, on another port for example: those are not our own.
-fn is_own_page(headers: &HeaderMap) -> bool {
+pub fn is_own_page(headers: &HeaderMap) -> bool {
     let navigates = SingleHeader::of(headers, SEC_FETCH_MODE) == SingleHeader::Text("navigate");
     match SingleHeader::of(headers, SEC_FETCH_SITE) {
         SingleHeader::Absent => true,

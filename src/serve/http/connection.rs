@@ -1,11 +1,11 @@
 //! One connection's HTTP/1.1, by hyper: limits and timeouts, a stop, and the end of a connection.
 
 use super::router::Router;
+use super::upgrade::Upgrade;
 use crate::serve::hub::SharedHub;
 use crate::serve::net::link::Link;
 use crate::serve::net::socket::{Peer, Socket};
 use crate::serve::state::ServerState;
-use crate::serve::ws::viewer::Accepted;
 use bytes::Bytes;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -26,7 +26,7 @@ const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 256 * 1024;
 
 /// HTTP until the end, or until a WebSocket handshake is done; gives back the connection, what was read from it too early, and the
-/// WebSocket's place. `secure`: over TLS.
+/// purpose of the WebSocket. `secure`: over TLS.
 pub async fn http<I: AsyncRead + AsyncWrite + Unpin>(
     state: &Arc<ServerState>,
     hub: &SharedHub,
@@ -34,15 +34,15 @@ pub async fn http<I: AsyncRead + AsyncWrite + Unpin>(
     io: I,
     (peer, secure): (Peer, bool),
     link: Arc<Link>,
-) -> (I, Bytes, Option<Accepted>) {
-    let accepted = Cell::new(None::<Accepted>);
+) -> (I, Bytes, Option<Upgrade>) {
+    let upgrade = Cell::new(None::<Upgrade>);
     let router = Router { state, hub, peer, secure, link: &link };
-    let (router, place) = (&router, &accepted);
+    let (router, place) = (&router, &upgrade);
     // On the heap, so that only a request that is being answered takes the memory for it.
     let service = hyper::service::service_fn(|request| {
         Box::pin(async move {
-            let (answer, accepted) = router.answer(request).await;
-            place.set(accepted);
+            let (answer, upgrade) = router.answer(request).await;
+            place.set(upgrade);
             Ok::<_, std::convert::Infallible>(answer)
         })
     });
@@ -62,7 +62,7 @@ pub async fn http<I: AsyncRead + AsyncWrite + Unpin>(
         }
     }
     let parts = serving.into_parts();
-    (parts.io.into_inner(), parts.read_buf, accepted.take())
+    (parts.io.into_inner(), parts.read_buf, upgrade.take())
 }
 
 /// HTTP/1.1 with its limits.

@@ -39,7 +39,7 @@ impl Router<'_> {
         form: Form,
         visitor: &Visitor,
         stream: Option<Found>,
-    ) -> Result<(Answer, Option<Accepted>), Refusal> {
+    ) -> Result<(Answer, Accepted), Refusal> {
         let mut answer = self.handshake(request, granted)?;
         let stream = stream.ok_or(NOT_FOUND)?;
         // While a password was checked, another stream may have become the only one.
@@ -61,7 +61,7 @@ impl Router<'_> {
             None => {}
         }
         let handle = self.handle(request, visitor, Some(&stream), "websocket")?;
-        Ok((answer, Some(Accepted { stream: Some(stream.stream), asked: Asked::Form(form), group: None, rewinding: None, handle })))
+        Ok((answer, Accepted { stream: Some(stream.stream), asked: Asked::Form(form), group: None, rewinding: None, handle }))
     }
 
     /// Of streams without a name in the address: the first that is MJPEG.

@@ -27,7 +27,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 /// As many as RFC 9113, section 6.5.2, wants at least.
 const STREAMS: u32 = 100;
-/// What a client may send beyond what is read of it: no route takes more of a body than a form.
+/// What a client may send beyond what is read of it.
 const WINDOW: u32 = 64 * 1024 - 1;
 /// What is taken of a body before the client has room for it.
 const SEND_BUFFER: usize = 2 * PIECE;

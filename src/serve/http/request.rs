@@ -93,6 +93,25 @@ impl Request {
         head::parameter(query, name).map_err(|_| Refusal(StatusCode::BAD_REQUEST, "the query is not understood: write % as %25"))
     }
 
+    /// The length of the body, if it is said before.
+    pub fn length(&self) -> Option<u64> {
+        self.body.size_hint().exact()
+    }
+
+    /// The next piece of a body of any length; `None`: that was all.
+    pub async fn piece(&mut self) -> Option<Result<Bytes, BodyError>> {
+        loop {
+            match poll_fn(|cx| Pin::new(&mut self.body).poll_frame(cx)).await? {
+                // The other frames are trailers.
+                Ok(frame) => match frame.into_data() {
+                    Ok(data) => return Some(Ok(data)),
+                    Err(_) => continue,
+                },
+                Err(_) => return Some(Err(BodyError::Broken)),
+            }
+        }
+    }
+
     /// The body, of at most `limit` bytes, if it comes within `time`. One that says that it is larger is not waited for; of one that does not
     /// say it, no more is kept.
     pub async fn body(&mut self, limit: usize, time: Duration) -> Result<Bytes, BodyError> {

@@ -14,6 +14,7 @@ use super::head;
 use super::login;
 use super::request::Request;
 use super::routes::{self, Route};
+use super::upgrade::Upgrade;
 use crate::serve::hls::routes::Asking;
 use crate::serve::hub::SharedHub;
 use crate::serve::live::form::Form;
@@ -51,7 +52,7 @@ pub struct Router<'a> {
 
 impl Router<'_> {
     /// The response, and what follows if it is a 101.
-    pub async fn answer(&self, request: hyper::Request<Incoming>) -> (Answer, Option<Accepted>) {
+    pub async fn answer(&self, request: hyper::Request<Incoming>) -> (Answer, Option<Upgrade>) {
         let mut request = match Request::new(request, (self.peer, self.secure), &self.state.proxies, &self.state.base_path) {
             Ok(request) => request,
             Err(moved) => return (moved.into(), None),
@@ -71,7 +72,7 @@ impl Router<'_> {
         };
         let path = request.path.clone();
         let (link, path) = routes::split_link(&path);
-        let (mut answer, accepted) = match self.admit(&request, &granted, link, path).await {
+        let (mut answer, upgrade) = match self.admit(&request, &granted, link, path).await {
             Ok((route, visitor)) => {
                 self.route(&mut request, &granted, route, &visitor).await.unwrap_or_else(|refusal| (refusal.into(), None))
             }
@@ -87,7 +88,7 @@ impl Router<'_> {
         }
         granted.add_headers(headers);
         self.protect_from_frames(headers);
-        (answer, accepted)
+        (answer, upgrade)
     }
 
     /// A page that another one shows in a frame could be clicked on unseen. A policy of its own: a browser keeps to all that are given.
@@ -132,23 +133,26 @@ impl Router<'_> {
         granted: &Granted,
         route: Route<'_>,
         visitor: &Visitor,
-    ) -> Result<(Answer, Option<Accepted>), Refusal> {
+    ) -> Result<(Answer, Option<Upgrade>), Refusal> {
         match request.head.method {
-            Method::GET | Method::HEAD => {}
             Method::OPTIONS => return Ok((options(granted), None)),
+            _ if matches!(route, Route::Publish { .. }) => {}
+            Method::GET | Method::HEAD => {}
             Method::POST if matches!(route, Route::Login | Route::Logout) => {}
             _ if self.exists(&route) => return Err(NOT_ALLOWED),
             _ => return Err(NOT_FOUND),
         }
+        let viewer = |(answer, accepted): (Answer, Accepted)| (answer, Some(Upgrade::Viewer(accepted)));
         let answer = match route {
-            Route::WebSocket => return self.websocket(request, granted, visitor),
+            Route::Publish { name } => return self.publish(request, granted, visitor, name).await,
+            Route::WebSocket => return self.websocket(request, granted, visitor).map(viewer),
             Route::Wfs { name } => {
                 let stream = self.find(request, name)?.or_else(|| self.state.only());
-                return self.converted_websocket(request, granted, Form::Wfs, visitor, stream);
+                return self.converted_websocket(request, granted, Form::Wfs, visitor, stream).map(viewer);
             }
             Route::Stream { name, form } if request.wants_websocket() => {
                 let form = Form::of_ending(form).ok_or(NOT_FOUND)?;
-                return self.converted_websocket(request, granted, form, visitor, self.find(request, name)?);
+                return self.converted_websocket(request, granted, form, visitor, self.find(request, name)?).map(viewer);
             }
             Route::VideoFeed => {
                 let name = request.query("src")?;
@@ -182,6 +186,7 @@ impl Router<'_> {
     fn exists(&self, route: &Route<'_>) -> bool {
         match route {
             Route::Stream { name, .. } | Route::Hls { name, .. } | Route::Past { name, .. } => self.state.find(name, None).is_some(),
+            Route::Publish { .. } => self.state.publishing.is_some(),
             Route::Nothing => false,
             Route::Wfs { .. }
             | Route::VideoFeed
@@ -326,7 +331,7 @@ impl Router<'_> {
     }
 
     /// The stream as pages of go2rtc's protocol have it.
-    fn websocket(&self, request: &Request, granted: &Granted, visitor: &Visitor) -> Result<(Answer, Option<Accepted>), Refusal> {
+    fn websocket(&self, request: &Request, granted: &Granted, visitor: &Visitor) -> Result<(Answer, Accepted), Refusal> {
         let answer = self.handshake(request, granted)?;
         let asked = request.query("src")?;
         let stream = match &asked {
@@ -341,7 +346,7 @@ impl Router<'_> {
         let asked = request.query("codecs")?.map_or(Asked::Nothing, |codecs| Asked::Codecs(codecs.into_owned()));
         let handle = self.handle(request, visitor, stream.as_ref(), "websocket")?;
         let group = stream.as_ref().and_then(|found| self.state.groups.membership(&self.state.streams, &found.name));
-        Ok((answer, Some(Accepted { stream: stream.map(|found| found.stream), asked, group, rewinding, handle })))
+        Ok((answer, Accepted { stream: stream.map(|found| found.stream), asked, group, rewinding, handle }))
     }
 
     /// What a viewer may see of before: of the stream, or of one that was recorded and is not there.

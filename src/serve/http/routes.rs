@@ -31,6 +31,8 @@ pub enum Route<'a> {
     Hls { name: &'a str, quality: Option<&'a str>, file: &'a str },
     /// `NAME/rec.json`, `NAME/clip.mp4`: what was before, of a stream that is there or was.
     Past { name: &'a str, file: &'a str },
+    /// `in/NAME`: a stream that a client sends.
+    Publish { name: &'a str },
     /// `*`: the server itself (RFC 9110, section 9.3.7).
     Server,
     /// Nothing can be there.
@@ -56,6 +58,9 @@ impl<'a> Route<'a> {
     fn of_stream(path: &'a str) -> Route<'a> {
         if let Some((name, file @ ("rec.json" | "clip.mp4"))) = path.split_once('/') {
             return if Registry::allows(name) { Route::Past { name, file } } else { Route::Nothing };
+        }
+        if let Some(name) = path.strip_prefix("in/").filter(|name| !name.contains('.')) {
+            return if Registry::allows(name) { Route::Publish { name } } else { Route::Nothing };
         }
         // No stream has a name with a dot: what is under /wfs/ is a file of a stream of that name, or a stream.
         if let Some((name, file)) = path.split_once('/')
@@ -88,6 +93,7 @@ impl<'a> Route<'a> {
             Route::Wfs { name } => Need::Stream(Right::View, stream.unwrap_or(name)),
             Route::Stream { name, .. } | Route::Hls { name, .. } => Need::Stream(Right::View, name),
             Route::Past { name, .. } => Need::Stream(Right::Rewind, name),
+            Route::Publish { name } => Need::Stream(Right::Publish, name),
         }
     }
 }
@@ -127,6 +133,7 @@ mod tests {
             "/cam/hd/index.m3u8",
             "/cam/rec.json",
             "/cam/clip.mp4",
+            "/in/cam",
         ];
         let number = |route: &Route<'_>| match route {
             Route::Page => 0,
@@ -143,11 +150,12 @@ mod tests {
             Route::Events => 11,
             Route::Hls { .. } => 12,
             Route::Past { .. } => 13,
+            Route::Publish { .. } => 14,
         };
         let mut seen: Vec<_> = all.iter().map(|path| number(&Route::of(path))).collect();
         seen.sort_unstable();
         seen.dedup();
-        assert_eq!(seen, (0..14).collect::<Vec<_>>(), "each is there");
+        assert_eq!(seen, (0..15).collect::<Vec<_>>(), "each is there");
         all.map(|path| (path, Route::of(path).need(Some("door")))).into()
     }
 
@@ -173,6 +181,7 @@ mod tests {
             ("/cam/hd/index.m3u8", cam),
             ("/cam/rec.json", Need::Stream(Right::Rewind, "cam")),
             ("/cam/clip.mp4", Need::Stream(Right::Rewind, "cam")),
+            ("/in/cam", Need::Stream(Right::Publish, "cam")),
         ];
         assert_eq!(needs, wanted);
         assert_eq!(Route::WebSocket.need(None), Need::SomeStream);
@@ -206,6 +215,10 @@ mod tests {
             "/a/b/c/index.m3u8",
             "/a//index.m3u8",
             "/a/index",
+            "/in/",
+            "/in/a/b",
+            "/in/api",
+            "/in/a.b",
         ] {
             assert!(matches!(Route::of(nothing), Route::Nothing), "{nothing}");
         }

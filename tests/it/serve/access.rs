@@ -242,6 +242,8 @@ fn no_route_is_open() {
             "/api/ws?src=%",
             "/cam/rec.json",
             "/cam/clip.mp4?from=-10s",
+            "/in/cam",
+            "/in/new",
         ] {
             let got = ask(fixture.server.port, method, path, &[]);
             assert_eq!(got.status, 401, "{method} {path}: {got:?}");

@@ -55,6 +55,8 @@ mod players;
 mod protocol;
 /// Behind a proxy.
 mod proxied;
+/// Streams that clients send.
+mod publish;
 /// Recordings: what is on the disk, whatever happens.
 mod record;
 /// Streams that come and go while the server runs.

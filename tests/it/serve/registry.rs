@@ -46,6 +46,7 @@ impl Running {
             events: Events::default(),
             decoder: None,
             recordings: None,
+            publishing: None,
         };
         let server = Server::bind(&options).unwrap();
         let (registry, stopper, address) = (server.registry(), server.stopper(), server.addresses().remove(0));
