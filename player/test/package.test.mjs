@@ -18,6 +18,19 @@ test('less than 56 KB in all, compressed, and 8 KB of dialogs that come when the
   assert.ok(all < 57344, `${all} bytes`);
 });
 
+test('the page that sends a camera stands alone: 8 KB, compressed, and nothing of the player', t => {
+  const own = [read('publish.html'), script('publish.js'), read('publish.css')];
+  const size = own.map(text => zlib.gzipSync(text, { level: 9 }).length).reduce((a, b) => a + b);
+  t.diagnostic(`${size} bytes`);
+  assert.ok(size < 8192, `${size} bytes`);
+  assert.doesNotMatch(own.join(''), /import |h5live\.js/);
+  // Both languages say all that is asked for.
+  const [, en, zh] = /TEXTS = \{\n {2}en: \{([^]*?)\n {2}\},\n {2}zh: \{([^]*?)\n {2}\},/.exec(own[1]);
+  const keys = text => [...text.matchAll(/^ {4}(\w+): '(.+)',$/gm)].map(match => [match[1], (match[2].match(/\{\w+\}/g) ?? []).sort()]);
+  assert.deepEqual(keys(en), keys(zh));
+  for (const [, key] of own[1].matchAll(/\b(?:say|button)\('(\w+)'/g)) assert.ok(keys(en).some(([known]) => known === key), key);
+});
+
 test('it is one module, which can be loaded on a server, where it does nothing', async () => {
   assert.equal(globalThis.HTMLElement, undefined);
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'h5live-module-'));

@@ -77,7 +77,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
              /NAME/index.m3u8  HLS, with low latency: see section HLS\n    \
              /NAME/clip.mp4    ?from=TIME&to=TIME, what was before as an MP4 file: see section RECORDING\n    \
              /NAME/rec.json    JSON: which times were recorded\n    \
-             /in/NAME          PUT, POST or a WebSocket: the stream NAME comes from this client: see section PUBLISHING\n    \
+             /in/NAME          PUT, POST or a WebSocket: the stream NAME comes from this client; in a browser, a page that sends the camera: see section PUBLISHING\n    \
              /h5live.js        the player, a web component: <h5-live src=\"/api/ws?src=NAME\">\n    \
              /api/ws?src=NAME  WebSocket: the messages of go2rtc's MSE and MJPEG modes; with &codecs=LIST the stream begins at once\n    \
              /api/login        the page that asks for name and password, and its form; /api/logout ends a session\n    \
@@ -143,7 +143,8 @@ pub const MANUAL: cli::Manual = cli::Manual {
             "PUBLISHING",
             "With --publish, h5serve takes streams that clients send to /in/NAME: by PUT or POST, or over a WebSocket in binary messages of 1 MiB at most, cut \
              anywhere. The stream is recognised as an input is, and is then served under NAME. A body of unknown length is live. One of a known \
-             length is a file, and is played in its own time.\n\n\
+             length is a file, and is played in its own time. In a browser /in/NAME is a page that sends the camera; browsers allow that to pages that came by HTTPS or \
+             from this machine.\n\n\
              It needs the right publish to NAME. Where no option says who may watch, programs on this machine may publish; with --public nobody may \
              without that right, unless --publish-public is given. Pages of other origins may not.\n\n\
              A name that an input, a group or another client has is refused with status 409, more streams than --publish-streams with 503, what cannot \

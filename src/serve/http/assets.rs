@@ -1,5 +1,7 @@
 //! The player and the pages, embedded in the binary: `<h5-live>` as one ES module, one page for a stream and for all streams.
 //!
+//! The page that sends a camera stands alone: `publish.html`, `publish.css`, `publish.js`.
+//!
 //! The component is a package of its own in `player/`, written as small ES modules. They are served as **one** file, `h5live.js`, so that one
 //! script tag is enough: the parts are joined in order of dependency, and the imports between them, which name what is
 //! then in the same file, are left out, and so are lines of comments, here and in the other scripts. Nothing else is changed; there is no build step.
@@ -76,8 +78,10 @@ pub struct Asset {
 /// The level of compression: a file is compressed once.
 const BEST: u8 = 9;
 const SCRIPT: &str = "text/javascript; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
 
-static ASSETS: LazyLock<[(&str, Asset); 8]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[(&str, Asset); 10]> = LazyLock::new(|| {
     let player = [("h5live.js", Asset::new(SCRIPT, module()))];
     let importing = |script| Asset::new(SCRIPT, with_versions(&joined(code(script)), &player));
     let dialogs = [
@@ -94,14 +98,25 @@ static ASSETS: LazyLock<[(&str, Asset); 8]> = LazyLock::new(|| {
         rewind,
         ("h5live-sound.js", Asset::new(SCRIPT, joined(code(file!("h5live-sound.js"))))),
         ("page.js", page),
-        ("page.css", Asset::new("text/css; charset=utf-8", file!("page.css"))),
+        ("page.css", Asset::new(CSS, file!("page.css"))),
         ("icon.svg", Asset::new("image/svg+xml", file!("icon.svg"))),
+        ("publish.js", Asset::new(SCRIPT, joined(code(file!("publish.js"))))),
+        ("publish.css", Asset::new(CSS, file!("publish.css"))),
     ]
 });
 
 static PAGE: LazyLock<Asset> = LazyLock::new(|| {
     let page = with_versions(file!("page.html"), &*ASSETS).replace("<script>early.js</script>", &format!("<script>{}</script>", early()));
-    Asset::new("text/html; charset=utf-8", page)
+    Asset::new(HTML, page)
+});
+
+/// It is a folder further down than the files that it names.
+static PUBLISH_PAGE: LazyLock<Asset> = LazyLock::new(|| {
+    let files = ASSETS.iter().filter(|(name, _)| ["page.css", "publish.css", "icon.svg", "publish.js"].contains(name));
+    let page = files.fold(file!("publish.html").to_owned(), |page, (name, Asset { version, .. })| {
+        page.replace(&format!("\"../{name}\""), &format!("\"../{name}?{version}\""))
+    });
+    Asset::new(HTML, page)
 });
 
 /// What the page runs before anything else has come.
@@ -117,6 +132,11 @@ pub fn asset(name: &str) -> Option<&'static Asset> {
 /// The page, the same for `/` (all streams) and for `/NAME` (that stream): its script looks at the address.
 pub fn page() -> &'static Asset {
     &PAGE
+}
+
+/// The page `/in/NAME`, by which a browser sends its camera.
+pub fn publish_page() -> &'static Asset {
+    &PUBLISH_PAGE
 }
 
 impl Asset {
@@ -215,7 +235,7 @@ mod tests {
 
     #[test]
     fn nothing_is_fetched_from_elsewhere() {
-        for (name, asset) in ASSETS.iter().map(|(n, a)| (*n, a)).chain([("page.html", page())]) {
+        for (name, asset) in ASSETS.iter().map(|(n, a)| (*n, a)).chain([("page.html", page()), ("publish.html", publish_page())]) {
             let text = String::from_utf8(asset.body.to_vec()).expect("assets are text");
             let foreign = text.lines().find(|l| l.contains("://") && !l.contains("http://www.w3.org/2000/svg"));
             assert_eq!(foreign, None, "{name}");
@@ -255,10 +275,16 @@ mod tests {
             // By another name it would be another player.
             assert!(text(dialog).contains(&player), "{name}");
         }
-        let of_page = |name: &str| !["activity.js", "clips.js", "rewind.js", "h5live-sound.js"].contains(&name);
+        let of_page =
+            |name: &str| !["activity.js", "clips.js", "rewind.js", "h5live-sound.js", "publish.js", "publish.css"].contains(&name);
         for (name, Asset { version, .. }) in ASSETS.iter().filter(|(name, _)| of_page(name)) {
             assert!(page.contains(&format!("\"{name}?{version}\"")) && !page.contains(&format!("\"{name}\"")), "{name}");
         }
         assert!(script.contains(&player), "{script}");
+        let publish = text(publish_page());
+        for name in ["page.css", "publish.css", "icon.svg", "publish.js"] {
+            let version = &asset(name).expect("it is there").version;
+            assert!(publish.contains(&format!("\"../{name}?{version}\"")) && !publish.contains(&format!("{name}\"")), "{name}");
+        }
     }
 }

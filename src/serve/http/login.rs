@@ -50,7 +50,8 @@ pub async fn login(request: &mut Request, granted: &Granted, access: &Access, ba
     let why = match access.identify(shown, request.peer.ip()).await.map_err(|Busy| BUSY)? {
         Ok(_) => {
             let cookie = access.judge().open_session(&name, Now::system()).map_err(|_| BUSY)?;
-            let next = field("next").filter(|next| Registry::allows(next)).unwrap_or_default();
+            let fits = |next: &String| Registry::allows(next.strip_prefix("in/").unwrap_or(next));
+            let next = field("next").filter(fits).unwrap_or_default();
             return Ok(see_other(&next, &set_cookie(request, granted, base, &cookie, WEEK)));
         }
         Err(Denied::SlowDown(_)) => Why::SlowDown,
@@ -97,7 +98,7 @@ pub fn logout(request: &Request, granted: &Granted, access: &Access, base: &Base
     Ok(see_other("", &set_cookie(request, granted, base, "", 0)))
 }
 
-/// To a stream or to the list: both are one step up.
+/// To a stream, to where one is sent, or to the list: all are one step up.
 fn see_other(name: &str, cookie: &str) -> Answer {
     let mut answer = empty(StatusCode::SEE_OTHER);
     let headers = answer.headers_mut();

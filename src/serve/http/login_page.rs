@@ -55,16 +55,19 @@ pub fn page(request: &Request, status: StatusCode, why: Why, has_users: bool) ->
     let (link, inside) = routes::split_link(&request.path);
     // Where the login is, seen from where the page is shown; and from there back. What is not the name of a stream goes to the list.
     let up = match (link, Route::of(inside)) {
+        (Some(_), Route::Publish { .. }) => "../../../",
         (Some(_), _) => "../../",
+        (None, Route::Publish { .. }) => "../",
         (None, Route::Login | Route::Logout) => "../",
         (None, _) => "",
     };
     let next = match Route::of(inside) {
-        Route::Stream { name, form: "" } if Registry::allows(name) => name,
-        _ => "",
+        Route::Stream { name, form: "" } if Registry::allows(name) => name.to_owned(),
+        Route::Publish { name } => format!("in/{name}"),
+        _ => String::new(),
     };
     let why = capitalized(why.texts()[language]);
-    let mut html = PAGE.replace("{language}", ["en", "zh"][language]).replace("{up}", up).replace("{next}", next);
+    let mut html = PAGE.replace("{language}", ["en", "zh"][language]).replace("{up}", up).replace("{next}", &next);
     for (place, text) in [("{why}", &*why), ("{name}", name), ("{password}", password), ("{login}", login)] {
         html = html.replace(place, text);
     }

@@ -1,12 +1,13 @@
-//! `/in/NAME`: a stream that a client sends, by PUT or POST, or over a WebSocket. Whatever it is, it is judged before its body is asked for (RFC 9110,
+//! `/in/NAME`: a stream that a client sends, by PUT or POST, or over a WebSocket; and the page by which a browser sends its camera. Whatever it is, it is judged before its body is asked for (RFC 9110,
 //! section 10.1.1).
 
 use super::access::Granted;
 use super::answer::{Answer, NO_STORE, NOT_FOUND, Refusal, respond};
+use super::assets;
 use super::authentication::{self, Visitor};
 use super::body::Reply;
 use super::request::Request;
-use super::router::Router;
+use super::router::{Router, file};
 use super::upgrade::Upgrade;
 use crate::access::Ended;
 use crate::serve::publishing::api::{NotTaken, UploadError};
@@ -43,6 +44,7 @@ impl Router<'_> {
         let is_by_method = matches!(request.head.method, Method::PUT | Method::POST);
         let switching = match request.wants_websocket() {
             true => Some(self.handshake(request, granted)?),
+            false if authentication::wants_page(request) => return Ok((file(request, assets::publish_page()), None)),
             false if !is_by_method => return Ok((wrong_method(), None)),
             false => None,
         };

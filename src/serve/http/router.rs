@@ -417,7 +417,7 @@ fn page(request: &Request, websocket: Option<String>) -> Answer {
     answer
 }
 
-fn file(request: &Request, asset: &'static Asset) -> Answer {
+pub(super) fn file(request: &Request, asset: &'static Asset) -> Answer {
     let deflated = head::list(&request.head.headers, header::ACCEPT_ENCODING).any(|coding| coding.eq_ignore_ascii_case("deflate"));
     let (body, etag) = asset.coded(deflated);
     let cache = if request.head.uri.query() == Some(&asset.version) { IMMUTABLE } else { REVALIDATE };

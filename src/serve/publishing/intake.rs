@@ -8,7 +8,7 @@ use crate::serve::access::Authorization;
 use bytes::Bytes;
 use std::pin::pin;
 use std::time::{Duration, Instant};
-use tokio::time::sleep;
+use tokio::time::{sleep, sleep_until};
 
 /// Pieces that wait for who reads, and the bytes of each: half a MiB of each stream.
 const WAITING: usize = 8;
@@ -26,6 +26,8 @@ pub struct Intake {
     rate: RateLimit,
     silence: Silence,
     authorization: Option<Authorization>,
+    /// When it was last looked whether it may go on.
+    looked: Instant,
     /// That it is too fast.
     said: bool,
 }
@@ -51,7 +53,7 @@ impl Intake {
         let (upload, ends) = Upload::new(name, from, is_file, WAITING);
         let now = Instant::now();
         let (rate, silence) = (RateLimit::new(options.rate, now), Silence::new(options.idle, now));
-        (Intake { name: name.to_owned(), ends, rate, silence, authorization, said: false }, upload)
+        (Intake { name: name.to_owned(), ends, rate, silence, authorization, looked: now, said: false }, upload)
     }
 
     /// Waits for what the client says next.
@@ -99,19 +101,27 @@ impl Intake {
     async fn beside<T>(&mut self, next: impl Future<Output = T>, of_client: bool) -> Result<T, End> {
         let mut next = pin!(next);
         loop {
+            // Also of a client that is never waited for that long.
+            if self.looked.elapsed() >= LOOK {
+                self.look(of_client)?;
+            }
             tokio::select! {
                 biased;
                 outcome = &mut self.ends.outcome => return Err(End::Told(told(outcome))),
                 done = &mut next => return Ok(done),
-                () = sleep(LOOK) => {}
-            }
-            if let Some(authorization) = &self.authorization {
-                authorization.check().map_err(End::Over)?;
-            }
-            if of_client && self.silence.is_over(Instant::now()) {
-                return Err(End::Silent);
+                () = sleep_until((self.looked + LOOK).into()) => {}
             }
         }
+    }
+
+    /// Whether the client may go on.
+    fn look(&mut self, of_client: bool) -> Result<(), End> {
+        let now = Instant::now();
+        self.looked = now;
+        if let Some(authorization) = &self.authorization {
+            authorization.check().map_err(End::Over)?;
+        }
+        if of_client && self.silence.is_over(now) { Err(End::Silent) } else { Ok(()) }
     }
 }
 
