@@ -244,7 +244,8 @@ fn who_may_publish() {
     // Whose right ends while it sends is let go.
     let (mut studio, bytes) = begun();
     let mut sender = publisher(&fixture.server, "phone1", &format!("{bearer}\r\n"), &bytes);
-    eventually("it is live", || (fixture.get("/phone1.jpg", &[&basic(ANN)]).status != 404).then_some(()));
+    let streams = || String::from_utf8(fixture.get("/api/streams", &[&basic(ANN)]).body).unwrap();
+    eventually("it is live", || streams().contains("\"phone1\"").then_some(()));
     let users = fs::read_to_string(fixture.folder.join("users")).unwrap();
     let users: String = users.lines().filter(|line| !line.starts_with("phone:")).map(|line| line.to_owned() + "\n").collect();
     fs::write(fixture.folder.join("users"), users).unwrap();
