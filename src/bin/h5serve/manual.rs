@@ -145,8 +145,8 @@ pub const MANUAL: cli::Manual = cli::Manual {
              anywhere. The stream is recognised as an input is, and is then served under NAME. A body of unknown length is live. One of a known \
              length is a file, and is played in its own time. In a browser /in/NAME is a page that sends the camera; browsers allow that to pages that came by HTTPS or \
              from this machine.\n\n\
-             It needs the right publish to NAME. Where no option says who may watch, programs on this machine may publish; with --public nobody may \
-             without that right, unless --publish-public is given. Pages of other origins may not.\n\n\
+             It needs the right publish to NAME. Where no option says who may watch, programs on this machine may publish; with --public that right \
+             is still needed, unless --publish-public is given. Pages of other origins may not.\n\n\
              A name that an input, a group or another client has is refused with status 409, more streams than --publish-streams with 503, what cannot \
              be shown with 400 and the reason, and a client that sends nothing for --publish-idle with 408. Who sends faster than --publish-rate in five seconds, \
              or faster than h5serve reads, is held back by its connection.\n\n\
