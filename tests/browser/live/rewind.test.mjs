@@ -121,11 +121,15 @@ for (const { name, open } of browsers) {
             last = now;
           }
         };
+        // On a busy machine the encoder leaves pictures out; and after a pause the server may think that the picture before the one that is shown is on the screen.
         let now = await settled();
         for (const step of [1, 1, -1, -1, 3]) {
+          const before = await position();
           await call(page, 'step', step);
-          await until(`a step of ${step}`, async () => (await frame()) === now + step, 10000).catch(async error => assert.fail(`${error.message}: ${(await frame()) - now}`));
-          now += step;
+          await until(`a step of ${step}`, async () => Math.sign((await position()) - before) === Math.sign(step), 10000);
+          const next = await settled();
+          assert.ok(Math.abs(next - now - step) <= 2, `a step of ${step}: ${next - now}`);
+          now = next;
         }
         await new Promise(resolve => setTimeout(resolve, 1000));
         assert.equal(await frame(), now, 'it stands');
@@ -135,6 +139,7 @@ for (const { name, open } of browsers) {
       });
 
       await t.test('faster, slower, backwards', async () => {
+        await call(page, 'play');
         for (const speed of [2, 0.5, -2]) {
           // Backwards not into the gap; there are keyframes alone, a second apart.
           const wanted = Date.now() - (speed < 0 ? 1500 : 6000);
