@@ -53,6 +53,9 @@ for (const { name, open } of engines) {
       await playing(page, 'WebCodecs');
       await watchBlanks(page);
       const isKnown = await page.evaluate(() => document.createElement('video').canPlayType('application/vnd.apple.mpegurl') !== '');
+      // Chromium takes no playlist that has parts alone: a stream has them in its first seconds.
+      const segments = async () => (await (await fetch(server.url('cam/video.m3u8'))).text()).match(/#EXTINF/g)?.length ?? 0;
+      await until('there are whole segments', async () => (await segments()) >= 4, 30000);
       await ask(page, 'hls');
       if (isKnown) {
         await playing(page, 'HLS');
