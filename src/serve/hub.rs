@@ -303,7 +303,13 @@ impl SharedHub {
     /// # Panics
     /// If another thread has panicked in it: then nothing goes on without it, and the server ends.
     pub fn lock(&self) -> MutexGuard<'_, Hub> {
-        self.0.lock().expect("no thread has panicked in the hub")
+        lock(&self.0)
+    }
+
+    /// A way to its rings, for as long as its shard is there.
+    pub fn rings(&self) -> Weak<dyn Rings> {
+        let hub: Weak<Mutex<Hub>> = Arc::downgrade(&self.0);
+        hub
     }
 
     /// A pass at once, in the thread that publishes. `false`: the shard's thread has to make one.
@@ -324,10 +330,15 @@ impl SharedHub {
     }
 }
 
-impl Rings for WeakHub {
+/// # Panics
+/// See [`SharedHub::lock`].
+fn lock(hub: &Mutex<Hub>) -> MutexGuard<'_, Hub> {
+    hub.lock().expect("no thread has panicked in the hub")
+}
+
+impl Rings for Mutex<Hub> {
     fn look(&self, stream: StreamId, look: &mut dyn FnMut(&Ring)) {
-        let Some(hub) = self.upgrade() else { return };
-        if let Some(replica) = hub.lock().replica(stream) {
+        if let Some(replica) = lock(self).replica(stream) {
             look(&replica.ring);
         }
     }

@@ -96,7 +96,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
              member trouble in /api/streams report it, and NAME.mp4 answers 503. The reasons are no-keyframe (none for \
              three seconds), no-picture (only audio comes) and keyframe-lost (a group of pictures is larger than \
              --ring, so the newest keyframe is not kept). Set the encoder's keyframe interval to 1 s.\n\n\
-             h5serve takes --ring of memory for each stream. Each viewer takes at most 9 KiB over WebSocket and 20 KiB \
+             h5serve takes --ring of memory for each stream. Each viewer takes at most 8 KiB over WebSocket and 20 KiB \
              over HTTP, besides what the kernel keeps of its socket; TLS adds up to 54 KiB, most of it only while a viewer is slow. Pictures that slow viewers are in the middle of \
              are part of --ring, and so are the other forms of a stream while they are watched. When they fill half of it, h5serve closes the viewer with the oldest one. If no file \
              descriptor is free (see ulimit -n), h5serve answers with status 503.\n\n\

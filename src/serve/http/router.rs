@@ -356,7 +356,7 @@ impl Router<'_> {
         let name = stream.as_ref().map_or(asked, |stream| &stream.name).to_owned();
         let authorization = visitor.rewind_authorization(&self.state.access, found.map_or(asked, |found| &found.name));
         let (recordings, places) = (self.state.recordings.clone(), self.state.rewinding.clone());
-        Some(Box::new(Rewinding { name, stream, recordings, rings: Arc::new(self.hub.downgrade()), authorization, places }))
+        Some(Box::new(Rewinding { name, stream, recordings, rings: self.hub.rings(), authorization, places, codecs: None }))
     }
 
     pub(super) fn handle(

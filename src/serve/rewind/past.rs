@@ -13,7 +13,7 @@ use crate::serve::recordings::from_ring;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 /// Read at a time, in bytes and in fragments: what a viewer costs that does not take it.
@@ -32,7 +32,7 @@ pub struct Past {
     name: String,
     recordings: Option<Arc<dyn Recordings>>,
     tape: Option<Box<dyn Tape>>,
-    rings: Arc<dyn Rings>,
+    rings: Weak<dyn Rings>,
     stream: Option<StreamId>,
     place: Place,
     batch: VecDeque<Next>,
@@ -72,7 +72,7 @@ struct RingKey {
 
 impl Past {
     /// Of the stream of this name, which may be live here, or not any more.
-    pub fn new(name: String, recordings: Option<Arc<dyn Recordings>>, rings: Arc<dyn Rings>, stream: Option<StreamId>) -> Past {
+    pub fn new(name: String, recordings: Option<Arc<dyn Recordings>>, rings: Weak<dyn Rings>, stream: Option<StreamId>) -> Past {
         let (tape, place, batch) = (None, Place::Nowhere, VecDeque::new());
         Past { name, recordings, tape, rings, stream, place, batch, last: None, exhausted: None }
     }
@@ -85,8 +85,8 @@ impl Past {
     }
 
     fn look(&self, mut look: impl FnMut(&Ring)) {
-        if let Some(stream) = self.stream {
-            self.rings.look(stream, &mut look);
+        if let Some((stream, rings)) = self.stream.zip(self.rings.upgrade()) {
+            rings.look(stream, &mut look);
         }
     }
 

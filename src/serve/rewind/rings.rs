@@ -2,10 +2,9 @@
 
 use crate::serve::live::ring::Ring;
 use crate::serve::live::stream::StreamId;
-use std::fmt::Debug;
 
 /// A way to the rings of one shard.
-pub trait Rings: Debug + Send + Sync {
+pub trait Rings: Send + Sync {
     /// Has a look at the ring of a stream, which is not called if there is none. Nothing else happens on the shard meanwhile.
     fn look(&self, stream: StreamId, look: &mut dyn FnMut(&Ring));
 }

@@ -7,7 +7,7 @@ use super::rings::Rings;
 use crate::serve::access::Authorization;
 use crate::serve::live::stream::Stream;
 use crate::serve::recordings::api::Recordings;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::Waker;
 use tokio::sync::{Semaphore, mpsc};
 
@@ -27,11 +27,13 @@ pub struct Rewinding {
     /// `None`: it is not here now.
     pub stream: Option<Arc<Stream>>,
     pub recordings: Option<Arc<dyn Recordings>>,
-    pub rings: Arc<dyn Rings>,
+    pub rings: Weak<dyn Rings>,
     /// `None`: it has no right to.
     pub(in crate::serve) authorization: Option<Authorization>,
     /// So many may rewind at a time.
     pub places: Arc<Semaphore>,
+    /// The codecs that it last asked for.
+    pub codecs: Option<String>,
 }
 
 impl Rewinding {
@@ -44,16 +46,16 @@ impl Rewinding {
         authorization.check().map_err(|why| why.to_string())
     }
 
-    /// Begins to play, for a viewer of these codecs. `viewer` is woken when there is something for it.
+    /// Begins to play. `viewer` is woken when there is something for it.
     ///
     /// # Errors
     /// Too many do.
-    pub fn start(&self, viewer: Waker, codecs: String) -> Result<Playing, &'static str> {
+    pub fn start(&self, viewer: Waker) -> Result<Playing, &'static str> {
         let place = self.places.clone().try_acquire_owned().map_err(|_| TOO_MANY)?;
         let ((orders, taken), (messages, given)) = (mpsc::channel(ORDERS), mpsc::channel(MESSAGES));
         let stream = self.stream.as_ref().map(|stream| stream.id());
         let past = Past::new(self.name.clone(), self.recordings.clone(), self.rings.clone(), stream);
-        let outlet = Outlet { messages, viewer };
+        let (outlet, codecs) = (Outlet { messages, viewer }, self.codecs.clone().unwrap_or_default());
         tokio::spawn(async move {
             playback::run(past, taken, outlet, codecs).await;
             drop(place);

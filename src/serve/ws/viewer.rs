@@ -78,8 +78,8 @@ pub struct Viewer {
     trouble: Option<Trouble>,
     /// The group that its stream was asked for by.
     group: Option<Box<Membership>>,
-    /// What it may see of before, and the codecs that it last asked for.
-    past: Option<Box<(Rewinding, Option<String>)>>,
+    /// What it may see of before.
+    past: Option<Box<Rewinding>>,
 }
 
 #[derive(Clone, Copy)]
@@ -125,7 +125,7 @@ impl Viewer {
 
     /// It may ask for what was before.
     pub fn may_rewind(&mut self, rewinding: Option<Box<Rewinding>>) {
-        self.past = rewinding.map(|rewinding| Box::new((*rewinding, None)));
+        self.past = rewinding;
     }
 
     /// Its stream is one of a group.
@@ -215,7 +215,7 @@ impl Viewer {
     /// Fragmented MP4 with the tracks that these codecs play, as soon as there is a stream.
     fn subscribe(&mut self, codecs: String) {
         if let Some(past) = &mut self.past {
-            past.1 = Some(codecs.clone());
+            past.codecs = Some(codecs.clone());
         }
         self.subscription = Subscription::Fmp4(codecs, None);
     }
@@ -224,8 +224,8 @@ impl Viewer {
     fn rewind(&mut self, command: RewindCommand) {
         let refused = match &self.past {
             None => Some("it is not to be had here".to_owned()),
-            Some(past) if past.1.is_none() => Some("ask for mse first".to_owned()),
-            Some(past) => past.0.check().err(),
+            Some(past) if past.codecs.is_none() => Some("ask for mse first".to_owned()),
+            Some(past) => past.check().err(),
         };
         if let Some(why) = refused {
             return self.say(&messages::error(&format!("rewind: {why}")));
@@ -238,7 +238,7 @@ impl Viewer {
                 }
             }
             (_, Some(_)) if matches!(command, RewindCommand::Live | RewindCommand::Play) => {}
-            (_, Some(past)) => match past.0.start(self.waker.clone(), past.1.clone().unwrap_or_default()) {
+            (_, Some(past)) => match past.start(self.waker.clone()) {
                 Ok(mut playing) => {
                     playing.order(command);
                     self.subscription = Subscription::Rewind(playing);
@@ -252,7 +252,7 @@ impl Viewer {
 
     fn go_live(&mut self, at: Option<u64>) {
         self.say(&messages::live());
-        let codecs = self.past.as_ref().and_then(|past| past.1.clone()).unwrap_or_default();
+        let codecs = self.past.as_ref().and_then(|past| past.codecs.clone()).unwrap_or_default();
         self.subscription = Subscription::Fmp4(codecs, at);
     }
 
@@ -507,7 +507,7 @@ impl Viewer {
         if let Phase::Closing { since, .. } = self.phase {
             return if now - since > GOODBYE { ControlFlow::Break(()) } else { self.pump(replica, now, limits) };
         }
-        let revoked = if self.rewinds() { self.past.as_ref().and_then(|past| past.0.check().err()) } else { None };
+        let revoked = if self.rewinds() { self.past.as_ref().and_then(|past| past.check().err()) } else { None };
         if let Err(why) = self.handle.may_go_on() {
             self.close(code::ACCESS, &why.to_string(), now);
         } else if let Some(why) = revoked {

@@ -13,7 +13,7 @@ const VIEWERS: usize = 300;
 /// Of a megabyte each.
 const VIEWERS_OF_PICTURES: usize = 60;
 /// As h5serve(1) says, in KiB.
-const WEBSOCKET: f64 = 9.0;
+const WEBSOCKET: f64 = 8.0;
 const HTTP: f64 = 20.0;
 
 /// What the process has in memory that is not of a file, in KiB.
