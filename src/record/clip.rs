@@ -7,6 +7,7 @@ use super::scan;
 use crate::format::bmff::{self, ClipBuilder, FragmentReader, SyncPoint, Wanted};
 use crate::media::{Timestamp, WallTime};
 use bytes::Bytes;
+use std::fs::File;
 use std::io;
 use std::ops::Range;
 
@@ -37,7 +38,7 @@ impl Library {
         if leases.len() > MAX_FILES {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the clip is out of too many recordings"));
         }
-        let (mut builder, mut files) = (ClipBuilder::new(from, to), Vec::new());
+        let (mut builder, mut files) = (ClipBuilder::new(from, to).with_gaps(), Vec::new());
         for lease in &leases {
             let file = self.open(stream, lease.recording.start)?;
             let place = ROOM * files.len() as u64;
@@ -117,22 +118,42 @@ impl RecordedClip {
         let end = range.end.min(self.size).min(range.start.saturating_add(most as u64));
         let mut out = vec![0; usize::try_from(end.saturating_sub(range.start)).unwrap_or_default()];
         let mut have = 0;
-        let head = usize::try_from(range.start).ok().and_then(|at| self.layout.head.get(at..)).unwrap_or_default();
-        let from_head = head.len().min(out.len());
-        out[..from_head].copy_from_slice(&head[..from_head]);
-        have += from_head;
         while have < out.len() {
-            let at = range.start + have as u64;
-            let Some(index) = self.begins.partition_point(|begin| *begin <= at).checked_sub(1) else { break };
-            let (extent, inside) = (self.layout.extents[index], at - self.begins[index]);
-            let length = usize::try_from(extent.length - inside).unwrap_or(usize::MAX).min(out.len() - have);
-            let (file, place) = ((extent.at / ROOM) as usize, extent.at % ROOM + inside);
-            let file = self.files.get(file).ok_or(io::ErrorKind::InvalidData)?;
-            if length == 0 || file.read_at(&mut out[have..have + length], place)? != length {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            have += length;
+            let (at, rest) = (range.start + have as u64, &mut out[have..]);
+            let head = self.head_from(at);
+            have += if head.is_empty() {
+                let (file, place, length) = self.extent(at)?;
+                let length = usize::try_from(length).unwrap_or(usize::MAX).min(rest.len());
+                if file.read_at(&mut rest[..length], place)? != length {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                length
+            } else {
+                let length = head.len().min(rest.len());
+                rest[..length].copy_from_slice(&head[..length]);
+                length
+            };
         }
         Ok(out.into())
+    }
+
+    /// Which file of this machine has what stands there, where in it, and how many bytes follow there, at least one. `None`: none has it.
+    pub fn run(&self, at: u64) -> Option<(&File, u64, u64)> {
+        let (file, place, length) = self.extent(at).ok()?;
+        Some((file.file()?, place, length))
+    }
+
+    /// What there is of the head from there on.
+    fn head_from(&self, at: u64) -> &[u8] {
+        usize::try_from(at).ok().and_then(|at| self.layout.head.get(at..)).unwrap_or_default()
+    }
+
+    /// Which file has what stands there, where in it, and how many bytes follow there; at least one.
+    fn extent(&self, at: u64) -> io::Result<(&dyn ReadAt, u64, u64)> {
+        let index = self.begins.partition_point(|begin| *begin <= at).checked_sub(1).ok_or(io::ErrorKind::UnexpectedEof)?;
+        let (extent, inside) = (self.layout.extents[index], at - self.begins[index]);
+        let length = extent.length.checked_sub(inside).filter(|length| *length > 0).ok_or(io::ErrorKind::UnexpectedEof)?;
+        let file = self.files.get((extent.at / ROOM) as usize).ok_or(io::ErrorKind::InvalidData)?;
+        Ok((&**file, extent.at % ROOM + inside, length))
     }
 }

@@ -59,6 +59,10 @@ pub trait ReadAt: Debug + Send + Sync {
     fn read_at(&self, buf: &mut [u8], at: u64) -> io::Result<usize>;
     /// In bytes.
     fn size(&self) -> io::Result<u64>;
+    /// The file itself, where it is one of this machine.
+    fn file(&self) -> Option<&File> {
+        None
+    }
 }
 
 /// The file system of this machine.
@@ -157,5 +161,9 @@ impl ReadAt for File {
 
     fn size(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
+    }
+
+    fn file(&self) -> Option<&File> {
+        Some(self)
     }
 }

@@ -19,6 +19,8 @@ use super::net::tls::Tls;
 use super::places::Places;
 use super::publishing::api::PublishOptions;
 use super::recordings::api::Recordings;
+use super::recordings::clip_cache::ClipCache;
+use super::recordings::file_thread::FileThread;
 use super::refusals::Refusals;
 use super::shard::Shard;
 use super::snapshots::{PictureDecoder, Snapshots};
@@ -167,6 +169,8 @@ impl Server {
             hls: Hls::new(options.hls, &options.capacity, options.proxies.clone()),
             recordings: options.recordings.clone(),
             publishing: options.publishing.clone(),
+            clip_cache: ClipCache::default(),
+            files: FileThread::default(),
             clips: Arc::new(Semaphore::new(CLIPS)),
             rewinding: Arc::new(Semaphore::new(REWINDING)),
         });

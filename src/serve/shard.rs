@@ -1,5 +1,6 @@
 //! One thread, one runtime, one hub: serves the connections that it is given from the first byte to the last.
 
+use super::http::connection::Next;
 use super::http::upgrade::Upgrade;
 use super::http::{connection, http2, redirect};
 use super::hub::{self, SharedHub};
@@ -135,15 +136,32 @@ async fn connection(context: Rc<ShardContext>, socket: Socket, scheme: Scheme, p
             _ = stop.wait_for(|stop| *stop) => {}
         },
         Ok(Entry::Http(socket, secure)) => {
-            let (io, early, upgrade) = connection::http(state, hub, stop.clone(), timed(socket), (peer, secure), link.clone()).await;
-            let socket = io.into_socket();
-            match upgrade {
-                Some(Upgrade::Viewer(accepted)) => hub.lock().join(socket, &early, accepted, permit),
-                Some(Upgrade::Publisher(publisher)) => {
-                    publisher.run(&socket, &early, stop).await;
-                    connection::linger(&socket).await;
+            let mut socket = socket;
+            loop {
+                let about = (peer, secure, socket.is_plain());
+                let (io, early, next) = connection::http(state, hub, stop.clone(), timed(socket), about, link.clone()).await;
+                socket = io.into_socket();
+                match next {
+                    Some(Next::Transfer(transfer)) => {
+                        // A client that has sent its next request already sends it again on another connection.
+                        let last = !early.is_empty() || *stop.borrow();
+                        match transfer.run(socket, last, stall, &state.files).await {
+                            Ok(sent) if !last => {
+                                socket = sent;
+                                continue;
+                            }
+                            Ok(sent) => connection::linger(&sent).await,
+                            Err(error) => tracing::debug!("{peer}: a file: {error}"),
+                        }
+                    }
+                    Some(Next::WebSocket(Upgrade::Viewer(accepted))) => hub.lock().join(socket, &early, accepted, permit),
+                    Some(Next::WebSocket(Upgrade::Publisher(publisher))) => {
+                        publisher.run(&socket, &early, stop).await;
+                        connection::linger(&socket).await;
+                    }
+                    None => connection::linger(&socket).await,
                 }
-                None => connection::linger(&socket).await,
+                break;
             }
         }
         Err(error) => tracing::debug!("{peer}: TLS: {error}"),

@@ -12,6 +12,8 @@ use super::net::tls::Tls;
 use super::places::Places;
 use super::publishing::api::PublishOptions;
 use super::recordings::api::Recordings;
+use super::recordings::clip_cache::ClipCache;
+use super::recordings::file_thread::FileThread;
 use super::refusals::Refusals;
 use super::snapshots::Snapshots;
 use super::stats::feed::Feed;
@@ -42,6 +44,10 @@ pub struct ServerState {
     pub hls: Hls,
     pub recordings: Option<Arc<dyn Recordings>>,
     pub publishing: Option<PublishOptions>,
+    /// Recorded ones that were asked for a moment ago.
+    pub clip_cache: ClipCache,
+    /// Sends recorded files.
+    pub files: FileThread,
     /// So many clips may be on their way.
     pub clips: Arc<Semaphore>,
     /// So many viewers may rewind at a time.

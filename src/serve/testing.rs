@@ -19,6 +19,8 @@ use super::live::update::StreamUpdate;
 use super::net::proxies::Proxies;
 use super::net::socket::Peer;
 use super::places::Places;
+use super::recordings::clip_cache::ClipCache;
+use super::recordings::file_thread::FileThread;
 use super::snapshots::Snapshots;
 use super::state::ServerState;
 use super::stats::events::Events;
@@ -77,6 +79,8 @@ pub fn serve(requests: &[u8], piece: usize) -> Served {
         hls: Hls::new(HlsOptions::default(), &Capacity::default(), Proxies::default()),
         recordings: None,
         publishing: None,
+        clip_cache: ClipCache::default(),
+        files: FileThread::default(),
         clips: Arc::new(tokio::sync::Semaphore::new(1)),
         rewinding: Arc::new(tokio::sync::Semaphore::new(1)),
     });
@@ -85,7 +89,7 @@ pub fn serve(requests: &[u8], piece: usize) -> Served {
     let (_stopping, stop) = watch::channel(false);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("needs nothing of the system");
     let (connection, early, accepted) =
-        runtime.block_on(connection::http(&state, &hub, stop, connection, (Peer::Local, false), Arc::default()));
+        runtime.block_on(connection::http(&state, &hub, stop, connection, (Peer::Local, false, false), Arc::default()));
     let websocket = accepted.map(|_| [&early, connection.requests].concat());
     Served { answers: connection.answers, websocket }
 }

@@ -7,6 +7,7 @@ use h5live::format::bmff::{Chunk, Init};
 use h5live::media::{SystemClock, WallTime};
 use h5live::record::{self, Feed, Library, Lock, Numbers, Options, RealDisk, Recorder, Retention, State, StatusCell};
 use h5live::serve::{self, Publisher, RecordedClip, RecordedSpan, Recordings, Tap, Timeline};
+use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -177,6 +178,10 @@ impl RecordedClip for Clip {
 
     fn read(&self, range: Range<u64>, most: usize) -> io::Result<Bytes> {
         self.0.read(range, most)
+    }
+
+    fn run(&self, at: u64) -> Option<(&File, u64, u64)> {
+        self.0.run(at)
     }
 }
 

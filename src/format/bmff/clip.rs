@@ -22,6 +22,8 @@ pub struct ClipBuilder {
     main: u32,
     extents: Vec<Extent>,
     media: u64,
+    /// Bytes of it that are no sample; `None`: there are to be none.
+    skipped: Option<u64>,
     samples: usize,
 }
 
@@ -80,7 +82,12 @@ impl ClipBuilder {
     /// For a clip of what was captured between these two.
     pub fn new(from: WallTime, to: WallTime) -> ClipBuilder {
         let (first, current, tracks, extents) = (None, None, Vec::new(), Vec::new());
-        ClipBuilder { from, to, first, current, tracks, main: 0, extents, media: 0, samples: 0 }
+        ClipBuilder { from, to, first, current, tracks, main: 0, extents, media: 0, skipped: None, samples: 0 }
+    }
+
+    /// What lies between samples may be part of the media data, so that these are fewer and longer runs: a sixteenth of all at most.
+    pub fn with_gaps(self) -> ClipBuilder {
+        ClipBuilder { skipped: Some(0), ..self }
     }
 
     /// The fragments that follow belong to this init segment, whose presentation begins at `zero`. `Nothing`: it cannot go on in the same clip, because its tracks
@@ -136,7 +143,7 @@ impl ClipBuilder {
             if self.samples > MAX_SAMPLES {
                 return Err(malformed("a clip of too many samples"));
             }
-            self.media = gathered.add(&samples, begins, self.media, &mut self.extents);
+            gathered.add(&samples, begins, Media { bytes: &mut self.media, skipped: &mut self.skipped, extents: &mut self.extents });
         }
         Ok(wanted)
     }
@@ -177,23 +184,46 @@ impl ClipBuilder {
 /// By so much files may overlap, in microseconds: names have milliseconds.
 const SLACK: i64 = 1_000_000;
 
+/// The media data so far.
+struct Media<'a> {
+    bytes: &'a mut u64,
+    skipped: &'a mut Option<u64>,
+    extents: &'a mut Vec<Extent>,
+}
+
+impl Media<'_> {
+    /// A sample that lies there. Gives where it stands in the media data, and whether it lay right behind the one before.
+    fn add(&mut self, offset: u64, length: u64) -> (u64, bool) {
+        let gap = self.extents.last().and_then(|last| offset.checked_sub(last.at + last.length));
+        match (gap, &mut *self.skipped, self.extents.last_mut()) {
+            (Some(0), _, Some(last)) => last.length += length,
+            (Some(gap), Some(skipped), Some(last)) if skipped.saturating_add(gap).saturating_mul(16) <= *self.bytes => {
+                *skipped += gap;
+                *self.bytes += gap;
+                last.length += gap + length;
+            }
+            _ => self.extents.push(Extent { at: offset, length }),
+        }
+        let at = *self.bytes;
+        *self.bytes += length;
+        (at, gap == Some(0))
+    }
+}
+
 impl Gathered {
-    /// Gives the bytes of media data by now.
-    fn add(&mut self, samples: &TrackSamples, begins: i64, mut media: u64, extents: &mut Vec<Extent>) -> u64 {
+    fn add(&mut self, samples: &TrackSamples, begins: i64, mut media: Media<'_>) {
         let entry = u32::try_from(samples.entry).unwrap_or_default();
         let mut time = begins;
         for sample in &samples.samples {
             let length = u64::from(sample.size);
-            let goes_on = extents.last().is_some_and(|last| last.at + last.length == sample.offset);
-            match (extents.last_mut(), self.written.runs.last_mut()) {
-                (Some(last), Some(run)) if goes_on && run.entry == entry && run.at + self.run_bytes == media => {
-                    last.length += length;
+            let (at, goes_on) = media.add(sample.offset, length);
+            match self.written.runs.last_mut() {
+                Some(run) if goes_on && run.entry == entry && run.at + self.run_bytes == at => {
                     run.samples += 1;
                     self.run_bytes += length;
                 }
                 _ => {
-                    extents.push(Extent { at: sample.offset, length });
-                    self.written.runs.push(Run { at: media, samples: 1, entry });
+                    self.written.runs.push(Run { at, samples: 1, entry });
                     self.run_bytes = length;
                 }
             }
@@ -204,9 +234,7 @@ impl Gathered {
             let composition_offset = i32::try_from(sample.composition_offset).unwrap_or_default();
             self.written.samples.push(MovieSample { size: sample.size, duration: 0, composition_offset, sync: sample.sync, entry });
             time = time.saturating_add(sample.duration.into());
-            media += length;
         }
-        media
     }
 
     /// When its samples are shown, in ticks.

@@ -1,17 +1,24 @@
-//! One connection's HTTP/1.1, by hyper: limits and timeouts, a stop, and the end of a connection.
+//! One connection's HTTP/1.1, by hyper: limits and timeouts, a stop, what takes the connection over, and its end.
 
+use super::answer::empty;
+use super::head;
 use super::router::Router;
 use super::upgrade::Upgrade;
 use crate::serve::hub::SharedHub;
 use crate::serve::net::link::Link;
 use crate::serve::net::socket::{Peer, Socket};
+use crate::serve::recordings::transfer::Transfer;
 use crate::serve::state::ServerState;
 use bytes::Bytes;
+use hyper::body::{Body as _, Incoming};
+use hyper::header;
 use hyper::server::conn::http1;
+use hyper::{Method, StatusCode, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::cell::Cell;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
@@ -25,29 +32,49 @@ pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 256 * 1024;
 
-/// HTTP until the end, or until a WebSocket handshake is done; gives back the connection, what was read from it too early, and the
-/// purpose of the WebSocket. `secure`: over TLS.
+/// What a connection is to do when it is no longer HTTP.
+pub enum Next {
+    /// After the handshake of a WebSocket: what it is for.
+    WebSocket(Upgrade),
+    /// To answer a request with a file. HTTP may go on behind it.
+    Transfer(Box<Transfer>),
+}
+
+/// HTTP until the end, or until something takes the connection over; gives back the connection, and what was read from it too early. `secure`: over TLS.
+/// `takes_files`: a [`Transfer`] can take it over.
 pub async fn http<I: AsyncRead + AsyncWrite + Unpin>(
     state: &Arc<ServerState>,
     hub: &SharedHub,
     mut stop: watch::Receiver<bool>,
     io: I,
-    (peer, secure): (Peer, bool),
+    (peer, secure, takes_files): (Peer, bool, bool),
     link: Arc<Link>,
-) -> (I, Bytes, Option<Upgrade>) {
-    let upgrade = Cell::new(None::<Upgrade>);
+) -> (I, Bytes, Option<Next>) {
+    let (upgrade, transfer) = (Cell::new(None::<Upgrade>), Cell::new(None::<Box<Transfer>>));
     let router = Router { state, hub, peer, secure, link: &link };
-    let (router, place) = (&router, &upgrade);
+    let (router, upgraded, transferred) = (&router, &upgrade, &transfer);
     // On the heap, so that only a request that is being answered takes the memory for it.
     let service = hyper::service::service_fn(|request| {
         Box::pin(async move {
-            let (answer, upgrade) = router.answer(request).await;
-            place.set(upgrade);
+            let takes_file = takes_files && may_end_in_a_file(&request);
+            let (mut answer, upgrade) = router.answer(request).await;
+            upgraded.set(upgrade);
+            if takes_file {
+                match Transfer::of(answer) {
+                    Err(other) => answer = other,
+                    Ok(transfer) => {
+                        transferred.set(Some(Box::new(transfer)));
+                        // hyper is to write nothing: it is dropped below.
+                        std::future::pending::<()>().await;
+                        answer = empty(StatusCode::OK);
+                    }
+                }
+            }
             Ok::<_, std::convert::Infallible>(answer)
         })
     });
     let mut serving = builder().serve_connection(TokioIo::new(io), service);
-    {
+    let taken = {
         let mut stopped = pin!(stop.wait_for(|stop| *stop));
         let mut ending = false;
         let served = std::future::poll_fn(|cx| {
@@ -55,14 +82,26 @@ pub async fn http<I: AsyncRead + AsyncWrite + Unpin>(
                 ending = true;
                 std::pin::Pin::new(&mut serving).graceful_shutdown();
             }
-            serving.poll_without_shutdown(cx)
+            let done = serving.poll_without_shutdown(cx).map_ok(|()| None);
+            let taken = transferred.take();
+            if taken.is_some() { Poll::Ready(Ok(taken)) } else { done }
         });
-        if let Err(error) = served.await {
+        served.await.unwrap_or_else(|error| {
             tracing::debug!("connection: {error}");
-        }
-    }
+            None
+        })
+    };
     let parts = serving.into_parts();
-    (parts.io.into_inner(), parts.read_buf, upgrade.take())
+    let next = taken.map(Next::Transfer).or_else(|| upgrade.take().map(Next::WebSocket));
+    (parts.io.into_inner(), parts.read_buf, next)
+}
+
+/// Nothing of the request is still to come, and what is behind its answer is the next one.
+fn may_end_in_a_file(request: &hyper::Request<Incoming>) -> bool {
+    request.method() == Method::GET
+        && request.version() == Version::HTTP_11
+        && request.body().is_end_stream()
+        && head::list(request.headers(), header::CONNECTION).all(|option| option.eq_ignore_ascii_case("keep-alive"))
 }
 
 /// HTTP/1.1 with its limits.

@@ -2,6 +2,7 @@
 
 pub mod acceptor;
 pub mod addresses;
+pub mod file_sink;
 mod kernel;
 pub mod link;
 pub mod listener;

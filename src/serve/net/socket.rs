@@ -18,6 +18,8 @@ use tokio::sync::Semaphore;
 
 /// A stalled viewer then pins 0.66 MB of kernel memory and not 4 MB.
 const SEND_BUFFER: usize = 256 * 1024;
+/// Of a file a client gets much at once, and its server is woken seldom.
+const BULK_BUFFER: usize = 1024 * 1024;
 /// Beyond this, bytes that TCP has not sent yet wait here, where they can still be skipped, and not in the kernel: a third of a second of a stream of 0.4 Mbit/s.
 const NOT_SENT: u32 = 16 * 1024;
 /// A peer that has vanished without a word is noticed in this time, also on a stream that stands still.
@@ -109,6 +111,20 @@ impl Accepted {
         _ = s.shutdown(std::net::Shutdown::Write);
     }
 
+    /// For a file, of which nothing is skipped: bytes that wait may wait in the kernel, and what is not a whole segment waits for what follows. `false`: as it was.
+    /// A socket of another kind has no segments.
+    pub fn set_bulk(&self, on: bool) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        if let Accepted::Tcp(s) = self {
+            let s = SockRef::from(s);
+            // With a small limit on what is not sent, a segment would wait for bytes that may not come.
+            s.set_tcp_notsent_lowat(if on { u32::MAX } else { NOT_SENT })?;
+            s.set_tcp_cork(on)?;
+            s.set_send_buffer_size(if on { BULK_BUFFER } else { SEND_BUFFER })?;
+        }
+        Ok(())
+    }
+
     /// To be called inside the runtime that is to own it.
     pub fn into_socket(self) -> io::Result<Socket> {
         Ok(match self {
@@ -176,6 +192,23 @@ impl Socket {
         match self.0 {
             Kind::Tcp(tcp) => TlsSocket::accept(tcp, tls, turns).await.map(|tls| Socket(Kind::Tls(tls))),
             other => Ok(Socket(other)),
+        }
+    }
+
+    /// What is written goes out as it is, so that the kernel can send a file by itself.
+    pub fn is_plain(&self) -> bool {
+        !matches!(self.0, Kind::Tls(_))
+    }
+
+    /// Leaves its runtime.
+    ///
+    /// # Errors
+    /// The runtime is at its end, or it is not plain.
+    pub fn leave(self) -> io::Result<Accepted> {
+        match self.0 {
+            Kind::Tcp(s) => s.into_std().map(Accepted::Tcp),
+            Kind::Unix(s) => s.into_std().map(Accepted::Unix),
+            Kind::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::media::WallTime;
 use bytes::Bytes;
 use std::fmt::Debug;
+use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -99,4 +100,7 @@ pub trait RecordedClip: Debug + Send + Sync {
     /// # Errors
     /// They cannot be read.
     fn read(&self, range: Range<u64>, most: usize) -> io::Result<Bytes>;
+
+    /// Which file has what stands there, where in it, and how many bytes follow there, at least one. `None`: no file has it, but it can be read.
+    fn run(&self, at: u64) -> Option<(&File, u64, u64)>;
 }

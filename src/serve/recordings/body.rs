@@ -11,7 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
 /// One piece: what a client that is slow costs.
-const PIECE: usize = 256 * 1024;
+pub const PIECE: usize = 256 * 1024;
 
 /// A part of a clip on its way to a client.
 pub struct ClipBody {
@@ -30,6 +30,15 @@ impl ClipBody {
     /// In bytes, of what was not given out.
     pub fn len(&self) -> u64 {
         self.left.end.saturating_sub(self.left.start)
+    }
+
+    pub fn clip(&self) -> &dyn RecordedClip {
+        &*self.clip
+    }
+
+    /// What was not given out.
+    pub fn left(&self) -> Range<u64> {
+        self.left.clone()
     }
 
     /// The next piece. `None`: it was the last, or a recording cannot be read; the length that was promised tells a client which.

@@ -2,6 +2,9 @@
 
 pub mod api;
 pub mod body;
+pub mod clip_cache;
+pub mod file_thread;
 pub mod from_ring;
 pub mod routes;
 pub mod times;
+pub mod transfer;

@@ -1,6 +1,6 @@
 //! Answers: `NAME/rec.json`, and `NAME/clip.mp4?from=…&to=…`.
 
-use super::api::{RecordedSpan, Timeline};
+use super::api::{RecordedClip, RecordedSpan, Recordings, Timeline};
 use super::body::ClipBody;
 use super::{from_ring, times};
 use crate::media::WallTime;
@@ -85,10 +85,7 @@ impl AskingForPast<'_> {
         }
         let place = self.state.clips.clone().try_acquire_owned().map_err(|_| BUSY)?;
         if let Some(recordings) = self.state.recordings.clone() {
-            let name = self.name.to_owned();
-            let find = move || recordings.clip(&name, from, to);
-            let found = tokio::task::spawn_blocking(find).await.map_err(|_| UNREADABLE)?;
-            if let Some(clip) = found.inspect_err(|error| tracing::warn!("a clip: {error}")).map_err(|_| UNREADABLE)? {
+            if let Some(clip) = self.recorded_clip(recordings, from, to).await? {
                 let (size, head, time) = (clip.size(), clip.head().clone(), clip.time());
                 return Ok(self.file(&head, size, time, |range| Reply::Clip(Box::new(ClipBody::new(clip, range, place)))));
             }
@@ -104,6 +101,25 @@ impl AskingForPast<'_> {
         let media = Media::of(clip.pieces, stream.clone(), self.link.clone());
         let time = (clip.layout.begin, clip.layout.end);
         Ok(self.file(&clip.layout.head, media.len(), time, |range| Reply::Media(Box::new(media.cut(range)))))
+    }
+
+    async fn recorded_clip(
+        &self,
+        recordings: Arc<dyn Recordings>,
+        from: WallTime,
+        to: WallTime,
+    ) -> Result<Option<Arc<dyn RecordedClip>>, Refusal> {
+        if let Some(clip) = self.state.clip_cache.find(self.name, (from, to)) {
+            return Ok(Some(clip));
+        }
+        let name = self.name.to_owned();
+        let find = move || recordings.clip(&name, from, to);
+        let found = tokio::task::spawn_blocking(find).await.map_err(|_| UNREADABLE)?;
+        let found = found.inspect_err(|error| tracing::warn!("a clip: {error}")).map_err(|_| UNREADABLE)?;
+        if let Some(clip) = &found {
+            self.state.clip_cache.keep(self.name, clip);
+        }
+        Ok(found)
     }
 
     /// A file to keep, or a range of it.
