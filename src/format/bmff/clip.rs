@@ -346,4 +346,25 @@ mod tests {
         assert_eq!(shown, [398, 500, 399, 400, 800, 600, 700]);
         assert_eq!(decoded, [99, 100, 200, 300, 400, 500, 600]);
     }
+
+    #[test]
+    fn gaps_are_few_bytes() {
+        // Samples of `size` bytes with `gap` bytes between them: how many extents, and how many bytes that are no sample.
+        let laid = |size: u64, gap: u64, allowed: Option<u64>| {
+            let (mut bytes, mut skipped, mut extents) = (0, allowed, Vec::new());
+            for n in 0..1000 {
+                let mut media = Media { bytes: &mut bytes, skipped: &mut skipped, extents: &mut extents };
+                let (at, goes_on) = media.add(n * (size + gap), size);
+                assert_eq!((at + size, goes_on), (bytes, n > 0 && gap == 0));
+            }
+            assert_eq!(extents.iter().map(|extent| extent.length).sum::<u64>(), bytes);
+            (extents.len(), bytes - 1000 * size)
+        };
+        assert_eq!(laid(1000, 0, None), (1, 0));
+        assert_eq!(laid(1000, 10, None), (1000, 0));
+        // The first few gaps would be too much of what there is.
+        assert_eq!(laid(1000, 10, Some(0)), (1, 9990));
+        assert!(laid(1000, 100, Some(0)).1 <= 1000 * 1000 / 15);
+        assert!(laid(100, 2000, Some(0)).1 <= 100 * 1000 / 15);
+    }
 }

@@ -3,7 +3,6 @@
 
 pub mod media;
 pub mod playlists;
-pub mod range;
 pub mod routes;
 pub mod waiting;
 

@@ -2,19 +2,19 @@
 
 use super::media::Media;
 use super::playlists;
-use super::range;
 use super::waiting::{self, Nothing};
 use crate::format::hls::{Asked, Directives, Multivariant, Name, Object, PLAYLIST_TYPE, Rendition};
 use crate::serve::http::answer::{Answer, IMMUTABLE, NOT_BEGUN, Refusal, respond, tagged};
 use crate::serve::http::body::Reply;
+use crate::serve::http::ranged;
 use crate::serve::http::request::Request;
 use crate::serve::hub::SharedHub;
 use crate::serve::live::stream::{Content, Stream};
 use crate::serve::net::link::Link;
 use crate::serve::refusals::Limit;
 use crate::serve::state::ServerState;
-use hyper::header::{self, HeaderValue};
-use hyper::{Method, StatusCode};
+use hyper::StatusCode;
+use hyper::header::HeaderValue;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -184,28 +184,7 @@ impl Asking<'_> {
         length: u64,
         body: impl FnOnce(std::ops::Range<u64>) -> Reply,
     ) -> Answer {
-        tagged(&self.request.head.headers, &format!("\"{name}\""), cache, || {
-            let kind = HeaderValue::from_static(rendition.content_type());
-            let asked = self.request.given(header::RANGE).text().filter(|_| self.request.head.method == Method::GET);
-            let mut answer = match asked.and_then(|header| range::range(header, length)) {
-                None => respond(StatusCode::OK, body(0..length), kind, cache),
-                Some(Ok(range)) => {
-                    let content = format!("bytes {}-{}/{length}", range.start, range.end - 1);
-                    let mut answer = respond(StatusCode::PARTIAL_CONTENT, body(range), kind, cache);
-                    HeaderValue::try_from(content)
-                        .into_iter()
-                        .for_each(|content| _ = answer.headers_mut().insert(header::CONTENT_RANGE, content));
-                    answer
-                }
-                Some(Err(range::OutOfRange)) => {
-                    let mut answer = Answer::from(Refusal(StatusCode::RANGE_NOT_SATISFIABLE, "it is not as long as that"));
-                    let content = HeaderValue::try_from(format!("bytes */{length}"));
-                    content.into_iter().for_each(|content| _ = answer.headers_mut().insert(header::CONTENT_RANGE, content));
-                    answer
-                }
-            };
-            answer.headers_mut().insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-            answer
-        })
+        let etag = format!("\"{name}\"");
+        ranged::file(self.request, ranged::File { etag: &etag, length, content_type: rendition.content_type(), cache }, body)
     }
 }

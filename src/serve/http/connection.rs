@@ -1,6 +1,5 @@
 //! One connection's HTTP/1.1, by hyper: limits and timeouts, a stop, what takes the connection over, and its end.
 
-use super::answer::empty;
 use super::head;
 use super::router::Router;
 use super::upgrade::Upgrade;
@@ -13,7 +12,7 @@ use bytes::Bytes;
 use hyper::body::{Body as _, Incoming};
 use hyper::header;
 use hyper::server::conn::http1;
-use hyper::{Method, StatusCode, Version};
+use hyper::{Method, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::cell::Cell;
 use std::pin::pin;
@@ -59,16 +58,10 @@ pub async fn http<I: AsyncRead + AsyncWrite + Unpin>(
             let takes_file = takes_files && may_end_in_a_file(&request);
             let (mut answer, upgrade) = router.answer(request).await;
             upgraded.set(upgrade);
-            if takes_file {
-                match Transfer::of(answer) {
-                    Err(other) => answer = other,
-                    Ok(transfer) => {
-                        transferred.set(Some(Box::new(transfer)));
-                        // hyper is to write nothing: it is dropped below.
-                        std::future::pending::<()>().await;
-                        answer = empty(StatusCode::OK);
-                    }
-                }
+            if let Some(transfer) = takes_file.then(|| Transfer::take(&mut answer)).flatten() {
+                transferred.set(Some(Box::new(transfer)));
+                // hyper is to write nothing: it is dropped below.
+                std::future::pending::<()>().await;
             }
             Ok::<_, std::convert::Infallible>(answer)
         })

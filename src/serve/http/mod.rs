@@ -20,6 +20,8 @@ pub mod login_page;
 pub mod origin;
 pub mod passwords;
 mod publish;
+pub mod range;
+pub mod ranged;
 pub mod rate;
 pub mod redirect;
 pub mod request;

@@ -5,17 +5,17 @@ use super::body::ClipBody;
 use super::{from_ring, times};
 use crate::media::WallTime;
 use crate::serve::hls::media::Media;
-use crate::serve::hls::range;
 use crate::serve::http::answer::{Answer, NO_STORE, NOT_FOUND, Refusal, respond};
 use crate::serve::http::body::Reply;
+use crate::serve::http::ranged;
 use crate::serve::http::request::Request;
 use crate::serve::hub::SharedHub;
 use crate::serve::live::stream::Stream;
 use crate::serve::net::link::Link;
 use crate::serve::state::ServerState;
 use bytes::Bytes;
+use hyper::StatusCode;
 use hyper::header::{self, HeaderValue};
-use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
@@ -84,11 +84,11 @@ impl AskingForPast<'_> {
             return Err(TOO_LONG);
         }
         let place = self.state.clips.clone().try_acquire_owned().map_err(|_| BUSY)?;
-        if let Some(recordings) = self.state.recordings.clone() {
-            if let Some(clip) = self.recorded_clip(recordings, from, to).await? {
-                let (size, head, time) = (clip.size(), clip.head().clone(), clip.time());
-                return Ok(self.file(&head, size, time, |range| Reply::Clip(Box::new(ClipBody::new(clip, range, place)))));
-            }
+        if let Some(recordings) = self.state.recordings.clone()
+            && let Some(clip) = self.recorded_clip(recordings, from, to).await?
+        {
+            let (size, head, time) = (clip.size(), clip.head().clone(), clip.time());
+            return Ok(self.file(&head, size, time, |range| Reply::Clip(Box::new(ClipBody::new(clip, range, place)))));
         }
         let stream = self.stream.ok_or(NOTHING_THEN)?;
         let clip = {
@@ -127,33 +127,14 @@ impl AskingForPast<'_> {
         let mut hasher = DefaultHasher::new();
         (head, length).hash(&mut hasher);
         let etag = format!("\"{:016x}\"", hasher.finish());
-        let kind = HeaderValue::from_static("video/mp4");
-        // A range of another file is of no use (RFC 9110, section 13.1.5).
-        let is_same = self.request.given(header::IF_RANGE).text().is_none_or(|tag| tag == etag);
-        let asked = self.request.given(header::RANGE).text().filter(|_| is_same && self.request.head.method == Method::GET);
-        let (mut answer, content) = match asked.and_then(|header| range::range(header, length)) {
-            None => (respond(StatusCode::OK, body(0..length), kind, NO_STORE), None),
-            Some(Ok(range)) => {
-                let content = format!("bytes {}-{}/{length}", range.start, range.end - 1);
-                (respond(StatusCode::PARTIAL_CONTENT, body(range), kind, NO_STORE), Some(content))
-            }
-            Some(Err(range::OutOfRange)) => {
-                let refusal = Refusal(StatusCode::RANGE_NOT_SATISFIABLE, "it is not as long as that");
-                (Answer::from(refusal), Some(format!("bytes */{length}")))
-            }
-        };
+        let file = ranged::File { etag: &etag, length, content_type: "video/mp4", cache: NO_STORE };
+        let mut answer = ranged::file(self.request, file, body);
         let name = format!("attachment; filename=\"{}-{}.mp4\"", self.name, times::in_name(begin));
         // The same file again, whenever it is asked for.
         let place = format!("clip.mp4?from={}&to={}", times::exact(begin), times::exact(end));
-        let headers = [
-            (header::ACCEPT_RANGES, Some("bytes".to_owned())),
-            (header::ETAG, Some(etag)),
-            (header::CONTENT_RANGE, content),
-            (header::CONTENT_DISPOSITION, Some(name)),
-            (header::CONTENT_LOCATION, Some(place)),
-        ];
+        let headers = [(header::CONTENT_DISPOSITION, name), (header::CONTENT_LOCATION, place)];
         for (header, value) in headers {
-            if let Some(Ok(value)) = value.map(HeaderValue::try_from) {
+            if let Ok(value) = HeaderValue::try_from(value) {
                 answer.headers_mut().insert(header, value);
             }
         }

@@ -22,16 +22,17 @@ pub struct Transfer {
 }
 
 impl Transfer {
-    /// # Errors
-    /// It is another answer, which is given back.
-    pub fn of(answer: Answer) -> Result<Transfer, Answer> {
-        let (parts, body) = answer.into_parts();
-        let body = match body {
+    /// `None`: it has another body.
+    pub fn take(answer: &mut Answer) -> Option<Transfer> {
+        let body = match std::mem::replace(answer.body_mut(), Reply::empty()) {
             Reply::Clip(body) => body,
-            body => return Err(Answer::from_parts(parts, body)),
+            other => {
+                *answer.body_mut() = other;
+                return None;
+            }
         };
-        let mut head = format!("HTTP/1.1 {}\r\n", parts.status).into_bytes();
-        for (name, value) in &parts.headers {
+        let mut head = format!("HTTP/1.1 {}\r\n", answer.status()).into_bytes();
+        for (name, value) in answer.headers() {
             for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
                 head.extend_from_slice(part);
             }
@@ -39,7 +40,7 @@ impl Transfer {
         let now = jiff::Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT");
         // Writing to memory does not fail.
         _ = write!(head, "{}: {}\r\n{}: {now}\r\n", header::CONTENT_LENGTH, body.len(), header::DATE);
-        Ok(Transfer { head, body: *body })
+        Some(Transfer { head, body: *body })
     }
 
     /// Sends it. `last`: the client is told that the connection ends behind it. `stall`: how long the client may take nothing.

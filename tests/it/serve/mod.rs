@@ -21,6 +21,8 @@ mod clips;
 mod desync;
 /// The four ways in which an input's end is met.
 mod endings;
+/// Recorded files on their way.
+mod file_transfers;
 /// Thousands of connections that want nothing good.
 mod floods;
 /// Other forms of a stream, and players that take no MP4.
