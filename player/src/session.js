@@ -124,8 +124,9 @@ export class Session {
   ask(type, value) {
     if (type === 'live' && !this.#past) return;
     const message = { type, value };
-    if (this.#past || type !== 'seek') this.#transport?.goOn();
-    if (type === 'step' || this.#past?.paused) this.#transport?.stand();
+    const stands = type === 'step' || (type !== 'live' && this.#past?.paused);
+    if (stands) this.#transport?.stand();
+    else if (this.#past || type !== 'seek') this.#transport?.goOn();
     if (this.#transport?.link?.opened && !this.#wanted) this.#send(message);
     else {
       this.#wanted = message;
@@ -257,9 +258,8 @@ export class Session {
   pause() {
     if (!this.#past || !this.#transport) return this.#rest('paused');
     this.#past.paused = true;
-    const behind = this.#transport.stand();
-    // Dates are exact to a millisecond, and cut off.
-    this.#send({ type: 'pause', value: behind && this.#past.captured ? new Date(this.#past.captured + 1) : null });
+    const media = this.#transport.stand();
+    this.#send({ type: 'pause', value: media === null ? null : { media } });
     this.#setState('paused');
   }
 

@@ -59,6 +59,8 @@ export class MseTransport extends Transport {
   /** It stands still, at this time of the presentation; null where that is not known. */
   #standing = false;
   #standsAt = null;
+  /** Of the last picture that was on the screen; null where none was, of this time line. */
+  #shownMedia = null;
   /** What the next MediaSource is for, before it is open. */
   #renewed = null;
 
@@ -116,7 +118,7 @@ export class MseTransport extends Transport {
     this.#standing = true;
     this.#standsAt = null;
     this.#video.pause();
-    return true;
+    return this.#shownMedia;
   }
 
   goOn() {
@@ -158,7 +160,7 @@ export class MseTransport extends Transport {
     this.edge = Object.assign(new LiveEdge(), { target, settles });
     [this.#queue, this.#queued, this.#buffer, this.#lastTime, this.#floor] = [[], 0, null, null, -Infinity];
     this.#began = this.#hidden = false;
-    this.#standsAt = null;
+    this.#standsAt = this.#shownMedia = null;
     this.#captures = new CaptureTimes();
     this.#spacing = new Median(9);
     this.#signals = new Signals();
@@ -203,6 +205,7 @@ export class MseTransport extends Transport {
 
   #shown(media, at, pictures = 1) {
     if (!this.#began && this.#hasPictures) return;
+    this.#shownMedia = media;
     this.edge.shown(performance.now(), media, pictures);
     this.#events.shown({ captured: this.#captures.at(media), at });
   }

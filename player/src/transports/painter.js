@@ -38,6 +38,7 @@ export class Painter {
   sound = null;
   /** Seconds from picture to picture. */
   chunk = 1 / 30;
+  #stands = false;
 
   /**
    * @param {HTMLCanvasElement} canvas
@@ -61,6 +62,15 @@ export class Painter {
   /** Pictures that were decoded, and gave way to newer ones before they were on the screen. What was sent as the past is not among them. */
   get unshown() {
     return this.#unshown.count;
+  }
+
+  /** Time stands still: the last picture that comes is shown, and none waits for its time. */
+  set stands(stands) {
+    this.#stands = stands;
+    const last = stands ? this.#waiting.pop() : undefined;
+    if (!last) return;
+    this.clear();
+    this.#paint(last, performance.now());
   }
 
   /** Another stream begins. @param {import('../engine/orientation.js').Pose} pose @param {number[]} coded  width and height */
@@ -100,6 +110,7 @@ export class Painter {
     const now = performance.now();
     const media = mediaTime(picture);
     const stale = media === this.#painted.media || (media <= this.#floor.media && now < this.#floor.until);
+    if (this.#stands) return stale ? picture.close() : this.#paint(picture, now);
     const hurry = queued > 1 && now - this.#painted.at < CATCH_UP_MS;
     if (stale) return picture.close();
     if (hurry) return this.#skip(picture);

@@ -80,9 +80,9 @@ export class Transport {
   /** What was before is shown: it is not late, and it may come without its sound. */
   past = false;
 
-  /** Stands still at what is on the screen. @returns {boolean} more has come than was shown: the server has to be told which picture it is */
+  /** Stands still. @returns {number | null} at the picture of this media time, seconds, though more has come; null: at the last that comes */
   stand() {
-    return false;
+    return null;
   }
 
   /** Goes on from there. */

@@ -163,6 +163,15 @@ export class CodecsTransport extends Transport {
     return this.#jitter.seconds + (this.#sound?.buffer ?? 0);
   }
 
+  stand() {
+    this.#painter.stands = true;
+    return super.stand();
+  }
+
+  goOn() {
+    this.#painter.stands = false;
+  }
+
   #startSound() {
     this.#sound = this.#painter.sound = new Sound(this.#volume, { blocked: () => this.#events.blocked(), failed: reason => this.#mute(reason) });
   }

@@ -3,10 +3,10 @@
 use anyhow::Context as _;
 use bytes::Bytes;
 use h5live::cli;
-use h5live::format::bmff::{Chunk, Init};
+use h5live::format::bmff::{Chunk, Init, RecordedFragment, Snap};
 use h5live::media::{SystemClock, WallTime};
 use h5live::record::{self, Feed, Library, Lock, Numbers, Options, RealDisk, Recorder, Retention, State, StatusCell};
-use h5live::serve::{self, Publisher, RecordedClip, RecordedSpan, Recordings, Tap, Timeline};
+use h5live::serve::{Publisher, RecordedClip, RecordedSpan, RecordingReader, Recordings, Tap, Timeline};
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -136,27 +136,21 @@ impl Recordings for Shelf {
         Ok(self.library.clip(stream, from, to)?.map(|clip| Arc::new(Clip(clip)) as Arc<dyn RecordedClip>))
     }
 
-    fn tape(&self, stream: &str) -> Option<Box<dyn serve::Tape>> {
-        Some(Box::new(Reels(self.library.tape(stream)?)))
+    fn reader(&self, stream: &str) -> Option<Box<dyn RecordingReader>> {
+        Some(Box::new(Reader(self.library.reader(stream)?)))
     }
 }
 
 #[derive(Debug)]
-struct Reels(record::Tape);
+struct Reader(record::RecordingReader);
 
-impl serve::Tape for Reels {
-    fn seek(&mut self, time: WallTime, key: serve::Key) -> io::Result<bool> {
-        let key = match key {
-            serve::Key::For => record::Key::For,
-            serve::Key::After => record::Key::After,
-            serve::Key::Before => record::Key::Before,
-        };
-        self.0.seek(time, key)
+impl RecordingReader for Reader {
+    fn seek(&mut self, time: WallTime, snap: Snap) -> io::Result<bool> {
+        self.0.seek(time, snap)
     }
 
-    fn next(&mut self) -> io::Result<Option<serve::TapeFragment>> {
-        let fragment = self.0.read()?;
-        Ok(fragment.map(|record::TapeFragment { init, zero, bytes }| serve::TapeFragment { init, zero, bytes }))
+    fn next(&mut self) -> io::Result<Option<RecordedFragment>> {
+        self.0.read()
     }
 }
 

@@ -25,6 +25,7 @@ mod movie;
 mod movie_writer;
 mod pcm;
 mod random_access;
+mod recorded;
 mod samples;
 mod segment;
 mod shape;
@@ -42,5 +43,6 @@ pub use fragments::{FragmentReader, FragmentTrack, LocatedSample, TrackSamples, 
 pub use init::{Timeline, check, init, track_id};
 pub use init_at::init_at;
 pub use random_access::{MAX_MFRA, MFRO, SyncPoint, mfra, mfra_size, read_mfra};
+pub use recorded::{RecordedFragment, Snap};
 pub use segment::{Init, InitTrack};
 pub use splitter::{Split, Splitter};

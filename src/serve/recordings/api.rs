@@ -1,5 +1,6 @@
 //! What the server needs of who records, as traits that a program fills.
 
+use crate::format::bmff::{RecordedFragment, Snap};
 use crate::media::WallTime;
 use bytes::Bytes;
 use std::fmt::Debug;
@@ -20,44 +21,22 @@ pub trait Recordings: Debug + Send + Sync {
     fn clip(&self, stream: &str, from: WallTime, to: WallTime) -> io::Result<Option<Arc<dyn RecordedClip>>>;
 
     /// A place in the recordings of a stream. `None`: it is not known here.
-    fn tape(&self, stream: &str) -> Option<Box<dyn Tape>>;
+    fn reader(&self, stream: &str) -> Option<Box<dyn RecordingReader>>;
 }
 
 /// A place in the recordings of a stream: fragments from a keyframe on, from one recording into the next.
-pub trait Tape: Debug + Send {
+pub trait RecordingReader: Debug + Send {
     /// Goes to a keyframe, which is the next fragment. `false`: there is none, and it stays where it is.
     ///
     /// # Errors
     /// A recording cannot be read.
-    fn seek(&mut self, time: WallTime, key: Key) -> io::Result<bool>;
+    fn seek(&mut self, time: WallTime, snap: Snap) -> io::Result<bool>;
 
     /// The next fragment. `None`: there is no more, for now.
     ///
     /// # Errors
     /// A recording cannot be read. The next call goes on behind it.
-    fn next(&mut self) -> io::Result<Option<TapeFragment>>;
-}
-
-/// Which keyframe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Key {
-    /// From which on the time can be shown: the last one before it or, where nothing was recorded then, the first behind it.
-    For,
-    /// The first at this time or behind it.
-    After,
-    /// The last at this time or before it.
-    Before,
-}
-
-/// A fragment that was recorded.
-#[derive(Clone, Debug)]
-pub struct TapeFragment {
-    /// ftyp and moov of its recording.
-    pub init: Bytes,
-    /// Time zero of its presentation.
-    pub zero: WallTime,
-    /// `moof` and `mdat`, as they were published.
-    pub bytes: Bytes,
+    fn next(&mut self) -> io::Result<Option<RecordedFragment>>;
 }
 
 /// What there is of a stream.

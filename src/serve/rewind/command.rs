@@ -12,6 +12,8 @@ const MOST_STEPS: i64 = 100;
 /// So many seconds before or after now are a time.
 const FARTHEST: f64 = 1e9;
 
+const PAUSE: &str = "pause: the value is a time, {\"media\": seconds} or nothing";
+
 /// One command.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum RewindCommand {
@@ -21,12 +23,21 @@ pub enum RewindCommand {
     Live,
     /// So many times as fast; below zero: backwards.
     Speed(f64),
-    /// Stand still, at the picture that was on the screen at this time.
-    Pause(Option<WallTime>),
+    /// Stand still, at this picture or at the last that was sent.
+    Pause(Option<ShownPicture>),
     /// Go on.
     Play,
     /// So many pictures on or back.
     Step(i64),
+}
+
+/// The picture that is on the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShownPicture {
+    /// By a moment at which it was on the screen.
+    Captured(WallTime),
+    /// By its media time, in microseconds.
+    Media(i64),
 }
 
 impl RewindCommand {
@@ -37,7 +48,7 @@ impl RewindCommand {
             "live" => Ok(RewindCommand::Live),
             "speed" => speed(value).map(RewindCommand::Speed).ok_or("speed: the value is from 0.25 to 16, or from -1 to -16"),
             "pause" if value.is_null() => Ok(RewindCommand::Pause(None)),
-            "pause" => moment(value, now).map(|time| RewindCommand::Pause(Some(time))).ok_or("pause: the value is a time, or nothing"),
+            "pause" => shown(value, now).map(|picture| RewindCommand::Pause(Some(picture))).ok_or(PAUSE),
             "play" => Ok(RewindCommand::Play),
             "step" => steps(value).map(RewindCommand::Step).ok_or("step: the value is a number of pictures, such as 1 or -1"),
             _ => return None,
@@ -57,6 +68,16 @@ fn moment(value: &Value, now: WallTime) -> Option<WallTime> {
             let seconds = value.as_f64().filter(|seconds| seconds.abs() <= FARTHEST)?;
             Some(WallTime(now.0.saturating_add((seconds * 1e6) as i64)))
         }
+    }
+}
+
+fn shown(value: &Value, now: WallTime) -> Option<ShownPicture> {
+    match value.get("media") {
+        Some(media) => {
+            let seconds = media.as_f64().filter(|seconds| seconds.abs() <= FARTHEST)?;
+            Some(ShownPicture::Media((seconds * 1e6).round() as i64))
+        }
+        None => moment(value, now).map(ShownPicture::Captured),
     }
 }
 
@@ -85,7 +106,9 @@ mod tests {
         assert_eq!(parse("seek", json!("-1m")), ago(60_000_000));
         assert_eq!(parse("live", Value::Null), Some(Ok(RewindCommand::Live)));
         assert_eq!(parse("pause", Value::Null), Some(Ok(RewindCommand::Pause(None))));
-        assert_eq!(parse("pause", json!("now")), Some(Ok(RewindCommand::Pause(Some(NOW)))));
+        assert_eq!(parse("pause", json!("now")), Some(Ok(RewindCommand::Pause(Some(ShownPicture::Captured(NOW))))));
+        let media = Some(Ok(RewindCommand::Pause(Some(ShownPicture::Media(12_345_679)))));
+        assert_eq!(parse("pause", json!({ "media": 12.345_678_9 })), media);
         for speed in [0.25, 0.5, 1.0, 16.0, -1.0, -16.0] {
             assert_eq!(parse("speed", json!(speed)), Some(Ok(RewindCommand::Speed(speed))));
         }
@@ -97,7 +120,7 @@ mod tests {
     fn values_that_are_none() {
         for (name, values) in [
             ("seek", vec![Value::Null, json!(""), json!({}), json!(1e300), json!(-1e10), json!("yesterday"), json!([1]), json!(true)]),
-            ("pause", vec![json!({}), json!("x"), json!(false)]),
+            ("pause", vec![json!({}), json!({ "media": null }), json!({ "media": 1e300 }), json!("x"), json!(false)]),
             ("speed", vec![Value::Null, json!(0), json!(-0.5), json!(17), json!("2"), json!(1e300), json!(0.1)]),
             ("step", vec![Value::Null, json!(0), json!(0.5), json!(1e9), json!("1"), json!(i64::MIN)]),
         ] {

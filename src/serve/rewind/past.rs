@@ -4,11 +4,11 @@
 //! recording, whatever clocks and labels say, and the other way round for who is so slow that the ring has moved on.
 
 use super::rings::Rings;
-use crate::format::bmff::{self, FragmentReader};
+use crate::format::bmff::{self, FragmentReader, RecordedFragment, Snap};
 use crate::media::{Timestamp, WallTime};
 use crate::serve::live::ring::{Entry, Ring};
 use crate::serve::live::stream::StreamId;
-use crate::serve::recordings::api::{Key, Recordings, Tape, TapeFragment};
+use crate::serve::recordings::api::{RecordingReader, Recordings};
 use crate::serve::recordings::from_ring;
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -31,12 +31,12 @@ const LABELS: i64 = 250_000;
 pub struct Past {
     name: String,
     recordings: Option<Arc<dyn Recordings>>,
-    tape: Option<Box<dyn Tape>>,
+    reader: Option<Box<dyn RecordingReader>>,
     rings: Weak<dyn Rings>,
     stream: Option<StreamId>,
     place: Place,
     batch: VecDeque<Next>,
-    last: Option<TapeFragment>,
+    last: Option<RecordedFragment>,
     /// Since when the recordings have had no more.
     exhausted: Option<Instant>,
 }
@@ -44,7 +44,7 @@ pub struct Past {
 #[derive(Clone, Copy, Debug)]
 enum Place {
     Nowhere,
-    Tape,
+    Recording,
     /// At this chunk, and time zero of its presentation.
     Ring(u64, WallTime),
 }
@@ -52,9 +52,9 @@ enum Place {
 /// What comes next.
 #[derive(Clone, Debug)]
 pub enum Next {
-    Fragment(TapeFragment),
+    Fragment(RecordedFragment),
     /// The same, and its number in the ring: it is a keyframe there, where a live viewer can begin.
-    Key(TapeFragment, u64),
+    Key(RecordedFragment, u64),
     /// Nothing, for now.
     Wait {
         /// It is level with what is live.
@@ -73,8 +73,8 @@ struct RingKey {
 impl Past {
     /// Of the stream of this name, which may be live here, or not any more.
     pub fn new(name: String, recordings: Option<Arc<dyn Recordings>>, rings: Weak<dyn Rings>, stream: Option<StreamId>) -> Past {
-        let (tape, place, batch) = (None, Place::Nowhere, VecDeque::new());
-        Past { name, recordings, tape, rings, stream, place, batch, last: None, exhausted: None }
+        let (reader, place, batch) = (None, Place::Nowhere, VecDeque::new());
+        Past { name, recordings, reader, rings, stream, place, batch, last: None, exhausted: None }
     }
 
     /// The stream is live: something came not long ago.
@@ -91,23 +91,23 @@ impl Past {
     }
 
     /// Goes to a keyframe. `false`: there is none.
-    pub async fn seek(&mut self, time: WallTime, key: Key) -> bool {
+    pub async fn seek(&mut self, time: WallTime, snap: Snap) -> bool {
         self.batch.clear();
         (self.exhausted, self.last) = (None, None);
-        if self.tape.is_none() {
-            self.tape = self.recordings.as_ref().and_then(|recordings| recordings.tape(&self.name));
+        if self.reader.is_none() {
+            self.reader = self.recordings.as_ref().and_then(|recordings| recordings.reader(&self.name));
         }
-        let on_tape = self.on_tape(move |tape| if tape.seek(time, key)? { tape.next() } else { Ok(None) }).await.flatten();
-        let in_ring = self.key_in_ring(time, key);
-        let tape_at = on_tape.as_ref().and_then(begins);
+        let recorded = self.with_reader(move |reader| if reader.seek(time, snap)? { reader.next() } else { Ok(None) }).await.flatten();
+        let in_ring = self.key_in_ring(time, snap);
+        let recorded_at = recorded.as_ref().and_then(begins);
         match in_ring {
-            Some(found) if is_ring_better(key, time, tape_at, found.wall) => {
+            Some(found) if is_ring_better(snap, time, recorded_at, found.wall) => {
                 self.place = Place::Ring(found.seq, found.zero);
                 true
             }
-            _ if on_tape.is_some() => {
-                self.batch.extend(on_tape.map(Next::Fragment));
-                self.place = Place::Tape;
+            _ if recorded.is_some() => {
+                self.batch.extend(recorded.map(Next::Fragment));
+                self.place = Place::Recording;
                 true
             }
             _ => {
@@ -128,8 +128,8 @@ impl Past {
             }
             match self.place {
                 Place::Nowhere => return Next::Wait { level: false },
-                Place::Tape => {
-                    let fragments = self.on_tape(read).await.unwrap_or_default();
+                Place::Recording => {
+                    let fragments = self.with_reader(read).await.unwrap_or_default();
                     if !fragments.is_empty() {
                         self.exhausted = None;
                         self.batch.extend(fragments.into_iter().map(Next::Fragment));
@@ -145,8 +145,8 @@ impl Past {
                         if self.batch.is_empty() {
                             return Next::Wait { level: self.is_live() };
                         }
-                    } else if !self.back_to_tape().await {
-                        self.place = match self.key_in_ring(WallTime(i64::MIN), Key::After) {
+                    } else if !self.back_to_recordings().await {
+                        self.place = match self.key_in_ring(WallTime(i64::MIN), Snap::After) {
                             Some(RingKey { seq, zero, .. }) => Place::Ring(seq, zero),
                             None => Place::Ring(end, zero),
                         };
@@ -157,20 +157,23 @@ impl Past {
     }
 
     /// Does something with the recordings, in a thread that may wait for the disk. `None`: there are none, or they cannot be read.
-    async fn on_tape<T: Send + 'static>(&mut self, act: impl FnOnce(&mut dyn Tape) -> io::Result<T> + Send + 'static) -> Option<T> {
-        let mut tape = self.tape.take()?;
+    async fn with_reader<T: Send + 'static>(
+        &mut self,
+        act: impl FnOnce(&mut dyn RecordingReader) -> io::Result<T> + Send + 'static,
+    ) -> Option<T> {
+        let mut reader = self.reader.take()?;
         let acted = tokio::task::spawn_blocking(move || {
-            let done = act(&mut *tape);
-            (tape, done)
+            let done = act(&mut *reader);
+            (reader, done)
         });
-        let (tape, done) = acted.await.ok()?;
-        self.tape = Some(tape);
+        let (reader, done) = acted.await.ok()?;
+        self.reader = Some(reader);
         done.inspect_err(|error| tracing::warn!("{}: a recording cannot be played: {error}", self.name)).ok()
     }
 
-    fn key_in_ring(&self, time: WallTime, key: Key) -> Option<RingKey> {
+    fn key_in_ring(&self, time: WallTime, snap: Snap) -> Option<RingKey> {
         let mut found = None;
-        self.look(|ring| found = key_in(ring, time, key));
+        self.look(|ring| found = key_in(ring, time, snap));
         found
     }
 
@@ -190,7 +193,7 @@ impl Past {
                 next = entry.seq + 1;
                 bytes += entry.message.len();
                 // A copy: what is lent of a ring is wanted back from viewers who are slow.
-                let fragment = TapeFragment { init: init.init().bytes.clone(), zero, bytes: Bytes::copy_from_slice(&entry.payload()) };
+                let fragment = RecordedFragment { init: init.init().bytes.clone(), zero, bytes: Bytes::copy_from_slice(&entry.payload()) };
                 batch.push_back(if is_main_key(entry) { Next::Key(fragment, entry.seq) } else { Next::Fragment(fragment) });
             }
         });
@@ -220,40 +223,40 @@ impl Past {
             return None;
         }
         let behind = WallTime(begins(&last)?.0.saturating_add(1));
-        self.key_in_ring(behind, Key::After).map(|found| Place::Ring(found.seq, found.zero))
+        self.key_in_ring(behind, Snap::After).map(|found| Place::Ring(found.seq, found.zero))
     }
 
     /// The ring has moved on: to the same place in the recordings, or behind what they lack.
-    async fn back_to_tape(&mut self) -> bool {
+    async fn back_to_recordings(&mut self) -> bool {
         let Some(last) = self.last.clone() else { return false };
         let Some(wall) = begins(&last) else { return false };
-        if self.tape.is_none() {
-            self.tape = self.recordings.as_ref().and_then(|recordings| recordings.tape(&self.name));
+        if self.reader.is_none() {
+            self.reader = self.recordings.as_ref().and_then(|recordings| recordings.reader(&self.name));
         }
-        let found = self.on_tape(move |tape| {
-            if tape.seek(WallTime(wall.0 - LABELS), Key::For)? {
+        let found = self.with_reader(move |reader| {
+            if reader.seek(WallTime(wall.0 - LABELS), Snap::Covering)? {
                 for _ in 0..SEARCHED {
-                    match tape.next()? {
+                    match reader.next()? {
                         Some(fragment) if last.bytes.ends_with(&fragment.bytes) => return Ok(true),
                         Some(_) => {}
                         None => break,
                     }
                 }
             }
-            tape.seek(WallTime(wall.0 + LABELS), Key::After)
+            reader.seek(WallTime(wall.0 + LABELS), Snap::After)
         });
         let is_found = found.await.unwrap_or(false);
         if is_found {
-            self.place = Place::Tape;
+            self.place = Place::Recording;
         }
         is_found
     }
 }
 
-fn read(tape: &mut dyn Tape) -> io::Result<Vec<TapeFragment>> {
+fn read(reader: &mut dyn RecordingReader) -> io::Result<Vec<RecordedFragment>> {
     let (mut fragments, mut bytes) = (Vec::new(), 0);
     while bytes < BATCH && fragments.len() < FRAGMENTS {
-        match tape.next() {
+        match reader.next() {
             Ok(Some(fragment)) => {
                 bytes += fragment.bytes.len();
                 fragments.push(fragment);
@@ -268,13 +271,13 @@ fn read(tape: &mut dyn Tape) -> io::Result<Vec<TapeFragment>> {
 }
 
 /// Whether the keyframe in the ring is rather that which was asked for than the one that was recorded.
-fn is_ring_better(key: Key, time: WallTime, tape: Option<WallTime>, ring: WallTime) -> bool {
-    let Some(tape) = tape else { return true };
-    match key {
-        Key::For if tape <= time => false,
-        Key::For => ring <= time || ring.0 < tape.0 - LABELS,
-        Key::After => ring.0 < tape.0 - LABELS,
-        Key::Before => ring.0 > tape.0 + LABELS,
+fn is_ring_better(snap: Snap, time: WallTime, recorded: Option<WallTime>, ring: WallTime) -> bool {
+    let Some(recorded) = recorded else { return true };
+    match snap {
+        Snap::Covering if recorded <= time => false,
+        Snap::Covering => ring <= time || ring.0 < recorded.0 - LABELS,
+        Snap::After => ring.0 < recorded.0 - LABELS,
+        Snap::Before => ring.0 > recorded.0 + LABELS,
     }
 }
 
@@ -282,14 +285,14 @@ fn is_main_key(entry: &Entry) -> bool {
     entry.chunk.key && entry.init.as_ref().is_some_and(|init| entry.tracks & init.main() != 0)
 }
 
-fn key_in(ring: &Ring, time: WallTime, key: Key) -> Option<RingKey> {
+fn key_in(ring: &Ring, time: WallTime, snap: Snap) -> Option<RingKey> {
     let zero = from_ring::zero(ring, WallTime::now())?;
     let keys = ring.from(ring.begin()).filter(|entry| is_main_key(entry));
     let mut keys = keys.map(|entry| RingKey { seq: entry.seq, wall: zero.at(entry.chunk.start), zero });
-    match key {
-        Key::After => keys.find(|key| key.wall >= time),
-        Key::Before => keys.take_while(|key| key.wall <= time).last(),
-        Key::For => {
+    match snap {
+        Snap::After => keys.find(|key| key.wall >= time),
+        Snap::Before => keys.take_while(|key| key.wall <= time).last(),
+        Snap::Covering => {
             let first = keys.next()?;
             Some(keys.take_while(|key| key.wall <= time).last().unwrap_or(first))
         }
@@ -297,7 +300,7 @@ fn key_in(ring: &Ring, time: WallTime, key: Key) -> Option<RingKey> {
 }
 
 /// When the main track of a fragment begins, or the first that it has.
-fn begins(fragment: &TapeFragment) -> Option<WallTime> {
+fn begins(fragment: &RecordedFragment) -> Option<WallTime> {
     Some(fragment.zero.at(begin_in(&fragment.init, &fragment.bytes)?))
 }
 
@@ -313,7 +316,7 @@ fn begin_in(init: &Bytes, bytes: &[u8]) -> Option<Timestamp> {
 }
 
 /// Time zero of the ring's presentation, by what a recording says of the same fragment.
-fn zero_of(entry: &Entry, recorded: &TapeFragment) -> Option<WallTime> {
+fn zero_of(entry: &Entry, recorded: &RecordedFragment) -> Option<WallTime> {
     let wall = begins(recorded)?;
     let here = begin_in(&entry.init.as_ref()?.init().bytes, &entry.payload())?;
     Some(WallTime(wall.0.saturating_sub(here.0)))
@@ -326,18 +329,18 @@ mod tests {
     #[test]
     fn the_ring_or_the_recordings() {
         let at = |seconds: i64| WallTime(seconds * 1_000_000);
-        for (key, tape, ring, better) in [
-            (Key::For, Some(at(9)), at(10), false),
-            (Key::For, Some(at(15)), at(10), true),
-            (Key::For, Some(at(15)), at(12), true),
-            (Key::For, Some(at(15)), at(20), false),
-            (Key::For, None, at(20), true),
-            (Key::After, Some(at(11)), at(12), false),
-            (Key::After, Some(at(20)), at(12), true),
-            (Key::Before, Some(at(9)), at(9), false),
-            (Key::Before, Some(at(7)), at(9), true),
+        for (snap, recorded, ring, better) in [
+            (Snap::Covering, Some(at(9)), at(10), false),
+            (Snap::Covering, Some(at(15)), at(10), true),
+            (Snap::Covering, Some(at(15)), at(12), true),
+            (Snap::Covering, Some(at(15)), at(20), false),
+            (Snap::Covering, None, at(20), true),
+            (Snap::After, Some(at(11)), at(12), false),
+            (Snap::After, Some(at(20)), at(12), true),
+            (Snap::Before, Some(at(9)), at(9), false),
+            (Snap::Before, Some(at(7)), at(9), true),
         ] {
-            assert_eq!(is_ring_better(key, at(10), tape, ring), better, "{key:?} {tape:?} {ring:?}");
+            assert_eq!(is_ring_better(snap, at(10), recorded, ring), better, "{snap:?} {recorded:?} {ring:?}");
         }
     }
 }

@@ -1,15 +1,14 @@
 //! Plays the past to one viewer: a task that sends what a live viewer would get, at the pace at which it is to be shown.
 
-use super::command::RewindCommand;
-use super::line::Line;
+use super::command::{RewindCommand, ShownPicture};
+use super::lanes::{Frame, Output};
+use super::outlet::{Gone, Outlet, PlaybackCommand, PlaybackOutput};
 use super::past::{Next, Past};
-use super::retime::{Frame, Output, Retimer, Unplayable};
+use super::retime::{Retimer, Unplayable};
+use super::run::{MediaClock, Run};
+use crate::format::bmff::Snap;
 use crate::media::WallTime;
-use crate::serve::recordings::api::Key;
 use crate::serve::ws::{frames, messages};
-use bytes::Bytes;
-use std::collections::VecDeque;
-use std::task::Waker;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
@@ -23,58 +22,26 @@ const TOLD: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(20);
 /// Between what was sent and what follows another command, in microseconds of media time.
 const APART: i64 = 1_000_000;
-/// Pictures of which it is known where they were sent: those that steps may go to.
-const KNOWN: usize = 1024;
 /// Keyframes are shown for so long at least, in microseconds.
 const KEY_SHOWN: f64 = 33_000.0;
 /// A moment that is in a picture, so long after its begin, in microseconds.
 const WITHIN: i64 = 1000;
-/// A picture is this long where nothing is known of it, in microseconds: shorter than any.
-const UNKNOWN: i64 = 2000;
 /// How much farther a keyframe is looked for that was not found, in microseconds.
 const MISSED: i64 = 500_000;
 /// What does not fit into the channel for so long has stopped the player's time as well.
 const HELD_UP: Duration = Duration::from_millis(200);
 
-/// A command, and how often what was sent before had become useless by then.
-#[derive(Clone, Copy, Debug)]
-pub struct Order {
-    pub command: RewindCommand,
-    pub generation: u64,
-}
-
-/// What the viewer gets.
-#[derive(Debug)]
-pub enum What {
-    /// A whole message.
-    Message(Bytes),
-    /// It is live from here on: from this chunk of the ring, or from the newest keyframe.
-    Live(Option<u64>),
-    /// It cannot be played, and why.
-    Failed(String),
-}
-
-/// Where it goes to.
-#[derive(Debug)]
-pub struct Outlet {
-    pub messages: mpsc::Sender<(u64, What)>,
-    pub viewer: Waker,
-}
-
-/// The viewer has gone.
-struct Gone;
-
 /// Obeys until the viewer goes.
-pub async fn run(past: Past, mut orders: mpsc::Receiver<Order>, outlet: Outlet, codecs: String) {
+pub async fn run(past: Past, mut commands: mpsc::Receiver<PlaybackCommand>, outlet: Outlet, codecs: String) {
     let mut playback = Playback { past, outlet, codecs, generation: 0, speed: 1.0, paused: false, held: WallTime(0), end: 0, run: None };
     let mut pause = Duration::MAX;
     loop {
         let order = match pause {
-            Duration::ZERO => orders.try_recv().map(Some).or_else(|error| match error {
+            Duration::ZERO => commands.try_recv().map(Some).or_else(|error| match error {
                 mpsc::error::TryRecvError::Empty => Ok(None),
                 mpsc::error::TryRecvError::Disconnected => Err(Gone),
             }),
-            pause => match tokio::time::timeout(pause.min(TOLD), orders.recv()).await {
+            pause => match tokio::time::timeout(pause.min(TOLD), commands.recv()).await {
                 Ok(order) => order.map(Some).ok_or(Gone),
                 Err(_) => Ok(None),
             },
@@ -105,53 +72,14 @@ struct Playback {
     run: Option<Run>,
 }
 
-/// From one command to the next that begins anew.
-struct Run {
-    retimer: Retimer,
-    queue: VecDeque<Output>,
-    /// The last that was sent, which says where the player is. `None`: there was nothing to show so far.
-    line: Option<Line>,
-    clock: MediaClock,
-    told: Option<Instant>,
-    /// Of pictures that were sent: their moments and their media times.
-    shown: VecDeque<(WallTime, i64)>,
-    /// Steps that wait for a picture.
-    steps: i64,
-    /// It is not known yet which picture is the one that it stands at.
-    unsettled: bool,
-    /// Level with what is live: at the next keyframe the viewer is live.
-    closing: bool,
-    /// The last keyframe, where only those are played, and how often it was that.
-    key: Option<WallTime>,
-    missed: i64,
-    /// There is nothing more that way.
-    over: bool,
-}
-
-/// The media time that a player is at, by the pace.
-#[derive(Clone, Copy)]
-enum MediaClock {
-    Standing(i64),
-    Running(Instant, i64),
-}
-
-impl MediaClock {
-    fn now(self) -> i64 {
-        match self {
-            MediaClock::Standing(at) => at,
-            MediaClock::Running(since, at) => at.saturating_add(i64::try_from(since.elapsed().as_micros()).unwrap_or(i64::MAX)),
-        }
-    }
-}
-
 impl Playback {
-    async fn obey(&mut self, order: Order) -> Result<(), Gone> {
-        self.generation = order.generation;
+    async fn obey(&mut self, command: PlaybackCommand) -> Result<(), Gone> {
+        self.generation = command.generation;
         let now = WallTime::now();
-        match order.command {
+        match command.command {
             RewindCommand::Seek(time) if time.0 > now.0 - NOW && self.speed > 0.0 && self.past.is_live() => {
                 self.run = None;
-                self.say(What::Live(None)).await?;
+                self.say(PlaybackOutput::Live(None)).await?;
             }
             RewindCommand::Seek(time) => self.begin(time.min(now)).await?,
             RewindCommand::Speed(speed) => {
@@ -160,8 +88,7 @@ impl Playback {
                 self.begin(time).await?;
             }
             RewindCommand::Pause(at) => {
-                let last = || self.run.as_ref()?.shown.iter().max_by_key(|(_, media)| *media).map(|(wall, _)| *wall);
-                self.held = at.or_else(last).unwrap_or_else(|| self.moment()).min(now);
+                self.held = self.standing(at).min(now);
                 self.paused = true;
                 self.hold().await?;
             }
@@ -179,18 +106,22 @@ impl Playback {
                     (self.held, self.paused) = (self.moment(), true);
                     self.hold().await?;
                 }
-                self.run.iter_mut().for_each(|run| run.steps = (run.steps + steps).min(KNOWN as i64));
+                self.run.iter_mut().for_each(|run| run.add_steps(steps));
             }
             RewindCommand::Step(steps) => {
                 if !self.paused {
                     self.held = self.moment();
                 }
                 self.paused = true;
-                let (left, held) = (self.take_steps(), self.held);
+                let left = self.run.as_mut().map_or(0, |run| {
+                    let (left, held) = run.take_steps(self.held);
+                    self.held = held;
+                    left
+                });
                 let back = steps.saturating_neg() - left;
                 // Keyframes only is no way to the picture before.
                 self.speed = if (0.0..=4.0).contains(&self.speed) { self.speed } else { 1.0 };
-                let time = if back > 0 { self.before(held, back as usize) } else { WallTime(held.0 + WITHIN) };
+                let time = if back > 0 { self.before(back as usize) } else { WallTime(self.held.0 + WITHIN) };
                 self.begin(time).await?;
                 self.run.iter_mut().for_each(|run| run.steps = (-back).max(0));
             }
@@ -199,33 +130,20 @@ impl Playback {
         Ok(())
     }
 
-    /// Steps on that were asked for, and whose pictures were sent, are taken; gives how many are left.
-    fn take_steps(&mut self) -> i64 {
-        let Some(run) = &mut self.run else { return 0 };
-        while run.steps > 0
-            && let Some((next, _)) = run.shown.iter().filter(|(wall, _)| wall.0 > self.held.0 + 500).min().copied()
-        {
-            run.steps -= 1;
-            self.held = next;
-        }
-        run.steps
+    /// A moment within the picture that was so many pictures before the one that it stands at.
+    fn before(&self, steps: usize) -> WallTime {
+        self.run.as_ref().map_or(self.held, |run| run.sent.before(self.held, steps))
     }
 
-    /// A moment within the picture that was so many pictures before this one.
-    fn before(&self, held: WallTime, steps: usize) -> WallTime {
-        let mut known: Vec<i64> =
-            self.run.iter().flat_map(|run| &run.shown).map(|(wall, _)| wall.0).filter(|wall| *wall <= held.0).collect();
-        known.sort_unstable();
-        known.dedup();
-        match known.len().checked_sub(steps + 1) {
-            // In the middle of it: what a stream says of durations is not exact.
-            Some(index) => WallTime(known[index].midpoint(known[index + 1])),
-            None => {
-                let frame = known.windows(2).map(|two| two[1] - two[0]).min().unwrap_or(UNKNOWN);
-                let first = known.first().copied().unwrap_or(held.0);
-                WallTime(first - frame / 2 - frame * (steps.saturating_sub(known.len().max(1))) as i64)
-            }
-        }
+    /// The picture that the player says it shows, or the last that was sent to it.
+    fn standing(&self, at: Option<ShownPicture>) -> WallTime {
+        let sent = self.run.as_ref().map(|run| &run.sent);
+        let said = match at {
+            Some(ShownPicture::Captured(time)) => Some(time),
+            Some(ShownPicture::Media(media)) => sent.and_then(|sent| sent.at_media(media)),
+            None => None,
+        };
+        said.or_else(|| sent?.last()).unwrap_or_else(|| self.moment())
     }
 
     /// The moment that the player shows, as far as that is known here.
@@ -256,27 +174,14 @@ impl Playback {
     /// Plays from this moment on, at the speed that there is.
     async fn begin(&mut self, time: WallTime) -> Result<(), Gone> {
         self.run = None;
-        let key = if self.speed < 0.0 { Key::Before } else { Key::For };
-        let found = self.past.seek(time, key).await || (self.speed < 0.0 && self.past.seek(time, Key::For).await);
+        let snap = if self.speed < 0.0 { Snap::Before } else { Snap::Covering };
+        let found = self.past.seek(time, snap).await || (self.speed < 0.0 && self.past.seek(time, Snap::Covering).await);
         if !found {
-            return self.say(What::Failed("seek: there is nothing of that time".into())).await;
+            return self.say(PlaybackOutput::Failed("seek: there is nothing of that time".into())).await;
         }
         let retimer = Retimer::new(self.codecs.clone(), time, self.end + APART, self.speed);
         self.held = time;
-        self.run = Some(Run {
-            line: None,
-            clock: MediaClock::Standing(0),
-            retimer,
-            queue: VecDeque::new(),
-            told: None,
-            shown: VecDeque::new(),
-            steps: 0,
-            unsettled: self.paused,
-            closing: false,
-            key: None,
-            missed: 0,
-            over: false,
-        });
+        self.run = Some(Run::new(retimer, self.paused));
         Ok(())
     }
 
@@ -286,14 +191,11 @@ impl Playback {
             self.step().await?;
         }
         let Some(run) = &mut self.run else { return Ok(Duration::MAX) };
-        let now = run.clock.now();
-        let due = match run.queue.front() {
-            Some(Output::Frame(_)) if run.line.is_none() || run.steps > 0 || run.closing => 0,
-            Some(Output::Frame(frame)) => frame.decoded - now - LEAD,
-            Some(_) => 0,
+        let due = match run.due(LEAD) {
+            Some(due) => due,
             None if run.over && self.speed > 0.0 && !self.paused && self.past.is_live() => {
                 self.run = None;
-                self.say(What::Live(None)).await?;
+                self.say(PlaybackOutput::Live(None)).await?;
                 return Ok(Duration::MAX);
             }
             None if run.over => i64::MAX,
@@ -322,13 +224,12 @@ impl Playback {
         let mut out = Vec::new();
         let read = match self.past.next().await {
             Next::Key(_, seq) if run.closing => {
-                run.retimer.flush(&mut out);
-                run.queue.extend(out);
+                run.flush();
                 while let Some(output) = self.run.as_mut().and_then(|run| run.queue.pop_front()) {
                     self.send(output).await?;
                 }
                 self.run = None;
-                self.say(What::Live(Some(seq))).await?;
+                self.say(PlaybackOutput::Live(Some(seq))).await?;
                 return Ok(Duration::MAX);
             }
             Next::Fragment(fragment) | Next::Key(fragment, _) => run.retimer.fragment(&fragment, &mut out),
@@ -338,7 +239,7 @@ impl Playback {
         match read {
             Err(Unplayable::Codecs(has)) => {
                 self.run = None;
-                self.say(What::Failed(format!("mse: codecs not matched: {has}"))).await?;
+                self.say(PlaybackOutput::Failed(format!("mse: codecs not matched: {has}"))).await?;
                 return Ok(Duration::MAX);
             }
             // One that is not understood is passed over.
@@ -356,15 +257,13 @@ impl Playback {
         run.key = Some(wall);
         let step = (self.speed.abs() * KEY_SHOWN).max(1000.0) as i64 + run.missed * MISSED;
         let found = match self.speed < 0.0 {
-            true => self.past.seek(WallTime(wall.0 - step), Key::Before).await,
-            false => self.past.seek(WallTime(wall.0 + step), Key::After).await,
+            true => self.past.seek(WallTime(wall.0 - step), Snap::Before).await,
+            false => self.past.seek(WallTime(wall.0 + step), Snap::After).await,
         };
         if found {
             return Ok(Duration::ZERO);
         }
-        let mut out = Vec::new();
-        run.retimer.flush(&mut out);
-        run.queue.extend(out);
+        run.flush();
         run.over = true;
         Ok(Duration::ZERO)
     }
@@ -379,10 +278,9 @@ impl Playback {
             run.retimer.set_speed(1.0);
         }
         let now = run.clock.now();
-        if !level && now > self.end.saturating_sub(LEAD) && run.retimer.waits_for().is_some() {
-            let mut out = Vec::new();
-            run.retimer.flush(&mut out);
-            run.queue.extend(out);
+        let is_shown = run.line.is_none() || now > self.end.saturating_sub(LEAD);
+        if !level && is_shown && run.retimer.holds_back() {
+            run.flush();
             return Ok(Duration::ZERO);
         }
         self.settle().await?;
@@ -397,8 +295,8 @@ impl Playback {
     async fn send(&mut self, output: Output) -> Result<(), Gone> {
         let Some(run) = &mut self.run else { return Ok(()) };
         match output {
-            Output::Kind(kind) => self.say(What::Message(frames::text(&messages::mse(&kind)))).await,
-            Output::Init(message) => self.say(What::Message(message)).await,
+            Output::Kind(kind) => self.say(PlaybackOutput::Message(frames::text(&messages::mse(&kind)))).await,
+            Output::Init(message) => self.say(PlaybackOutput::Message(message)).await,
             Output::Line(line, gap) => {
                 if run.line.is_none() {
                     run.clock =
@@ -409,13 +307,10 @@ impl Playback {
             }
             Output::Frame(Frame { message, end, shown, .. }) => {
                 if let Some(shown) = shown {
-                    run.shown.push_back(shown);
-                    if run.shown.len() > KNOWN {
-                        run.shown.pop_front();
-                    }
+                    run.sent.push(shown);
                 }
                 self.end = self.end.max(end);
-                self.say(What::Message(message)).await
+                self.say(PlaybackOutput::Message(message)).await
             }
         }
     }
@@ -423,10 +318,9 @@ impl Playback {
     /// Which picture it stands at, once it and the next were sent.
     async fn settle(&mut self) -> Result<(), Gone> {
         let held = self.held;
-        let Some(run) = self.run.as_mut().filter(|run| self.paused && run.unsettled && !run.shown.is_empty()) else { return Ok(()) };
+        let Some(run) = self.run.as_mut().filter(|run| self.paused && run.unsettled) else { return Ok(()) };
+        let Some((wall, media)) = run.sent.at(held) else { return Ok(()) };
         run.unsettled = false;
-        let earlier = run.shown.iter().filter(|(wall, _)| wall.0 <= held.0 + 500).max();
-        let Some((wall, media)) = earlier.or(run.shown.iter().min()).copied() else { return Ok(()) };
         self.stand(wall, media).await
     }
 
@@ -439,15 +333,7 @@ impl Playback {
                 self.settle().await?;
                 continue;
             }
-            let Some((wall, media)) = run.shown.iter().filter(|(wall, _)| wall.0 > held.0 + 500).min().copied() else { return Ok(()) };
-            // A picture between them may still come, where they are decoded in another order.
-            let is_next = match run.queue.front() {
-                Some(Output::Frame(frame)) => frame.decoded >= media,
-                _ => run.over,
-            };
-            if !is_next {
-                return Ok(());
-            }
+            let Some((wall, media)) = run.next(held) else { return Ok(()) };
             run.steps -= 1;
             self.stand(wall, media).await?;
         }
@@ -472,17 +358,12 @@ impl Playback {
 
     async fn position(&mut self, wall: WallTime, media: i64, gap: Option<i64>) -> Result<(), Gone> {
         let text = messages::position(wall, media, (self.speed, self.paused), gap);
-        self.say(What::Message(frames::text(&text))).await
+        self.say(PlaybackOutput::Message(frames::text(&text))).await
     }
 
-    async fn say(&mut self, what: What) -> Result<(), Gone> {
+    async fn say(&mut self, output: PlaybackOutput) -> Result<(), Gone> {
         let begun = Instant::now();
-        // Woken first, so that it makes room; and after, to take it.
-        if self.outlet.messages.capacity() == 0 {
-            self.outlet.viewer.wake_by_ref();
-        }
-        self.outlet.messages.send((self.generation, what)).await.map_err(|_| Gone)?;
-        self.outlet.viewer.wake_by_ref();
+        self.outlet.send(self.generation, output).await?;
         let held_up = begun.elapsed();
         if let Some(Run { clock: MediaClock::Running(since, _), .. }) = &mut self.run
             && held_up > HELD_UP

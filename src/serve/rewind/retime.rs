@@ -7,11 +7,11 @@
 //!
 //! Up to [`FASTEST_WHOLE`] times as fast all pictures are sent, beyond it and backwards keyframes alone. Sound comes with speed 1 only.
 
+use super::lanes::{Lane, Lanes, Output, Part, Waiting};
 use super::line::Line;
-use crate::format::bmff::{self, Chunk, Fragment, FragmentReader, FragmentTrack, ProducerTime, Sample, Split, Splitter};
+use crate::format::bmff::{self, FragmentReader, FragmentTrack, RecordedFragment, Split, Splitter};
 use crate::media::{Kind, Timestamp, WallTime};
 use crate::serve::live::init_segment::InitSegment;
-use crate::serve::recordings::api::TapeFragment;
 use crate::serve::ws::frames;
 use bytes::{Bytes, BytesMut};
 
@@ -29,32 +29,6 @@ const LAST_KEY: i64 = 200_000;
 /// Sound may be so far from where it should go on, in microseconds: it goes on without a seam. Farther ahead it is left out.
 const SEAM: i64 = 20_000;
 const AHEAD: i64 = 200_000;
-
-/// What goes to the player.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Output {
-    /// Another kind of stream follows: a content type.
-    Kind(String),
-    /// An init segment, as a message.
-    Init(Bytes),
-    /// From here on this holds. With how much time was jumped over.
-    Line(Line, Option<i64>),
-    /// A fragment, as a message.
-    Frame(Frame),
-}
-
-/// A fragment for the player.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Frame {
-    /// In its WebSocket frame.
-    pub message: Bytes,
-    /// When it is decoded, in microseconds of media time.
-    pub decoded: i64,
-    /// When it ends.
-    pub end: i64,
-    /// The moment of the picture, and its media time; `None` for sound, and for what is not shown.
-    pub shown: Option<(WallTime, i64)>,
-}
 
 /// Why a fragment cannot be played.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,13 +50,13 @@ pub struct Retimer {
     source: Option<Source>,
     kind: String,
     init: Bytes,
-    lanes: Vec<Lane>,
+    lanes: Lanes,
+    /// The last picture before the moment, while it is not known how long it is shown.
+    ahead: Option<(Part, FragmentTrack)>,
     /// Where the main track goes on, by the labels.
     expected: Option<WallTime>,
     /// The next picture goes on where the last one ends, whatever the labels say.
     anchors: bool,
-    sequence: u32,
-    heads: BytesMut,
 }
 
 /// What the fragments that come belong to.
@@ -92,28 +66,6 @@ struct Source {
     reader: FragmentReader,
     main: u32,
     tracks: Vec<FragmentTrack>,
-}
-
-/// A track on its way to the player.
-struct Lane {
-    id: u32,
-    main: bool,
-    /// As the init segment has it that the player gets.
-    track: FragmentTrack,
-    /// The next sample is not decoded before, in ticks.
-    next: i64,
-    /// A picture whose duration is known with the next one.
-    waiting: Option<Waiting>,
-}
-
-struct Waiting {
-    decoded: i64,
-    composition_offset: i64,
-    /// Its own, at this speed, in ticks.
-    duration: i64,
-    sync: bool,
-    data: Bytes,
-    shown: Option<(WallTime, i64)>,
 }
 
 impl Retimer {
@@ -127,11 +79,10 @@ impl Retimer {
             source: None,
             kind: String::new(),
             init: Bytes::new(),
-            lanes: Vec::new(),
+            lanes: Lanes::default(),
+            ahead: None,
             expected: None,
             anchors: false,
-            sequence: 0,
-            heads: BytesMut::new(),
         }
     }
 
@@ -142,7 +93,12 @@ impl Retimer {
 
     /// The picture that goes with the next one, if it is to be shown.
     pub fn waits_for(&self) -> Option<(WallTime, i64)> {
-        self.lanes.iter().find(|lane| lane.main)?.waiting.as_ref()?.shown
+        self.lanes.main()?.waiting.as_ref()?.shown
+    }
+
+    /// A picture waits for the next one: with it is known how long it is shown.
+    pub fn holds_back(&self) -> bool {
+        self.ahead.is_some() || self.waits_for().is_some()
     }
 
     /// Goes on at this speed, from the next picture on. Sound does not come back by it.
@@ -155,7 +111,7 @@ impl Retimer {
     ///
     /// # Errors
     /// It cannot be played.
-    pub fn fragment(&mut self, fragment: &TapeFragment, out: &mut Vec<Output>) -> Result<(), Unplayable> {
+    pub fn fragment(&mut self, fragment: &RecordedFragment, out: &mut Vec<Output>) -> Result<(), Unplayable> {
         let is_other = self.source.as_ref().is_none_or(|source| source.zero != fragment.zero || source.init != fragment.init);
         if is_other {
             self.source(fragment, out)?;
@@ -198,16 +154,15 @@ impl Retimer {
 
     /// Nothing comes for now: what waits for the next picture goes.
     pub fn flush(&mut self, out: &mut Vec<Output>) {
-        for index in 0..self.lanes.len() {
-            if let Some(waiting) = self.lanes[index].waiting.take() {
-                let duration = waiting.duration;
-                self.write(index, waiting, duration, out);
-            }
+        if let Some((part, own)) = self.ahead.take() {
+            let length = own_length(&part, own);
+            self.place(part, own, length, out);
         }
+        self.lanes.flush(out);
     }
 
     /// Other fragments: of another recording, or of the ring.
-    fn source(&mut self, fragment: &TapeFragment, out: &mut Vec<Output>) -> Result<(), Unplayable> {
+    fn source(&mut self, fragment: &RecordedFragment, out: &mut Vec<Output>) -> Result<(), Unplayable> {
         self.flush(out);
         let reader = FragmentReader::new(&fragment.init).map_err(|_| Unplayable::Malformed)?;
         let described = described(&fragment.init).ok_or(Unplayable::Malformed)?;
@@ -228,7 +183,7 @@ impl Retimer {
             let end = self.end();
             let begin = |track: &FragmentTrack| track.ticks(Timestamp(end.unwrap_or(self.line.media))).max(0);
             let lane = |track: FragmentTrack| Lane { id: track.id, main: track.id == main, next: begin(&track), track, waiting: None };
-            self.lanes = written.tracks().map(lane).collect();
+            self.lanes.all = written.tracks().map(lane).collect();
             out.push(Output::Init(frames::binary("", &shown).0));
         }
         self.anchors = true;
@@ -243,7 +198,7 @@ impl Retimer {
 
     /// Where the main track ends, if it has begun.
     fn end(&self) -> Option<i64> {
-        let main = self.lanes.iter().find(|lane| lane.main)?;
+        let main = self.lanes.main()?;
         self.anchored.then(|| main.track.time(main.next).micros())
     }
 
@@ -251,22 +206,37 @@ impl Retimer {
         self.source.as_ref().map_or(WallTime(0), |source| source.zero)
     }
 
-    fn main(&self) -> Option<usize> {
-        self.lanes.iter().position(|lane| lane.main)
+    /// Before the moment a picture waits for the next one: what a live stream says of durations is a guess.
+    fn picture(&mut self, part: Part, own: FragmentTrack, out: &mut Vec<Output>) {
+        if self.anchored {
+            let length = own_length(&part, own);
+            return self.place(part, own, length, out);
+        }
+        let time = part.time;
+        let Some((before, its_own)) = self.ahead.replace((part, own)) else { return };
+        let apart = Timestamp::from_ticks(time.saturating_sub(before.time), own.timescale).micros();
+        let length = if (1..=PAUSE).contains(&apart) { apart } else { own_length(&before, its_own) };
+        self.place(before, its_own, length, out);
+        if self.anchored
+            && let Some((part, own)) = self.ahead.take()
+        {
+            let length = own_length(&part, own);
+            self.place(part, own, length, out);
+        }
     }
 
-    fn picture(&mut self, part: Part, own: FragmentTrack, out: &mut Vec<Output>) {
-        let Some(index) = self.main() else { return };
+    /// Gives a picture its time; `length`: how long it is shown, in microseconds.
+    fn place(&mut self, part: Part, own: FragmentTrack, length: i64, out: &mut Vec<Output>) {
+        let Some(index) = self.lanes.main_index() else { return };
         let decoded = self.zero().at(own.time(part.time));
         let presented = self.zero().at(own.time(part.time.saturating_add(part.composition_offset)));
-        let length = Timestamp::from_ticks(part.duration.into(), own.timescale).micros().max(1);
         let is_on_time = self.anchored || decoded.0.saturating_add(length) > self.target.0;
         if is_on_time {
             self.anchor(decoded, index, out);
         }
         self.expected = Some(WallTime(decoded.0.saturating_add(length)));
         let is_shown = self.anchored || presented.0.saturating_add(length) > self.target.0;
-        let lane = &self.lanes[index];
+        let lane = &self.lanes.all[index];
         let ticks = |line: &Line, wall| lane.track.ticks(Timestamp(line.media_of(wall)));
         let (at, shown_at, duration) = match (is_on_time, is_shown) {
             (true, _) => {
@@ -285,7 +255,7 @@ impl Retimer {
         };
         let shown = is_shown.then(|| (presented, lane.track.time(shown_at).micros()));
         let waiting = Waiting { decoded: at, composition_offset: shown_at - at, duration, sync: part.sync, data: part.data, shown };
-        self.wait(index, waiting, out);
+        self.lanes.wait(index, waiting, out);
     }
 
     /// What comes next follows what was shown, where the labels have a gap, or where it is the first that is shown.
@@ -294,115 +264,54 @@ impl Retimer {
         if self.anchored && !self.anchors && (-BACK..=PAUSE).contains(&apart) {
             return;
         }
-        if self.anchored
-            && let Some(waiting) = self.lanes[index].waiting.take()
-        {
-            let duration = waiting.duration;
-            self.write(index, waiting, duration, out);
+        if self.anchored {
+            self.lanes.flush_lane(index, out);
         }
         let is_gap = self.anchored && apart > GAP;
         (self.anchored, self.anchors) = (true, false);
-        let lane = &self.lanes[index];
+        let lane = &self.lanes.all[index];
         self.line = Line { wall: decoded, media: lane.track.time(lane.next).micros(), speed: self.line.speed };
         out.push(Output::Line(self.line, is_gap.then_some(apart)));
     }
 
     fn key(&mut self, part: &Part, own: FragmentTrack, out: &mut Vec<Output>) {
-        let Some(index) = self.main() else { return };
+        let Some(index) = self.lanes.main_index() else { return };
         let wall = self.zero().at(own.time(part.time.saturating_add(part.composition_offset)));
         let apart = self.expected.map_or(0, |last| wall.0.saturating_sub(last.0).abs());
-        let last = scaled_micros(LAST_KEY, self.lanes[index].track.timescale);
+        let last = scaled_micros(LAST_KEY, self.lanes.all[index].track.timescale);
         if !self.anchored || apart > KEY_PAUSE {
-            if let Some(waiting) = self.lanes[index].waiting.take() {
-                self.write(index, waiting, last, out);
-            }
-            let lane = &self.lanes[index];
+            self.lanes.flush_lane(index, out);
+            let lane = &self.lanes.all[index];
             self.line = Line { wall, media: lane.track.time(lane.next).micros(), speed: self.line.speed };
             out.push(Output::Line(self.line, (apart > KEY_PAUSE).then_some(apart)));
             self.anchored = true;
         }
         self.expected = Some(wall);
-        let lane = &self.lanes[index];
+        let lane = &self.lanes.all[index];
         let at = lane.track.ticks(Timestamp(self.line.media_of(wall))).max(lane.next);
         let shown = Some((wall, lane.track.time(at).micros()));
         let data = part.data.clone();
-        self.wait(index, Waiting { decoded: at, composition_offset: 0, duration: last, sync: true, data, shown }, out);
-    }
-
-    /// The one before it goes: now it is known how long it is.
-    fn wait(&mut self, index: usize, waiting: Waiting, out: &mut Vec<Output>) {
-        let lane = &mut self.lanes[index];
-        lane.next = waiting.decoded + 1;
-        if let Some(before) = lane.waiting.replace(waiting) {
-            let duration = self.lanes[index].next - 1 - before.decoded;
-            let next = self.lanes[index].next;
-            self.write(index, before, duration, out);
-            self.lanes[index].next = next;
-        }
-    }
-
-    fn write(&mut self, index: usize, waiting: Waiting, duration: i64, out: &mut Vec<Output>) {
-        let lane = &mut self.lanes[index];
-        let duration = u32::try_from(duration.max(1)).unwrap_or(u32::MAX);
-        let Waiting { decoded, composition_offset, sync, data, shown, .. } = waiting;
-        let size = data.len() as u32;
-        lane.next = decoded + i64::from(duration);
-        let composition_offset = i32::try_from(composition_offset).unwrap_or_default();
-        let samples = [Sample { size, duration, composition_offset, key: sync }];
-        let media = |ticks: i64| u64::try_from(ticks).unwrap_or_default();
-        let producer_time =
-            shown.map(|(wall, _)| ProducerTime { wall, media_time: media(decoded.saturating_add(composition_offset.into())) });
-        self.sequence += 1;
-        let fragment =
-            Fragment { sequence: self.sequence, track_id: lane.id, decode_time: media(decoded), samples: &samples, producer_time };
-        let chunk = chunk(fragment.head(&mut self.heads), vec![data]);
-        let times = (lane.track.time(decoded).micros(), lane.track.time(lane.next).micros());
-        out.push(Output::Frame(Frame { message: frames::binary("", &chunk).0, decoded: times.0, end: times.1, shown }));
+        self.lanes.wait(index, Waiting { decoded: at, composition_offset: 0, duration: last, sync: true, data, shown }, out);
     }
 
     fn sound(&mut self, track: u32, parts: &[Part], own: FragmentTrack, out: &mut Vec<Output>) {
-        let Some(index) = self.lanes.iter().position(|lane| lane.id == track && !lane.main) else { return };
+        let Some(index) = self.lanes.all.iter().position(|lane| lane.id == track && !lane.main) else { return };
         let zero = self.zero();
         let parts: Vec<&Part> = parts.iter().filter(|part| self.anchored && zero.at(own.time(part.time)) >= self.target).collect();
         let Some(first) = parts.first() else { return };
-        let lane = &self.lanes[index];
+        let lane = &self.lanes.all[index];
         let natural = lane.track.ticks(Timestamp(self.line.media_of(zero.at(own.time(first.time)))));
         let off = Timestamp::from_ticks(natural - lane.next, lane.track.timescale).micros();
         if off < -AHEAD {
             return;
         }
         let decoded = if off < SEAM { lane.next } else { natural };
-        let sample = |part: &&Part| Sample {
-            size: part.data.len() as u32,
-            duration: part.duration,
-            composition_offset: i32::try_from(part.composition_offset).unwrap_or_default(),
-            key: part.sync,
-        };
-        let samples: Vec<Sample> = parts.iter().map(sample).collect();
-        let length: i64 = parts.iter().map(|part| i64::from(part.duration)).sum();
-        self.sequence += 1;
-        let decode_time = u64::try_from(decoded).unwrap_or_default();
-        let fragment = Fragment { sequence: self.sequence, track_id: track, decode_time, samples: &samples, producer_time: None };
-        let chunk = chunk(fragment.head(&mut self.heads), parts.iter().map(|part| part.data.clone()).collect());
-        let lane = &mut self.lanes[index];
-        lane.next = decoded.saturating_add(length);
-        let times = (lane.track.time(decoded).micros(), lane.track.time(lane.next).micros());
-        out.push(Output::Frame(Frame { message: frames::binary("", &chunk).0, decoded: times.0, end: times.1, shown: None }));
+        self.lanes.write_sound(index, decoded, &parts, out);
     }
 }
 
-/// A sample as it was recorded; times in its ticks.
-struct Part {
-    time: i64,
-    composition_offset: i64,
-    duration: u32,
-    sync: bool,
-    data: Bytes,
-}
-
-/// For its bytes alone.
-fn chunk(head: Bytes, data: Vec<Bytes>) -> Chunk {
-    Chunk { data, ..Chunk::picture(head, Timestamp::ZERO, None) }
+fn own_length(part: &Part, own: FragmentTrack) -> i64 {
+    Timestamp::from_ticks(part.duration.into(), own.timescale).micros().max(1)
 }
 
 fn scaled(duration: u32, from: u32, to: u32, speed: f64) -> i64 {
@@ -431,101 +340,4 @@ fn init_for(init: &Bytes) -> Bytes {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::media::{Codec, Header, Track, VideoParams};
-
-    const AVCC: &[u8] = b"\x01\x42\xc0\x1e\xff\xe1\x00\x19\x67\x42\xc0\x1e\xda\x02\x80\xbf\xe5\xc0\x44\x00\x00\x03\x00\x04\x00\x00\x03\x00\xf2\x3c\x58\xba\x80\x01\x00\x04\x68\xce\x0f\xc8";
-    const ZERO: WallTime = WallTime(1_795_717_200_000_000);
-    const FRAME: i64 = 40_000;
-
-    fn init() -> Bytes {
-        let track = Track { config: Bytes::from_static(AVCC), ..Track::video(Codec::H264, VideoParams::new(640, 360)) };
-        bmff::init(&Header { tracks: [track].into(), time_zero: None }).unwrap().bytes
-    }
-
-    /// The picture that is decoded as number `n`, and shown so many later than it is decoded.
-    fn fragment(init: &Bytes, zero: WallTime, n: i64, later: i64, key: bool) -> TapeFragment {
-        let origin = FragmentReader::new(init).unwrap().main().unwrap().origin;
-        let samples = [Sample { size: 1, duration: FRAME as u32, composition_offset: (later * FRAME) as i32, key }];
-        let decode_time = (n * FRAME + origin) as u64;
-        let head = Fragment { sequence: 1, track_id: 1, decode_time, samples: &samples, producer_time: None }.head(&mut BytesMut::new());
-        TapeFragment { init: init.clone(), zero, bytes: [&head[..], b"x"].concat().into() }
-    }
-
-    type Told = (i64, i64, Option<(i64, i64)>);
-
-    /// What is written of pictures: when each is decoded and how long it is, and for those that are shown the moment, from `ZERO` on, and the media time.
-    fn written(retimer: &mut Retimer, fragments: &[TapeFragment]) -> (Vec<Line>, Vec<Told>) {
-        let mut out = Vec::new();
-        fragments.iter().for_each(|fragment| retimer.fragment(fragment, &mut out).unwrap());
-        retimer.flush(&mut out);
-        let lines = out.iter().filter_map(|output| if let Output::Line(line, _) = output { Some(*line) } else { None }).collect();
-        let frames = out.iter().filter_map(|output| if let Output::Frame(frame) = output { Some(frame) } else { None });
-        let told = frames.map(|f| (f.decoded, f.end - f.decoded, f.shown.map(|(wall, media)| (wall.0 - ZERO.0, media))));
-        (lines, told.collect())
-    }
-
-    #[test]
-    fn what_is_before_the_moment_takes_a_tick_each() {
-        let init = init();
-        let all: Vec<_> = (0..6).map(|n| fragment(&init, ZERO, n, 0, n == 0)).collect();
-        let (lines, told) = written(&mut Retimer::new(String::new(), WallTime(ZERO.0 + 3 * FRAME + 5), 1_000_000, 0.5), &all);
-        let shown = |n: i64| (1_000_003 + (n - 3) * 2 * FRAME, 2 * FRAME, Some((n * FRAME, 1_000_003 + (n - 3) * 2 * FRAME)));
-        assert_eq!(told, [(1_000_000, 1, None), (1_000_001, 1, None), (1_000_002, 1, None), shown(3), shown(4), shown(5)]);
-        assert_eq!(lines, [Line { wall: WallTime(ZERO.0 + 3 * FRAME), media: 1_000_003, speed: 0.5 }]);
-    }
-
-    /// I P B B P B B: a P is decoded before the moment and shown behind it.
-    #[test]
-    fn pictures_in_another_order() {
-        let init = init();
-        let all: Vec<_> =
-            [1, 3, 0, 0, 3, 0, 0].iter().enumerate().map(|(n, later)| fragment(&init, ZERO, n as i64, *later, n == 0)).collect();
-        let (_, told) = written(&mut Retimer::new(String::new(), WallTime(ZERO.0 + 3 * FRAME + 5), 1_000_000, 1.0), &all);
-        assert!(told.windows(2).all(|two| two[0].0 + two[0].1 == two[1].0), "{told:?}");
-        let mut shown: Vec<_> = told.iter().filter_map(|(.., shown)| *shown).collect();
-        shown.sort_unstable();
-        assert_eq!(shown.iter().map(|(wall, _)| wall / FRAME).collect::<Vec<_>>(), [3, 4, 5, 6, 7], "in the order in which they are shown");
-        // All are as far apart as they were, to some ticks.
-        assert!(shown.windows(2).all(|two| ((two[1].1 - two[0].1) - (two[1].0 - two[0].0)).abs() <= 5), "{shown:?}");
-    }
-
-    #[test]
-    fn a_gap_is_jumped_over() {
-        let init = init();
-        let late = WallTime(ZERO.0 + 3_600_000_000);
-        let mut all: Vec<_> = (0..3).map(|n| fragment(&init, ZERO, n, 0, n == 0)).collect();
-        all.extend((0..3).map(|n| fragment(&init, late, n, 0, n == 0)));
-        let (lines, told) = written(&mut Retimer::new(String::new(), ZERO, 0, 1.0), &all);
-        assert!(told.iter().enumerate().all(|(n, (decoded, length, _))| (*decoded, *length) == (n as i64 * FRAME, FRAME)), "{told:?}");
-        assert_eq!(lines.iter().map(|line| (line.wall, line.media)).collect::<Vec<_>>(), [(ZERO, 0), (late, 3 * FRAME)]);
-    }
-
-    #[test]
-    fn backwards_and_fast_there_are_keyframes_alone() {
-        let init = init();
-        for (speed, numbers) in [(-2.0, [50, 25, 0]), (8.0, [0, 25, 50])] {
-            let all: Vec<_> = numbers.map(|n| fragment(&init, ZERO, n, 0, true)).into();
-            let mut retimer = Retimer::new(String::new(), WallTime(ZERO.0 + numbers[0] * FRAME), 0, speed);
-            let (_, told) = written(&mut retimer, &all);
-            let step = (25 * FRAME) as f64 / f64::abs(speed);
-            assert_eq!(told.iter().map(|(decoded, ..)| *decoded).collect::<Vec<_>>(), [0, step as i64, 2 * step as i64]);
-            assert!(retimer.keys_only());
-        }
-    }
-
-    #[test]
-    fn what_is_damaged_is_refused() {
-        let init = init();
-        let good = fragment(&init, ZERO, 0, 0, true);
-        let mut out = Vec::new();
-        for cut in 0..good.bytes.len() {
-            let mut retimer = Retimer::new(String::new(), ZERO, 0, 1.0);
-            _ = retimer.fragment(&TapeFragment { bytes: good.bytes.slice(..cut), ..good.clone() }, &mut out);
-            _ = retimer.fragment(&TapeFragment { init: init.slice(..cut.min(init.len())), ..good.clone() }, &mut out);
-        }
-        let refused = Retimer::new("mp4a".into(), ZERO, 0, 1.0).fragment(&good, &mut out);
-        assert!(matches!(refused, Err(Unplayable::Codecs(_))));
-    }
-}
+mod tests;

@@ -1,8 +1,9 @@
-//! What a viewer may see of before, and what is being played to it.
+//! PlaybackOutput a viewer may see of before, and what is being played to it.
 
 use super::command::RewindCommand;
+use super::outlet::{Outlet, PlaybackCommand, PlaybackOutput};
 use super::past::Past;
-use super::playback::{self, Order, Outlet, What};
+use super::playback;
 use super::rings::Rings;
 use crate::serve::access::Authorization;
 use crate::serve::live::stream::Stream;
@@ -14,7 +15,7 @@ use tokio::sync::{Semaphore, mpsc};
 /// Messages that wait for a viewer: all that a slow one holds, beside what is read at a time.
 const MESSAGES: usize = 8;
 /// Commands that wait for the disk.
-const ORDERS: usize = 32;
+const COMMANDS: usize = 32;
 
 const NOT_YOURS: &str = "you may see this stream live, and not what was before";
 const TOO_MANY: &str = "too many viewers are rewinding";
@@ -37,6 +38,11 @@ pub struct Rewinding {
 }
 
 impl Rewinding {
+    /// It had the right to when it came.
+    pub fn is_allowed(&self) -> bool {
+        self.authorization.is_some()
+    }
+
     /// Whether it may, now.
     ///
     /// # Errors
@@ -52,7 +58,7 @@ impl Rewinding {
     /// Too many do.
     pub fn start(&self, viewer: Waker) -> Result<Playing, &'static str> {
         let place = self.places.clone().try_acquire_owned().map_err(|_| TOO_MANY)?;
-        let ((orders, taken), (messages, given)) = (mpsc::channel(ORDERS), mpsc::channel(MESSAGES));
+        let ((commands, taken), (messages, given)) = (mpsc::channel(COMMANDS), mpsc::channel(MESSAGES));
         let stream = self.stream.as_ref().map(|stream| stream.id());
         let past = Past::new(self.name.clone(), self.recordings.clone(), self.rings.clone(), stream);
         let (outlet, codecs) = (Outlet { messages, viewer }, self.codecs.clone().unwrap_or_default());
@@ -60,42 +66,42 @@ impl Rewinding {
             playback::run(past, taken, outlet, codecs).await;
             drop(place);
         });
-        Ok(Playing { orders, messages: given, generation: 0 })
+        Ok(Playing { commands, messages: given, generation: 0 })
     }
 }
 
-/// What is being played to a viewer. Dropped, it ends.
+/// PlaybackOutput is being played to a viewer. Dropped, it ends.
 #[derive(Debug)]
 pub struct Playing {
-    orders: mpsc::Sender<Order>,
-    messages: mpsc::Receiver<(u64, What)>,
+    commands: mpsc::Sender<PlaybackCommand>,
+    messages: mpsc::Receiver<(u64, PlaybackOutput)>,
     generation: u64,
 }
 
 impl Playing {
     /// `false`: there are too many already.
-    pub fn order(&mut self, command: RewindCommand) -> bool {
+    pub fn obey(&mut self, command: RewindCommand) -> bool {
         let anew = u64::from(command.begins_anew());
-        let is_taken = self.orders.try_send(Order { command, generation: self.generation + anew }).is_ok();
+        let is_taken = self.commands.try_send(PlaybackCommand { command, generation: self.generation + anew }).is_ok();
         if is_taken && anew > 0 {
             self.generation += anew;
             // Room for what is new.
-            while let Ok((generation, what)) = self.messages.try_recv() {
-                debug_assert!(generation < self.generation, "{what:?}");
+            while let Ok((generation, output)) = self.messages.try_recv() {
+                debug_assert!(generation < self.generation, "{output:?}");
             }
         }
         is_taken
     }
 
-    /// The next message. What was meant for before the last command is passed over.
-    pub fn next(&mut self) -> Option<What> {
+    /// The next message. PlaybackOutput was meant for before the last command is passed over.
+    pub fn next(&mut self) -> Option<PlaybackOutput> {
         loop {
             match self.messages.try_recv() {
-                Ok((generation, what)) if generation == self.generation => return Some(what),
+                Ok((generation, output)) if generation == self.generation => return Some(output),
                 Ok(_) => {}
                 Err(mpsc::error::TryRecvError::Empty) => return None,
                 // Its task has died.
-                Err(mpsc::error::TryRecvError::Disconnected) => return Some(What::Live(None)),
+                Err(mpsc::error::TryRecvError::Disconnected) => return Some(PlaybackOutput::Live(None)),
             }
         }
     }

@@ -2,5 +2,6 @@
 
 pub mod frames;
 pub mod messages;
+pub mod rewinding;
 pub(crate) mod subscription;
 pub(crate) mod viewer;

@@ -1,16 +1,18 @@
 //! What a viewer has asked for, and what comes next of it: an init segment, and the chunks of that in the viewer's form.
 
-use super::frames;
+use super::{frames, messages};
 use crate::serve::limits::ViewerLimits;
 use crate::serve::live::cursor::Cursor;
 use crate::serve::live::form::Form;
-use crate::serve::live::init_segment::{InitSegment, TrackSelection};
+use crate::serve::live::init_segment::{ALL, InitSegment, TrackSelection};
 use crate::serve::live::replica::StreamReplica;
 use crate::serve::live::ring::Entry;
 use crate::serve::rewind::session::Playing;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Instant;
+
+const NOT_FMP4: &str = "the stream is MJPEG; see NAME.mjpg";
 
 /// What a viewer has said with the handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +36,48 @@ pub enum Subscription {
     Playing(Play),
     /// What was before.
     Rewind(Playing),
+}
+
+/// What comes of a request.
+pub enum Granted {
+    /// The stream has not begun.
+    NotYet,
+    /// The stream in this form.
+    Form(Form, Subscription),
+    /// It is not to be had in this form, and why.
+    Unsupported(&'static str),
+    /// A message, and what follows it.
+    Answer(String, Subscription),
+}
+
+impl Subscription {
+    /// What there is for it in a stream, now.
+    pub fn granted(&self, replica: &StreamReplica, now: Instant, limits: ViewerLimits) -> Granted {
+        let Some(newest) = replica.ring.newest() else { return Granted::NotYet };
+        let (answer, subscription) = match (self, &newest.init) {
+            (Subscription::Form(form), init) => return Subscription::in_form(*form, init.as_ref(), replica, now, limits),
+            (Subscription::Fmp4(codecs, at), Some(init)) => match init.choose(codecs, newest.tracks == ALL) {
+                Some(selection) => (messages::mse(&selection.content_type()), Play::fmp4(replica, &selection, *at, now, limits)),
+                None => (messages::error(&format!("mse: codecs not matched: {}", init.codecs().join(","))), Subscription::Nothing),
+            },
+            (Subscription::Fmp4(..), None) => (messages::error("mse: codecs not matched: jpeg"), Subscription::Nothing),
+            (_, Some(_)) => (messages::error("mjpeg: the stream is not MJPEG"), Subscription::Nothing),
+            (_, None) => {
+                (messages::mjpeg(), Subscription::Playing(Play { cursor: Cursor::newest(&replica.ring, now), form: None, init: None }))
+            }
+        };
+        Granted::Answer(answer, subscription)
+    }
+
+    fn in_form(form: Form, init: Option<&Arc<InitSegment>>, replica: &StreamReplica, now: Instant, limits: ViewerLimits) -> Granted {
+        match init.ok_or(NOT_FMP4).and_then(|init| init.form(form)) {
+            Ok(made) => {
+                let cursor = Cursor::start(&replica.ring, &made.selection, now, limits.lag);
+                Granted::Form(form, Subscription::Playing(Play { cursor, form: Some(form), init: None }))
+            }
+            Err(why) => Granted::Unsupported(why),
+        }
+    }
 }
 
 /// A stream as one viewer gets it: where it is, and in which form.

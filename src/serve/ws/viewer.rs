@@ -2,17 +2,15 @@
 
 use super::frames::{self, Decoder, Message, code};
 use super::messages::{self, Command};
-use super::subscription::{Asked, Play, Subscription};
+use super::rewinding::{self, Obeyed, ViewerPast};
+use super::subscription::{Asked, Granted, Play, Subscription};
 use crate::serve::limits::ViewerLimits;
-use crate::serve::live::cursor::Cursor;
-use crate::serve::live::form::Form;
-use crate::serve::live::init_segment::ALL;
 use crate::serve::live::replica::StreamReplica;
 use crate::serve::live::start::Trouble;
 use crate::serve::live::stream::{Membership, Stream};
 use crate::serve::net::socket::Socket;
 use crate::serve::rewind::command::RewindCommand;
-use crate::serve::rewind::playback::What;
+use crate::serve::rewind::outlet::PlaybackOutput;
 use crate::serve::rewind::session::Rewinding;
 use crate::serve::stats::viewers::ViewerHandle;
 use bytes::{Buf, Bytes};
@@ -35,8 +33,6 @@ const GOODBYE: Duration = Duration::from_secs(5);
 const QUIET: Duration = Duration::from_secs(25);
 /// A client that has subscribed to nothing after so long is closed, whatever it has sent.
 const UNDECIDED: Duration = Duration::from_secs(30);
-
-const NOT_FMP4: &str = "the stream is MJPEG; see NAME.mjpg";
 
 /// A WebSocket whose handshake was accepted.
 pub struct Accepted {
@@ -79,7 +75,7 @@ pub struct Viewer {
     /// The group that its stream was asked for by.
     group: Option<Box<Membership>>,
     /// What it may see of before.
-    past: Option<Box<Rewinding>>,
+    past: ViewerPast,
 }
 
 #[derive(Clone, Copy)]
@@ -119,13 +115,13 @@ impl Viewer {
             untold: 0,
             trouble: None,
             group: None,
-            past: None,
+            past: ViewerPast::default(),
         }
     }
 
     /// It may ask for what was before.
     pub fn may_rewind(&mut self, rewinding: Option<Box<Rewinding>>) {
-        self.past = rewinding;
+        self.past = ViewerPast::new(rewinding);
     }
 
     /// Its stream is one of a group.
@@ -214,58 +210,33 @@ impl Viewer {
 
     /// Fragmented MP4 with the tracks that these codecs play, as soon as there is a stream.
     fn subscribe(&mut self, codecs: String) {
-        if let Some(past) = &mut self.past {
-            past.codecs = Some(codecs.clone());
-        }
+        self.past.asked_for(&codecs);
         self.subscription = Subscription::Fmp4(codecs, None);
     }
 
-    /// What it wants to see of before. The first command begins it.
     fn rewind(&mut self, command: RewindCommand) {
-        let refused = match &self.past {
-            None => Some("it is not to be had here".to_owned()),
-            Some(past) if past.codecs.is_none() => Some("ask for mse first".to_owned()),
-            Some(past) => past.check().err(),
-        };
-        if let Some(why) = refused {
-            return self.say(&messages::error(&format!("rewind: {why}")));
-        }
-        match (&mut self.subscription, &self.past) {
-            (Subscription::Rewind(_), _) if command == RewindCommand::Live => self.go_live(None),
-            (Subscription::Rewind(playing), _) => {
-                if !playing.order(command) {
-                    self.say(&messages::error("rewind: too much at a time"));
-                }
-            }
-            (_, Some(_)) if matches!(command, RewindCommand::Live | RewindCommand::Play) => {}
-            (_, Some(past)) => match past.start(self.waker.clone()) {
-                Ok(mut playing) => {
-                    playing.order(command);
-                    self.subscription = Subscription::Rewind(playing);
-                    self.handle.gets("rewind");
-                }
-                Err(why) => self.say(&messages::error(&format!("rewind: {why}"))),
-            },
-            (_, None) => {}
+        match self.past.obey(&mut self.subscription, command, &self.waker) {
+            Ok(Obeyed::Begun) => self.handle.gets("rewind"),
+            Ok(Obeyed::Live) => self.go_live(None),
+            Ok(Obeyed::Passed) => {}
+            Err(why) => self.say(&messages::error(&format!("rewind: {why}"))),
         }
     }
 
     fn go_live(&mut self, at: Option<u64>) {
         self.say(&messages::live());
-        let codecs = self.past.as_ref().and_then(|past| past.codecs.clone()).unwrap_or_default();
-        self.subscription = Subscription::Fmp4(codecs, at);
+        self.subscription = Subscription::Fmp4(self.past.codecs(), at);
     }
 
     /// Takes what is played of before, when all was sent that came first.
     fn take_past(&mut self) {
         while self.out.len() < BATCH / 2
-            && let Subscription::Rewind(playing) = &mut self.subscription
-            && let Some(what) = playing.next()
+            && let Some(output) = rewinding::next_output(&mut self.subscription)
         {
-            match what {
-                What::Message(message) => self.out.push_back(message),
-                What::Live(at) => self.go_live(at),
-                What::Failed(why) => {
+            match output {
+                PlaybackOutput::Message(message) => self.out.push_back(message),
+                PlaybackOutput::Live(at) => self.go_live(at),
+                PlaybackOutput::Failed(why) => {
                     self.say(&messages::error(&why));
                     self.go_live(None);
                 }
@@ -354,11 +325,7 @@ impl Viewer {
                 self.say(&messages::error("mse: there is no such stream"));
                 self.subscription = Subscription::Nothing;
             }
-            (Subscription::Form(form), Some(replica)) => {
-                let form = *form;
-                self.grant_form(form, replica, now, limits);
-            }
-            (Subscription::Fmp4(..) | Subscription::Jpeg, Some(replica)) => self.grant(replica, now, limits),
+            (Subscription::Form(_) | Subscription::Fmp4(..) | Subscription::Jpeg, Some(replica)) => self.grant(replica, now, limits),
             (Subscription::Playing(_), Some(_)) => {}
         }
         let (Subscription::Playing(play), Some(replica)) = (&mut self.subscription, replica) else { return };
@@ -376,49 +343,25 @@ impl Viewer {
         }
     }
 
-    /// Begins with a form as soon as the stream has begun.
-    fn grant_form(&mut self, form: Form, replica: &StreamReplica, now: Instant, limits: ViewerLimits) {
-        let Some(newest) = replica.ring.newest() else {
-            if replica.ended {
-                self.close(code::NORMAL, "the stream has ended", now);
-            }
-            return;
-        };
-        match newest.init.as_ref().ok_or(NOT_FMP4).and_then(|init| init.form(form)) {
-            Ok(made) => {
-                let cursor = Cursor::start(&replica.ring, &made.selection, now, limits.lag);
-                self.subscription = Subscription::Playing(Play { cursor, form: Some(form), init: None });
-                self.handle.gets(form.name());
-            }
-            Err(why) => self.close(code::UNSUPPORTED, why, now),
-        }
-    }
-
     /// Answers a request as soon as the stream has begun.
     fn grant(&mut self, replica: &StreamReplica, now: Instant, limits: ViewerLimits) {
-        let Some(newest) = replica.ring.newest() else {
-            if replica.ended {
-                self.close(code::NORMAL, "the stream has ended", now);
+        match self.subscription.granted(replica, now, limits) {
+            Granted::NotYet if replica.ended => self.close(code::NORMAL, "the stream has ended", now),
+            Granted::NotYet => {}
+            Granted::Form(form, subscription) => {
+                self.subscription = subscription;
+                self.handle.gets(form.name());
             }
-            return;
-        };
-        let (answer, subscription) = match (&self.subscription, &newest.init) {
-            (Subscription::Fmp4(codecs, at), Some(init)) => match init.choose(codecs, newest.tracks == ALL) {
-                Some(selection) => (messages::mse(&selection.content_type()), Play::fmp4(replica, &selection, *at, now, limits)),
-                None => (messages::error(&format!("mse: codecs not matched: {}", init.codecs().join(","))), Subscription::Nothing),
-            },
-            (Subscription::Fmp4(..), None) => (messages::error("mse: codecs not matched: jpeg"), Subscription::Nothing),
-            (_, Some(_)) => (messages::error("mjpeg: the stream is not MJPEG"), Subscription::Nothing),
-            (_, None) => {
-                (messages::mjpeg(), Subscription::Playing(Play { cursor: Cursor::newest(&replica.ring, now), form: None, init: None }))
+            Granted::Unsupported(why) => self.close(code::UNSUPPORTED, why, now),
+            Granted::Answer(answer, subscription) => {
+                self.subscription = subscription;
+                self.say(&answer);
+                if self.plays() {
+                    self.trouble = replica.stream.trouble();
+                    self.handle.gets(if replica.init.is_some() { "mse" } else { "mjpeg" });
+                    self.say(&messages::stream(&replica.stream.summary(now).in_group(self.group.as_deref(), now)));
+                }
             }
-        };
-        self.subscription = subscription;
-        self.say(&answer);
-        if self.plays() {
-            self.trouble = replica.stream.trouble();
-            self.handle.gets(if replica.init.is_some() { "mse" } else { "mjpeg" });
-            self.say(&messages::stream(&replica.stream.summary(now).in_group(self.group.as_deref(), now)));
         }
     }
 
@@ -507,7 +450,7 @@ impl Viewer {
         if let Phase::Closing { since, .. } = self.phase {
             return if now - since > GOODBYE { ControlFlow::Break(()) } else { self.pump(replica, now, limits) };
         }
-        let revoked = if self.rewinds() { self.past.as_ref().and_then(|past| past.check().err()) } else { None };
+        let revoked = if self.rewinds() { self.past.refusal() } else { None };
         if let Err(why) = self.handle.may_go_on() {
             self.close(code::ACCESS, &why.to_string(), now);
         } else if let Some(why) = revoked {
@@ -568,53 +511,4 @@ fn held(out: &VecDeque<Bytes>, socket: &Socket) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::serve::net::socket::Peer;
-    use crate::serve::stats::viewers::ViewerRegistry;
-
-    /// A viewer and the other end of its connection.
-    fn viewer(now: Instant) -> (Viewer, tokio::net::UnixStream) {
-        let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
-        let handle = Arc::new(ViewerRegistry::of(1)).take(None, "websocket", Peer::Local).unwrap();
-        (Viewer::new(ours.into(), Waker::noop().clone(), handle, now), theirs)
-    }
-
-    /// A client's frame; the mask is zero.
-    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-        assert!(payload.len() < 126);
-        [&[first, 0x80 | payload.len() as u8, 0, 0, 0, 0], payload].concat()
-    }
-
-    #[tokio::test(flavor = "current_thread")]
-    async fn who_pings_and_never_asks_is_let_go() {
-        let limits = ViewerLimits { lag: Duration::from_secs(2), stall: Duration::from_secs(10) };
-        let (begun, second) = (Instant::now(), Duration::from_secs(1));
-        for said in [frame(0x89, b"still here"), frame(0x81, br#"{"type":"ping","value":1}"#), frame(0x81, br#"{"type":"mse"}"#), vec![]] {
-            let (mut viewer, theirs) = viewer(begun);
-            let mut answers = [0; 4096];
-            for n in 1..=30 {
-                viewer.on_bytes(&said, begun + second * n);
-                assert_eq!(viewer.pump(None, begun + second * n, limits), ControlFlow::Continue(()));
-                assert_eq!(viewer.tick(None, begun + second * n, limits), ControlFlow::Continue(()));
-                _ = theirs.try_read(&mut answers);
-                assert!(viewer.is_open(), "after {n} s");
-            }
-            _ = viewer.tick(None, begun + second * 31, limits);
-            assert!(!viewer.is_open(), "{said:?}");
-        }
-    }
-
-    /// Whatever it says in one go, and though it takes no answer.
-    #[tokio::test(flavor = "current_thread")]
-    async fn questions_wait_for_their_answers_to_be_taken() {
-        let (mut viewer, _theirs) = viewer(Instant::now());
-        let questions = frame(0x81, br#"{"type":"?"}"#).repeat(500);
-        viewer.on_bytes(&questions, Instant::now());
-        let one = questions.len() / 500;
-        assert_eq!((viewer.out.len(), viewer.read.len()), (MAX_ANSWERS, questions.len() - MAX_ANSWERS * one));
-        viewer.out.clear();
-        assert_eq!(viewer.read(Instant::now(), &mut [0; 64]), ControlFlow::Continue(()));
-        assert_eq!((viewer.out.len(), viewer.read.len()), (MAX_ANSWERS, questions.len() - 2 * MAX_ANSWERS * one));
-    }
-}
+mod tests;

@@ -5,7 +5,7 @@ use super::disk::ReadAt;
 use super::library::Library;
 use super::name::Start;
 use super::scan;
-use crate::format::bmff::{self, FragmentReader, FragmentTrack, SyncPoint};
+use crate::format::bmff::{self, FragmentReader, FragmentTrack, RecordedFragment, Snap, SyncPoint};
 use crate::media::{Timestamp, WallTime};
 use bytes::Bytes;
 use std::io;
@@ -17,38 +17,16 @@ const MAX_OTHERS: usize = 64;
 
 /// A place in the recordings of a stream. The recording that it is in is not deleted meanwhile; one file is open.
 #[derive(Debug)]
-pub struct Tape {
+pub struct RecordingReader {
     library: Library,
     stream: String,
     catalogue: Catalogue,
-    reel: Option<Reel>,
-}
-
-/// Which keyframe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Key {
-    /// From which on the time can be shown: the last one before it or, where nothing was recorded then, the first behind it.
-    For,
-    /// The first at this time or behind it.
-    After,
-    /// The last at this time or before it.
-    Before,
-}
-
-/// A fragment of a recording.
-#[derive(Clone, Debug)]
-pub struct TapeFragment {
-    /// ftyp and moov of its recording.
-    pub init: Bytes,
-    /// When the recording begins: time zero of its presentation.
-    pub zero: WallTime,
-    /// `moof` and `mdat`, as they were published.
-    pub bytes: Bytes,
+    current: Option<OpenRecording>,
 }
 
 /// One recording.
 #[derive(Debug)]
-struct Reel {
+struct OpenRecording {
     lease: Lease,
     file: Box<dyn ReadAt>,
     init: Bytes,
@@ -61,31 +39,31 @@ struct Reel {
 
 impl Library {
     /// The recordings of a stream, to be played. `None`: it is not known here.
-    pub fn tape(&self, stream: &str) -> Option<Tape> {
+    pub fn reader(&self, stream: &str) -> Option<RecordingReader> {
         let catalogue = self.find(stream)?;
-        Some(Tape { library: self.clone(), stream: stream.to_owned(), catalogue, reel: None })
+        Some(RecordingReader { library: self.clone(), stream: stream.to_owned(), catalogue, current: None })
     }
 }
 
-impl Tape {
+impl RecordingReader {
     /// Goes to a keyframe, which is the next fragment. `false`: there is none, and it stays where it is.
     ///
     /// # Errors
     /// A recording cannot be read.
-    pub fn seek(&mut self, time: WallTime, key: Key) -> io::Result<bool> {
-        let found = match key {
-            Key::For => match self.catalogue.covering(time) {
+    pub fn seek(&mut self, time: WallTime, snap: Snap) -> io::Result<bool> {
+        let found = match snap {
+            Snap::Covering => match self.catalogue.covering(time) {
                 Some(start) => self.key_in(start, time, false)?.or(self.key_in(start, time, true)?),
                 None => self.first_after(time)?,
             },
-            Key::After => {
+            Snap::After => {
                 let inside = self.catalogue.covering(time).map(|start| self.key_in(start, time, true)).transpose()?.flatten();
                 if inside.is_some() { inside } else { self.first_after(time)? }
             }
-            Key::Before => self.last_before(time)?,
+            Snap::Before => self.last_before(time)?,
         };
         let is_found = found.is_some();
-        self.reel = found.or_else(|| self.reel.take());
+        self.current = found.or_else(|| self.current.take());
         Ok(is_found)
     }
 
@@ -93,18 +71,18 @@ impl Tape {
     ///
     /// # Errors
     /// The recording cannot be read. The next call goes on with the next one.
-    pub fn read(&mut self) -> io::Result<Option<TapeFragment>> {
+    pub fn read(&mut self) -> io::Result<Option<RecordedFragment>> {
         loop {
-            let Some(reel) = &mut self.reel else { return Ok(None) };
+            let Some(current) = &mut self.current else { return Ok(None) };
             // What is not whole yet does not count.
-            let (size, open) = self.catalogue.get(reel.lease.recording.start).map_or((0, false), |one| (one.size, one.open));
-            match reel.read(size) {
+            let (size, open) = self.catalogue.get(current.lease.recording.start).map_or((0, false), |one| (one.size, one.open));
+            match current.read(size) {
                 Ok(Some(fragment)) => return Ok(Some(fragment)),
                 Ok(None) if open => return Ok(None),
                 outcome => {
-                    let next = self.catalogue.next(reel.lease.recording.start);
+                    let next = self.catalogue.next(current.lease.recording.start);
                     match next.map(|start| self.open(start)).transpose() {
-                        Ok(Some(Some(next))) => self.reel = Some(next),
+                        Ok(Some(Some(next))) => self.current = Some(next),
                         // There is no next one, or it went away.
                         Ok(_) => return outcome,
                         Err(error) => return Err(error),
@@ -116,7 +94,7 @@ impl Tape {
     }
 
     /// A recording, from its first fragment on. `None`: it is gone.
-    fn open(&self, start: Start) -> io::Result<Option<Reel>> {
+    fn open(&self, start: Start) -> io::Result<Option<OpenRecording>> {
         let Some(lease) = self.catalogue.hold(start) else { return Ok(None) };
         let file = self.library.open(&self.stream, start)?;
         let init = scan::init(&*file)?.ok_or(io::ErrorKind::InvalidData)?;
@@ -127,37 +105,37 @@ impl Tape {
             None => scan::table(&*file)?.map(|(_, _, keys)| keys).unwrap_or_default(),
         };
         let at = init.len() as u64;
-        Ok(Some(Reel { lease, file, init, main, keys, at }))
+        Ok(Some(OpenRecording { lease, file, init, main, keys, at }))
     }
 
     /// The recording, at its last keyframe at or before this time, or at the first at or behind it.
-    fn key_in(&self, start: Start, time: WallTime, after: bool) -> io::Result<Option<Reel>> {
-        let Some(mut reel) = self.open(start)? else { return Ok(None) };
-        let ticks = reel.main.ticks(Timestamp(time.0.saturating_sub(start.wall().0)));
+    fn key_in(&self, start: Start, time: WallTime, after: bool) -> io::Result<Option<OpenRecording>> {
+        let Some(mut current) = self.open(start)? else { return Ok(None) };
+        let ticks = current.main.ticks(Timestamp(time.0.saturating_sub(start.wall().0)));
         // A recording begins with a keyframe, also where it has no table.
-        let first = SyncPoint { time: 0, moof: reel.at };
-        let keys = if reel.keys.is_empty() { std::slice::from_ref(&first) } else { &reel.keys[..] };
+        let first = SyncPoint { time: 0, moof: current.at };
+        let keys = if current.keys.is_empty() { std::slice::from_ref(&first) } else { &current.keys[..] };
         let at = |key: &SyncPoint| i64::try_from(key.time).unwrap_or(i64::MAX);
         let found = match after {
             true => keys.get(keys.partition_point(|key| at(key) < ticks)),
             false => keys.partition_point(|key| at(key) <= ticks).checked_sub(1).map(|index| &keys[index]),
         };
         let Some(place) = found.map(|key| key.moof) else { return Ok(None) };
-        reel.at = place;
-        Ok(Some(reel))
+        current.at = place;
+        Ok(Some(current))
     }
 
-    fn first_after(&self, time: WallTime) -> io::Result<Option<Reel>> {
+    fn first_after(&self, time: WallTime) -> io::Result<Option<OpenRecording>> {
         self.catalogue.after(time).map_or(Ok(None), |start| self.open(start))
     }
 
-    fn last_before(&self, time: WallTime) -> io::Result<Option<Reel>> {
+    fn last_before(&self, time: WallTime) -> io::Result<Option<OpenRecording>> {
         let mut from = self.catalogue.before(time);
         // The first keyframe of a recording may be shown a little after its begin.
         for _ in 0..3 {
             let Some(start) = from else { return Ok(None) };
-            if let Some(reel) = self.key_in(start, time, false)? {
-                return Ok(Some(reel));
+            if let Some(current) = self.key_in(start, time, false)? {
+                return Ok(Some(current));
             }
             from = self.catalogue.before(WallTime(start.wall().0 - 1));
         }
@@ -165,9 +143,9 @@ impl Tape {
     }
 }
 
-impl Reel {
+impl OpenRecording {
     /// The next fragment of so many bytes of the file.
-    fn read(&mut self, size: u64) -> io::Result<Option<TapeFragment>> {
+    fn read(&mut self, size: u64) -> io::Result<Option<RecordedFragment>> {
         let (mut at, mut begin) = (self.at, None);
         for _ in 0..MAX_OTHERS {
             let mut head = [0; 16];
@@ -188,7 +166,7 @@ impl Reel {
                     }
                     self.at = end;
                     let zero = self.lease.recording.start.wall();
-                    return Ok(Some(TapeFragment { init: self.init.clone(), zero, bytes: bytes.into() }));
+                    return Ok(Some(RecordedFragment { init: self.init.clone(), zero, bytes: bytes.into() }));
                 }
                 b"prft" | b"emsg" | b"free" | b"styp" | b"sidx" => {}
                 _ => return Ok(None),
