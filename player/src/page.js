@@ -38,7 +38,7 @@ class OnePage {
     label(earlier, say('earlier'));
     const live = player(name, { keys: 'page' });
     const cut = async () => (await import('./clips.js')).openClips(name);
-    earlier.addEventListener('click', async () => earlier.setAttribute('aria-expanded', String((await import('./rewind.js')).toggleRewind(live, cut))));
+    earlier.addEventListener('click', async () => earlier.setAttribute('aria-expanded', String((await import('./rewind.js')).toggleRewind(live, name, cut))));
     nav.prepend(open, earlier);
     // The list was made before this viewer came: with its first picture there is more to tell.
     live.addEventListener('statechange', event => {

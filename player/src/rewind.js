@@ -1,4 +1,5 @@
 import { Language, h, icon, label, tell } from './h5live.js';
+import { TimeLine } from './timeline.js';
 
 /** The bar below a live picture by which one goes through what was before, in the picture itself. Loaded when somebody opens it. */
 
@@ -11,10 +12,10 @@ const language = new Language();
 const say = (key, values) => language.say(key, values);
 let open = null;
 
-/** Opens the bar of a player, or closes it, and then the picture is live. `cut` opens what cuts pieces. @returns {boolean} it is open */
-export function toggleRewind(live, cut) {
+/** Opens the bar of a player, or closes it, and then the picture is live. `cut` opens what cuts pieces of the stream of this name. @returns {boolean} it is open */
+export function toggleRewind(live, name, cut) {
   if (open) open.close();
-  else open = new Bar(live, cut);
+  else open = new Bar(live, name, cut);
   return open !== null;
 }
 
@@ -24,10 +25,12 @@ class Bar {
   #play = this.#named('pause', () => this.#toggle());
   #speed = h('select', { 'aria-label': say('speed'), title: `${say('speed')} (< >)` }, ...SPEEDS.map(speed => h('option', { value: speed }, `${speed}×`.replace('-', '−'))));
   #edge = h('button', { type: 'button', class: 'main' }, say('goLive'));
+  #said = h('p', { role: 'status' });
+  #line;
   #element;
   #timer = setInterval(() => this.#show(), TICK_MS);
 
-  constructor(live, cut) {
+  constructor(live, name, cut) {
     this.#live = live;
     const act = (text, key, run) => {
       const button = h('button', { type: 'button', 'aria-keyshortcuts': key }, text);
@@ -42,14 +45,22 @@ class Bar {
     this.#speed.value = 1;
     this.#speed.addEventListener('change', () => live.speed(Number(this.#speed.value)));
     this.#edge.addEventListener('click', () => live.live());
-    this.#element = h('div', { class: 'rewind', role: 'group', 'aria-label': say('earlier') },
+    this.#line = new TimeLine(name, {
+      seek: time => live.rewind(new Date(1000 * time)),
+      position: () => live.position && live.position.getTime() / 1000,
+      live: () => live.live(),
+      said: text => tell(this.#said, text),
+    });
+    const bar = h('div', { class: 'rewind', role: 'group', 'aria-label': say('earlier') },
       named(`−${STEP_S} s`, say('clipBack', { s: STEP_S }), 'ArrowLeft', () => this.#seek(-STEP_S)),
       named('‹', say('stepBack'), ',', () => live.step(-1)), this.#play, named('›', say('stepOn'), '.', () => live.step(1)),
       named(`+${STEP_S} s`, say('clipOn', { s: STEP_S }), 'ArrowRight', () => this.#seek(STEP_S)),
       this.#speed, this.#time, this.#edge, act(say('cutPiece'), '', cut));
     live.addEventListener('position', this.#onposition);
     document.addEventListener('keydown', this.#onkey);
+    this.#element = h('section', { class: 'earlier', 'aria-label': say('earlier') }, this.#line.element, this.#said, bar);
     live.after(this.#element);
+    this.#line.open();
     this.#show();
   }
 
@@ -57,6 +68,7 @@ class Bar {
     clearInterval(this.#timer);
     this.#live.removeEventListener('position', this.#onposition);
     document.removeEventListener('keydown', this.#onkey);
+    this.#line.close();
     this.#element.remove();
     if (this.#live.position) this.#live.live();
     open = null;
@@ -113,6 +125,7 @@ class Bar {
       this.#play.replaceChildren(icon(name));
     }
     label(this.#play, say(name));
+    this.#line.tick();
     tell(this.#time, position ? position.toLocaleString(language.name) : say('live'));
     this.#edge.disabled = !position;
   }

@@ -1,5 +1,10 @@
-import { Backoff, Median, ServerClock, wallNow } from './engine/clock.js';
+import { ServerClock } from './engine/clock.js';
+import { Latency } from './engine/latency.js';
+import { Retry } from './engine/retry.js';
+import { unload } from './ui/dom.js';
 import { isSound } from './engine/codecs.js';
+import { inQuality, resolve } from './addresses.js';
+import { Past } from './past.js';
 import { Quality } from './engine/quality.js';
 import { Choice, TRANSPORTS } from './transports/choice.js';
 import { Reporter } from './engine/report.js';
@@ -15,8 +20,6 @@ const TROUBLES = {
 };
 /** A silent player in a hidden tab closes its connection after this time. */
 const PARK_MS = 30000;
-/** A latency that is suddenly another one by so much may come of a clock that was set. */
-const DOUBT_MS = 500;
 /** What cannot be played is asked for again after this time: another writer may have come. */
 const UNPLAYABLE_MS = 10000;
 /** So long another transport has for its first picture in the `<video>`: a gesture is worth about as much. */
@@ -47,10 +50,7 @@ export class Session {
   #transport = null;
   #name = '';
   #clock = new ServerClock();
-  #backoff = new Backoff();
-  #latency = new Median(15);
-  /** Since when the latency is doubted; the server has been asked for its time. */
-  #doubtAt = null;
+  #latency = new Latency(this.#clock);
   #state = 'idle';
   #reason = '';
   #info = {};
@@ -58,13 +58,9 @@ export class Session {
   #pictures = 0;
   #reconnects = 0;
   #begun = 0;
-  #retry = 0;
-  #retryAt = null;
+  #retry = new Retry(() => this.#connect());
   #park = 0;
-  /** What the server said last of the past that is shown, and when that picture was captured which is on the screen; null: it is live. */
-  #past = null;
-  /** What is asked for of the past as soon as there is a connection. */
-  #wanted = null;
+  #past = new Past();
   /** A picture is kept over what comes. */
   #held = false;
   #reporter = new Reporter();
@@ -101,18 +97,17 @@ export class Session {
 
   /** Milliseconds to the next attempt; null when none is due. */
   get retryIn() {
-    return this.#retryAt === null ? null : Math.max(0, this.#retryAt - performance.now());
+    return this.#retry.in;
   }
 
   /** The moment that is shown of the past; null where it is live. */
   get position() {
-    const time = this.#past?.captured ?? this.#past?.time ?? null;
-    return time === null ? null : new Date(time);
+    return this.#past.position;
   }
 
   /** How fast the past is played; 1 when it is live. */
   get speed() {
-    return this.#past?.speed ?? 1;
+    return this.#past.speed;
   }
 
   /** What was before can be asked for, on this connection. */
@@ -122,14 +117,14 @@ export class Session {
 
   /** Asks for the past: `seek`, `live`, `speed`, `step`; without a connection as soon as there is one. */
   ask(type, value) {
-    if (type === 'live' && !this.#past) return;
+    if (type === 'live' && !this.#past.isShown) return;
     const message = { type, value };
-    const stands = type === 'step' || (type !== 'live' && this.#past?.paused);
+    const stands = type === 'step' || (type !== 'live' && this.#past.paused);
     if (stands) this.#transport?.stand();
-    else if (this.#past || type !== 'seek') this.#transport?.goOn();
-    if (this.#transport?.link?.opened && !this.#wanted) this.#send(message);
+    else if (this.#past.isShown || type !== 'seek') this.#transport?.goOn();
+    if (this.#transport?.link?.opened && !this.#past.waits) this.#send(message);
     else {
-      this.#wanted = message;
+      this.#past.want(message);
       if (!this.#transport) this.again();
     }
   }
@@ -137,17 +132,16 @@ export class Session {
   #send(message) {
     if (message.type !== 'live') {
       this.#transport.past = true;
-      this.#past ??= { time: null, captured: null, speed: 1, paused: false };
-      this.#latency = new Median(15);
+      this.#past.begin();
+      this.#latency.reset();
     }
     this.#transport.link.send(message);
   }
 
   /** What the server says of it. */
   #located(where) {
-    if (where.live) this.#past = null;
-    else this.#past = { ...this.#past, ...where, time: Date.parse(where.time) };
-    this.#latency = new Median(15);
+    this.#past.located(where);
+    this.#latency.reset();
     this.#events.position();
   }
 
@@ -225,7 +219,7 @@ export class Session {
    */
   open(src, { sound, transport, quality }) {
     this.#drop();
-    this.#past = this.#wanted = null;
+    this.#past.reset();
     this.#addresses = src ? resolve(src) : null;
     if (!this.#addresses) return this.#setState('idle', src ? 'src is not an address' : '');
     this.#sound = sound;
@@ -233,14 +227,14 @@ export class Session {
     this.#quality = new Quality();
     this.#quality.choose(quality);
     this.#info = {};
-    this.#backoff.reset();
+    this.#retry.reset();
     this.#connect();
   }
 
   /** Plays, from the live edge: after `stop`, after a pause, and from a gesture where the browser blocked the start. */
   play() {
     if (!this.#transport) return this.again();
-    if (this.#past?.paused) {
+    if (this.#past.paused) {
       this.#past.paused = false;
       this.#transport.goOn();
       return this.#send({ type: 'play' });
@@ -256,7 +250,7 @@ export class Session {
 
   /** As `stop`, but somebody only wants to look at the picture for a while. */
   pause() {
-    if (!this.#past || !this.#transport) return this.#rest('paused');
+    if (!this.#past.isShown || !this.#transport) return this.#rest('paused');
     this.#past.paused = true;
     const media = this.#transport.stand();
     this.#send({ type: 'pause', value: media === null ? null : { media } });
@@ -291,7 +285,7 @@ export class Session {
   /** Takes the transport that is the best now, if that is another one; the last picture stays until it has its own. */
   reconsider() {
     this.#choice.expire();
-    if (this.#past) return;
+    if (this.#past.isShown) return;
     // What plays over plain HTTP does so because nothing else got through.
     if (this.#transport?.link && this.#choice.best(this.#pictures > 0) !== this.#name) this.#connect();
   }
@@ -345,7 +339,7 @@ export class Session {
   /** There is a network again, or somebody does not want to wait for the next attempt. */
   again() {
     if (this.#transport && this.#state !== 'reconnecting') return;
-    this.#backoff.reset();
+    this.#retry.reset();
     this.#choice.forget();
     this.#connect();
   }
@@ -355,20 +349,20 @@ export class Session {
     const now = performance.now();
     const chunk = this.#transport?.edge?.chunk ?? 0;
     const still = document.hidden ? 0 : now - Math.max(this.#shownAt, this.#begun);
-    const busy = still > Math.max(BUSY_MS, 2500 * chunk) && !this.resting && !this.#past?.paused;
+    const busy = still > Math.max(BUSY_MS, 2500 * chunk) && !this.resting && !this.#past.paused;
     const link = this.#transport?.link;
     const quiet = link?.opened && isQuiet(now, link, chunk);
     if (this.#transport && ['playing', 'stalled', 'waiting', 'paused'].includes(this.#state)) {
       // Playback that waits for what is to be in hand is not paused.
       const waits = this.#transport.edge?.startedAt === null;
       const paused = this.#transport.constructor.surface === 'video' && this.#stage.video.paused && this.#pictures > 0 && !waits;
-      const state = paused || this.#past?.paused ? 'paused' : !busy ? 'playing' : quiet ? 'waiting' : 'stalled';
+      const state = paused || this.#past.paused ? 'paused' : !busy ? 'playing' : quiet ? 'waiting' : 'stalled';
       this.#setState(state, state === 'waiting' ? this.#trouble : '');
     } else if (this.#state === 'connecting' && quiet) {
       this.#setState('waiting', this.#trouble);
     }
     this.#reporter.tick(now, this.stats, link);
-    if (link && !this.#past && this.#state === 'playing' && this.#quality.tick(now, this.#transport.dropped)) this.#connect();
+    if (link && !this.#past.isShown && this.#state === 'playing' && this.#quality.tick(now, this.#transport.dropped)) this.#connect();
     this.reconsider();
     return busy;
   }
@@ -377,7 +371,7 @@ export class Session {
   #connect() {
     this.#stage.hold();
     this.#drop();
-    if (this.position) this.#wanted ??= { type: 'seek', value: this.position };
+    this.#past.resume();
     if (!this.#addresses) return;
     this.#name = this.#choice.best(this.#pictures > 0);
     if (!this.#name) return this.#unplayable();
@@ -408,14 +402,12 @@ export class Session {
   #told(info) {
     this.#info = { ...this.#info, ...info };
     this.#quality.offer(this.qualities.map(({ name }) => name));
-    const wanted = this.#wanted;
-    this.#wanted = null;
+    const wanted = this.#past.take();
     if (wanted) this.#send(wanted);
   }
 
   #drop() {
-    clearTimeout(this.#retry);
-    this.#retryAt = null;
+    this.#retry.cancel();
     this.#transport?.stop();
     this.#transport = null;
   }
@@ -427,7 +419,7 @@ export class Session {
     if (unreachable) this.#choice.missed();
     if (this.#pictures > 0) this.#reconnects++;
     this.#setState('reconnecting', reason);
-    this.#wait(soon ? 100 : this.#backoff.next());
+    this.#retry.wait(soon ? 100 : undefined);
     if (unreachable) this.#mayAsk(this.#addresses);
   }
 
@@ -452,12 +444,7 @@ export class Session {
     this.#choice.forget();
     if (away) this.#setState('reconnecting', 'the server cannot be reached');
     else this.#setState('unplayable', cure ? `${reason}; ${cure}` : reason);
-    this.#wait(away ? this.#backoff.next() : UNPLAYABLE_MS);
-  }
-
-  #wait(wait) {
-    this.#retryAt = performance.now() + wait;
-    this.#retry = setTimeout(() => this.#connect(), wait);
+    this.#retry.wait(away ? undefined : UNPLAYABLE_MS);
   }
 
   /** The browser plays nothing before a gesture. With sound: perhaps without sound then. */
@@ -471,27 +458,14 @@ export class Session {
     this.#pictures++;
     if (this.#held) this.#stage.release();
     this.#held = false;
-    if (this.#past) this.#past.captured = captured;
-    else if (captured !== null && this.#clock.offset !== null) this.#late(at + this.#clock.offset - captured);
-    if (this.#state === 'playing' || this.#past?.paused) return;
-    this.#backoff.reset();
+    if (this.#past.isShown) this.#past.seen(captured);
+    else if (captured !== null && this.#clock.offset !== null) this.#latency.add(at + this.#clock.offset - captured, () => this.#transport?.link?.ask());
+    if (this.#state === 'playing' || this.#past.paused) return;
+    this.#retry.reset();
     this.#choice.reached();
-    this.#latency = new Median(15);
+    this.#latency.reset();
     this.#stage.release();
     this.#setState('playing');
-  }
-
-  /** Capture times and the server's time come by different ways: where one of them was set, it is not believed before both are known anew. */
-  #late(latency) {
-    const doubtful = this.#latency.value !== null && Math.abs(latency - this.#latency.value) > DOUBT_MS;
-    if (!doubtful) this.#doubtAt = null;
-    else if (this.#doubtAt === null) {
-      this.#doubtAt = wallNow();
-      this.#transport?.link?.ask();
-    }
-    if (doubtful && this.#clock.answeredAt < this.#doubtAt) return;
-    if (doubtful) this.#latency = new Median(15);
-    this.#latency.add(latency);
   }
 
   #setState(state, reason = '') {
@@ -501,34 +475,4 @@ export class Session {
     this.#reporter.note(performance.now(), state, reason);
     this.#events.change(state, reason);
   }
-}
-
-/** Lets go of its decoder and of what it has buffered. */
-function unload(video) {
-  if (!video.srcObject && !video.src) return;
-  video.srcObject = null;
-  video.removeAttribute('src');
-  video.load();
-}
-
-/** The same stream in one of its qualities. */
-function inQuality({ ws, mp4, ...others }, quality) {
-  const name = encodeURIComponent(quality);
-  return quality ? { ...others, ws: `${ws}&quality=${name}`, mp4: `${mp4}?quality=${name}` } : { ...others, ws, mp4 };
-}
-
-/** Addresses of a stream, from its name, the address of its page, `…/NAME`, or that of its WebSocket, `…/api/ws?src=NAME`; null if it is none. */
-export function resolve(src) {
-  const base = import.meta.url.startsWith('http') ? import.meta.url : document.baseURI;
-  if (!URL.canParse(src, base)) return null;
-  let page = new URL(src, base);
-  if (/^wss?:$/.test(page.protocol)) page = new URL(page.href.replace('ws', 'http'));
-  const named = page.searchParams.get('src');
-  if (named && page.pathname.endsWith('/api/ws')) page = new URL(`../${encodeURIComponent(named)}`, page);
-  page.search = page.hash = '';
-  const name = page.pathname.split('/').pop();
-  const socket = new URL('api/ws', page);
-  socket.protocol = page.protocol.replace('http', 'ws');
-  socket.search = `src=${name}`;
-  return { name, ws: socket.href, mp4: `${page.href}.mp4`, hls: `${page.href}/index.m3u8`, mjpg: `${page.href}.mjpg` };
 }

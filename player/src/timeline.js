@@ -1,5 +1,5 @@
 import { Language, h, label } from './h5live.js';
-import { Spans, kept, marks, runs, zoomed } from './spans.js';
+import { SHORTEST_S, Spans, kept, marks, runs, zoomed } from './spans.js';
 
 /** The time line of what was recorded of a stream: what there is by `/NAME/rec.json`, from a minute to a month at a time. Drawn only when something changed. */
 
@@ -17,6 +17,8 @@ const AGAIN_S = 120;
 const DRAG_MS = 300;
 /** A pointer that moves less is not dragged, CSS pixels. */
 const STILL_PX = 4;
+/** What is live stands so far from the right end, as a part of the whole. */
+const EDGE = 0.05;
 const HEIGHT = { line: 30, marks: 18 };
 
 const language = new Language();
@@ -52,6 +54,8 @@ export class TimeLine {
   #begun = null;
   #soughtAt = 0;
   #turn = 0;
+  /** The time that the marker was drawn at. */
+  #drawn = 0;
   #loadedAt = -Infinity;
   #timers = [];
   #colours = null;
@@ -75,7 +79,7 @@ export class TimeLine {
     on('keydown', event => this.#onKey(event));
     this.#resized.observe(this.#line);
     this.#dark.addEventListener('change', this.#recolour);
-    this.#timers = [setInterval(() => this.#load(), NEWER_MS), setInterval(() => this.#tick(), 1000)];
+    this.#timers = [setInterval(() => this.#load(), NEWER_MS), setInterval(() => this.tick(), 1000)];
   }
 
   /** Shows what there is. @returns {Promise<boolean>} there is something */
@@ -109,14 +113,18 @@ export class TimeLine {
     const from = all ? '' : `?from=${new Date(1000 * (this.#spans.last - AGAIN_S)).toISOString()}`;
     const answer = await fetch(this.#address + from, { cache: 'no-store' }).catch(() => null);
     const { spans = [], recording = false } = answer?.ok ? await answer.json() : {};
+    const isFirst = this.#loadedAt === -Infinity;
     if (all && answer?.ok) [this.#spans, this.#loadedAt] = [new Spans(), now];
     this.#spans.replace(spans.map(({ from, to }) => [Date.parse(from) / 1000, Date.parse(to) / 1000]));
     if (this.#spans.length > 0) this.#edge = { time: this.#spans.last, at: performance.now(), grows: recording };
     this.element.hidden = this.#spans.length === 0;
     if (this.element.hidden) return;
+    // Of little there is, all is shown.
+    if (isFirst) this.#view.to = Math.min(SCALES[0][1], Math.max(SHORTEST_S, 1.1 * (this.#now - this.#spans.first)));
     this.#day.min = dayOf(this.#spans.first);
     this.#day.max = dayOf(this.#now);
-    this.#tick();
+    this.changed();
+    this.tick();
   }
 
   /** The end of what there is, by the clock of the server. */
@@ -140,11 +148,17 @@ export class TimeLine {
     return this.#time >= from && this.#time <= to ? this.#time : (from + to) / 2;
   }
 
-  #tick() {
+  /** Time goes on. Nothing is drawn before that is a pixel. */
+  tick() {
+    if (this.element.hidden) return;
     if (this.#edge.grows) this.#spans.extend(this.#now);
     const length = this.#length;
-    if (this.#follows && this.#dragged === null) this.#view = { from: this.#now + 0.05 * length - length, to: this.#now + 0.05 * length };
-    this.changed();
+    const to = this.#now + EDGE * length;
+    const pixel = length / Math.max(1, this.#line.clientWidth);
+    const moves = Math.abs(to - this.#view.to) >= pixel;
+    if (this.#follows && this.#dragged === null && moves) this.#view = { from: to - length, to };
+    if ((this.#follows && moves) || Math.abs(this.#time - this.#drawn) >= pixel) this.changed();
+    this.#describe(this.#time);
   }
 
   #look(view) {
@@ -322,6 +336,7 @@ export class TimeLine {
       context.fillRect(x, 0, wide * ratio, bottom);
     };
     const time = this.#time;
+    this.#drawn = time;
     if (time >= from && time <= to) marker(time, ink, 3);
     if (this.#dragged !== null) marker(this.#dragged, soft, 2);
     this.#describe(time);

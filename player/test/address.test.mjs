@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 globalThis.document = { baseURI: 'http://page.example/a/b.html' };
-const { resolve } = await import('../src/session.js');
+const { resolve } = await import('../src/addresses.js');
 
 test('the name of a stream, the address of its page, or that of its WebSocket', () => {
   const door = at => ({ name: 'door', ws: `${at.replace('http', 'ws')}api/ws?src=door`, mp4: `${at}door.mp4`, hls: `${at}door/index.m3u8`, mjpg: `${at}door.mjpg` });

@@ -109,7 +109,8 @@ figcaption { font-size: 11px; color: var(--soft); font-variant-numeric: tabular-
 figcaption span:first-child { position: absolute; top: -2px; right: 0; }
 .choice { display: flex; align-items: center; justify-content: space-between; gap: 12px; margin: 8px 0 4px; }
 label, dt { color: var(--soft); }
-select { font: inherit; color: inherit; background: rgb(255 255 255 / 10%); border: 1px solid var(--line); border-radius: 10px; min-height: 44px; padding: 0 10px; max-width: 210px; }
+select { font: inherit; color: inherit; background: rgb(255 255 255 / 10%); border: 1px solid var(--line); border-radius: 10px; min-height: 44px; padding: 0 10px; min-width: 0; max-width: 100%; text-overflow: ellipsis; }
+.choice label { flex: none; }
 option { background: #1b1f25; color: #fff; }
 dl { margin: 0; }
 .stats dl { display: grid; grid-template-columns: 1fr 1fr; column-gap: 18px; }

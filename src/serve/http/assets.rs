@@ -23,7 +23,7 @@ macro_rules! file {
 }
 
 /// The parts of `h5live.js`; each imports only from those before it.
-const PARTS: [(&str, &str); 32] = [
+const PARTS: [(&str, &str); 36] = [
     ("engine/clock.js", file!("engine/clock.js")),
     ("engine/sight.js", file!("engine/sight.js")),
     ("engine/jitter.js", file!("engine/jitter.js")),
@@ -46,6 +46,10 @@ const PARTS: [(&str, &str); 32] = [
     ("transports/choice.js", file!("transports/choice.js")),
     ("engine/report.js", file!("engine/report.js")),
     ("engine/quality.js", file!("engine/quality.js")),
+    ("engine/latency.js", file!("engine/latency.js")),
+    ("engine/retry.js", file!("engine/retry.js")),
+    ("addresses.js", file!("addresses.js")),
+    ("past.js", file!("past.js")),
     ("session.js", file!("session.js")),
     ("engine/history.js", file!("engine/history.js")),
     ("ui/keys.js", file!("ui/keys.js")),
@@ -81,21 +85,27 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 
-static ASSETS: LazyLock<[(&str, Asset); 10]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[(&str, Asset); 12]> = LazyLock::new(|| {
     let player = [("h5live.js", Asset::new(SCRIPT, module()))];
     let importing = |script| Asset::new(SCRIPT, with_versions(&joined(code(script)), &player));
+    let spans = [("spans.js", Asset::new(SCRIPT, joined(code(file!("spans.js")))))];
+    let timeline =
+        [("timeline.js", Asset::new(SCRIPT, with_versions(&with_versions(&joined(code(file!("timeline.js"))), &player), &spans)))];
+    let with_timeline = |script| Asset::new(SCRIPT, with_versions(&with_versions(&joined(code(script)), &player), &timeline));
     let dialogs = [
         ("activity.js", importing(file!("activity.js"))),
-        ("clips.js", importing(file!("clips.js"))),
-        ("rewind.js", importing(file!("rewind.js"))),
+        ("clips.js", with_timeline(file!("clips.js"))),
+        ("rewind.js", with_timeline(file!("rewind.js"))),
     ];
     let page = Asset::new(SCRIPT, with_versions(&with_versions(&joined(code(file!("page.js"))), &player), &dialogs));
-    let ([player], [activity, clips, rewind]) = (player, dialogs);
+    let ([player], [spans], [timeline], [activity, clips, rewind]) = (player, spans, timeline, dialogs);
     [
         player,
         activity,
         clips,
         rewind,
+        timeline,
+        spans,
         ("h5live-sound.js", Asset::new(SCRIPT, joined(code(file!("h5live-sound.js"))))),
         ("page.js", page),
         ("page.css", Asset::new(CSS, file!("page.css"))),
@@ -275,12 +285,16 @@ mod tests {
             // By another name it would be another player.
             assert!(text(dialog).contains(&player), "{name}");
         }
-        let of_page =
-            |name: &str| !["activity.js", "clips.js", "rewind.js", "h5live-sound.js", "publish.js", "publish.css"].contains(&name);
+        let others = ["activity.js", "clips.js", "rewind.js", "timeline.js", "spans.js", "h5live-sound.js", "publish.js", "publish.css"];
+        let of_page = |name: &str| !others.contains(&name);
         for (name, Asset { version, .. }) in ASSETS.iter().filter(|(name, _)| of_page(name)) {
             assert!(page.contains(&format!("\"{name}?{version}\"")) && !page.contains(&format!("\"{name}\"")), "{name}");
         }
         assert!(script.contains(&player), "{script}");
+        for (name, part) in [("clips.js", "timeline.js"), ("rewind.js", "timeline.js"), ("timeline.js", "spans.js")] {
+            let named = format!("from './{part}?{}'", asset(part).expect("it is there").version);
+            assert!(text(asset(name).expect("it is there")).contains(&named), "{name}");
+        }
         let publish = text(publish_page());
         for name in ["page.css", "publish.css", "icon.svg", "publish.js"] {
             let version = &asset(name).expect("it is there").version;

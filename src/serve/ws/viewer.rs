@@ -1,15 +1,14 @@
 //! One WebSocket viewer: a socket, a cursor, and the little that is said besides the stream.
 
-use super::frames::{self, Decoder, Message, code};
-use super::messages::{self, Command};
-use super::rewinding::{self, Obeyed, ViewerPast};
+use super::frames::{self, Decoder, code};
+use super::messages;
+use super::rewinding::{self, ViewerPast};
 use super::subscription::{Asked, Granted, Play, Subscription};
 use crate::serve::limits::ViewerLimits;
 use crate::serve::live::replica::StreamReplica;
 use crate::serve::live::start::Trouble;
 use crate::serve::live::stream::{Membership, Stream};
 use crate::serve::net::socket::Socket;
-use crate::serve::rewind::command::RewindCommand;
 use crate::serve::rewind::outlet::PlaybackOutput;
 use crate::serve::rewind::session::Rewinding;
 use crate::serve::stats::viewers::ViewerHandle;
@@ -20,6 +19,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
+
+mod reading;
 
 /// Chunks in one `writev`: a viewer that is behind gets fewer, larger writes.
 const BATCH: usize = 8;
@@ -134,92 +135,6 @@ impl Viewer {
         match self.read(now, scratch) {
             ControlFlow::Break(()) => ControlFlow::Break(()),
             ControlFlow::Continue(()) => self.pump(replica, now, limits),
-        }
-    }
-
-    fn read(&mut self, now: Instant, scratch: &mut [u8]) -> ControlFlow<()> {
-        for _ in 0..READS {
-            let read = std::mem::take(&mut self.read);
-            self.on_bytes(&read, now);
-            self.unheard = self.out.len() >= MAX_ANSWERS;
-            if self.unheard {
-                return ControlFlow::Continue(());
-            }
-            match self.socket.try_read(scratch) {
-                Ok(0) => return ControlFlow::Break(()),
-                Ok(n) => self.on_bytes(&scratch[..n], now),
-                Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                    if self.socket.poll_read_ready(&mut Context::from_waker(&self.waker)).is_pending() {
-                        return ControlFlow::Continue(());
-                    }
-                }
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return ControlFlow::Break(()),
-            }
-        }
-        self.waker.wake_by_ref();
-        ControlFlow::Continue(())
-    }
-
-    /// Bytes from the client, of which the rest is kept when there are too many answers to give.
-    pub fn on_bytes(&mut self, bytes: &[u8], now: Instant) {
-        let rest = self.take_messages(bytes, now);
-        self.read = Bytes::copy_from_slice(rest);
-    }
-
-    /// Gives what it does not hear, since there are too many answers already.
-    fn take_messages<'b>(&mut self, mut bytes: &'b [u8], now: Instant) -> &'b [u8] {
-        // Of several pings the last is answered (RFC 6455, section 5.5.3).
-        let mut ping = None;
-        while !matches!(self.phase, Phase::Closing { heard: true, .. }) && self.out.len() < MAX_ANSWERS {
-            match self.decoder.next(&mut bytes) {
-                Ok(None) => break,
-                Ok(Some(Message::Close(code))) => self.close_as(code, "", now, true),
-                Ok(Some(Message::Ping(payload))) => ping = Some(payload),
-                Ok(Some(Message::Text(text))) if self.is_open() => self.on_command(&text, now),
-                // A viewer's decoder takes no binary messages.
-                Ok(Some(Message::Text(_) | Message::Binary(_) | Message::Pong)) => {}
-                Err(violation) => {
-                    self.handle.failed(violation.reason);
-                    self.close_as(violation.code, violation.reason, now, true);
-                }
-            }
-        }
-        if let Some(payload) = ping.filter(|_| self.is_open()) {
-            self.out.push_back(frames::pong(&payload));
-        }
-        if matches!(self.phase, Phase::Closing { heard: true, .. }) { &[] } else { bytes }
-    }
-
-    fn on_command(&mut self, text: &str, now: Instant) {
-        if self.is_plain() {
-            // wfs.js says what it opens; others have no questions either.
-            return;
-        }
-        match Command::parse(text) {
-            Some(Command::Mse(codecs)) => self.subscribe(codecs),
-            Some(Command::Mjpeg) => self.subscription = Subscription::Jpeg,
-            Some(Command::Ping(t)) => self.say(&messages::pong(t)),
-            Some(Command::Report(report)) => self.handle.reported(&report, now),
-            Some(Command::Rewind(Ok(command))) => self.rewind(command),
-            Some(Command::Rewind(Err(what))) => self.say(&messages::error(what)),
-            Some(Command::Other(what)) => self.say(&messages::error(&format!("{what}: not supported"))),
-            None => self.say(&messages::error("not a JSON object with type and value")),
-        }
-    }
-
-    /// Fragmented MP4 with the tracks that these codecs play, as soon as there is a stream.
-    fn subscribe(&mut self, codecs: String) {
-        self.past.asked_for(&codecs);
-        self.subscription = Subscription::Fmp4(codecs, None);
-    }
-
-    fn rewind(&mut self, command: RewindCommand) {
-        match self.past.obey(&mut self.subscription, command, &self.waker) {
-            Ok(Obeyed::Begun) => self.handle.gets("rewind"),
-            Ok(Obeyed::Live) => self.go_live(None),
-            Ok(Obeyed::Passed) => {}
-            Err(why) => self.say(&messages::error(&format!("rewind: {why}"))),
         }
     }
 

@@ -8,7 +8,7 @@ const TYPES = { '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; char
 function answer(url, isDocument) {
   if (/\/(api|in)\//.test(new URL(url).pathname)) return null;
   const name = isDocument ? 'page.html' : new URL(url).pathname.split('/').pop();
-  if (name !== 'h5live.js' && !['h5live-sound.js', 'page.js', 'activity.js', 'clips.js', 'rewind.js', 'page.css', 'page.html', 'icon.svg'].includes(name)) return null;
+  if (name !== 'h5live.js' && !['h5live-sound.js', 'page.js', 'activity.js', 'clips.js', 'rewind.js', 'timeline.js', 'spans.js', 'page.css', 'page.html', 'icon.svg'].includes(name)) return null;
   return { body: name === 'h5live.js' ? joined() : name === 'page.html' ? page() : name.endsWith('.js') ? script(name) : read(name), type: TYPES[path.extname(name)] };
 }
 
@@ -28,7 +28,7 @@ export const ports = new Set();
 export async function serveTree(page) {
   const reply = (url, isDocument) => (ports.has(Number(new URL(url).port)) ? treeReply(url, isDocument) : null);
   if (page.route) {
-    await page.route(/\/(h5live\.js|h5live-sound\.js|page\.js|activity\.js|clips\.js|rewind\.js|page\.css|icon\.svg|[^./]*)(\?[0-9a-f]*)?$/, route => {
+    await page.route(/\/(h5live\.js|h5live-sound\.js|page\.js|activity\.js|clips\.js|rewind\.js|timeline\.js|spans\.js|page\.css|icon\.svg|[^./]*)(\?[0-9a-f]*)?$/, route => {
       const found = reply(route.request().url(), route.request().isNavigationRequest());
       return found ? route.fulfill(found) : route.fallback();
     });

@@ -76,15 +76,15 @@ for (const { name, open } of browsers) {
     await t.test('another place of the time line', async () => {
       const line = await until('the time line', () => page.evaluate(() => {
         const { left, top, width, height } = document.querySelector('.clips .line').getBoundingClientRect();
-        return width > 0 && document.querySelector('.clips .spans span') && { left, top, width, height };
+        return width > 0 && { left, top, width, height };
       }));
       const { spans } = await recorded();
       const wanted = Date.parse(spans[0].from) + 3000;
       const { from, to } = await page.evaluate(() => {
         const slider = document.querySelector('.clips .line');
-        return { from: 1000 * slider.getAttribute('aria-valuemin'), to: 1000 * slider.getAttribute('aria-valuemax') };
+        return { from: 1000 * slider.dataset.from, to: 1000 * slider.dataset.to };
       });
-      await page.mouse.click(line.left + (line.width * (wanted - from)) / (to - from), line.top + line.height / 2);
+      await page.mouse.click(line.left + (line.width * (wanted - from)) / (to - from), line.top + 12);
       // A pixel of an hour is some seconds.
       await until('it is loaded', async () => Math.abs((await clip(page)).from - wanted) < 9000);
       await plays();
@@ -92,6 +92,10 @@ for (const { name, open } of browsers) {
       const before = (await clip(page)).from;
       await page.keyboard.press('End');
       await until('the end', async () => (await clip(page)).from > before);
+      // There is nothing behind the end: it stays there.
+      for (let n = 0; n < 3; n++) await page.evaluate(() => [...document.querySelectorAll('.clips button')].find(button => button.textContent === '10 s on').click());
+      await plays();
+      await page.evaluate(() => [...document.querySelectorAll('.clips button')].find(button => button.textContent === '10 s back').click());
     });
 
     await t.test('a piece to keep', async () => {

@@ -45,8 +45,8 @@ async function recordedPictures(from, to) {
   const answer = await fetch(server.url(`cam/clip.mp4?from=${new Date(from).toISOString()}&to=${new Date(to).toISOString()}`));
   assert.equal(answer.status, 200, await (answer.ok ? '' : answer.text()));
   fs.writeFileSync(file, Buffer.from(await answer.arrayBuffer()));
-  // 36 × 2 blocks of 8 × 8 at this size: one pixel each.
-  const filter = 'crop=288:16:0:0,scale=36:2:flags=area,format=gray';
+  // 36 × 2 blocks, 8 pixels high at this size: one pixel each.
+  const filter = 'crop=in_w:16:0:0,scale=36:2:flags=area,format=gray';
   const pixels = execFileSync('ffmpeg', ['-v', 'error', '-i', file, '-an', '-fps_mode', 'passthrough', '-vf', filter, '-f', 'rawvideo', '-'], { maxBuffer: 2 ** 26 });
   const number = at => pixels.subarray(at, at + 32).reduce((sum, pixel) => 2 * sum + (pixel > 128 ? 1 : 0), 0);
   return Array.from({ length: pixels.length / 72 }, (_, i) => number(72 * i + 36));

@@ -1,0 +1,197 @@
+// The time line under the live picture: what there is and what is missing of it, seeking by pointer and keys, zooming, days; and how long it takes to draw a month.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { browsers, chromium } from '../lib/browsers.mjs';
+import { faults } from '../lib/face.mjs';
+import { playerIsThere } from '../lib/page.mjs';
+import { Bench, Server, until } from '../lib/programs.mjs';
+
+const bench = new Bench();
+let server;
+
+const spans = async () => (await (await fetch(server.url('cam/rec.json'))).json()).spans.map(({ from, to }) => [Date.parse(from), Date.parse(to)]);
+
+before(async () => {
+  const dir = path.join(bench.dir, 'recordings');
+  fs.mkdirSync(dir);
+  server = await Server.start(bench, ['cam'], ['--on-eof', 'reopen', '--record', dir, '--record-segment', '4s']);
+  const first = server.feed('cam', { size: '320x240', rate: '15' });
+  await server.live();
+  await until('seven seconds are recorded', async () => (await spans()).some(([from, to]) => to - from > 7000), 60000);
+  for (const stage of first) stage.kill('SIGTERM');
+  await Promise.all(first.map(stage => stage.ended));
+  await new Promise(resolve => setTimeout(resolve, 5000));
+  server.feed('cam', { size: '320x240', rate: '15' });
+  await until('there are two spans', async () => (await spans()).length === 2 && (await spans()).at(-1)[1] - (await spans()).at(-1)[0] > 4000, 60000);
+});
+after(() => bench.close());
+
+/** Opens the page, and what is below the picture. */
+async function opened(page) {
+  await page.goto(server.url('cam'));
+  await playerIsThere(page);
+  await until('it plays', () => page.evaluate(() => document.querySelector('h5-live').state === 'playing'), 20000);
+  await page.evaluate(() => document.querySelectorAll('nav button')[1].click());
+  await until('the time line', async () => (await line(page))?.to > 0);
+}
+
+/** What the time line shows, where it is, and what it says. */
+const line = page => page.evaluate(() => {
+  const element = document.querySelector('.timeline .line');
+  if (!element?.checkVisibility()) return null;
+  const { left, top, width, height } = element.getBoundingClientRect();
+  const [from, to] = ['from', 'to'].map(name => 1000 * element.dataset[name]);
+  return { left, top, width, height, from, to, text: element.getAttribute('aria-valuetext'), now: 1000 * element.getAttribute('aria-valuenow') };
+});
+
+/** Where a time is on the screen. */
+const place = ({ left, top, width, from, to }, time) => [left + ((time - from) / (to - from)) * width, top + 12];
+
+const position = page => page.evaluate(() => document.querySelector('h5-live').position?.getTime() ?? null);
+const days = page => page.evaluate(() => {
+  const { min, max } = document.querySelector('.timeline input');
+  return { min, max };
+});
+const said = page => page.evaluate(() => document.querySelector('.earlier [role=status]').textContent);
+
+/** How dark the line is at a time, 0 to 255. */
+const drawn = (page, time) => page.evaluate(time => {
+  const element = document.querySelector('.timeline .line');
+  const canvas = element.querySelector('canvas');
+  const [from, to] = ['from', 'to'].map(name => 1000 * element.dataset[name]);
+  return canvas.getContext('2d').getImageData(Math.round(((time - from) / (to - from)) * canvas.width), 6, 1, 1).data[3];
+}, time);
+
+for (const { name, open } of browsers) {
+  test(name, async t => {
+    const { page, close, errors } = await open();
+    t.after(close);
+    await opened(page);
+    const all = await spans();
+
+    await t.test('for all to read and to use', async () => {
+      assert.deepEqual(await faults(page), []);
+      assert.equal((await line(page)).text, 'LIVE');
+      const { min, max } = await days(page);
+      assert.ok(min && min <= max, `${min} ${max}`);
+    });
+
+    await t.test('closer, up to a minute', async () => {
+      await page.evaluate(() => document.querySelector('.timeline .line').focus());
+      for (let n = 0; n < 12; n++) await page.keyboard.press('+');
+      await until('a minute', async () => Math.round(((await line(page)).to - (await line(page)).from) / 1000) === 60);
+      // What is under the pointer stays there.
+      for (let n = 0; n < 2; n++) await page.keyboard.press('-');
+      const before = await until('farther', async () => (await line(page)).to - (await line(page)).from > 235000 && line(page));
+      const [x, y] = place(before, all[0][0] + 3000);
+      const turn = deltaY => page.evaluate(([x, y, deltaY]) => document.querySelector('.timeline .line').dispatchEvent(new WheelEvent('wheel', { deltaY, clientX: x, clientY: y, bubbles: true, cancelable: true })), [x, y, deltaY]);
+      await turn(-200);
+      const now = await until('closer', async () => (await line(page)).to - (await line(page)).from < 120000 && line(page));
+      const there = now.from + ((x - now.left) / now.width) * (now.to - now.from);
+      assert.ok(Math.abs(there - all[0][0] - 3000) < 1000, `${there - all[0][0] - 3000} ms`);
+      await turn(200);
+      await page.keyboard.press('+');
+      await page.keyboard.press('+');
+      await until('a minute', async () => Math.round(((await line(page)).to - (await line(page)).from) / 1000) === 60);
+    });
+
+    await t.test('what is missing is seen, and it goes on behind it', async () => {
+      const [[begin, end], [next]] = all;
+      const isDrawn = await until('spans are drawn', async () => (await line(page)).from < begin && (await drawn(page, begin + 2000)) > 200);
+      assert.ok(isDrawn);
+      assert.equal(await drawn(page, (end + next) / 2), 0);
+      assert.ok((await drawn(page, next + 1500)) > 200);
+      await page.mouse.click(...place(await line(page), (end + next) / 2));
+      await until('it says so', async () => /Nothing was recorded then/.test(await said(page)));
+      await until('behind the gap', async () => (await position(page)) !== null && Math.abs((await position(page)) - next) < 3000, 10000);
+    });
+
+    await t.test('by pointer', async () => {
+      const wanted = all[0][0] + 1500;
+      await page.mouse.click(...place(await line(page), wanted));
+      await until('there', async () => Math.abs((await position(page)) - wanted) < 2500, 10000);
+      const shown = await line(page);
+      await page.mouse.move(...place(shown, wanted + 500));
+      await page.mouse.down();
+      for (let n = 1; n <= 10; n++) await page.mouse.move(...place(shown, wanted + 500 + 350 * n));
+      await page.mouse.up();
+      await until('dragged', async () => Math.abs((await position(page)) - wanted - 4000) < 2500, 10000);
+    });
+
+    await t.test('by keys', async () => {
+      await page.evaluate(() => document.querySelector('.timeline .line').focus());
+      await page.keyboard.press('Home');
+      await until('the first there is', async () => Math.abs((await position(page)) - all[0][0]) < 2500, 10000);
+      assert.match((await line(page)).text, /\d:\d\d/);
+      await page.keyboard.press('PageUp');
+      await until('on', async () => (await position(page)) > all[0][0] + 2500, 10000);
+      await page.keyboard.press('End');
+      await until('live', async () => (await position(page)) === null && (await line(page)).text === 'LIVE', 10000);
+      await page.keyboard.press('ArrowLeft');
+      await until('some seconds ago, or behind the gap', async () => (await position(page)) !== null && Date.now() - (await position(page)) > 2500, 10000);
+    });
+
+    await t.test('a day', async () => {
+      const go = value => page.evaluate(value => {
+        const day = document.querySelector('.timeline input');
+        day.value = value;
+        day.dispatchEvent(new Event('change'));
+      }, value);
+      const { min, max } = await days(page);
+      // A test may begin before midnight.
+      const first = await page.evaluate(time => new Date(time).toLocaleDateString('sv'), all[0][0]);
+      await go(first);
+      await until('the first of it', async () => Math.abs((await position(page)) - all[0][0]) < 3500, 10000);
+      await until('it is that day', async () => Math.abs((await line(page)).to - (await line(page)).from - 86400000) < 4000000);
+      await go('2020-02-03');
+      await until('it says so', async () => /There is nothing/.test(await said(page)));
+      assert.ok(min <= first && first <= max, `${first} in ${min} to ${max}`);
+      assert.deepEqual(await faults(page), []);
+      assert.deepEqual(errors, []);
+    });
+  });
+}
+
+test('a month of 43,200 recordings is drawn in time for each frame', async t => {
+  const { page, context, close, errors } = await chromium();
+  t.after(close);
+  const now = Math.floor(Date.now() / 60000) * 60000;
+  const time = ms => new Date(ms).toISOString();
+  const month = Array.from({ length: 43200 }, (_, n) => now - (43200 - n) * 60000).map(begin => ({ from: time(begin), to: time(begin + 50000), bytes: 1, files: 1 }));
+  await page.route('**/cam/rec.json*', route => route.fulfill({ json: { stream: 'cam', recording: false, trouble: null, bytes: 1, spans: month, gaps: [] } }));
+  await opened(page);
+  const trace = await context.newCDPSession(page);
+  const events = [];
+  trace.on('Tracing.dataCollected', ({ value }) => events.push(...value.filter(({ name }) => name === 'FireAnimationFrame' || name === 'FunctionCall')));
+  await trace.send('Tracing.start', { traceConfig: { includedCategories: ['devtools.timeline'] } });
+  const { frames, ms, shortest, longest } = await page.evaluate(async () => {
+    const line = document.querySelector('.timeline .line');
+    const { left, top, width } = line.getBoundingClientRect();
+    const begun = performance.now();
+    const lengths = [];
+    let frames = 0;
+    // Out to a month, in to a minute, and out again: a step for each frame of the page.
+    for (let n = 0; n < 300; n++) {
+      await new Promise(requestAnimationFrame);
+      frames++;
+      const deltaY = n % 150 < 75 ? 60 : -60;
+      line.dispatchEvent(new WheelEvent('wheel', { deltaY, clientX: left + width * 0.6, clientY: top + 9, bubbles: true, cancelable: true }));
+      lengths.push(line.dataset.to - line.dataset.from);
+    }
+    return { frames, ms: performance.now() - begun, shortest: Math.min(...lengths), longest: Math.max(...lengths) };
+  });
+  const ended = new Promise(resolve => trace.once('Tracing.tracingComplete', resolve));
+  await trace.send('Tracing.end');
+  await ended;
+  // What the thread itself had to do: a busy machine makes it wait, and not work.
+  const work = events.filter(({ name }) => name === 'FireAnimationFrame').map(({ tdur, dur }) => (tdur ?? dur ?? 0) / 1000).sort((a, b) => a - b);
+  const slow = work.filter(work => work > 50).length;
+  t.diagnostic(`${frames} frames in ${Math.round(ms)} ms, ${((1000 * frames) / ms).toFixed(0)} a second; callbacks before a frame took ${work[work.length >> 1]?.toFixed(2)} ms of the processor, ${work[Math.floor(work.length * 0.99)]?.toFixed(2)} ms in 99 of 100, ${work.at(-1)?.toFixed(2)} ms at most; ${slow} of ${work.length} took more than 50 ms`);
+  assert.ok(shortest < 7 * 86400 && longest > 29 * 86400, `${shortest} s to ${longest} s`);
+  assert.ok(work.length >= 250, `${work.length} callbacks in the trace`);
+  assert.ok(slow <= 3, `${slow} frames took more than 50 ms`);
+  assert.ok(work[work.length >> 1] < 16, `${work[work.length >> 1]} ms`);
+  assert.deepEqual(errors, []);
+});
