@@ -3,10 +3,17 @@ export class Past {
   /** What the server said last, and when that picture was captured which is on the screen; null: it is live. */
   #shown = null;
   #wanted = null;
+  #awaited = false;
 
   /** It is live, or is going to be. */
   reset() {
     this.#shown = this.#wanted = null;
+    this.#awaited = false;
+  }
+
+  /** After a new connection: what comes before it is not what is meant to be seen. */
+  get isAwaited() {
+    return this.#awaited;
   }
 
   /** Not what is live. */
@@ -40,6 +47,7 @@ export class Past {
 
   /** What the server says of it. */
   located(where) {
+    this.#awaited = false;
     this.#shown = where.live ? null : { ...this.#shown, ...where, time: Date.parse(where.time) };
   }
 
@@ -55,7 +63,14 @@ export class Past {
 
   /** A new connection: it goes on where it was. */
   resume() {
-    if (this.position) this.#wanted ??= { type: 'seek', value: this.position };
+    if (!this.position) return;
+    this.#wanted ??= { type: 'seek', value: this.position };
+    this.#awaited = true;
+  }
+
+  /** The server will not have it. */
+  refused() {
+    if (this.#awaited) this.reset();
   }
 
   get waits() {

@@ -1,12 +1,12 @@
 import { ServerClock } from './engine/clock.js';
 import { Latency } from './engine/latency.js';
 import { Retry } from './engine/retry.js';
-import { unload } from './ui/dom.js';
 import { isSound } from './engine/codecs.js';
 import { inQuality, resolve } from './addresses.js';
 import { Past } from './past.js';
 import { Quality } from './engine/quality.js';
 import { Choice, TRANSPORTS } from './transports/choice.js';
+import { unload } from './transports/transport.js';
 import { Reporter } from './engine/report.js';
 import { isQuiet } from './engine/sight.js';
 
@@ -392,7 +392,10 @@ export class Session {
         this.#held = true;
       },
       position: where => this.#located(where),
-      refused: reason => this.#events.refused(reason),
+      refused: reason => {
+        this.#past.refused();
+        this.#events.refused(reason);
+      },
       info: info => this.#told(info),
       blocked: () => this.#blocked(),
       failed: (reason, how) => this.#failed(reason, how),
@@ -454,6 +457,7 @@ export class Session {
   }
 
   #shown({ captured, at }) {
+    if (this.#past.isAwaited) return;
     this.#shownAt = performance.now();
     this.#pictures++;
     if (this.#held) this.#stage.release();

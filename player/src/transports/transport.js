@@ -98,3 +98,11 @@ export class Transport {
     return true;
   }
 }
+
+/** A `<video>` lets go of its decoder and of what it has buffered. */
+export function unload(video) {
+  if (!video.srcObject && !video.src) return;
+  video.srcObject = null;
+  video.removeAttribute('src');
+  video.load();
+}

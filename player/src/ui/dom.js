@@ -70,11 +70,3 @@ export async function copyText(text, place) {
   field.remove();
   return done;
 }
-
-/** A `<video>` lets go of its decoder and of what it has buffered. */
-export function unload(video) {
-  if (!video.srcObject && !video.src) return;
-  video.srcObject = null;
-  video.removeAttribute('src');
-  video.load();
-}
