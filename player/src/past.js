@@ -56,15 +56,22 @@ export class Past {
     if (this.#shown) this.#shown.captured = captured;
   }
 
-  /** To be asked for. @param {{type: string, value: any}} message */
+  /** To be asked for. @param {{type: string, value?: any}} message */
   want(message) {
-    this.#wanted = message;
+    this.#wanted = [message];
+  }
+
+  /** What has to be asked for to see again what is seen now, as it is seen. */
+  get again() {
+    if (!this.position) return [];
+    const speed = this.speed === 1 ? [] : [{ type: 'speed', value: this.speed }];
+    return [{ type: 'seek', value: this.position }, ...speed, ...(this.paused ? [{ type: 'pause' }] : [])];
   }
 
   /** A new connection: it goes on where it was. */
   resume() {
     if (!this.position) return;
-    this.#wanted ??= { type: 'seek', value: this.position };
+    this.#wanted ??= this.again;
     this.#awaited = true;
   }
 
@@ -77,9 +84,9 @@ export class Past {
     return this.#wanted !== null;
   }
 
-  /** What is to be asked for; null for nothing. */
+  /** What is to be asked for. */
   take() {
-    const wanted = this.#wanted;
+    const wanted = this.#wanted ?? [];
     this.#wanted = null;
     return wanted;
   }

@@ -396,6 +396,7 @@ export class Session {
         this.#past.refused();
         this.#events.refused(reason);
       },
+      live: () => this.#past.again.forEach(message => this.#send(message)),
       info: info => this.#told(info),
       blocked: () => this.#blocked(),
       failed: (reason, how) => this.#failed(reason, how),
@@ -405,8 +406,7 @@ export class Session {
   #told(info) {
     this.#info = { ...this.#info, ...info };
     this.#quality.offer(this.qualities.map(({ name }) => name));
-    const wanted = this.#past.take();
-    if (wanted) this.#send(wanted);
+    for (const message of this.#past.take()) this.#send(message);
   }
 
   #drop() {
@@ -464,12 +464,13 @@ export class Session {
     this.#held = false;
     if (this.#past.isShown) this.#past.seen(captured);
     else if (captured !== null && this.#clock.offset !== null) this.#latency.add(at + this.#clock.offset - captured, () => this.#transport?.link?.ask());
-    if (this.#state === 'playing' || this.#past.paused) return;
+    const state = this.#past.paused ? 'paused' : 'playing';
+    if (this.#state === 'playing' || this.#state === state) return;
     this.#retry.reset();
     this.#choice.reached();
     this.#latency.reset();
     this.#stage.release();
-    this.#setState('playing');
+    this.#setState(state);
   }
 
   #setState(state, reason = '') {

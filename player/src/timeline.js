@@ -67,8 +67,10 @@ export class TimeLine {
     this.#events = events;
     this.#address = `${encodeURIComponent(name)}/rec.json`;
     for (const [scale, seconds] of SCALES) this.#scales.append(this.#button(say(scale), () => this.#zoomTo(seconds), { 'data-seconds': seconds }));
-    for (const [text, key, factor] of [['−', 'zoomOut', ZOOM], ['+', 'zoomIn', 1 / ZOOM]]) label(this.#scales.appendChild(this.#button(text, () => this.#zoom(factor, this.#centre))), say(key));
-    this.#scales.append(this.#day);
+    const together = h('span');
+    for (const [text, key, factor] of [['−', 'zoomOut', ZOOM], ['+', 'zoomIn', 1 / ZOOM]]) label(together.appendChild(this.#button(text, () => this.#zoom(factor, this.#centre))), say(key));
+    together.append(this.#day);
+    this.#scales.append(together);
     this.#day.addEventListener('change', () => this.#goToDay());
     const on = (type, run, options) => this.#line.addEventListener(type, run, options);
     on('pointerdown', event => this.#onDown(event));

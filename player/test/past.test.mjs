@@ -29,13 +29,14 @@ test('a new connection goes on where the last one was', () => {
   past.begin();
   past.located(told);
   past.resume();
-  assert.deepEqual([past.isAwaited, past.take(), past.take()], [true, { type: 'seek', value: new Date(time) }, null]);
-  past.located(told);
+  assert.deepEqual([past.isAwaited, past.take(), past.take()], [true, [{ type: 'seek', value: new Date(time) }, { type: 'speed', value: 2 }], []]);
+  past.located({ ...told, speed: 1, paused: true });
+  assert.deepEqual(past.again, [{ type: 'seek', value: new Date(time) }, { type: 'pause' }]);
   assert.equal(past.isAwaited, false);
   // What was asked for meanwhile comes first.
   past.want({ type: 'seek', value: -5 });
   past.resume();
-  assert.deepEqual(past.take(), { type: 'seek', value: -5 });
+  assert.deepEqual(past.take(), [{ type: 'seek', value: -5 }]);
   past.refused();
   assert.deepEqual([past.isShown, past.isAwaited], [false, false]);
 });

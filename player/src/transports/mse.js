@@ -236,6 +236,7 @@ export class MseTransport extends Transport {
 
   /** Where the server says that it stands. */
   #standAt({ paused, media }) {
+    if (paused && !this.#standing) this.stand();
     this.#standsAt = paused ? media : null;
     if (this.#standing && paused === false) this.goOn();
     this.#stay();

@@ -9,6 +9,7 @@
  * @property {(info: object) => void} info       what the server said of the stream
  * @property {() => void} blocked                the browser refuses to play before a gesture
  * @property {(reason: string, how?: Failure) => void} failed  the end of the attempt
+ * @property {() => void} live                  it had to ask for what is live, though the past is shown
  * @property {(where: object) => void} position  what the server said of the past that it plays: `{live: true}`, or which moment has which media time
  * @property {(reason: string) => void} refused  the server cannot do what was asked of the past
  *

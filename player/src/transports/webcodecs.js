@@ -198,6 +198,7 @@ export class CodecsTransport extends Transport {
     this.link.isAsked = false;
     const wanted = this.#muted && !this.#together ? video : [...video, ...audio];
     this.link.send({ type: 'mse', value: wanted.join() });
+    if (this.past) this.#events.live();
   }
 
   /** From the newest keyframe again: what was shown already is not shown twice. */

@@ -187,6 +187,19 @@ for (const { name, open } of browsers) {
         await until('it is back', async () => (await stats()).reconnects > 0 && (await stats()).state === 'playing' && (await position()) !== null, 10000);
         const ago = Date.now() - (await position());
         assert.ok(ago > 3500 && ago < 12000, `${ago} ms ago`);
+        // What stood still stands still again, at the same picture.
+        await call(page, 'pause');
+        await until('it stands still', async () => (await stats()).state === 'paused');
+        await new Promise(resolve => setTimeout(resolve, 500));
+        const [at, { reconnects }] = [await position(), await stats()];
+        const again = await (await fetch(`http://127.0.0.1:${control}/stats`)).json();
+        for (const { id } of again.viewers) await fetch(`http://127.0.0.1:${control}/kick`, { method: 'POST', body: String(id) });
+        await until('it is back, and stands', async () => (await stats()).reconnects > reconnects && (await stats()).state === 'paused', 10000);
+        await new Promise(resolve => setTimeout(resolve, 1000));
+        assert.ok(Math.abs((await position()) - at) < 100, `${(await position()) - at} ms from there`);
+        assert.equal((await stats()).state, 'paused');
+        await call(page, 'play');
+        await until('it goes on', async () => (await position()) > at + 500, 10000);
       });
 
       await t.test('live', async () => {
