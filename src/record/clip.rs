@@ -95,6 +95,13 @@ fn before(init: &Bytes, keys: &[SyncPoint], time: i64) -> Option<u64> {
 }
 
 impl RecordedClip {
+    /// A recording as it stands, so many bytes of it.
+    pub(super) fn whole(file: Box<dyn ReadAt>, size: u64, lease: Lease) -> RecordedClip {
+        let (begin, end) = (lease.recording.start.wall(), lease.recording.end());
+        let layout = bmff::Clip { head: Bytes::new(), extents: vec![bmff::Extent { at: 0, length: size }], begin, end };
+        RecordedClip { layout, begins: vec![0], size, files: vec![file], _leases: vec![lease] }
+    }
+
     /// In bytes.
     pub fn size(&self) -> u64 {
         self.size

@@ -14,7 +14,7 @@
 //! | `file`, `library`, `lock` | one recording; a folder of them, which one program writes to |
 //! | `catalogue` | what there is, in memory, and who reads it |
 //! | `name`, `index`, `labels`, `retention` | pure: names, the index of a day, which time a recording gets, which go |
-//! | `scan`, `clip`, `tape` | a recording read back; a part of some of them as one file; played from a keyframe on |
+//! | `scan`, `clip`, `files`, `tape` | a recording read back; a part of some of them as one file; each as it stands, and its segments; played from a keyframe on |
 //! | `timeline` | pure: what there is, as spans of time |
 //! | `syncer` | what waits for the disk, in the background |
 //! | `disk` | the file system as a trait |
@@ -26,6 +26,7 @@ mod catalogue;
 mod clip;
 mod disk;
 mod file;
+mod files;
 mod index;
 mod labels;
 mod library;
@@ -48,6 +49,7 @@ mod timeline;
 pub use catalogue::{Catalogue, Lease, Recording};
 pub use clip::RecordedClip;
 pub use disk::{Disk, DiskFile, Item, ReadAt, RealDisk};
+pub use files::{FileSegment, SegmentedFile};
 pub use library::Library;
 pub use lock::Lock;
 pub use name::{Start, allows};

@@ -5,14 +5,17 @@ use bytes::Bytes;
 use h5live::cli;
 use h5live::format::bmff::{Chunk, Init, RecordedFragment, Snap};
 use h5live::media::{SystemClock, WallTime};
-use h5live::record::{self, Feed, Library, Lock, Numbers, Options, RealDisk, Recorder, Retention, State, StatusCell};
-use h5live::serve::{Publisher, RecordedClip, RecordedSpan, RecordingReader, Recordings, Tap, Timeline};
+use h5live::record::{self, Feed, Library, Lock, Numbers, Options, RealDisk, Recorder, Retention, Start, State, StatusCell};
+use h5live::serve::{Publisher, RecordedClip, RecordedFile, RecordedSpan, RecordingReader, Recordings, SegmentedFile, Tap, Timeline};
 use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
+/// A playlist is of so many files at most: each is looked into.
+const MOST_FILES: usize = 2000;
 /// A keyframe has to fit into what may wait for the disk.
 const LEAST_QUEUE: usize = 2 << 20;
 
@@ -136,9 +139,34 @@ impl Recordings for Shelf {
         Ok(self.library.clip(stream, from, to)?.map(|clip| Arc::new(Clip(clip)) as Arc<dyn RecordedClip>))
     }
 
+    fn files(&self, stream: &str, from: WallTime, to: WallTime) -> Option<Vec<RecordedFile>> {
+        Some(self.library.find(stream)?.between(from, to).iter().map(listed).collect())
+    }
+
+    fn file(&self, stream: &str, day: &str, name: &str) -> io::Result<Option<Arc<dyn RecordedClip>>> {
+        let Some(start) = Start::parse(day, name) else { return Ok(None) };
+        Ok(self.library.file(stream, start)?.map(|file| Arc::new(Clip(file)) as Arc<dyn RecordedClip>))
+    }
+
+    fn init(&self, stream: &str, day: &str, name: &str) -> io::Result<Option<Bytes>> {
+        Start::parse(day, name).map_or(Ok(None), |start| self.library.init(stream, start))
+    }
+
+    fn segments(&self, stream: &str, time: (WallTime, WallTime), length: Duration, settled: bool) -> io::Result<Vec<SegmentedFile>> {
+        let segmented = |record::SegmentedFile { recording, segments }| SegmentedFile {
+            file: listed(&recording),
+            segments: segments.into_iter().map(|segment| (segment.bytes, segment.begin, segment.length)).collect(),
+        };
+        Ok(self.library.segments(stream, time, length, settled, MOST_FILES)?.into_iter().map(segmented).collect())
+    }
+
     fn reader(&self, stream: &str) -> Option<Box<dyn RecordingReader>> {
         Some(Box::new(Reader(self.library.reader(stream)?)))
     }
+}
+
+fn listed(one: &record::Recording) -> RecordedFile {
+    RecordedFile { day: one.start.day(), name: one.start.file(), from: one.start.wall(), to: one.end(), bytes: one.size, open: one.open }
 }
 
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! An initialization segment for a file that begins in the middle of a stream: its edit lists say where, and no fragment is rewritten.
 
 use super::boxes::{self, BoxRef, boxes};
+use super::fragments::FragmentReader;
 use super::movie::Movie;
 use super::segment::container;
 use super::shift;
@@ -29,6 +30,12 @@ pub fn init_at(init: &Bytes, start: Timestamp) -> Bytes {
         });
     }
     out.into()
+}
+
+/// The same segment, whose presentation does not begin in the middle of its stream: of its edit lists only the distance between tracks is left.
+pub fn without_begin(init: &Bytes) -> Bytes {
+    let begin = FragmentReader::new(init).ok().and_then(|reader| reader.tracks().map(|track| track.time(0)).max());
+    begin.map_or_else(|| init.clone(), |begin| init_at(init, begin))
 }
 
 /// `edts` stands behind `tkhd`.
@@ -81,6 +88,9 @@ mod tests {
         assert_eq!(origin(&late), origin(&init) + 3600 * 48_000);
         assert_eq!(init_at(&late, Timestamp(-3_600_000_000)).len(), late.len());
         assert_eq!(origin(&init_at(&late, Timestamp(-3_600_000_000))), origin(&init));
+        let begun = without_begin(&late);
+        assert_eq!(origin(&begun), 0, "it is the only track");
+        assert_eq!(without_begin(&begun), begun);
         let garbage = Bytes::from_static(b"\0\0\0\x09moovx");
         assert_eq!(init_at(&garbage, Timestamp(0)), garbage);
     }

@@ -41,7 +41,7 @@ pub use demuxer::Demuxer;
 pub use fragment::{Fragment, ProducerTime, Sample};
 pub use fragments::{FragmentReader, FragmentTrack, LocatedSample, TrackSamples, box_at, moof_of};
 pub use init::{Timeline, check, init, track_id};
-pub use init_at::init_at;
+pub use init_at::{init_at, without_begin};
 pub use random_access::{MAX_MFRA, MFRO, SyncPoint, mfra, mfra_size, read_mfra};
 pub use recorded::{RecordedFragment, Snap};
 pub use segment::{Init, InitTrack};

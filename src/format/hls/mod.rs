@@ -46,6 +46,7 @@ mod grid;
 mod multivariant;
 mod name;
 mod playlist;
+mod recorded;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -60,6 +61,7 @@ pub use multivariant::{Multivariant, Sound};
 pub use name::init_hash;
 pub use name::{Name, Object, PLAYLIST_TYPE, Rendition};
 pub use playlist::{Other, Playlist, delta};
+pub use recorded::{RecordedFile, RecordedPlaylist};
 pub use timeline::{Asked, Frame, Range, Timeline};
 pub use tracks::Tracks;
 pub use whole::Whole;

@@ -85,7 +85,7 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 
-static ASSETS: LazyLock<[(&str, Asset); 12]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[(&str, Asset); 13]> = LazyLock::new(|| {
     let player = [("h5live.js", Asset::new(SCRIPT, module()))];
     let importing = |script| Asset::new(SCRIPT, with_versions(&joined(code(script)), &player));
     let spans = [("spans.js", Asset::new(SCRIPT, joined(code(file!("spans.js")))))];
@@ -111,6 +111,7 @@ static ASSETS: LazyLock<[(&str, Asset); 12]> = LazyLock::new(|| {
         ("page.css", Asset::new(CSS, file!("page.css"))),
         ("icon.svg", Asset::new("image/svg+xml", file!("icon.svg"))),
         ("publish.js", Asset::new(SCRIPT, joined(code(file!("publish.js"))))),
+        ("recordings.js", Asset::new(SCRIPT, joined(code(file!("recordings.js"))))),
         ("publish.css", Asset::new(CSS, file!("publish.css"))),
     ]
 });
@@ -285,7 +286,7 @@ mod tests {
             // By another name it would be another player.
             assert!(text(dialog).contains(&player), "{name}");
         }
-        let others = ["activity.js", "clips.js", "rewind.js", "timeline.js", "spans.js", "h5live-sound.js", "publish.js", "publish.css"];
+        let others = ["activity.js", "clips.js", "rewind.js", "timeline.js", "spans.js", "h5live-sound.js", "publish.js", "publish.css", "recordings.js"];
         let of_page = |name: &str| !others.contains(&name);
         for (name, Asset { version, .. }) in ASSETS.iter().filter(|(name, _)| of_page(name)) {
             assert!(page.contains(&format!("\"{name}?{version}\"")) && !page.contains(&format!("\"{name}\"")), "{name}");

@@ -177,7 +177,7 @@ impl Router<'_> {
             },
             Route::Stream { name, form } => self.named(request, name, form, visitor)?,
             Route::Hls { name, quality, file } => self.hls(request, (name, quality, file), visitor).await?,
-            Route::Past { name, file } => self.past(request, name, file).await?,
+            Route::Past { name, file } => self.past(request, visitor, name, file).await?,
             Route::Server | Route::Nothing => missing(request)?,
         };
         Ok((answer, None))
@@ -246,7 +246,16 @@ impl Router<'_> {
     }
 
     /// What was before. Of a group: of the stream that is shown for it.
-    async fn past(&self, request: &Request, name: &str, file: &str) -> Result<Answer, Refusal> {
+    async fn past(&self, request: &Request, visitor: &Visitor, name: &str, file: &str) -> Result<Answer, Refusal> {
+        // What lists and playlists name is relative to them: a link goes into the path.
+        if let Some(token) = visitor.link_in_query().filter(|_| file.starts_with("rec/") && !file.ends_with(".mp4")) {
+            let up = "../".repeat(file.matches('/').count());
+            let times =
+                ["from", "to"].map(|key| Ok(request.query(key)?.map(|value| format!("{key}={}", value.replace(['+', ' '], "%2B")))));
+            let times =
+                times.into_iter().collect::<Result<Vec<Option<String>>, Refusal>>()?.into_iter().flatten().collect::<Vec<_>>().join("&");
+            return Ok(authentication::to_path(&format!("{up}../t/{token}"), &format!("{name}/{file}?{times}")));
+        }
         let found = self.find(request, name)?;
         let stream = found.as_ref().map(|found| &found.stream);
         let name = stream.map_or(name, |stream| &stream.name);

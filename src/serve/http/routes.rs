@@ -29,7 +29,7 @@ pub enum Route<'a> {
     VideoFeed,
     /// `NAME/FILE`, `NAME/QUALITY/FILE`: what HLS has of a stream, or of one of a group, whether it is there or not.
     Hls { name: &'a str, quality: Option<&'a str>, file: &'a str },
-    /// `NAME/rec.json`, `NAME/clip.mp4`: what was before, of a stream that is there or was.
+    /// `NAME/rec.json`, `NAME/clip.mp4`, `NAME/rec/…`: what was before, of a stream that is there or was.
     Past { name: &'a str, file: &'a str },
     /// `in/NAME`: a stream that a client sends.
     Publish { name: &'a str },
@@ -56,7 +56,9 @@ impl<'a> Route<'a> {
     }
 
     fn of_stream(path: &'a str) -> Route<'a> {
-        if let Some((name, file @ ("rec.json" | "clip.mp4"))) = path.split_once('/') {
+        if let Some((name, file)) = path.split_once('/')
+            && (matches!(file, "rec.json" | "clip.mp4" | "rec") || file.starts_with("rec/"))
+        {
             return if Registry::allows(name) { Route::Past { name, file } } else { Route::Nothing };
         }
         if let Some(name) = path.strip_prefix("in/").filter(|name| !name.contains('.')) {
@@ -133,6 +135,7 @@ mod tests {
             "/cam/hd/index.m3u8",
             "/cam/rec.json",
             "/cam/clip.mp4",
+            "/cam/rec/index.m3u8",
             "/in/cam",
         ];
         let number = |route: &Route<'_>| match route {
@@ -181,6 +184,7 @@ mod tests {
             ("/cam/hd/index.m3u8", cam),
             ("/cam/rec.json", Need::Stream(Right::Rewind, "cam")),
             ("/cam/clip.mp4", Need::Stream(Right::Rewind, "cam")),
+            ("/cam/rec/index.m3u8", Need::Stream(Right::Rewind, "cam")),
             ("/in/cam", Need::Stream(Right::Publish, "cam")),
         ];
         assert_eq!(needs, wanted);

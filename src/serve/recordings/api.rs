@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Recordings of streams. Its calls may wait for a disk, and are not made by a thread that serves viewers.
 pub trait Recordings: Debug + Send + Sync {
@@ -19,6 +20,27 @@ pub trait Recordings: Debug + Send + Sync {
     /// # Errors
     /// It cannot be read.
     fn clip(&self, stream: &str, from: WallTime, to: WallTime) -> io::Result<Option<Arc<dyn RecordedClip>>>;
+
+    /// The files that have something of this time, the oldest first. `None`: the stream is not known here.
+    fn files(&self, stream: &str, from: WallTime, to: WallTime) -> Option<Vec<RecordedFile>>;
+
+    /// One of them as it stands. `None`: there is none; likewise below.
+    ///
+    /// # Errors
+    /// It cannot be read; likewise below.
+    fn file(&self, stream: &str, day: &str, name: &str) -> io::Result<Option<Arc<dyn RecordedClip>>>;
+
+    /// The init segment that its fragments need, for players that know when they begin.
+    ///
+    /// # Errors
+    /// As above.
+    fn init(&self, stream: &str, day: &str, name: &str) -> io::Result<Option<Bytes>>;
+
+    /// The files of this time, cut at keyframes into segments of at least this length. `settled`: of a file that is being written only those that stay as they are.
+    ///
+    /// # Errors
+    /// As above, or there are too many.
+    fn segments(&self, stream: &str, time: (WallTime, WallTime), length: Duration, settled: bool) -> io::Result<Vec<SegmentedFile>>;
 
     /// A place in the recordings of a stream. `None`: it is not known here.
     fn reader(&self, stream: &str) -> Option<Box<dyn RecordingReader>>;
@@ -61,6 +83,32 @@ pub struct RecordedSpan {
     pub bytes: u64,
     /// So many files.
     pub files: usize,
+}
+
+/// A file of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedFile {
+    /// Of its folder: a date, by UTC.
+    pub day: String,
+    /// In the folder.
+    pub name: String,
+    /// When it begins,
+    pub from: WallTime,
+    /// and when it ends.
+    pub to: WallTime,
+    /// In bytes.
+    pub bytes: u64,
+    /// It is being written.
+    pub open: bool,
+}
+
+/// A file, and what of it is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SegmentedFile {
+    /// Which it is.
+    pub file: RecordedFile,
+    /// Where each segment stands, in bytes, when it begins in the file, and how long it is. At least one.
+    pub segments: Vec<(Range<u64>, Duration, Duration)>,
 }
 
 /// A clip: an MP4 file that is put together as it is read.

@@ -1,11 +1,11 @@
-//! Answers: `NAME/rec.json`, and `NAME/clip.mp4?from=…&to=…`.
+//! Answers: `NAME/rec.json`, `NAME/clip.mp4?from=…&to=…`, and what is below `NAME/rec/` ([`super::archive`]).
 
 use super::api::{RecordedClip, RecordedSpan, Recordings, Timeline};
 use super::body::ClipBody;
 use super::{from_ring, times};
 use crate::media::WallTime;
 use crate::serve::hls::media::Media;
-use crate::serve::http::answer::{Answer, NO_STORE, NOT_FOUND, Refusal, respond};
+use crate::serve::http::answer::{Answer, Moved, NO_STORE, NOT_FOUND, Refusal, respond};
 use crate::serve::http::body::Reply;
 use crate::serve::http::ranged;
 use crate::serve::http::request::Request;
@@ -24,13 +24,13 @@ use std::sync::Arc;
 /// The longest clip, in microseconds: an hour.
 const LONGEST: i64 = 3_600_000_000;
 
-const NO_TIME: Refusal =
+pub const NO_TIME: Refusal =
     Refusal(StatusCode::BAD_REQUEST, "from and to are times such as 2026-11-26T18:20:00Z, or -10s; from is needed, and to is after it");
-const TOO_LONG: Refusal = Refusal(StatusCode::BAD_REQUEST, "a clip is an hour long at most");
-const NOTHING_THEN: Refusal = Refusal(StatusCode::NOT_FOUND, "there is nothing of that time; see rec.json");
-const NOT_RECORDED: Refusal = Refusal(StatusCode::NOT_FOUND, "nothing is recorded here; start h5serve with --record DIR");
-const UNREADABLE: Refusal = Refusal(StatusCode::INTERNAL_SERVER_ERROR, "the recordings cannot be read");
-const BUSY: Refusal = Refusal(StatusCode::SERVICE_UNAVAILABLE, "too many clips are being read");
+pub const TOO_LONG: Refusal = Refusal(StatusCode::BAD_REQUEST, "that is too long: a clip is an hour long at most, a playlist a day");
+pub const NOTHING_THEN: Refusal = Refusal(StatusCode::NOT_FOUND, "there is nothing of that time; see rec.json");
+pub const NOT_RECORDED: Refusal = Refusal(StatusCode::NOT_FOUND, "nothing is recorded here; start h5serve with --record DIR");
+pub const UNREADABLE: Refusal = Refusal(StatusCode::INTERNAL_SERVER_ERROR, "the recordings cannot be read");
+pub const BUSY: Refusal = Refusal(StatusCode::SERVICE_UNAVAILABLE, "too many clips are being read");
 
 /// One request.
 #[derive(Clone, Copy)]
@@ -52,11 +52,12 @@ impl AskingForPast<'_> {
         match file {
             "rec.json" => self.timeline().await,
             "clip.mp4" => self.clip().await,
-            _ => Err(NOT_FOUND),
+            "rec" => Ok(Moved("rec/".into()).into()),
+            _ => self.archive(file.strip_prefix("rec/").ok_or(NOT_FOUND)?).await,
         }
     }
 
-    fn moment(&self, name: &str, now: WallTime) -> Result<Option<WallTime>, Refusal> {
+    pub(super) fn moment(&self, name: &str, now: WallTime) -> Result<Option<WallTime>, Refusal> {
         let given = self.request.query(name)?;
         given.map(|text| times::moment(&text, now).ok_or(NO_TIME)).transpose()
     }
@@ -88,7 +89,7 @@ impl AskingForPast<'_> {
             && let Some(clip) = self.recorded_clip(recordings, from, to).await?
         {
             let (size, head, time) = (clip.size(), clip.head().clone(), clip.time());
-            return Ok(self.file(&head, size, time, |range| Reply::Clip(Box::new(ClipBody::new(clip, range, place)))));
+            return Ok(self.clip_file(&head, size, time, |range| Reply::Clip(Box::new(ClipBody::new(clip, range, place)))));
         }
         let stream = self.stream.ok_or(NOTHING_THEN)?;
         let clip = {
@@ -100,7 +101,7 @@ impl AskingForPast<'_> {
         };
         let media = Media::of(clip.pieces, stream.clone(), self.link.clone());
         let time = (clip.layout.begin, clip.layout.end);
-        Ok(self.file(&clip.layout.head, media.len(), time, |range| Reply::Media(Box::new(media.cut(range)))))
+        Ok(self.clip_file(&clip.layout.head, media.len(), time, |range| Reply::Media(Box::new(media.cut(range)))))
     }
 
     async fn recorded_clip(
@@ -122,21 +123,26 @@ impl AskingForPast<'_> {
         Ok(found)
     }
 
-    /// A file to keep, or a range of it.
-    fn file(&self, head: &Bytes, length: u64, (begin, end): (WallTime, WallTime), body: impl FnOnce(Range<u64>) -> Reply) -> Answer {
+    /// A clip to keep, or a range of it.
+    fn clip_file(&self, head: &Bytes, length: u64, (begin, end): (WallTime, WallTime), body: impl FnOnce(Range<u64>) -> Reply) -> Answer {
         let mut hasher = DefaultHasher::new();
         (head, length).hash(&mut hasher);
-        let etag = format!("\"{:016x}\"", hasher.finish());
-        let file = ranged::File { etag: &etag, length, content_type: "video/mp4", cache: NO_STORE };
-        let mut answer = ranged::file(self.request, file, body);
-        let name = format!("attachment; filename=\"{}-{}.mp4\"", self.name, times::in_name(begin));
+        let mut answer = self.file(&format!("\"{:016x}\"", hasher.finish()), length, begin, body);
         // The same file again, whenever it is asked for.
         let place = format!("clip.mp4?from={}&to={}", times::exact(begin), times::exact(end));
-        let headers = [(header::CONTENT_DISPOSITION, name), (header::CONTENT_LOCATION, place)];
-        for (header, value) in headers {
-            if let Ok(value) = HeaderValue::try_from(value) {
-                answer.headers_mut().insert(header, value);
-            }
+        if let Ok(place) = HeaderValue::try_from(place) {
+            answer.headers_mut().insert(header::CONTENT_LOCATION, place);
+        }
+        answer
+    }
+
+    /// A file to keep that begins then, or a range of it.
+    pub(super) fn file(&self, etag: &str, length: u64, begin: WallTime, body: impl FnOnce(Range<u64>) -> Reply) -> Answer {
+        let file = ranged::File { etag, length, content_type: "video/mp4", cache: NO_STORE };
+        let mut answer = ranged::file(self.request, file, body);
+        let name = format!("attachment; filename=\"{}-{}.mp4\"", self.name, times::in_name(begin));
+        if let Ok(name) = HeaderValue::try_from(name) {
+            answer.headers_mut().insert(header::CONTENT_DISPOSITION, name);
         }
         answer
     }

@@ -22,7 +22,7 @@ fn packets(file: &Path, track: &str, entries: &str) -> Vec<String> {
 }
 
 /// The test picture, live, with what was sent kept in a file.
-fn live(dir: &TempDir, args: &[&str]) -> (Server, crate::util::Running) {
+pub fn live(dir: &TempDir, args: &[&str]) -> (Server, crate::util::Running) {
     let (film, fifo) = (dir.join("sent.mp4"), dir.join("live.mp4"));
     run(Command::new("mkfifo").arg(&fifo), b"").success();
     let line = format!("h5cap test --size 320x240 | h5enc --gop 500ms | h5mux | tee {} > {}", film.display(), fifo.display());
@@ -32,19 +32,19 @@ fn live(dir: &TempDir, args: &[&str]) -> (Server, crate::util::Running) {
     (server, source)
 }
 
-fn json(server: &Server, path: &str) -> Value {
+pub fn json(server: &Server, path: &str) -> Value {
     let got = ask(server.port, "GET", path, &[]);
     assert_eq!(got.status, 200, "{path}: {got:?}");
     serde_json::from_slice(&got.body).unwrap()
 }
 
-fn seconds(time: &Value) -> f64 {
+pub fn seconds(time: &Value) -> f64 {
     let time: jiff::Timestamp = time.as_str().unwrap().parse().unwrap();
     time.as_microsecond() as f64 / 1e6
 }
 
 /// So much of the stream has been recorded.
-fn recorded(server: &Server, least: f64) -> Value {
+pub fn recorded(server: &Server, least: f64) -> Value {
     eventually("enough is recorded", || {
         let told = json(server, "/live/rec.json");
         let spans = told["spans"].as_array()?;

@@ -11,6 +11,8 @@ mod abuse;
 mod access;
 /// A hundred thousand recordings.
 mod archive;
+/// Recordings as files.
+mod archive_files;
 /// The frames of our WebSocket, judged by a conformance suite.
 mod autobahn;
 /// A certificate of an authority, and its renewal.
