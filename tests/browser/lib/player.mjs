@@ -6,7 +6,7 @@ const TYPES = { '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; char
 
 /** What the working tree has for an address of the server; null for all else. Pages are known by their request wanting a document. */
 function answer(url, isDocument) {
-  if (/\/(api|in)\//.test(new URL(url).pathname)) return null;
+  if (/\/(api|in|rec)\//.test(new URL(url).pathname)) return null;
   const name = isDocument ? 'page.html' : new URL(url).pathname.split('/').pop();
   if (name !== 'h5live.js' && !['h5live-sound.js', 'page.js', 'activity.js', 'clips.js', 'rewind.js', 'timeline.js', 'spans.js', 'page.css', 'page.html', 'icon.svg'].includes(name)) return null;
   return { body: name === 'h5live.js' ? joined() : name === 'page.html' ? page() : name.endsWith('.js') ? script(name) : read(name), type: TYPES[path.extname(name)] };
