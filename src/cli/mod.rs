@@ -51,7 +51,7 @@ pub use log::{LogFormat, follow_log};
 pub use manual::Manual;
 pub use metrics::{Counter, Gauge, Histogram};
 pub use overflow_arg::OverflowArg;
-pub use record_args::RecordArgs;
+pub use record_args::{RecordArgs, time as length_of_time};
 pub use seconds::seconds;
 pub use stats::Stats;
 pub use stop::{Stop, StopClock};

@@ -37,7 +37,10 @@ fn segment(text: &str) -> Result<Duration, String> {
 }
 
 /// A number and s, m, h or d.
-fn time(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+/// It is something else; why.
+pub fn time(text: &str) -> Result<Duration, String> {
     let unit = match text.as_bytes().last() {
         Some(b's') => 1,
         Some(b'm') => 60,

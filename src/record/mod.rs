@@ -55,7 +55,7 @@ pub use lock::Lock;
 pub use name::{Start, allows};
 pub use queue::Feed;
 pub use reader::RecordingReader;
-pub use recorder::{Numbers, Options, Recorder};
+pub use recorder::{Numbers, Options, Recorder, Statuses};
 pub use retention::Retention;
 pub use status::{State, StatusCell};
 pub use timeline::{MAX_SPANS, Span, spans};

@@ -37,7 +37,18 @@ pub struct Options {
 pub struct Recorder {
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    statuses: Mutex<Vec<(StatusCell, Numbers)>>,
+    statuses: Statuses,
+}
+
+/// How each stream fares that is recorded, or was. Clones are handles to the same.
+#[derive(Clone, Debug, Default)]
+pub struct Statuses(Arc<Mutex<Vec<(StatusCell, Numbers)>>>);
+
+impl Statuses {
+    /// As they are now.
+    pub fn all(&self) -> Vec<(StatusCell, Numbers)> {
+        lock(&self.0).clone()
+    }
 }
 
 #[derive(Debug)]
@@ -94,7 +105,7 @@ impl Recorder {
         let shared = Arc::new(Shared { library, options, clock: ClockHandle(clock), starved, stopping, stopped });
         let keeper = shared.clone();
         let thread = std::thread::Builder::new().name("recordings".into()).spawn(move || keeper.keep())?;
-        Ok(Recorder { shared, threads: Mutex::new(vec![thread]), statuses: Mutex::default() })
+        Ok(Recorder { shared, threads: Mutex::new(vec![thread]), statuses: Statuses::default() })
     }
 
     /// What there is in the folder.
@@ -118,14 +129,19 @@ impl Recorder {
         let counted = numbers.clone();
         let syncing = std::thread::Builder::new().name(format!("sync {stream}")).spawn(move || given.into_iter().for_each(|job| job()))?;
         let thread = std::thread::Builder::new().name(name).spawn(move || write(&source, session, &shared.clock, &counted))?;
-        lock(&self.threads).extend([thread, syncing]);
-        lock(&self.statuses).push((status, numbers));
+        let mut threads = lock(&self.threads);
+        threads.retain(|thread| !thread.is_finished());
+        threads.extend([thread, syncing]);
+        let mut statuses = lock(&self.statuses.0);
+        // It was recorded before.
+        statuses.retain(|(status, _)| status.stream() != stream);
+        statuses.push((status, numbers));
         Ok(feed)
     }
 
     /// How each stream fares.
-    pub fn statuses(&self) -> Vec<(StatusCell, Numbers)> {
-        lock(&self.statuses).clone()
+    pub fn statuses(&self) -> Statuses {
+        self.statuses.clone()
     }
 }
 

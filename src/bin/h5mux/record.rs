@@ -44,7 +44,7 @@ impl Recording {
         let feed = recorder.record(&args.record_name).with_context(context)?;
         let (statuses, stats, stop) = (recorder.statuses(), cx.stats.clone(), cx.stop.clone());
         let look = move || loop {
-            let failed = statuses.iter().find_map(|(status, _)| match status.state() {
+            let failed = statuses.all().iter().find_map(|(status, _)| match status.state() {
                 State::Failed(why) => Some(format!("{}: is not recorded: {why}", status.stream())),
                 State::Waiting | State::Recording => None,
             });

@@ -15,6 +15,7 @@ mod publish;
 mod publishers;
 mod reading;
 mod record;
+mod record_switch;
 mod report;
 mod sandbox;
 mod self_signed;
@@ -30,7 +31,9 @@ use h5live::pipe::stdio::Stdin;
 use h5live::serve::{Access, Group, Groups, Listen, Options, Policy, Publisher, Recordings, Registry, Server, Stopper, Stream, Tls};
 use input::{Input, InputLocation, OnEof};
 use manual::MANUAL;
+use publishers::Publishers;
 use record::Record as _;
+use record_switch::Switches;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -84,6 +87,12 @@ struct Args {
 
     #[command(flatten)]
     record: cli::RecordArgs,
+
+    /// Record nothing until it is asked for by PUT /record on the control endpoint
+    ///
+    /// scripts/h5-record asks for it, as from cron.
+    #[arg(long, requires = "record")]
+    record_on_demand: bool,
 
     #[command(flatten)]
     publish: publish::PublishArgs,
@@ -196,10 +205,11 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     args.access.check(&server)?;
     args.user.as_ref().map_or(Ok(()), account::Account::assume)?;
     let registry = server.registry();
-    let recording = args.record.start(args.limits.ring(), shelf.as_ref())?;
+    let recording = args.record.start(args.limits.ring(), shelf.as_ref(), Switches::new(args.record_on_demand))?.map(Arc::new);
     let mut publishers = inputs.iter().map(|input| registry.publish(&input.name)).collect::<Result<Vec<_>, _>>()?;
     if let Some(recording) = &recording {
-        recording.record_all(&mut publishers)?;
+        publishers.iter_mut().try_for_each(|publisher| recording.record(publisher))?;
+        recording.control(&cx.control);
     }
     server.addresses().iter().for_each(|address| cli::announce(&args.common, MANUAL.name, address));
     if let Some(fingerprint) = certificate.as_ref().filter(|_| args.tls.is_self_signed()).map(Tls::fingerprint) {
@@ -208,13 +218,14 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     cx.control.allow_hosts(args.host.iter().cloned());
     args.access.follow(&access, &cx);
     args.tls.follow(certificate.as_ref(), &cx);
-    report::start(&server, &cx, recording.as_ref());
+    report::start(&server, &cx, recording.as_deref());
     #[cfg(feature = "testing")]
     sandbox::add_escapes(&cx.control);
     if let Some(uploads) = &uploads {
-        uploads.open(registry.clone(), &cx);
+        uploads.open(registry.clone(), &cx, recording.as_ref());
     }
     let stopper = server.stopper();
+    let published = uploads.clone();
     let readers = start_readers(inputs, publishers, &args, &cx)?;
     let stop = cx.stop.clone();
     let last = std::thread::Builder::new().name("inputs".into()).spawn(move || {
@@ -230,6 +241,7 @@ fn run(args: Args, cx: cli::Context) -> anyhow::Result<()> {
     cx.stop.request();
     events.into_iter().for_each(events::Writing::finish);
     let inputs = last.join().unwrap_or_else(|_| anyhow::bail!("the thread that waits for the inputs panicked"));
+    published.iter().for_each(Publishers::close);
     // What was published last is still written.
     drop(recording);
     served?;

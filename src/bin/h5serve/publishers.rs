@@ -3,6 +3,7 @@
 
 use crate::ingest::Ingest;
 use crate::reading::Reading;
+use crate::record::Recording;
 use crate::writer_input::WriterInput;
 use anyhow::Context as _;
 use h5live::cli;
@@ -10,7 +11,7 @@ use h5live::serve::{NotTaken, Publishing, Registry, Upload, UploadBytes, UploadE
 use std::collections::HashMap;
 use std::io::{self, Read};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 /// Takes the streams that clients send. Clones are the same.
@@ -35,6 +36,8 @@ struct Inner {
 struct Server {
     registry: Registry,
     cx: cli::Context,
+    /// The program ends it when all streams have ended.
+    recording: Option<Weak<Recording>>,
 }
 
 /// The place of one stream: the way to its thread.
@@ -67,8 +70,14 @@ impl Publishers {
     }
 
     /// From now on streams are taken.
-    pub fn open(&self, registry: Registry, cx: &cli::Context) {
-        _ = self.0.server.set(Server { registry, cx: cx.clone() });
+    /// From then on they are recorded too, where there is a `recording`.
+    pub fn open(&self, registry: Registry, cx: &cli::Context, recording: Option<&Arc<Recording>>) {
+        _ = self.0.server.set(Server { registry, cx: cx.clone(), recording: recording.map(Arc::downgrade) });
+    }
+
+    /// After a stop: no stream waits for its publisher to come back.
+    pub fn close(&self) {
+        lock(&self.0.places).clear();
     }
 }
 
@@ -119,11 +128,19 @@ impl Inner {
         // However this ends: the name is free again.
         let held = HeldPlace { inner: self.clone(), name: name.clone() };
         let Some(server) = self.server.get() else { return };
-        let publisher = match server.registry.publish(&name) {
+        let publish = || {
+            let mut publisher = server.registry.publish(&name)?;
+            if let Some(recording) = server.recording.as_ref().and_then(Weak::upgrade) {
+                recording.record(&mut publisher)?;
+            }
+            Ok(publisher)
+        };
+        let publisher = match publish() {
             Ok(publisher) => publisher,
             Err(error) => {
                 drop(held);
-                return first.outcome.tell(Err(UploadError::Failed(error.to_string())));
+                let error: anyhow::Error = error;
+                return first.outcome.tell(Err(UploadError::Failed(cli::exit::one_line(&error))));
             }
         };
         let mut ingest = Ingest::new(publisher, &server.cx);

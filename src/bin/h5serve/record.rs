@@ -1,11 +1,12 @@
 //! `--record`: what is published goes into a folder too.
 
+use crate::record_switch::{Switch, Switches};
 use anyhow::Context as _;
 use bytes::Bytes;
 use h5live::cli;
 use h5live::format::bmff::{Chunk, Init, RecordedFragment, Snap};
 use h5live::media::{SystemClock, WallTime};
-use h5live::record::{self, Feed, Library, Lock, Numbers, Options, RealDisk, Recorder, Retention, Start, State, StatusCell};
+use h5live::record::{self, Feed, Library, Lock, Numbers, Options, RealDisk, Recorder, Retention, Start, State, StatusCell, Statuses};
 use h5live::serve::{Publisher, RecordedClip, RecordedFile, RecordedSpan, RecordingReader, Recordings, SegmentedFile, Tap, Timeline};
 use std::fs::File;
 use std::io;
@@ -30,11 +31,11 @@ pub trait Record {
     /// What there is in the folder. Nothing of it is read yet.
     fn shelf(&self) -> Option<Arc<Shelf>>;
 
-    /// `ring`: bytes that are kept of each stream. What waits for the disk is memory of it.
+    /// `ring`: bytes that are kept of each stream. What waits for the disk is memory of it. `switches`: which streams are to be recorded.
     ///
     /// # Errors
     /// The folder cannot be written to, or another program records into it.
-    fn start(&self, ring: usize, shelf: Option<&Arc<Shelf>>) -> anyhow::Result<Option<Recording>>;
+    fn start(&self, ring: usize, shelf: Option<&Arc<Shelf>>, switches: Switches) -> anyhow::Result<Option<Recording>>;
 }
 
 impl Record for cli::RecordArgs {
@@ -52,44 +53,48 @@ impl Record for cli::RecordArgs {
         Some(Arc::new(Shelf { library: Library::new(folder, Box::new(RealDisk)), statuses: OnceLock::new() }))
     }
 
-    fn start(&self, ring: usize, shelf: Option<&Arc<Shelf>>) -> anyhow::Result<Option<Recording>> {
+    fn start(&self, ring: usize, shelf: Option<&Arc<Shelf>>, switches: Switches) -> anyhow::Result<Option<Recording>> {
         let (Some(folder), Some(shelf)) = (&self.record, shelf) else { return Ok(None) };
         let context = || format!("--record {}", folder.display());
         let lock = Lock::take(folder).with_context(context)?;
         let retention = Retention { age: self.keep, size: self.keep_size, free: self.min_free };
         let options = Options { segment: self.record_segment, retention, queue: (ring / 4).max(LEAST_QUEUE) };
         let recorder = Recorder::start(shelf.library.clone(), options, Arc::new(SystemClock::default())).with_context(context)?;
-        Ok(Some(Recording { recorder, shelf: shelf.clone(), _lock: lock }))
+        _ = shelf.statuses.set(recorder.statuses());
+        Ok(Some(Recording { recorder, switches, _lock: lock }))
     }
 }
 
 /// A recorder, and the lock of its folder.
 pub struct Recording {
     recorder: Recorder,
-    shelf: Arc<Shelf>,
+    switches: Switches,
     _lock: Lock,
 }
 
 impl Recording {
-    /// What is published by all of these goes into the folder too.
-    pub fn record_all(&self, publishers: &mut [Publisher]) -> anyhow::Result<()> {
-        publishers.iter_mut().try_for_each(|publisher| self.record(publisher))?;
-        _ = self.shelf.statuses.set(self.recorder.statuses().into_iter().map(|(status, _)| status).collect());
+    /// What is published by it goes into the folder too.
+    ///
+    /// # Errors
+    /// There is no thread to be had.
+    pub fn record(&self, publisher: &mut Publisher) -> anyhow::Result<()> {
+        let name = publisher.stream().name.clone();
+        let feed = self.recorder.record(&name).with_context(|| format!("{name}: recording"))?;
+        let switch = self.switches.of(&name);
+        publisher.tap(Box::new(StreamTap { feed, name, switch, was_on: false, said: false }));
         Ok(())
     }
 
-    fn record(&self, publisher: &mut Publisher) -> anyhow::Result<()> {
-        let name = publisher.stream().name.clone();
-        let feed = self.recorder.record(&name).with_context(|| format!("{name}: recording"))?;
-        publisher.tap(Box::new(StreamTap { feed, name, said: false }));
-        Ok(())
+    /// `GET /record` and `PUT /record`.
+    pub fn control(&self, control: &cli::Control) {
+        self.switches.control(control, self.recorder.statuses());
     }
 
     /// For /healthz: what is wrong with the first stream that is not recorded.
     pub fn health(&self) -> impl Fn() -> Result<(), String> + Send + use<> {
         let statuses = self.recorder.statuses();
         move || {
-            let failed = statuses.iter().find_map(|(status, _)| match status.state() {
+            let failed = statuses.all().iter().find_map(|(status, _)| match status.state() {
                 State::Failed(why) => Some(format!("{}: is not recorded: {why}", status.stream())),
                 State::Waiting | State::Recording => None,
             });
@@ -99,21 +104,17 @@ impl Recording {
 
     /// Takes the numbers over, whenever it is called.
     pub fn meter(&self, stats: &cli::Stats) -> impl FnMut() + Send + use<> {
-        let row = |(status, numbers): (StatusCell, Numbers)| {
+        let (stats, statuses) = (stats.clone(), self.recorder.statuses());
+        let meter = move |status: &StatusCell, numbers: &Numbers| {
             let label = [("stream", status.stream())];
             let recording = stats.gauge("recording", "1 while the stream is recorded.", &label);
             let bytes = stats.counter("recorded_bytes_total", "Bytes of the stream handed to the disk so far.", &label);
             let lost = stats.counter("record_lost_chunks_total", "Chunks not recorded so far because the disk was too slow.", &label);
-            (status, numbers, recording, bytes, lost)
+            recording.set(f64::from(u8::from(status.state() == State::Recording)));
+            bytes.set_total(numbers.bytes());
+            lost.set_total(numbers.lost());
         };
-        let rows: Vec<_> = self.recorder.statuses().into_iter().map(row).collect();
-        move || {
-            for (status, numbers, recording, bytes, lost) in &rows {
-                recording.set(f64::from(u8::from(status.state() == State::Recording)));
-                bytes.set_total(numbers.bytes());
-                lost.set_total(numbers.lost());
-            }
-        }
+        move || statuses.all().iter().for_each(|(status, numbers)| meter(status, numbers))
     }
 }
 
@@ -122,7 +123,7 @@ impl Recording {
 pub struct Shelf {
     library: Library,
     /// Of the streams that are recorded now.
-    statuses: OnceLock<Vec<StatusCell>>,
+    statuses: OnceLock<Statuses>,
 }
 
 impl Recordings for Shelf {
@@ -130,7 +131,7 @@ impl Recordings for Shelf {
         let catalogue = self.library.find(stream)?;
         let span = |span: record::Span| RecordedSpan { from: span.from, to: span.to, bytes: span.size, files: span.recordings };
         let spans = record::spans(&catalogue.between(from, to), record::MAX_SPANS).into_iter().map(span).collect();
-        let state = self.statuses.get().and_then(|all| Some(all.iter().find(|status| status.stream() == stream)?.state()));
+        let state = self.statuses.get().and_then(|all| Some(all.all().iter().find(|(status, _)| status.stream() == stream)?.0.state()));
         let trouble = if let Some(State::Failed(why)) = &state { Some(why.clone()) } else { None };
         Some(Timeline { spans, recording: state == Some(State::Recording), trouble })
     }
@@ -210,6 +211,8 @@ impl RecordedClip for Clip {
 struct StreamTap {
     feed: Feed,
     name: String,
+    switch: Arc<Switch>,
+    was_on: bool,
     /// That pictures are not recorded.
     said: bool,
 }
@@ -220,7 +223,13 @@ impl Tap for StreamTap {
     }
 
     fn chunk(&mut self, chunk: &Chunk, bytes: Bytes) {
-        self.feed.chunk(chunk, bytes);
+        let is_on = self.switch.is_on();
+        if is_on {
+            self.feed.chunk(chunk, bytes);
+        } else if self.was_on {
+            self.feed.pause();
+        }
+        self.was_on = is_on;
     }
 
     fn picture(&mut self) {
