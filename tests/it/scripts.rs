@@ -271,6 +271,7 @@ fn scripts_install_makes_a_complete_tree() {
         assert_eq!(installed.stdout, run(&mut h5(name, &["--version"]), b"").stdout);
     }
     there("bin/h5-snapshot");
+    there("bin/h5-record");
     there("share/man/man5/h5pipe.5");
     there("share/man/man7/h5live.7");
 }

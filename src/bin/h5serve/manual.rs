@@ -47,7 +47,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
         ("Viewers", &["lag", "stall", "threads", "events"]),
         ("HLS", &["segment", "part", "hls_window"]),
         ("Publishing", &["publish", "publish_public", "publish_streams", "publish_rate", "publish_idle", "publish_keep"]),
-        ("Recording", &["record", "record_segment", "keep", "keep_size", "min_free"]),
+        ("Recording", &["record", "record_on_demand", "record_segment", "keep", "keep_size", "min_free"]),
         (
             "Limits",
             &[
@@ -136,6 +136,9 @@ pub const MANUAL: cli::Manual = cli::Manual {
              none of that time. Nothing is encoded: the file has the frames from the keyframe before on, and its edit list begins at the picture that was on \
              the screen at from. Range and If-Range are understood. A clip is an hour long at most, and ends where the tracks change. \
              /NAME/rec.json has the spans of time that were recorded, the gaps between them and their sizes; from and to are understood. Both need the right rewind.\n\n\
+             With --record-on-demand nothing is recorded until it is asked for on the control endpoint: PUT /record with \
+             {\"stream\":\"door\",\"value\":true,\"for\":\"10m\"}. Without stream it is for all, without for until false is sent; without the option all streams begin with true. GET /record \
+             lists the streams. scripts/h5-record does the same from cron. Streams of --publish are recorded as well.\n\n\
              On the WebSocket of a stream, {\"type\":\"seek\",\"value\":-30} plays what was 30 seconds before now, out of the recordings or the ring, and the value may be a \
              time; speed, pause, play and step do what they say, and {\"type\":\"live\"} is live again. The server keeps the pace: a player shows what \
              comes. It needs the right rewind. docs/recording.md has the messages.",

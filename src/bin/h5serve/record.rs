@@ -103,7 +103,7 @@ impl Recording {
     }
 
     /// Takes the numbers over, whenever it is called.
-    pub fn meter(&self, stats: &cli::Stats) -> impl FnMut() + Send + use<> {
+    pub fn meter(&self, stats: &Arc<cli::Stats>) -> impl FnMut() + Send + use<> {
         let (stats, statuses) = (stats.clone(), self.recorder.statuses());
         let meter = move |status: &StatusCell, numbers: &Numbers| {
             let label = [("stream", status.stream())];

@@ -286,7 +286,17 @@ mod tests {
             // By another name it would be another player.
             assert!(text(dialog).contains(&player), "{name}");
         }
-        let others = ["activity.js", "clips.js", "rewind.js", "timeline.js", "spans.js", "h5live-sound.js", "publish.js", "publish.css", "recordings.js"];
+        let others = [
+            "activity.js",
+            "clips.js",
+            "rewind.js",
+            "timeline.js",
+            "spans.js",
+            "h5live-sound.js",
+            "publish.js",
+            "publish.css",
+            "recordings.js",
+        ];
         let of_page = |name: &str| !others.contains(&name);
         for (name, Asset { version, .. }) in ASSETS.iter().filter(|(name, _)| of_page(name)) {
             assert!(page.contains(&format!("\"{name}?{version}\"")) && !page.contains(&format!("\"{name}\"")), "{name}");

@@ -63,6 +63,8 @@ mod proxied;
 mod publish;
 /// Recordings: what is on the disk, whatever happens.
 mod record;
+/// Recording when it is asked for.
+mod record_on_demand;
 /// Streams that come and go while the server runs.
 mod registry;
 /// Who watches while the right to ends.
