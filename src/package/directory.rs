@@ -41,9 +41,10 @@ impl Directory {
         Ok(directory)
     }
 
-    /// The playlist that an earlier run has left.
-    pub fn playlist(&self, rendition: Rendition) -> Option<String> {
-        fs::read_to_string(self.path.join(Name::Playlist(rendition).to_string())).ok()
+    /// The playlists that an earlier run has left.
+    pub fn playlists(&self) -> Vec<(Rendition, String)> {
+        let read = |rendition| fs::read_to_string(self.path.join(Name::Playlist(rendition).to_string())).ok();
+        Rendition::ALL.into_iter().filter_map(|rendition| Some((rendition, read(rendition)?))).collect()
     }
 
     fn hidden(&self, name: &Name) -> PathBuf {

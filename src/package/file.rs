@@ -92,10 +92,19 @@ pub(super) fn lists(text: &str) -> impl Iterator<Item = Name> {
     })
 }
 
-/// The number after the last segment of a media playlist.
-pub(super) fn next_number(text: &str) -> Option<u64> {
-    let first: u64 = text.lines().find_map(|line| line.strip_prefix("#EXT-X-MEDIA-SEQUENCE:")?.parse().ok())?;
-    let segments = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).count() as u64;
+/// What a run has left of which this is the playlist: that, and what it names.
+#[cfg(feature = "publish")]
+pub(super) fn left_by(rendition: Rendition, text: &str) -> impl Iterator<Item = Name> {
+    named(text).filter(move |name| rendition_of(name) == Some(rendition)).chain([Name::Playlist(rendition)])
+}
+
+/// The numbers after those of a media playlist: of segments, and of discontinuities.
+pub(super) fn next_numbers(text: &str) -> Option<(u64, u64)> {
+    let value = |tag: &str| text.lines().find_map(|line| line.strip_prefix(tag)?.parse::<u64>().ok());
+    let count = |is: fn(&str) -> bool| text.lines().filter(|line| is(line)).count() as u64;
+    let segments = count(|line| !line.starts_with('#') && !line.is_empty());
+    let breaks = count(|line| line == "#EXT-X-DISCONTINUITY");
     // Seconds since 1970 are far below; what is not is no number of ours.
-    first.checked_add(segments).filter(|number| *number < 1 << 52)
+    let number = value("#EXT-X-MEDIA-SEQUENCE:")?.checked_add(segments).filter(|number| *number < 1 << 52)?;
+    Some((number, value("#EXT-X-DISCONTINUITY-SEQUENCE:").unwrap_or(0).saturating_add(breaks + 1)))
 }

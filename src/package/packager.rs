@@ -1,6 +1,6 @@
 //! Init segments and chunks in, files out. Pure: it neither writes nor looks at a clock.
 
-use super::file::{File, Operation, next_number};
+use super::file::{File, Operation, next_numbers};
 use super::rendered::Rendered;
 use crate::format::bmff::{Chunk, Init, InitTrack};
 use crate::format::hls::{Breaks, Frame, Grid, Multivariant, Name, Playlist, Rendition, Tracks, init_hash};
@@ -43,8 +43,8 @@ pub struct Packager {
     muxed: bool,
     /// The multivariant playlist that was put: without its bandwidth, and the most that it says.
     said: Option<(String, u64)>,
-    /// Numbers that the playlists of an earlier run have come to.
-    follow: Vec<(Rendition, u64)>,
+    /// Numbers that the playlists of an earlier run have come to: see [`Timeline::follow`](crate::format::hls::Timeline::follow).
+    follow: Vec<(Rendition, (u64, u64))>,
     /// Where the first segment began.
     first: Option<i64>,
     swept: bool,
@@ -85,7 +85,7 @@ impl Packager {
 
     /// An earlier run has left this playlist: numbers go on after it.
     pub fn follow(&mut self, rendition: Rendition, playlist: &str) {
-        self.follow.extend(next_number(playlist).filter(|_| self.options.window.is_some()).map(|number| (rendition, number)));
+        self.follow.extend(next_numbers(playlist).filter(|_| self.options.window.is_some()).map(|numbers| (rendition, numbers)));
     }
 
     /// A new init segment.
@@ -164,7 +164,8 @@ impl Packager {
             init,
         };
         let at = self.renditions.iter().position(|rendered| rendered.rendition == rendition).unwrap_or_else(|| {
-            let follow = self.follow.iter().find(|(followed, _)| *followed == rendition).map_or(0, |(_, number)| *number);
+            // Two stores may have come to other numbers.
+            let follow = self.follow.iter().filter(|(followed, _)| *followed == rendition).map(|(_, numbers)| *numbers).max();
             self.renditions.push(Rendered::new(rendition, grid, follow));
             self.renditions.len() - 1
         });

@@ -39,10 +39,10 @@ struct InitFile {
 }
 
 impl Rendered {
-    /// `follow`: the least number of a segment.
-    pub fn new(rendition: Rendition, grid: Grid, follow: u64) -> Rendered {
+    /// `follow`: the least numbers: see [`Timeline::follow`].
+    pub fn new(rendition: Rendition, grid: Grid, follow: Option<(u64, u64)>) -> Rendered {
         let mut timeline = Timeline::new(grid);
-        timeline.follow(follow);
+        follow.into_iter().for_each(|(number, breaks)| timeline.follow(number, breaks));
         let (pieces, kept, inits) = (VecDeque::new(), VecDeque::new(), Vec::new());
         Rendered { rendition, timeline, pieces, bytes: 0, lost: None, kept, inits, newest: None, listed: false }
     }

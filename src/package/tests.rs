@@ -182,6 +182,28 @@ fn another_run_follows() {
     assert!(shelf.text("audio.m3u8").contains("SEQUENCE:850000000\n"), "{}", shelf.text("audio.m3u8"));
 }
 
+#[test]
+fn another_run_follows_where_it_is_not_known_when_time_zero_was() {
+    let unknown = || seconds(0, 20, 0).into_iter().map(|chunk| Chunk { captured: None, ..chunk });
+    let mut shelf = Shelf::default();
+    let run = |shelf: &mut Shelf| {
+        let mut packager = Packager::new(PackageOptions::default());
+        for rendition in [Rendition::Video, Rendition::Audio] {
+            let left = shelf.files.get(&Name::Playlist(rendition).to_string()).map(|file| file.text().to_owned());
+            left.iter().for_each(|playlist| packager.follow(rendition, playlist));
+        }
+        shelf.apply(packager.init(init(640)));
+        unknown().for_each(|chunk| shelf.apply(packager.chunk(chunk)));
+    };
+    run(&mut shelf);
+    assert!(shelf.text("video.m3u8").contains("DISCONTINUITY-SEQUENCE:0\n"), "{}", shelf.text("video.m3u8"));
+    // The checker goes on: numbers do not go back, and none stands for another segment.
+    run(&mut shelf);
+    run(&mut shelf);
+    assert!(shelf.text("video.m3u8").contains("DISCONTINUITY-SEQUENCE:2\n"), "{}", shelf.text("video.m3u8"));
+    assert!(shelf.text("audio.m3u8").contains("DISCONTINUITY-SEQUENCE:2\n"), "{}", shelf.text("audio.m3u8"));
+}
+
 /// A store that can be switched off.
 #[derive(Clone, Default)]
 struct Fake {

@@ -1,9 +1,9 @@
 //! A server that takes files by HTTP PUT: WebDAV, a web server that lets one put, or what speaks S3. A password, token or key goes there and nowhere
 //! else: into no message, and by no redirect.
 
-use super::file::File;
+use super::file::{File, left_by};
 use super::publisher::{Store, StoreError};
-use crate::format::hls::Name;
+use crate::format::hls::{Name, Rendition};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use rusty_s3::{Bucket, Credentials, S3Action as _};
 use std::fmt;
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use ureq::http::{HeaderValue, Request, Response};
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 use ureq::{Agent, Body, SendBody};
@@ -23,6 +23,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const SIGNED: Duration = Duration::from_secs(300);
 /// Of an answer, no more is read.
 const MAX_ANSWER: u64 = 16 << 10;
+/// A playlist of an earlier run is no longer: that of a day has 4 MiB.
+const MAX_PLAYLIST: u64 = 16 << 20;
+/// The stream waits so long for the playlists of an earlier run.
+const PATIENCE_EARLIER: Duration = Duration::from_secs(2);
 
 /// Where files go, and what opens the door.
 #[derive(Clone)]
@@ -89,6 +93,7 @@ impl Target {
     fn signed(&self, method: Method, name: &Name) -> Url {
         match (&self.access, method) {
             (Access::S3(s3), Method::Put) => s3.0.put_object(Some(&s3.1), &self.key(name)).sign(SIGNED),
+            (Access::S3(s3), Method::Get) => s3.0.get_object(Some(&s3.1), &self.key(name)).sign(SIGNED),
             (Access::S3(s3), Method::Delete) => s3.0.delete_object(Some(&s3.1), &self.key(name)).sign(SIGNED),
             _ => self.url(name),
         }
@@ -116,6 +121,7 @@ impl Target {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Method {
+    Get,
     Put,
     Delete,
 }
@@ -125,6 +131,7 @@ enum Method {
 pub struct Upload {
     target: Target,
     agent: Agent,
+    earlier: Vec<Name>,
 }
 
 impl fmt::Debug for Target {
@@ -146,7 +153,39 @@ impl Upload {
             .timeout_recv_response(Some(PATIENCE))
             .timeout_global(Some(2 * PATIENCE + 2 * segment))
             .tls_config(tls(&target));
-        Upload { target, agent: config.build().new_agent() }
+        Upload { target, agent: config.build().new_agent(), earlier: Vec::new() }
+    }
+
+    /// The playlists that an earlier run has left, where the server gives them in time. What they name is known from then on ([`Store::earlier`]).
+    pub fn playlists(&mut self) -> Vec<(Rendition, String)> {
+        let until = Instant::now() + PATIENCE_EARLIER;
+        let mut playlists = Vec::new();
+        for rendition in Rendition::ALL {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.get(&Name::Playlist(rendition), left) {
+                Ok(playlist) => playlists.extend(playlist.map(|playlist| (rendition, playlist))),
+                // It is away: the others are not asked for.
+                Err(_) => break,
+            }
+        }
+        self.earlier = playlists.iter().flat_map(|(rendition, playlist)| left_by(*rendition, playlist)).collect();
+        playlists
+    }
+
+    /// `None`: it is not there, or not to be had.
+    fn get(&self, name: &Name, patience: Duration) -> Result<Option<String>, StoreError> {
+        let mut request = Request::get(self.target.signed(Method::Get, name).as_str());
+        if let Access::Header(value) = &self.target.access {
+            request = request.header("authorization", value);
+        }
+        let request = request.body(()).map_err(|error| StoreError(text(&error.into())))?;
+        let request = self.agent.configure_request(request).timeout_global(Some(patience)).build();
+        let response = self.agent.run(request).map_err(|error| StoreError(text(&error)))?;
+        if !response.status().is_success() {
+            self.outcome(response);
+            return Ok(None);
+        }
+        Ok(response.into_body().into_with_config().limit(MAX_PLAYLIST).read_to_string().ok())
     }
 
     fn ask(&self, method: Method, name: &Name, file: Option<&File>) -> Result<Response<Body>, StoreError> {
@@ -191,6 +230,10 @@ impl Store for Upload {
             (status @ (405 | 501), _) => Err(StoreError(format!("{status}: it removes no files"))),
             (status, answer) => Err(self.target.refusal(status, &answer)),
         }
+    }
+
+    fn earlier(&self) -> Vec<Name> {
+        self.earlier.clone()
     }
 }
 

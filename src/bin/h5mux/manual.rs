@@ -48,8 +48,9 @@ pub const MANUAL: cli::Manual = cli::Manual {
              --hls writes each file under a hidden name (.h5mux-NAME) and renames it. h5mux deletes a segment when no player can want it any more: it has left the \
              playlist for as long as --hls-window and three segments more. Another run in the same folder goes on with the numbers, and deletes what \
              the run before has left, after the same time. Files of other names are not touched.\n\n\
-             --put sends each file by HTTP PUT, and DELETE for what is to be deleted. Where the server deletes nothing, h5mux says so once and goes on. It \
-             does not see what an earlier run has left there: let the server delete what is old. The folder must be there. A certificate is good if the system knows its \
+             --put sends each file by HTTP PUT, and DELETE for what is to be deleted. Where the server deletes nothing, h5mux says so once and goes on. \
+             Another run asks for the playlists that the run before has left there, for two seconds at most, goes on with their numbers, and deletes what they name. Segments \
+             that had left them already stay: let the server delete what is old. The folder must be there. A certificate is good if the system knows its \
              authority, or SSL_CERT_FILE has it. The server may want a token (--put-token-file), or a user and a password, which can stand in the URL; but then the list of \
              processes shows them. An URL s3://BUCKET/PATH is for Amazon S3 and what speaks like it. Its requests are signed with the key in the \
              environment. h5mux follows no redirect, and uses no proxy.\n\n\

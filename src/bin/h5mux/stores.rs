@@ -5,7 +5,6 @@ use crate::target;
 use anyhow::Context as _;
 use h5live::cli::{self, Counter, Gauge};
 use h5live::format::bmff::{Chunk, Init};
-use h5live::format::hls::Rendition;
 use h5live::package::{Directory, Operation, Pace, PackageOptions, Packager, Publisher, Report, Store, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,13 +35,16 @@ impl Stores {
         if let Some(path) = &args.hls {
             let name = path.display().to_string();
             let directory = Directory::open(path).with_context(|| format!("--hls {name}"))?;
-            for rendition in Rendition::ALL {
-                directory.playlist(rendition).iter().for_each(|playlist| packager.follow(rendition, playlist));
+            for (rendition, playlist) in directory.playlists() {
+                packager.follow(rendition, &playlist);
             }
             stores.push(start(directory, "hls", name, stored, cx)?);
         }
         if let Some(url) = &args.put {
-            let (name, upload) = target::open(url, args.put_token_file.as_deref(), args.segment)?;
+            let (name, mut upload) = target::open(url, args.put_token_file.as_deref(), args.segment)?;
+            for (rendition, playlist) in upload.playlists() {
+                packager.follow(rendition, &playlist);
+            }
             stores.push(start(upload, "put", name, stored, cx)?);
         }
         Ok((!stores.is_empty()).then_some(Stores { packager, stores, stored }))

@@ -81,7 +81,10 @@ fn write(out: &mut String, timeline: &Timeline, options: &Playlist, target: i64)
     let first = listed.clone().next();
     writeln!(out, "#EXT-X-MEDIA-SEQUENCE:{}", first.map_or(0, |segment| segment.number))?;
     // Another run of a time line has another number. It is small, since players keep a list of all numbers from zero on (hls.js 1.7 stands still over it).
-    let run = grid.zero() as u64 / grid.segment() as u64 % RUNS;
+    let run = match grid.zero() {
+        0 => timeline.run,
+        zero => zero as u64 / grid.segment() as u64,
+    } % RUNS;
     writeln!(out, "#EXT-X-DISCONTINUITY-SEQUENCE:{}", run + first.map_or(0, |segment| segment.breaks))?;
     if listed.clone().all(|segment| segment.key) {
         writeln!(out, "#EXT-X-INDEPENDENT-SEGMENTS")?;

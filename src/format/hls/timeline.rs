@@ -127,18 +127,21 @@ pub struct Timeline {
     target: Option<i64>,
     /// No segment has a lower number.
     least: u64,
+    /// Discontinuities before the first segment, where the time line does not tell which run of it this is.
+    pub(super) run: u64,
 }
 
 impl Timeline {
     /// Without frames.
     pub fn new(grid: Grid) -> Timeline {
         let (segments, distances) = (VecDeque::new(), VecDeque::new());
-        Timeline { grid, segments, open: None, last: None, key: None, ended: false, gone: 0, distances, target: None, least: 0 }
+        Timeline { grid, segments, open: None, last: None, key: None, ended: false, gone: 0, distances, target: None, least: 0, run: 0 }
     }
 
-    /// The first segment has at least this number: those before it were in a playlist of an earlier run.
-    pub fn follow(&mut self, number: u64) {
-        self.least = number;
+    /// The first segment has at least this number: those before it were in a playlist of an earlier run. So are discontinuities counted from `breaks` on,
+    /// where it is not known when time zero was.
+    pub fn follow(&mut self, number: u64, breaks: u64) {
+        (self.least, self.run) = (number, breaks);
     }
 
     /// The next frame. Says whether a playlist is another now.

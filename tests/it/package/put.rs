@@ -142,6 +142,44 @@ fn a_web_server_that_dies_for_longer_than_the_window() {
 }
 
 #[test]
+fn another_run_goes_on_where_the_run_before_has_put_its_files() {
+    let dav = WebDav::start();
+    let (files, token) = (dav.files(), token(&dav.folder, TOKEN));
+    let run = || Live::start(mux(&dav.url(), &["--put-token-file"]).arg(&token));
+    let first = run();
+    eventually("the stream", || files.join("index.m3u8").exists().then_some(()));
+    let port = dav.port;
+    let player = Player::start(move |name| {
+        Some(ask(port, "GET", &format!("/cams/{name}"), &[])).filter(|got| got.status == 200).map(|got| got.body)
+    });
+    more_segments(&files, 2);
+    first.mux.signal("TERM");
+    assert_eq!(first.mux.finish(PATIENCE).success().stderr, "");
+    let left = read(&fs::read_to_string(files.join("video.m3u8")).unwrap()).unwrap();
+    let next = left.sequence + left.segments.len() as u64;
+    // As if numbers had run ahead of the time: the next run goes on with them all the same.
+    let text = fs::read_to_string(files.join("audio.m3u8")).unwrap();
+    let ahead = read(&text).unwrap().sequence + 1000;
+    let changed: String = text
+        .lines()
+        .map(
+            |line| {
+                if line.starts_with("#EXT-X-MEDIA-SEQUENCE:") { format!("#EXT-X-MEDIA-SEQUENCE:{ahead}\n") } else { format!("{line}\n") }
+            },
+        )
+        .collect();
+    fs::write(files.join("audio.m3u8"), changed).unwrap();
+    let second = run();
+    eventually("the second run", || newest(&files, "video.m3u8").filter(|newest| *newest > next));
+    assert!(newest(&files, "audio.m3u8").unwrap() > ahead, "{ahead}");
+    let old = files.join(left.segments.last().unwrap().uri.as_ref().unwrap());
+    assert!(old.exists(), "who has the old playlist gets what it names");
+    eventually("it is removed", || (!old.exists()).then_some(()));
+    assert_eq!(second.end(), "");
+    assert!(player.stop() > 20);
+}
+
+#[test]
 fn a_wrong_token_is_said_and_not_shown() {
     let dav = WebDav::start();
     let wrong = token(&dav.folder, "a-wrong-s3cret");
@@ -228,4 +266,11 @@ fn a_store_that_speaks_s3_dies_and_comes_back() {
     let kind = fs::read_to_string(folder.join("data/bucket/cams/yard/video.m3u8._S3rver_metadata.json")).unwrap();
     assert!(kind.contains("application/vnd.apple.mpegurl") && kind.contains("s-maxage=1"), "{kind}");
     assert!(!live.end().contains("Signature"));
+    // Another run sees what this one has left.
+    let left = list().unwrap();
+    let second = Live::start(mux("s3://bucket/cams/yard", &[]).envs(key));
+    eventually("the second run", || list().filter(|list| list.sequence >= left.sequence + left.segments.len() as u64));
+    let old = left.segments.last().unwrap().uri.clone().unwrap();
+    eventually("what the run before has left is deleted", || object(&old).is_none().then_some(()));
+    assert_eq!(second.end(), "");
 }
