@@ -14,6 +14,9 @@ declare module 'react' {
         controls?: '' | 'none';
         keys?: 'page' | 'none';
         loading?: 'lazy';
+        autoplay?: 'none';
+        poster?: 'none' | string;
+        remote?: 'none';
         onstatechange?: (event: H5LiveEventMap['statechange']) => void;
         onvolumechange?: (event: H5LiveEventMap['volumechange']) => void;
       };

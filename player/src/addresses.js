@@ -13,7 +13,7 @@ export function resolve(src) {
   const socket = new URL('api/ws', page);
   socket.protocol = page.protocol.replace('http', 'ws');
   socket.search = `src=${name}`;
-  return { name, ws: socket.href, mp4: `${page.href}.mp4`, hls: `${page.href}/index.m3u8`, mjpg: `${page.href}.mjpg` };
+  return { name, ws: socket.href, mp4: `${page.href}.mp4`, hls: `${page.href}/index.m3u8`, mjpg: `${page.href}.mjpg`, jpg: `${page.href}.jpg` };
 }
 
 /** The same stream in one of its qualities. */

@@ -6,6 +6,8 @@ import { download, snapshot, snapshotName } from './ui/snapshot.js';
 import { join, leave } from './engine/crowd.js';
 import { bufferTargetOf } from './engine/jitter.js';
 import { keepLatency, keepVolume, recallLatency, recallVolume } from './engine/memory.js';
+import { Remote } from './engine/remote.js';
+import { resolve } from './addresses.js';
 import { Session } from './session.js';
 import { View } from './ui/view.js';
 
@@ -27,10 +29,11 @@ const Base = globalThis.HTMLElement ?? class {};
  * It ties the session, which plays, to the view, which shows, and both to the document.
  */
 export class H5Live extends Base {
-  static observedAttributes = ['src', 'muted', 'transport', 'quality', 'latency', 'controls', 'lang'];
+  static observedAttributes = ['src', 'muted', 'transport', 'quality', 'latency', 'controls', 'lang', 'poster'];
 
   #view;
   #session;
+  #remote;
   #history = new History();
   #tick = 0;
   #volume = 1;
@@ -47,6 +50,7 @@ export class H5Live extends Base {
       sound: () => this.#act('sound'),
       full: () => this.#fullscreen(),
       pip: () => this.#pictureInPicture(),
+      cast: () => this.#remote.prompt(),
       snapshot: () => this.#act('snapshot'),
       retry: () => this.#open(),
       copy: () => this.#copy(),
@@ -58,6 +62,7 @@ export class H5Live extends Base {
       latencies: LATENCIES,
     });
     this.#session = new Session(this.#view, { change: (state, reason) => this.#changed(state, reason), silence: () => (this.muted = true), position: () => this.#moved(), refused: reason => this.#view.toast(this.#view.language.reason(reason)) });
+    this.#remote = new Remote(this.#view.remote, { changed: () => this.#refresh(), connected: is => this.#elsewhere(is), failed: () => this.#view.toast(this.#view.language.say('castFailed')) });
     this.addEventListener('fullscreenchange', () => this.#refresh());
     for (const left of ['leavepictureinpicture', 'webkitendfullscreen']) this.#view.video.addEventListener(left, () => this.#session.intoVideo(false));
     this.addEventListener('keydown', this.#onkey);
@@ -75,7 +80,8 @@ export class H5Live extends Base {
     this.#session.bufferTarget = bufferTargetOf(this.latency);
     if (this.#session.active) this.play();
     else if (this.getAttribute('loading') === 'lazy') this.#watchSight();
-    else this.#open();
+    else if (!this.#waits) this.#open();
+    this.#refresh();
   }
 
   disconnectedCallback() {
@@ -87,11 +93,12 @@ export class H5Live extends Base {
     if (old === value || !this.isConnected) return;
     if (name === 'muted') this.#muteChanged();
     else if (name === 'lang') this.#speak();
-    else if (name === 'controls') this.#refresh();
+    else if (name === 'controls' || name === 'poster') this.#refresh();
     else if (name === 'transport') this.#session.prefer(this.transport);
     else if (name === 'quality') this.#session.preferQuality(this.quality);
     else if (name === 'latency') this.#session.bufferTarget = bufferTargetOf(this.latency);
-    else if (!this.#away) this.#open();
+    else if (this.#away || this.#waits) this.#refresh();
+    else this.#open();
   }
 
   /** Name of a stream of the server that this module came from, or the address of a stream's page or WebSocket anywhere. */
@@ -197,7 +204,9 @@ export class H5Live extends Base {
 
   /** Plays, from the live edge: after `stop`, after a pause, and from a gesture where the browser blocked the start. */
   play() {
-    this.#session.play();
+    if (this.#remote.isConnected) this.#remote.stop();
+    else if (this.#waits) this.#open();
+    else this.#session.play();
   }
 
   /** Keeps the picture that is on the screen, until `play`. */
@@ -225,7 +234,28 @@ export class H5Live extends Base {
     return snapshot(this.#view.screen);
   }
 
+  /** It has not begun, and does not before somebody asks for it. */
+  get #waits() {
+    return this.getAttribute('autoplay') === 'none' && !this.#session.name;
+  }
+
+  /** A still picture for as long as there is none: what the page names, or, where nothing plays by itself, the newest one that the server has. */
+  get #poster() {
+    const named = this.getAttribute('poster');
+    if (named === 'none' || this.#session.pictures > 0 || this.state === 'denied' || !this.src) return '';
+    const rests = this.state === 'blocked' || (this.#session.resting && !this.#away);
+    return named || (rests && resolve(this.src)?.jpg) || '';
+  }
+
+  /** Another device plays it, or does not any more. */
+  #elsewhere(is) {
+    if (is) this.#session.stop();
+    else if (this.isConnected) this.#session.play();
+    this.#refresh();
+  }
+
   #open() {
+    this.#remote.stop();
     this.#session.open(this.src, { sound: !this.muted, transport: this.transport, quality: this.quality });
   }
 
@@ -285,6 +315,7 @@ export class H5Live extends Base {
     removeEventListener('online', this.#ononline);
     leave(this.#oncrowd);
     this.#sight?.disconnect();
+    this.#remote.stop();
     clearInterval(this.#tick);
     clearTimeout(this.#unseen);
     this.#tick = 0;
@@ -292,6 +323,8 @@ export class H5Live extends Base {
   }
 
   #changed(state, reason) {
+    // Once there is a picture: before that, nothing else is to be done. What is no video has no HLS.
+    if (state === 'playing' && this.#session.offersVideo && this.getAttribute('remote') !== 'none') this.#remote.watch(resolve(this.src).hls);
     this.dispatchEvent(new CustomEvent('statechange', { detail: { state, reason } }));
     if (this.isConnected) this.#refresh();
   }
@@ -313,7 +346,7 @@ export class H5Live extends Base {
     const playing = this.state === 'playing';
     this.#history.add(now, { ...stats, latency: playing ? stats.latency : null });
     this.#view.show({
-      name: this.#session.name,
+      name: this.#session.name || (resolve(this.src)?.name ?? ''),
       state: this.state,
       reason: this.#session.reason,
       retryIn: this.#session.retryIn === null ? null : this.#session.retryIn / 1000,
@@ -326,6 +359,9 @@ export class H5Live extends Base {
       muted: this.muted,
       invite: this.#invite,
       volume: this.#volume,
+      poster: this.#poster,
+      offersRemote: this.#remote.isAvailable,
+      remote: this.#remote.isConnected,
       controls: this.getAttribute('controls') !== 'none',
     });
     if (this.#view.panel.isOpen) this.#view.panel.show(this.stats, this.#history.latencies(now), this, this.#session.qualities);

@@ -6,7 +6,7 @@ globalThis.document = { baseURI: 'http://page.example/a/b.html' };
 const { resolve } = await import('../src/addresses.js');
 
 test('the name of a stream, the address of its page, or that of its WebSocket', () => {
-  const door = at => ({ name: 'door', ws: `${at.replace('http', 'ws')}api/ws?src=door`, mp4: `${at}door.mp4`, hls: `${at}door/index.m3u8`, mjpg: `${at}door.mjpg` });
+  const door = at => ({ name: 'door', ws: `${at.replace('http', 'ws')}api/ws?src=door`, mp4: `${at}door.mp4`, hls: `${at}door/index.m3u8`, mjpg: `${at}door.mjpg`, jpg: `${at}door.jpg` });
   const [here, there] = ['http://page.example/a/', 'https://cam.example:8443/live/'];
   for (const src of ['door', './door', 'door?x=1#y', 'api/ws?src=door', './api/ws?src=door']) assert.deepEqual(resolve(src), door(here), src);
   for (const src of ['/door', '/api/ws?src=door']) assert.deepEqual(resolve(src), door('http://page.example/'), src);

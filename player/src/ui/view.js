@@ -1,5 +1,6 @@
 import { Help, Panel, milliseconds } from './panel.js';
 import { Language } from './texts.js';
+import { Poster } from './poster.js';
 import { STYLE } from './style.js';
 import { button, h, icon, label, tell } from './dom.js';
 import { surface } from '../engine/colour.js';
@@ -23,6 +24,7 @@ const BELIEVED_MS = [-20, 60000];
  * @property {() => void} sound     mute or unmute
  * @property {() => void} full
  * @property {() => void} pip
+ * @property {() => void} cast      to another device, or back
  * @property {() => void} snapshot
  * @property {() => void} retry     at once
  * @property {() => void} copy      the statistics
@@ -48,11 +50,13 @@ export class View {
     this.video = h('video', { part: 'video', playsinline: '', tabindex: '-1' });
     this.image = h('img', { part: 'image', alt: '', hidden: '' });
     this.canvas = h('canvas', { part: 'canvas', width: '0', height: '0', hidden: '' });
+    this.poster = new Poster();
+    this.remote = h('video', { part: 'remote', playsinline: '', preload: 'none', 'x-webkit-airplay': 'allow', hidden: '' });
     this.still = h('canvas', { part: 'still', hidden: '', 'aria-hidden': 'true' });
     this.help = new Help(this.language);
     this.panel = new Panel(this.language, { ...actions, help: () => { this.panel.close(); this.help.open(); } });
     this.#root = h('div', { class: 'root', part: 'root', role: 'group', tabindex: '0' },
-      h('div', { class: 'picture' }, this.video, this.image, this.canvas, this.still),
+      h('div', { class: 'picture' }, this.video, this.image, this.canvas, this.poster.element, this.still, this.remote),
       this.#part('flash', h('div', { class: 'flash', hidden: '' })),
       this.#badge(actions),
       this.#part('unmute', this.#spoken('unmute', actions.sound, { class: 'pill', part: 'button muted-button', hidden: '' }, icon('muted'))),
@@ -109,7 +113,7 @@ export class View {
         this.#part('retry', this.#spoken('retry', retry, { class: 'text', part: 'button retry-button' })))));
   }
 
-  #bar({ toggle, sound, volume, snapshot, pip, full }) {
+  #bar({ toggle, sound, volume, snapshot, cast, pip, full }) {
     const slider = h('input', { type: 'range', min: '0', max: '1', step: '0.05', part: 'volume' });
     slider.addEventListener('input', () => volume(slider.valueAsNumber));
     this.language.follow(() => label(slider, this.language.say('volume')));
@@ -119,6 +123,7 @@ export class View {
       h('span', { class: 'gap' }),
       this.#part('snapshot', this.#named('snapshot', 'snapshot', snapshot)),
       this.#part('stats', this.#named('stats', 'stats', () => this.panel.toggle())),
+      this.#part('cast', this.#named('cast', 'cast', cast, { hidden: '' })),
       this.#part('pip', this.#named('pip', 'pip', pip, { hidden: '' })),
       this.#part('full', button('full', full))));
   }
@@ -140,6 +145,8 @@ export class View {
       this.#imageSize = [this.image.naturalWidth, this.image.naturalHeight];
       this.#ratio(this.image, ...this.#imageSize);
     });
+    const { element } = this.poster;
+    element.addEventListener('load', () => this.picture.ready || this.#ratio(element, element.naturalWidth, element.naturalHeight));
   }
 
   /** Which of video, image and canvas shows the picture. */
@@ -195,6 +202,9 @@ export class View {
    * @param {boolean} now.muted
    * @param {boolean} now.invite the sound has not been touched yet: it is offered over the picture
    * @param {number} now.volume
+   * @param {string} now.poster  address of a still picture to be shown in place of the stream; '' is none
+   * @param {boolean} now.offersRemote  there is a device that could play it
+   * @param {boolean} now.remote  one does
    * @param {boolean} now.controls
    */
   show(now) {
@@ -204,7 +214,8 @@ export class View {
     const paused = state === 'paused' || state === 'idle';
     this.#root.classList.toggle('lost', lost);
     this.#root.classList.toggle('paused', paused);
-    this.#root.classList.toggle('empty', !seen);
+    this.poster.show(now.poster);
+    this.#root.classList.toggle('empty', !seen && this.poster.element.hidden);
     this.#root.setAttribute('aria-label', this.language.say('player', { name }));
     this.#showBadge(now, paused, lost);
     this.#showCentre(now, paused || state === 'blocked');
@@ -212,6 +223,8 @@ export class View {
     const p = this.#parts;
     p.bar.hidden = !controls;
     p.pip.hidden = !(document.pictureInPictureEnabled && now.offersVideo && this.video.requestPictureInPicture);
+    p.cast.hidden = !now.offersRemote && !now.remote;
+    p.cast.setAttribute('aria-pressed', String(now.remote));
     p.snapshot.hidden = !seen;
     face(p.play, paused ? 'play' : 'pause', this.language.say(paused ? 'play' : 'pause'));
     this.fullscreen(document.fullscreenElement === this.#root.getRootNode().host);
@@ -232,14 +245,14 @@ export class View {
     p.badge.title = p.go.hidden ? `${this.language.say('latency')}: ${this.language.say('latencyMore')}` : '';
   }
 
-  #showCentre({ state, reason, retryIn, busy, seen }, waitsForTap) {
+  #showCentre({ state, reason, retryIn, busy, seen, remote }, waitsForTap) {
     const p = this.#parts;
     const lost = LOST.includes(state);
     p.spinner.hidden = !busy || waitsForTap || state === 'unplayable' || state === 'denied';
     p.big.hidden = !waitsForTap;
     label(p.big, this.language.say(state === 'blocked' ? 'blocked' : 'play'));
-    p.note.hidden = !busy || waitsForTap || !(lost || !seen);
-    tell(p.title, this.language.say(state));
+    p.note.hidden = !remote && (!busy || waitsForTap || !(lost || !seen));
+    tell(p.title, this.language.say(remote ? 'onDevice' : state));
     const more = state === 'waiting' && !reason ? this.language.say('waitingMore') : this.language.reason(reason);
     const soon = retryIn === null ? '' : retryIn > 0.5 ? this.language.say('retryIn', { s: Math.ceil(retryIn) }) : this.language.say('retrying');
     tell(p.reason, [more, soon].filter(Boolean).join(' · '));

@@ -23,7 +23,7 @@ macro_rules! file {
 }
 
 /// The parts of `h5live.js`; each imports only from those before it.
-const PARTS: [(&str, &str); 36] = [
+const PARTS: [(&str, &str); 38] = [
     ("engine/clock.js", file!("engine/clock.js")),
     ("engine/sight.js", file!("engine/sight.js")),
     ("engine/jitter.js", file!("engine/jitter.js")),
@@ -51,12 +51,14 @@ const PARTS: [(&str, &str); 36] = [
     ("addresses.js", file!("addresses.js")),
     ("past.js", file!("past.js")),
     ("session.js", file!("session.js")),
+    ("engine/remote.js", file!("engine/remote.js")),
     ("engine/history.js", file!("engine/history.js")),
     ("ui/keys.js", file!("ui/keys.js")),
     ("ui/snapshot.js", file!("ui/snapshot.js")),
     ("ui/texts.js", file!("ui/texts.js")),
     ("ui/style.js", file!("ui/style.js")),
     ("ui/dom.js", file!("ui/dom.js")),
+    ("ui/poster.js", file!("ui/poster.js")),
     ("ui/panel.js", file!("ui/panel.js")),
     ("ui/view.js", file!("ui/view.js")),
     ("h5live.js", file!("h5live.js")),
