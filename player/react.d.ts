@@ -16,7 +16,7 @@ declare module 'react' {
         loading?: 'lazy';
         autoplay?: 'none';
         poster?: 'none' | string;
-        remote?: 'none';
+        remote?: boolean | '';
         onstatechange?: (event: H5LiveEventMap['statechange']) => void;
         onvolumechange?: (event: H5LiveEventMap['volumechange']) => void;
       };

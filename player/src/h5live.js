@@ -324,7 +324,7 @@ export class H5Live extends Base {
 
   #changed(state, reason) {
     // Once there is a picture: before that, nothing else is to be done. What is no video has no HLS.
-    if (state === 'playing' && this.#session.offersVideo && this.getAttribute('remote') !== 'none') this.#remote.watch(resolve(this.src).hls);
+    if (state === 'playing' && this.#session.offersVideo && this.hasAttribute('remote')) this.#remote.watch(resolve(this.src).hls);
     this.dispatchEvent(new CustomEvent('statechange', { detail: { state, reason } }));
     if (this.isConnected) this.#refresh();
   }

@@ -14,7 +14,7 @@ document.documentElement.lang = language.name;
 find('.home').setAttribute('aria-label', `h5live: ${say('allStreams')}`);
 
 function player(name, attributes) {
-  return h('h5-live', { src: encodeURIComponent(name), muted: '', ...attributes });
+  return h('h5-live', { src: encodeURIComponent(name), muted: '', remote: '', ...attributes });
 }
 
 /** `640 × 360 · 30 fps · avc1, opus`, as far as it is known. */
