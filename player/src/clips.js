@@ -24,6 +24,7 @@ class Clips {
   #video = h('video', { controls: '', playsinline: '' });
   #status = h('p', { role: 'status' });
   #line;
+  #list;
   #download = h('a', { class: 'button main', download: '' }, say('download'));
   /** Unix seconds by the server's clock: what is loaded, and what is chosen. */
   #loaded = { from: 0, to: 0 };
@@ -34,6 +35,7 @@ class Clips {
 
   constructor(name) {
     this.#base = `${encodeURIComponent(name)}/`;
+    this.#list = h('a', { class: 'button', href: `${this.#base}rec/`, hidden: '' }, say('recordings'));
     this.#line = new TimeLine(name, { seek: time => this.#show(time), position: () => this.#now, said: text => tell(this.#status, text) });
   }
 
@@ -51,7 +53,7 @@ class Clips {
       this.#video, this.#line.element, this.#status,
       h('p', { class: 'actions' },
         act(say('clipBack', { s: STEP_S }), () => this.#step(-STEP_S)), act(say('clipOn', { s: STEP_S }), () => this.#step(STEP_S)),
-        act(say('clipBegin'), () => this.#choose({ from: this.#now })), act(say('clipEnd'), () => this.#choose({ to: this.#now })), this.#download));
+        act(say('clipBegin'), () => this.#choose({ from: this.#now })), act(say('clipEnd'), () => this.#choose({ to: this.#now })), this.#download, this.#list));
     this.#video.addEventListener('timeupdate', () => this.#line.tick());
     // Firefox shows what an edit list leaves out before its begin, until it has sought there.
     if ('mozPaintedFrames' in this.#video) {
@@ -84,7 +86,8 @@ class Clips {
     if (await this.#load(`-${STEP_S}s`)) {
       this.#server = { time: this.#loaded.to, at: performance.now() };
       this.#choose(this.#loaded);
-      await this.#line.open();
+      // Out of the ring alone there is no list.
+      this.#list.hidden = !(await this.#line.open());
     }
   }
 

@@ -21,10 +21,12 @@ use hyper::StatusCode;
 use hyper::header::HeaderValue;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 /// The longest playlist, in microseconds: a day and an hour, as a day with a change of the clocks has.
 const LONGEST: i64 = 25 * 3_600_000_000;
+const TOO_MANY: Refusal = Refusal(StatusCode::BAD_REQUEST, "there are too many recordings in this time for one playlist");
 /// A segment is no shorter, but for the last of a file.
 const SEGMENT: Duration = Duration::from_secs(6);
 /// Behind the name of a recording, instead of `.mp4`.
@@ -138,7 +140,13 @@ impl AskingForPast<'_> {
         let is_open = move |recordings: &dyn Recordings, name: &str| recordings.files(name, from, to)?.last().map(|last| last.open);
         let goes_on = until.is_none() && is_fixed && self.ask(is_open).await? == Some(true);
         let files = self.ask(move |recordings, name| recordings.segments(name, (from, to), SEGMENT, goes_on)).await?;
-        let files = files.inspect_err(|error| tracing::warn!("a playlist: {error}")).map_err(|_| UNREADABLE)?;
+        let files = files.map_err(|error| match error.kind() {
+            ErrorKind::FileTooLarge => TOO_MANY,
+            _ => {
+                tracing::warn!("a playlist: {error}");
+                UNREADABLE
+            }
+        })?;
         if files.is_empty() {
             return Err(NOTHING_THEN);
         }
