@@ -107,8 +107,8 @@ pub fn builder() -> http1::Builder {
 /// Ends our side and waits a little for the other: closing a socket that still has unread input resets the connection, and the
 /// last answer, such as a 431, may never be seen.
 pub async fn linger(socket: &Socket) {
-    // Where there is no room in the kernel, the goodbye of TLS would be left out, and a client could not tell a whole answer from one that was cut.
-    _ = tokio::time::timeout(LINGER, std::future::poll_fn(|cx| socket.poll_write_ready(cx))).await;
+    // Without the goodbye of TLS a client could not tell a whole answer from one that was cut.
+    _ = tokio::time::timeout(LINGER, std::future::poll_fn(|cx| socket.poll_goodbye(cx))).await;
     socket.shutdown_write();
     let drained = async {
         let mut scratch = [0; 4096];

@@ -303,6 +303,16 @@ impl Socket {
         _ = kernel!(&self, s => SockRef::from(s).set_linger(Some(Duration::ZERO)));
     }
 
+    /// Says goodbye in the protocol of the kind. Ready when the kernel has it.
+    ///
+    /// # Errors
+    /// The other end has gone.
+    pub fn poll_goodbye(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Kind::Tls(tls) = &self.0 else { return Poll::Ready(Ok(())) };
+        tls.close();
+        tls.poll_flush(cx)
+    }
+
     /// No more will be sent.
     pub fn shutdown_write(&self) {
         if let Kind::Tls(tls) = &self.0 {
