@@ -8,6 +8,7 @@ use h5live::format::bmff::{Chunk, Init, RecordedFragment, Snap};
 use h5live::media::{SystemClock, WallTime};
 use h5live::record::{self, Feed, Library, Lock, Numbers, Options, RealDisk, Recorder, Retention, Start, State, StatusCell, Statuses};
 use h5live::serve::{Publisher, RecordedClip, RecordedFile, RecordedSpan, RecordingReader, Recordings, SegmentedFile, Tap, Timeline};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -105,11 +106,17 @@ impl Recording {
     /// Takes the numbers over, whenever it is called.
     pub fn meter(&self, stats: &Arc<cli::Stats>) -> impl FnMut() + Send + use<> {
         let (stats, statuses) = (stats.clone(), self.recorder.statuses());
-        let meter = move |status: &StatusCell, numbers: &Numbers| {
+        let row = move |status: &StatusCell| {
             let label = [("stream", status.stream())];
             let recording = stats.gauge("recording", "1 while the stream is recorded.", &label);
             let bytes = stats.counter("recorded_bytes_total", "Bytes of the stream handed to the disk so far.", &label);
             let lost = stats.counter("record_lost_chunks_total", "Chunks not recorded so far because the disk was too slow.", &label);
+            (recording, bytes, lost)
+        };
+        // Looked up once for each stream: they are found among all numbers of the program.
+        let mut rows = BTreeMap::new();
+        let mut meter = move |status: &StatusCell, numbers: &Numbers| {
+            let (recording, bytes, lost) = rows.entry(status.stream().to_owned()).or_insert_with(|| row(status));
             recording.set(f64::from(u8::from(status.state() == State::Recording)));
             bytes.set_total(numbers.bytes());
             lost.set_total(numbers.lost());
