@@ -77,10 +77,9 @@ impl Library {
         for recording in found {
             // It may have been deleted meanwhile.
             let Some(lease) = catalogue.hold(recording.start) else { continue };
-            let wanted =
-                |time: Duration| lease.recording.start.wall().0.saturating_add(i64::try_from(time.as_micros()).unwrap_or(i64::MAX));
+            let wall = |time: Duration| lease.recording.start.wall().0.saturating_add(i64::try_from(time.as_micros()).unwrap_or(i64::MAX));
             let mut segments = self.cut(stream, &lease, length, settled)?;
-            segments.retain(|segment| wanted(segment.begin + segment.length) > from.0 && wanted(segment.begin) < to.0);
+            segments.retain(|segment| wall(segment.begin + segment.length) > from.0 && wall(segment.begin) < to.0);
             if !segments.is_empty() {
                 files.push(SegmentedFile { recording: lease.recording, segments });
             }

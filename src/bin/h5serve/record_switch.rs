@@ -34,7 +34,7 @@ enum Wanted {
 /// The body of a PUT.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Order {
+struct RecordRequest {
     /// None: all.
     stream: Option<String>,
     value: bool,
@@ -77,18 +77,18 @@ impl Switches {
     }
 
     fn put(&self, body: &[u8]) -> Result<Reply, (u16, String)> {
-        let order: Order = serde_json::from_slice(body)
+        let request: RecordRequest = serde_json::from_slice(body)
             .map_err(|error| (400, format!("expected JSON such as {{\"stream\":\"door\",\"value\":true,\"for\":\"10m\"}}: {error}")))?;
-        let length = order.length.as_deref().map(cli::length_of_time).transpose().map_err(|why| (400, format!("for: {why}")))?;
-        let wanted = match (order.value, length) {
+        let length = request.length.as_deref().map(cli::length_of_time).transpose().map_err(|why| (400, format!("for: {why}")))?;
+        let wanted = match (request.value, length) {
             (false, Some(_)) => return Err((400, "for: only with true".into())),
             (false, None) => Wanted::No,
             (true, None) => Wanted::Yes,
             (true, Some(length)) => Wanted::Until(Instant::now() + length),
         };
         let all = lock(&self.all);
-        let mut found = all.iter().filter(|(name, _)| order.stream.as_ref().is_none_or(|stream| stream == *name)).peekable();
-        if let (Some(stream), None) = (&order.stream, found.peek()) {
+        let mut found = all.iter().filter(|(name, _)| request.stream.as_ref().is_none_or(|stream| stream == *name)).peekable();
+        if let (Some(stream), None) = (&request.stream, found.peek()) {
             return Err((404, format!("there is no stream {stream:?}")));
         }
         found.for_each(|(_, switch)| *lock(&switch.0) = wanted);

@@ -37,6 +37,11 @@ pub fn list(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str>
     headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).flat_map(|line| line.split(',')).map(str::trim)
 }
 
+/// Whether a browser wants Chinese before any other language. Our own pages are in that and in English.
+pub fn prefers_chinese(headers: &HeaderMap) -> bool {
+    list(headers, header::ACCEPT_LANGUAGE).next().is_some_and(|first| first.to_ascii_lowercase().starts_with("zh"))
+}
+
 /// Whether every server and proxy sees the body end at the same place (RFC 9112, section 6.3): chunked is the only coding. hyper has seen to the lengths. A
 /// request that two of them end at different places would bring another one along.
 pub fn is_framed_clearly(headers: &HeaderMap) -> bool {

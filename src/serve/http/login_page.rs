@@ -48,8 +48,7 @@ impl Why {
 
 /// The page, in the language that the browser prefers. With a form, where there are users.
 pub fn page(request: &Request, status: StatusCode, why: Why, has_users: bool) -> Answer {
-    let chinese =
-        head::list(&request.head.headers, header::ACCEPT_LANGUAGE).next().is_some_and(|first| first.to_ascii_lowercase().starts_with("zh"));
+    let chinese = head::prefers_chinese(&request.head.headers);
     let language = usize::from(chinese);
     let [name, password, login] = [["Name", "用户名"], ["Password", "密码"], ["Log in", "登录"]].map(|texts| texts[language]);
     let (link, inside) = routes::split_link(&request.path);

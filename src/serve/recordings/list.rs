@@ -32,8 +32,7 @@ const PAGE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/player/src
 
 /// In the language that the browser prefers. `day`: all of them are of that one.
 pub fn page(request: &Request, stream: &str, day: Option<&str>, rows: &[Row]) -> Answer {
-    let chinese =
-        head::list(&request.head.headers, header::ACCEPT_LANGUAGE).next().is_some_and(|first| first.to_ascii_lowercase().starts_with("zh"));
+    let chinese = head::prefers_chinese(&request.head.headers);
     let mut answer = respond(
         StatusCode::OK,
         Reply::whole(html(chinese, stream, day, rows)),

@@ -10,8 +10,8 @@
 //! A viewer who is slow holds its task up: memory is bounded by the channel. Viewers who are live are not concerned.
 
 pub mod command;
-pub mod lanes;
 pub mod line;
+pub mod outgoing;
 pub mod outlet;
 pub mod past;
 pub mod playback;

@@ -33,7 +33,7 @@ pub struct Frame {
 }
 
 /// A track on its way to the player.
-pub struct Lane {
+pub struct OutgoingTrack {
     pub id: u32,
     pub main: bool,
     /// As the init segment has it that the player gets.
@@ -66,27 +66,27 @@ pub struct Part {
 
 /// All tracks.
 #[derive(Default)]
-pub struct Lanes {
-    pub all: Vec<Lane>,
+pub struct OutgoingTracks {
+    pub all: Vec<OutgoingTrack>,
     sequence: u32,
     heads: BytesMut,
 }
 
-impl Lanes {
-    pub fn main(&self) -> Option<&Lane> {
-        self.all.iter().find(|lane| lane.main)
+impl OutgoingTracks {
+    pub fn main(&self) -> Option<&OutgoingTrack> {
+        self.all.iter().find(|outgoing| outgoing.main)
     }
 
     pub fn main_index(&self) -> Option<usize> {
-        self.all.iter().position(|lane| lane.main)
+        self.all.iter().position(|outgoing| outgoing.main)
     }
 
     /// What waits for its next picture goes without it.
     pub fn flush(&mut self, out: &mut Vec<Output>) {
-        (0..self.all.len()).for_each(|index| self.flush_lane(index, out));
+        (0..self.all.len()).for_each(|index| self.flush_track(index, out));
     }
 
-    pub fn flush_lane(&mut self, index: usize, out: &mut Vec<Output>) {
+    pub fn flush_track(&mut self, index: usize, out: &mut Vec<Output>) {
         if let Some(waiting) = self.all[index].waiting.take() {
             let duration = waiting.duration;
             self.write(index, waiting, duration, out);
@@ -95,9 +95,9 @@ impl Lanes {
 
     /// The one before it goes: now it is known how long it is.
     pub fn wait(&mut self, index: usize, waiting: Waiting, out: &mut Vec<Output>) {
-        let lane = &mut self.all[index];
-        lane.next = waiting.decoded + 1;
-        if let Some(before) = lane.waiting.replace(waiting) {
+        let outgoing = &mut self.all[index];
+        outgoing.next = waiting.decoded + 1;
+        if let Some(before) = outgoing.waiting.replace(waiting) {
             let duration = self.all[index].next - 1 - before.decoded;
             let next = self.all[index].next;
             self.write(index, before, duration, out);
@@ -106,11 +106,11 @@ impl Lanes {
     }
 
     fn write(&mut self, index: usize, waiting: Waiting, duration: i64, out: &mut Vec<Output>) {
-        let lane = &mut self.all[index];
+        let outgoing = &mut self.all[index];
         let duration = u32::try_from(duration.max(1)).unwrap_or(u32::MAX);
         let Waiting { decoded, composition_offset, sync, data, shown, .. } = waiting;
         let size = data.len() as u32;
-        lane.next = decoded + i64::from(duration);
+        outgoing.next = decoded + i64::from(duration);
         let composition_offset = i32::try_from(composition_offset).unwrap_or_default();
         let samples = [Sample { size, duration, composition_offset, key: sync }];
         let media = |ticks: i64| u64::try_from(ticks).unwrap_or_default();
@@ -118,9 +118,9 @@ impl Lanes {
             shown.map(|(wall, _)| ProducerTime { wall, media_time: media(decoded.saturating_add(composition_offset.into())) });
         self.sequence += 1;
         let fragment =
-            Fragment { sequence: self.sequence, track_id: lane.id, decode_time: media(decoded), samples: &samples, producer_time };
+            Fragment { sequence: self.sequence, track_id: outgoing.id, decode_time: media(decoded), samples: &samples, producer_time };
         let chunk = chunk(fragment.head(&mut self.heads), vec![data]);
-        let times = (lane.track.time(decoded).micros(), lane.track.time(lane.next).micros());
+        let times = (outgoing.track.time(decoded).micros(), outgoing.track.time(outgoing.next).micros());
         out.push(Output::Frame(Frame { message: frames::binary("", &chunk).0, decoded: times.0, end: times.1, shown }));
     }
 
@@ -134,13 +134,13 @@ impl Lanes {
         };
         let samples: Vec<Sample> = parts.iter().map(sample).collect();
         let length: i64 = parts.iter().map(|part| i64::from(part.duration)).sum();
-        let lane = &mut self.all[index];
+        let outgoing = &mut self.all[index];
         self.sequence += 1;
         let decode_time = u64::try_from(decoded).unwrap_or_default();
-        let fragment = Fragment { sequence: self.sequence, track_id: lane.id, decode_time, samples: &samples, producer_time: None };
+        let fragment = Fragment { sequence: self.sequence, track_id: outgoing.id, decode_time, samples: &samples, producer_time: None };
         let chunk = chunk(fragment.head(&mut self.heads), parts.iter().map(|part| part.data.clone()).collect());
-        lane.next = decoded.saturating_add(length);
-        let times = (lane.track.time(decoded).micros(), lane.track.time(lane.next).micros());
+        outgoing.next = decoded.saturating_add(length);
+        let times = (outgoing.track.time(decoded).micros(), outgoing.track.time(outgoing.next).micros());
         out.push(Output::Frame(Frame { message: frames::binary("", &chunk).0, decoded: times.0, end: times.1, shown: None }));
     }
 }

@@ -1,7 +1,7 @@
 //! Plays the past to one viewer: a task that sends what a live viewer would get, at the pace at which it is to be shown.
 
 use super::command::{RewindCommand, ShownPicture};
-use super::lanes::{Frame, Output};
+use super::outgoing::{Frame, Output};
 use super::outlet::{Gone, Outlet, PlaybackCommand, PlaybackOutput};
 use super::past::{Next, Past};
 use super::retime::{Retimer, Unplayable};

@@ -7,8 +7,8 @@
 //!
 //! Up to [`FASTEST_WHOLE`] times as fast all pictures are sent, beyond it and backwards keyframes alone. Sound comes with speed 1 only.
 
-use super::lanes::{Lane, Lanes, Output, Part, Waiting};
 use super::line::Line;
+use super::outgoing::{OutgoingTrack, OutgoingTracks, Output, Part, Waiting};
 use crate::format::bmff::{self, FragmentReader, FragmentTrack, RecordedFragment, Split, Splitter};
 use crate::media::{Kind, Timestamp, WallTime};
 use crate::serve::live::init_segment::InitSegment;
@@ -50,7 +50,7 @@ pub struct Retimer {
     source: Option<Source>,
     kind: String,
     init: Bytes,
-    lanes: Lanes,
+    outgoing_tracks: OutgoingTracks,
     /// The last picture before the moment, while it is not known how long it is shown.
     ahead: Option<(Part, FragmentTrack)>,
     /// Where the main track goes on, by the labels.
@@ -79,7 +79,7 @@ impl Retimer {
             source: None,
             kind: String::new(),
             init: Bytes::new(),
-            lanes: Lanes::default(),
+            outgoing_tracks: OutgoingTracks::default(),
             ahead: None,
             expected: None,
             anchors: false,
@@ -93,7 +93,7 @@ impl Retimer {
 
     /// The picture that goes with the next one, if it is to be shown.
     pub fn waits_for(&self) -> Option<(WallTime, i64)> {
-        self.lanes.main()?.waiting.as_ref()?.shown
+        self.outgoing_tracks.main()?.waiting.as_ref()?.shown
     }
 
     /// A picture waits for the next one: with it is known how long it is shown.
@@ -158,7 +158,7 @@ impl Retimer {
             let length = own_length(&part, own);
             self.place(part, own, length, out);
         }
-        self.lanes.flush(out);
+        self.outgoing_tracks.flush(out);
     }
 
     /// Other fragments: of another recording, or of the ring.
@@ -182,8 +182,9 @@ impl Retimer {
         if is_other_init {
             let end = self.end();
             let begin = |track: &FragmentTrack| track.ticks(Timestamp(end.unwrap_or(self.line.media))).max(0);
-            let lane = |track: FragmentTrack| Lane { id: track.id, main: track.id == main, next: begin(&track), track, waiting: None };
-            self.lanes.all = written.tracks().map(lane).collect();
+            let outgoing =
+                |track: FragmentTrack| OutgoingTrack { id: track.id, main: track.id == main, next: begin(&track), track, waiting: None };
+            self.outgoing_tracks.all = written.tracks().map(outgoing).collect();
             out.push(Output::Init(frames::binary("", &shown).0));
         }
         self.anchors = true;
@@ -198,7 +199,7 @@ impl Retimer {
 
     /// Where the main track ends, if it has begun.
     fn end(&self) -> Option<i64> {
-        let main = self.lanes.main()?;
+        let main = self.outgoing_tracks.main()?;
         self.anchored.then(|| main.track.time(main.next).micros())
     }
 
@@ -227,7 +228,7 @@ impl Retimer {
 
     /// Gives a picture its time; `length`: how long it is shown, in microseconds.
     fn place(&mut self, part: Part, own: FragmentTrack, length: i64, out: &mut Vec<Output>) {
-        let Some(index) = self.lanes.main_index() else { return };
+        let Some(index) = self.outgoing_tracks.main_index() else { return };
         let decoded = self.zero().at(own.time(part.time));
         let presented = self.zero().at(own.time(part.time.saturating_add(part.composition_offset)));
         let is_on_time = self.anchored || decoded.0.saturating_add(length) > self.target.0;
@@ -236,26 +237,26 @@ impl Retimer {
         }
         self.expected = Some(WallTime(decoded.0.saturating_add(length)));
         let is_shown = self.anchored || presented.0.saturating_add(length) > self.target.0;
-        let lane = &self.lanes.all[index];
-        let ticks = |line: &Line, wall| lane.track.ticks(Timestamp(line.media_of(wall)));
+        let outgoing = &self.outgoing_tracks.all[index];
+        let ticks = |line: &Line, wall| outgoing.track.ticks(Timestamp(line.media_of(wall)));
         let (at, shown_at, duration) = match (is_on_time, is_shown) {
             (true, _) => {
                 let natural = ticks(&self.line, decoded);
-                let (at, offset) = (natural.max(lane.next), ticks(&self.line, presented) - natural);
-                (at, at + offset, scaled(part.duration, own.timescale, lane.track.timescale, self.line.speed))
+                let (at, offset) = (natural.max(outgoing.next), ticks(&self.line, presented) - natural);
+                (at, at + offset, scaled(part.duration, own.timescale, outgoing.track.timescale, self.line.speed))
             }
-            (false, false) => (lane.next, lane.next, 1),
+            (false, false) => (outgoing.next, outgoing.next, 1),
             (false, true) => {
                 // It is decoded before the moment and shown behind it. Those between take a tick each.
                 let between = (self.target.0 - decoded.0) / length + 1;
-                let anchor = lane.track.time(lane.next.saturating_add(between)).micros();
+                let anchor = outgoing.track.time(outgoing.next.saturating_add(between)).micros();
                 let begin = Line { wall: self.target, media: anchor, ..self.line };
-                (lane.next, ticks(&begin, presented).max(lane.next), 1)
+                (outgoing.next, ticks(&begin, presented).max(outgoing.next), 1)
             }
         };
-        let shown = is_shown.then(|| (presented, lane.track.time(shown_at).micros()));
+        let shown = is_shown.then(|| (presented, outgoing.track.time(shown_at).micros()));
         let waiting = Waiting { decoded: at, composition_offset: shown_at - at, duration, sync: part.sync, data: part.data, shown };
-        self.lanes.wait(index, waiting, out);
+        self.outgoing_tracks.wait(index, waiting, out);
     }
 
     /// What comes next follows what was shown, where the labels have a gap, or where it is the first that is shown.
@@ -265,48 +266,48 @@ impl Retimer {
             return;
         }
         if self.anchored {
-            self.lanes.flush_lane(index, out);
+            self.outgoing_tracks.flush_track(index, out);
         }
         let is_gap = self.anchored && apart > GAP;
         (self.anchored, self.anchors) = (true, false);
-        let lane = &self.lanes.all[index];
-        self.line = Line { wall: decoded, media: lane.track.time(lane.next).micros(), speed: self.line.speed };
+        let outgoing = &self.outgoing_tracks.all[index];
+        self.line = Line { wall: decoded, media: outgoing.track.time(outgoing.next).micros(), speed: self.line.speed };
         out.push(Output::Line(self.line, is_gap.then_some(apart)));
     }
 
     fn key(&mut self, part: &Part, own: FragmentTrack, out: &mut Vec<Output>) {
-        let Some(index) = self.lanes.main_index() else { return };
+        let Some(index) = self.outgoing_tracks.main_index() else { return };
         let wall = self.zero().at(own.time(part.time.saturating_add(part.composition_offset)));
         let apart = self.expected.map_or(0, |last| wall.0.saturating_sub(last.0).abs());
-        let last = scaled_micros(LAST_KEY, self.lanes.all[index].track.timescale);
+        let last = scaled_micros(LAST_KEY, self.outgoing_tracks.all[index].track.timescale);
         if !self.anchored || apart > KEY_PAUSE {
-            self.lanes.flush_lane(index, out);
-            let lane = &self.lanes.all[index];
-            self.line = Line { wall, media: lane.track.time(lane.next).micros(), speed: self.line.speed };
+            self.outgoing_tracks.flush_track(index, out);
+            let outgoing = &self.outgoing_tracks.all[index];
+            self.line = Line { wall, media: outgoing.track.time(outgoing.next).micros(), speed: self.line.speed };
             out.push(Output::Line(self.line, (apart > KEY_PAUSE).then_some(apart)));
             self.anchored = true;
         }
         self.expected = Some(wall);
-        let lane = &self.lanes.all[index];
-        let at = lane.track.ticks(Timestamp(self.line.media_of(wall))).max(lane.next);
-        let shown = Some((wall, lane.track.time(at).micros()));
+        let outgoing = &self.outgoing_tracks.all[index];
+        let at = outgoing.track.ticks(Timestamp(self.line.media_of(wall))).max(outgoing.next);
+        let shown = Some((wall, outgoing.track.time(at).micros()));
         let data = part.data.clone();
-        self.lanes.wait(index, Waiting { decoded: at, composition_offset: 0, duration: last, sync: true, data, shown }, out);
+        self.outgoing_tracks.wait(index, Waiting { decoded: at, composition_offset: 0, duration: last, sync: true, data, shown }, out);
     }
 
     fn sound(&mut self, track: u32, parts: &[Part], own: FragmentTrack, out: &mut Vec<Output>) {
-        let Some(index) = self.lanes.all.iter().position(|lane| lane.id == track && !lane.main) else { return };
+        let Some(index) = self.outgoing_tracks.all.iter().position(|outgoing| outgoing.id == track && !outgoing.main) else { return };
         let zero = self.zero();
         let parts: Vec<&Part> = parts.iter().filter(|part| self.anchored && zero.at(own.time(part.time)) >= self.target).collect();
         let Some(first) = parts.first() else { return };
-        let lane = &self.lanes.all[index];
-        let natural = lane.track.ticks(Timestamp(self.line.media_of(zero.at(own.time(first.time)))));
-        let off = Timestamp::from_ticks(natural - lane.next, lane.track.timescale).micros();
+        let outgoing = &self.outgoing_tracks.all[index];
+        let natural = outgoing.track.ticks(Timestamp(self.line.media_of(zero.at(own.time(first.time)))));
+        let off = Timestamp::from_ticks(natural - outgoing.next, outgoing.track.timescale).micros();
         if off < -AHEAD {
             return;
         }
-        let decoded = if off < SEAM { lane.next } else { natural };
-        self.lanes.write_sound(index, decoded, &parts, out);
+        let decoded = if off < SEAM { outgoing.next } else { natural };
+        self.outgoing_tracks.write_sound(index, decoded, &parts, out);
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is played from one command to the next that begins anew: what was sent, and where the player is.
 
-use super::lanes::Output;
 use super::line::Line;
+use super::outgoing::Output;
 use super::retime::Retimer;
 use super::sent::{KNOWN, SentPictures};
 use crate::media::WallTime;
