@@ -24,6 +24,31 @@ function keepOffsets() {
   const exact = function (offset) { set.call(this, offset < 0 ? offset - 0.001 : offset); };
   Object.defineProperty(SourceBuffer.prototype, 'timestampOffset', { get, set: exact, configurable: true });
 }
+/** VHS 3.17 puts the init segment before a part again and again, and MSE then loses pictures up to the next keyframe: the same one is left out. */
+function initOnce() {
+  const { appendBuffer } = SourceBuffer.prototype;
+  const inits = new WeakMap();
+  SourceBuffer.prototype.appendBuffer = function (data) {
+    const bytes = new Uint8Array(data.buffer ?? data, data.byteOffset ?? 0, data.byteLength);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    // An init segment is the boxes ftyp and moov.
+    const begins = bytes.length > 8 && view.getUint32(4) === 0x66747970;
+    const end = begins ? view.getUint32(0) + view.getUint32(view.getUint32(0)) : 0;
+    const init = bytes.subarray(0, end).join();
+    const again = begins && inits.get(this) === init;
+    if (begins) inits.set(this, init);
+    appendBuffer.call(this, again ? bytes.subarray(end) : data);
+  };
+}
+/** VHS 3.17 takes the segment that is being made for one of a whole target duration, and waits near that end for a keyframe. This begins at one that is there. */
+function beginAtKeyframe(player) {
+  const { segments, targetDuration, serverControl } = player.tech(true).vhs.playlists.media();
+  const length = parts => parts.reduce((sum, { duration }) => sum + duration, 0);
+  const toCome = segments.at(-1)?.preload ? targetDuration - length(segments.at(-1).parts) : 0;
+  const parts = segments.slice(-3).flatMap(segment => segment.parts ?? []);
+  const from = parts.findLastIndex((part, at) => part.independent && length(parts.slice(at)) >= serverControl.partHoldBack);
+  if (from >= 0) player.currentTime(player.seekable().end(0) + serverControl.partHoldBack - toCome - length(parts.slice(from)));
+}
 const start = {
   'hls.js': video => {
     const hls = new Hls({ lowLatencyMode: true, maxLiveSyncPlaybackRate: 1.5 });
@@ -42,8 +67,10 @@ const start = {
     return () => hls.latency;
   },
   'video.js': video => {
+    initOnce();
     const player = videojs(video, { autoplay: 'play', liveui: true, html5: { vhs: { overrideNative: true, llhls: true } } });
     const load = () => player.src({ src, type: 'application/vnd.apple.mpegurl' });
+    player.on('loadstart', () => player.tech(true).vhs.playlists.one('loadedmetadata', () => beginAtKeyframe(player)));
     player.on('error', () => {
       fault('video.js', player.error()?.message);
       setTimeout(load, 500);
@@ -67,7 +94,8 @@ const start = {
       };
       player.addEventListener('error', event => failed(event.detail));
       await player.attach(video);
-      player.configure({ streaming: { lowLatencyMode: true } });
+      // It looks for captions in a segment that is not whole as well, and fails, since that has no address.
+      player.configure({ streaming: { lowLatencyMode: true }, manifest: { hls: { disableClosedCaptionsDetection: true } } });
       // Asked to play before it can: shaka leaves the gap before its first picture alone as long as the video is paused (GapJumpingController).
       await player.load(src).then(() => void video.play().catch(() => {}), failed);
     };
@@ -82,7 +110,8 @@ for (const name of query.get('players').split(',')) {
   video.muted = true;
   video.playsInline = true;
   video.begun = performance.now();
-  video.addEventListener('timeupdate', () => { if (video.currentTime > 0 && !video.paused) video.first ??= performance.now() - video.begun; });
+  // At its second picture a video plays.
+  video.requestVideoFrameCallback(() => video.requestVideoFrameCallback(() => { video.first = performance.now() - video.begun; }));
   // Not by the attribute "autoplay": by that Firefox begins when it has seconds in hand, which never come of a live stream of low latency.
   video.addEventListener('canplay', () => video.play());
   await start[name](video);
@@ -108,7 +137,7 @@ export async function playersPage() {
   return { origin, url: (src, names = players) => `${origin}/?src=${encodeURIComponent(src)}&players=${names.join()}`, close: () => server.close() };
 }
 
-/** Of each player: where it is, how many pictures it has shown, and when the first came. */
+/** Of each player: where it is, how many pictures it has shown, and after how many ms it played. */
 export const playing = page => page.evaluate(() => Object.fromEntries([...document.querySelectorAll('video')].map(v => [
   (v.id || v.parentElement.id).replace(/_html5_api$/, ''),
   { time: v.currentTime, pictures: v.mozPaintedFrames ?? v.getVideoPlaybackQuality().totalVideoFrames, width: v.videoWidth, first: v.first ?? null, state: v.readyState, ahead: v.buffered.length ? v.buffered.end(v.buffered.length - 1) - v.currentTime : null },
