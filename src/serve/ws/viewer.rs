@@ -49,9 +49,6 @@ pub struct Accepted {
 
 pub struct Viewer {
     socket: Socket,
-    waker: Waker,
-    handle: ViewerHandle,
-    decoder: Decoder,
     phase: Phase,
     subscription: Subscription,
     /// What goes before the next chunk: whole messages, but for the front one, which may have been `begun`.
@@ -61,16 +58,24 @@ pub struct Viewer {
     stuck: Option<Instant>,
     /// Its questions are not heard until it takes the answers.
     unheard: bool,
-    /// What was read of them already.
-    read: Bytes,
     /// When something was last sent.
     active: Instant,
-    /// When it last wanted something, or came.
-    wanted: Instant,
     /// The chunk that it is in the middle of.
     holds: Option<u64>,
     /// Bytes sent that its handle has not counted yet: the counters lie elsewhere in memory.
     untold: usize,
+    client: Box<Client>,
+}
+
+/// Who a viewer is, and what it says. No chunk that it gets needs that, so it lies apart: what each chunk needs of a thousand viewers comes from memory each time.
+struct Client {
+    waker: Waker,
+    handle: ViewerHandle,
+    decoder: Decoder,
+    /// What was read of its questions already.
+    read: Bytes,
+    /// When it last wanted something, or came.
+    wanted: Instant,
     /// The trouble that was last sent to it.
     trouble: Option<Trouble>,
     /// The group that its stream was asked for by.
@@ -98,36 +103,39 @@ enum Written {
 
 impl Viewer {
     pub fn new(socket: Socket, waker: Waker, handle: ViewerHandle, now: Instant) -> Viewer {
-        Viewer {
-            socket,
+        let client = Client {
             waker,
             handle,
             decoder: Decoder::default(),
+            read: Bytes::new(),
+            wanted: now,
+            trouble: None,
+            group: None,
+            past: ViewerPast::default(),
+        };
+        Viewer {
+            socket,
             phase: Phase::Open,
             subscription: Subscription::Nothing,
             out: VecDeque::new(),
             begun: false,
             stuck: None,
             unheard: false,
-            read: Bytes::new(),
             active: now,
-            wanted: now,
             holds: None,
             untold: 0,
-            trouble: None,
-            group: None,
-            past: ViewerPast::default(),
+            client: Box::new(client),
         }
     }
 
     /// It may ask for what was before.
     pub fn may_rewind(&mut self, rewinding: Option<Box<Rewinding>>) {
-        self.past = ViewerPast::new(rewinding);
+        self.client.past = ViewerPast::new(rewinding);
     }
 
     /// Its stream is one of a group.
     pub fn is_of(&mut self, group: Option<Membership>) {
-        self.group = group.map(Box::new);
+        self.client.group = group.map(Box::new);
     }
 
     /// The socket may have become readable or writable: reads what there is, then sends what there is. It breaks where the viewer has gone.
@@ -140,7 +148,7 @@ impl Viewer {
 
     fn go_live(&mut self, at: Option<u64>) {
         self.say(&messages::live());
-        self.subscription = Subscription::Fmp4(self.past.codecs(), at);
+        self.subscription = Subscription::Fmp4(self.client.past.codecs(), at);
     }
 
     /// Takes what is played of before, when all was sent that came first.
@@ -193,7 +201,7 @@ impl Viewer {
                 self.subscription = Subscription::Nothing;
                 self.out.truncate(usize::from(self.begun));
                 self.out.push_back(frames::close(code, reason));
-                self.handle.closing(code);
+                self.client.handle.closing(code);
                 Phase::Closing { since: now, heard }
             }
         }
@@ -203,7 +211,7 @@ impl Viewer {
     pub fn pump(&mut self, replica: Option<&StreamReplica>, now: Instant, limits: ViewerLimits) -> ControlFlow<()> {
         loop {
             self.prepare(replica, now, limits);
-            if self.stuck.is_some() && self.socket.poll_write_ready(&mut Context::from_waker(&self.waker)).is_pending() {
+            if self.stuck.is_some() && self.socket.poll_write_ready(&mut Context::from_waker(&self.client.waker)).is_pending() {
                 return ControlFlow::Continue(());
             }
             match self.write(replica) {
@@ -223,7 +231,7 @@ impl Viewer {
             self.socket.shutdown_write();
         }
         if self.unheard {
-            self.waker.wake_by_ref();
+            self.client.waker.wake_by_ref();
         }
         ControlFlow::Continue(())
     }
@@ -245,7 +253,7 @@ impl Viewer {
         }
         let (Subscription::Playing(play), Some(replica)) = (&mut self.subscription, replica) else { return };
         if let Some(lost) = play.keep_up(replica, now, limits, || held(&self.out, &self.socket)) {
-            self.handle.jumped(lost);
+            self.client.handle.jumped(lost);
             if play.form.is_none() {
                 self.out.push_back(frames::text(&messages::dropped(lost)));
             }
@@ -265,16 +273,16 @@ impl Viewer {
             Granted::NotYet => {}
             Granted::Form(form, subscription) => {
                 self.subscription = subscription;
-                self.handle.gets(form.name());
+                self.client.handle.gets(form.name());
             }
             Granted::Unsupported(why) => self.close(code::UNSUPPORTED, why, now),
             Granted::Answer(answer, subscription) => {
                 self.subscription = subscription;
                 self.say(&answer);
                 if self.plays() {
-                    self.trouble = replica.stream.trouble();
-                    self.handle.gets(if replica.init.is_some() { "mse" } else { "mjpeg" });
-                    self.say(&messages::stream(&replica.stream.summary(now).in_group(self.group.as_deref(), now)));
+                    self.client.trouble = replica.stream.trouble();
+                    self.client.handle.gets(if replica.init.is_some() { "mse" } else { "mjpeg" });
+                    self.say(&messages::stream(&replica.stream.summary(now).in_group(self.client.group.as_deref(), now)));
                 }
             }
         }
@@ -341,41 +349,41 @@ impl Viewer {
     }
 
     fn tell(&mut self) {
-        self.handle.sent(std::mem::take(&mut self.untold));
+        self.client.handle.sent(std::mem::take(&mut self.untold));
     }
 
     /// Says what the stream is anew, when no viewer can begin in it any more, or can again.
     fn tell_trouble(&mut self, replica: Option<&StreamReplica>, now: Instant) {
-        let Some(replica) = replica
-            .filter(|replica| self.plays() && !self.is_plain() && replica.stream.trouble() != self.trouble && self.out.len() < MAX_ANSWERS)
-        else {
+        let Some(replica) = replica.filter(|replica| {
+            self.plays() && !self.is_plain() && replica.stream.trouble() != self.client.trouble && self.out.len() < MAX_ANSWERS
+        }) else {
             return;
         };
-        self.trouble = replica.stream.trouble();
-        self.say(&messages::stream(&replica.stream.summary(now).in_group(self.group.as_deref(), now)));
+        self.client.trouble = replica.stream.trouble();
+        self.say(&messages::stream(&replica.stream.summary(now).in_group(self.client.group.as_deref(), now)));
     }
 
     /// Called now and then: closes a viewer that takes nothing or asks for nothing, and pings one whose stream stands still.
     pub fn tick(&mut self, replica: Option<&StreamReplica>, now: Instant, limits: ViewerLimits) -> ControlFlow<()> {
         self.tell();
         if !matches!(self.subscription, Subscription::Nothing) {
-            self.wanted = now;
+            self.client.wanted = now;
         }
         self.tell_trouble(replica, now);
         if let Phase::Closing { since, .. } = self.phase {
             return if now - since > GOODBYE { ControlFlow::Break(()) } else { self.pump(replica, now, limits) };
         }
-        let revoked = if self.rewinds() { self.past.refusal() } else { None };
-        if let Err(why) = self.handle.may_go_on() {
+        let revoked = if self.rewinds() { self.client.past.refusal() } else { None };
+        if let Err(why) = self.client.handle.may_go_on() {
             self.close(code::ACCESS, &why.to_string(), now);
         } else if let Some(why) = revoked {
             self.close(code::ACCESS, &why, now);
-        } else if let Some(why) = self.handle.dismissed() {
+        } else if let Some(why) = self.client.handle.dismissed() {
             self.close(code::POLICY, why, now);
         } else if let Some(since) = self.stuck.filter(|since| now - *since > limits.stall) {
-            self.handle.stalled(now - since);
+            self.client.handle.stalled(now - since);
             self.close(code::POLICY, "too slow: nothing was taken within the stall limit", now);
-        } else if now - self.wanted > UNDECIDED {
+        } else if now - self.client.wanted > UNDECIDED {
             self.close(code::POLICY, "nothing was asked for", now);
         } else if self.stuck.is_none() && now - self.active > QUIET {
             self.out.push_back(frames::ping());
@@ -407,7 +415,7 @@ impl Viewer {
 
     /// The end of it in the middle of a chunk that is wanted back.
     pub fn cut_off(self) {
-        self.handle.stalled(self.stuck.map_or(Duration::ZERO, |since| since.elapsed()));
+        self.client.handle.stalled(self.stuck.map_or(Duration::ZERO, |since| since.elapsed()));
         self.leave();
     }
 

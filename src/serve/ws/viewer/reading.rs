@@ -15,7 +15,7 @@ use std::time::Instant;
 impl Viewer {
     pub(super) fn read(&mut self, now: Instant, scratch: &mut [u8]) -> ControlFlow<()> {
         for _ in 0..READS {
-            let read = std::mem::take(&mut self.read);
+            let read = std::mem::take(&mut self.client.read);
             self.on_bytes(&read, now);
             self.unheard = self.out.len() >= MAX_ANSWERS;
             if self.unheard {
@@ -25,7 +25,7 @@ impl Viewer {
                 Ok(0) => return ControlFlow::Break(()),
                 Ok(n) => self.on_bytes(&scratch[..n], now),
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                    if self.socket.poll_read_ready(&mut Context::from_waker(&self.waker)).is_pending() {
+                    if self.socket.poll_read_ready(&mut Context::from_waker(&self.client.waker)).is_pending() {
                         return ControlFlow::Continue(());
                     }
                 }
@@ -33,14 +33,14 @@ impl Viewer {
                 Err(_) => return ControlFlow::Break(()),
             }
         }
-        self.waker.wake_by_ref();
+        self.client.waker.wake_by_ref();
         ControlFlow::Continue(())
     }
 
     /// Bytes from the client, of which the rest is kept when there are too many answers to give.
     pub fn on_bytes(&mut self, bytes: &[u8], now: Instant) {
         let rest = self.take_messages(bytes, now);
-        self.read = Bytes::copy_from_slice(rest);
+        self.client.read = Bytes::copy_from_slice(rest);
     }
 
     /// Gives what it does not hear, since there are too many answers already.
@@ -48,7 +48,7 @@ impl Viewer {
         // Of several pings the last is answered (RFC 6455, section 5.5.3).
         let mut ping = None;
         while !matches!(self.phase, Phase::Closing { heard: true, .. }) && self.out.len() < MAX_ANSWERS {
-            match self.decoder.next(&mut bytes) {
+            match self.client.decoder.next(&mut bytes) {
                 Ok(None) => break,
                 Ok(Some(Message::Close(code))) => self.close_as(code, "", now, true),
                 Ok(Some(Message::Ping(payload))) => ping = Some(payload),
@@ -56,7 +56,7 @@ impl Viewer {
                 // A viewer's decoder takes no binary messages.
                 Ok(Some(Message::Text(_) | Message::Binary(_) | Message::Pong)) => {}
                 Err(violation) => {
-                    self.handle.failed(violation.reason);
+                    self.client.handle.failed(violation.reason);
                     self.close_as(violation.code, violation.reason, now, true);
                 }
             }
@@ -76,7 +76,7 @@ impl Viewer {
             Some(Command::Mse(codecs)) => self.subscribe(codecs),
             Some(Command::Mjpeg) => self.subscription = Subscription::Jpeg,
             Some(Command::Ping(t)) => self.say(&messages::pong(t)),
-            Some(Command::Report(report)) => self.handle.reported(&report, now),
+            Some(Command::Report(report)) => self.client.handle.reported(&report, now),
             Some(Command::Rewind(Ok(command))) => self.rewind(command),
             Some(Command::Rewind(Err(what))) => self.say(&messages::error(what)),
             Some(Command::Other(what)) => self.say(&messages::error(&format!("{what}: not supported"))),
@@ -86,13 +86,13 @@ impl Viewer {
 
     /// Fragmented MP4 with the tracks that these codecs play, as soon as there is a stream.
     pub(super) fn subscribe(&mut self, codecs: String) {
-        self.past.asked_for(&codecs);
+        self.client.past.asked_for(&codecs);
         self.subscription = Subscription::Fmp4(codecs, None);
     }
 
     fn rewind(&mut self, command: RewindCommand) {
-        match self.past.obey(&mut self.subscription, command, &self.waker) {
-            Ok(Obeyed::Begun) => self.handle.gets("rewind"),
+        match self.client.past.obey(&mut self.subscription, command, &self.client.waker) {
+            Ok(Obeyed::Begun) => self.client.handle.gets("rewind"),
             Ok(Obeyed::Live) => self.go_live(None),
             Ok(Obeyed::Passed) => {}
             Err(why) => self.say(&messages::error(&format!("rewind: {why}"))),

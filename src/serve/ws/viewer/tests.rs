@@ -43,8 +43,8 @@ async fn questions_wait_for_their_answers_to_be_taken() {
     let questions = frame(0x81, br#"{"type":"?"}"#).repeat(500);
     viewer.on_bytes(&questions, Instant::now());
     let one = questions.len() / 500;
-    assert_eq!((viewer.out.len(), viewer.read.len()), (MAX_ANSWERS, questions.len() - MAX_ANSWERS * one));
+    assert_eq!((viewer.out.len(), viewer.client.read.len()), (MAX_ANSWERS, questions.len() - MAX_ANSWERS * one));
     viewer.out.clear();
     assert_eq!(viewer.read(Instant::now(), &mut [0; 64]), ControlFlow::Continue(()));
-    assert_eq!((viewer.out.len(), viewer.read.len()), (MAX_ANSWERS, questions.len() - 2 * MAX_ANSWERS * one));
+    assert_eq!((viewer.out.len(), viewer.client.read.len()), (MAX_ANSWERS, questions.len() - 2 * MAX_ANSWERS * one));
 }
