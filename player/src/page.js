@@ -45,7 +45,7 @@ class OnePage {
       if (event.detail.state === 'playing') refresh();
       else if (event.detail.state === 'denied') askAgain();
     });
-    main.replaceChildren(live, this.#about, this.#addresses.element, dialog);
+    main.replaceChildren(...firstPicture(live), live, this.#about, this.#addresses.element, dialog);
   }
 
   show(streams) {
@@ -54,6 +54,20 @@ class OnePage {
     tell(this.#about, stream ? [about(stream), viewers].filter(Boolean).join(' · ') : '');
     this.#addresses.show(stream);
   }
+}
+
+/** What early.js has drawn is there no longer than this. */
+const COVERED_MS = 1000;
+/** The player's states in which it has no picture and nothing to say. */
+const BEGINNING = ['idle', 'connecting', 'buffering'];
+
+/** What early.js has drawn: it lies over the player until that has a picture of its own, or has to say why it has none. */
+function firstPicture(live) {
+  const drawn = [...main.querySelectorAll('.first-picture')];
+  const remove = () => drawn.forEach(element => element.remove());
+  live.addEventListener('statechange', ({ detail }) => BEGINNING.includes(detail.state) || remove());
+  setTimeout(remove, COVERED_MS);
+  return drawn;
 }
 
 /** What else of the server plays, or keeps, a stream: by the way in which it comes. */

@@ -15,7 +15,9 @@ const bench = new Bench();
 /** One visit; ms from navigation until the picture is on the screen. */
 async function visit(page, url) {
   await page.goto(url);
-  const first = await until('the first picture', () => page.evaluate(() => window.firstPicture ?? null), 20000);
+  // What is drawn before the player is there says so by a mark.
+  const shown = () => performance.getEntriesByName('first-picture')[0]?.startTime ?? window.firstPicture ?? null;
+  const first = await until('the first picture', () => page.evaluate(shown), 20000);
   await page.goto('about:blank').catch(() => {});
   await sleep(500);
   return first + FRAME_MS;
