@@ -24,10 +24,10 @@
     else load();
   });
 
-  /** The page's script, once. It needs the page's elements. */
+  /** The page's script, once: the first that is preloaded. It needs the page's elements. */
   function load() {
     if (document.readyState === 'loading') return document.addEventListener('DOMContentLoaded', load);
-    const { href } = document.querySelector('link[href*="page.js"]');
+    const { href } = document.querySelector('link[rel=modulepreload]');
     if (document.querySelector('script[src]')) return;
     document.head.append(Object.assign(document.createElement('script'), { type: 'module', src: href }));
   }
