@@ -2,6 +2,7 @@
 
 use crate::format::hls::{Name, PLAYLIST_TYPE, Rendition};
 use bytes::Bytes;
+use std::collections::HashSet;
 
 /// What a name never stands for something else, a cache may keep.
 const IMMUTABLE: &str = "max-age=31536000, immutable";
@@ -92,10 +93,28 @@ pub(super) fn lists(text: &str) -> impl Iterator<Item = Name> {
     })
 }
 
-/// What a run has left of which this is the playlist: that, and what it names.
+/// Before the name of a file that is still there, and listed no more: a comment (draft-pantos-hls-rfc8216bis, section 4.1).
+const KEPT: &str = "#h5mux-kept:";
+/// So many are noted at most.
+const MOST_KEPT: usize = 256;
+
+/// The same playlist, with a note of what is there besides what it names: another run reads of it what is to go.
+pub(super) fn with_kept(file: File, kept: impl Iterator<Item = Name>) -> File {
+    let named: HashSet<_> = named(file.text()).collect();
+    let mut kept: Vec<_> = kept.filter(|name| !named.contains(name)).map(|name| format!("{KEPT}{name}\n")).collect();
+    kept.sort_unstable();
+    kept.dedup();
+    kept.truncate(MOST_KEPT);
+    let mut lines = file.text().split_inclusive('\n').filter(|line| !line.starts_with(KEPT));
+    let text = lines.next().into_iter().chain(kept.iter().map(String::as_str)).chain(lines).collect();
+    File::playlist(file.name, text)
+}
+
+/// What a run has left of which this is the playlist: that, what it names, and what it notes as kept.
 #[cfg(feature = "publish")]
 pub(super) fn left_by(rendition: Rendition, text: &str) -> impl Iterator<Item = Name> {
-    named(text).filter(move |name| rendition_of(name) == Some(rendition)).chain([Name::Playlist(rendition)])
+    let kept = text.lines().filter_map(|line| Name::parse(line.strip_prefix(KEPT)?)).take(MOST_KEPT);
+    named(text).chain(kept).filter(move |name| rendition_of(name) == Some(rendition)).chain([Name::Playlist(rendition)])
 }
 
 /// The numbers after those of a media playlist: of segments, and of discontinuities.

@@ -1,6 +1,6 @@
 //! The thread that carries out operations at a store, again and again until the store takes them or nobody wants them.
 
-use super::file::{File, Operation};
+use super::file::{File, Operation, rendition_of, with_kept};
 use super::queue::{Inventory, Pace, Queue};
 use crate::format::hls::Name;
 use std::collections::HashSet;
@@ -28,6 +28,11 @@ pub trait Store: Send {
     /// The files that an earlier run has left, where the store can tell.
     fn earlier(&self) -> Vec<Name> {
         Vec::new()
+    }
+
+    /// It has no list of its files: a playlist notes there what else is to be removed.
+    fn has_no_list(&self) -> bool {
+        false
     }
 }
 
@@ -173,7 +178,7 @@ impl<S: Store, R: FnMut(Report)> Worker<S, R> {
             match operation {
                 Operation::Put(file) if self.inventory.is_early(&file) => self.early = Some(file),
                 Operation::Put(file) if self.inventory.is_stale(&file) && self.shared.lock().queue.has(&file.name) => {}
-                Operation::Put(file) => self.put(self.inventory.without_lost(file)),
+                Operation::Put(file) => self.put(self.noted(self.inventory.without_lost(file))),
                 Operation::Remove(name) => self.inventory.leave(name),
                 Operation::Sweep => self.sweeps = true,
             }
@@ -211,6 +216,17 @@ impl<S: Store, R: FnMut(Report)> Worker<S, R> {
                 return None;
             }
             state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// A playlist, with what there is besides what it names, where a run after this one could not know.
+    fn noted(&self, file: File) -> File {
+        match file.name {
+            Name::Playlist(rendition) if self.store.has_no_list() => {
+                let earlier = self.earlier.iter().copied().filter(|name| rendition_of(name) == Some(rendition));
+                with_kept(file, self.inventory.files(rendition).chain(earlier))
+            }
+            _ => file,
         }
     }
 

@@ -172,6 +172,11 @@ impl Inventory {
         File { pieces: vec![out.into()], ..file }
     }
 
+    /// All that there is of a rendition.
+    pub fn files(&self, rendition: Rendition) -> impl Iterator<Item = Name> {
+        self.files.iter().copied().filter(move |name| rendition_of(name) == Some(rendition))
+    }
+
     /// The store has it.
     pub fn add(&mut self, file: &File) {
         self.files.insert(file.name);

@@ -210,6 +210,8 @@ struct Fake {
     shelf: Arc<Mutex<Shelf>>,
     off: Arc<AtomicBool>,
     wrong: Arc<Mutex<Option<String>>>,
+    /// It has no list of its files; that is what is known of them.
+    earlier: Option<Vec<Name>>,
 }
 
 impl Fake {
@@ -231,8 +233,53 @@ impl Store for Fake {
     }
 
     fn remove(&mut self, name: &Name) -> Result<(), StoreError> {
-        let outcome = self.shelf.lock().unwrap().remove(name);
+        let mut shelf = self.shelf.lock().unwrap();
+        // What is noted in a playlist may have gone after it.
+        if self.earlier.as_ref().is_some_and(|earlier| earlier.contains(name)) && !shelf.files.contains_key(&name.to_string()) {
+            return Ok(());
+        }
+        let outcome = shelf.remove(name);
         self.note(outcome)
+    }
+
+    fn earlier(&self) -> Vec<Name> {
+        self.earlier.clone().unwrap_or_default()
+    }
+
+    fn has_no_list(&self) -> bool {
+        self.earlier.is_some()
+    }
+}
+
+#[cfg(feature = "publish")]
+#[test]
+fn runs_that_were_killed_leave_nothing_at_a_store_without_a_list() {
+    let mut files = BTreeMap::<String, File>::new();
+    for run in 0..4 {
+        let playlist = |rendition| Some((rendition, files.get(&Name::Playlist(rendition).to_string())?.text().to_owned()));
+        let playlists: Vec<_> = Rendition::ALL.into_iter().filter_map(playlist).collect();
+        let earlier = playlists.iter().flat_map(|(rendition, text)| super::file::left_by(*rendition, text)).collect();
+        let fake = Fake { earlier: Some(earlier), ..Fake::default() };
+        fake.shelf.lock().unwrap().files = files.clone();
+        let publisher = Publisher::start(fake.clone(), Pace::Drop, |_| {}).unwrap();
+        let mut packager = Packager::new(PackageOptions::default());
+        playlists.iter().for_each(|(rendition, text)| packager.follow(*rendition, text));
+        publisher.push(packager.init(init(640)));
+        // The second and third are killed before what was there before them may go.
+        let length = if run == 0 || run == 3 { 60 } else { 5 };
+        for chunk in seconds(100 * run, length, 0) {
+            publisher.push(packager.chunk(chunk));
+        }
+        assert_eq!(publisher.finish(Duration::from_secs(60)), 0);
+        assert_eq!(*fake.wrong.lock().unwrap(), None);
+        let before = std::mem::replace(&mut files, fake.shelf.lock().unwrap().files.clone());
+        let media = |files: &BTreeMap<String, File>| files.values().filter(|file| matches!(file.name, Name::Media(..))).count();
+        let stay = before.iter().filter(|(name, file)| matches!(file.name, Name::Media(..)) && files.contains_key(*name)).count();
+        match run {
+            0 => assert!(media(&files) > 2 * 7, "more is there than is listed: {}", media(&files)),
+            3 => assert_eq!(stay, 0),
+            _ => assert_eq!(stay, media(&before)),
+        }
     }
 }
 

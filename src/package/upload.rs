@@ -235,6 +235,10 @@ impl Store for Upload {
     fn earlier(&self) -> Vec<Name> {
         self.earlier.clone()
     }
+
+    fn has_no_list(&self) -> bool {
+        true
+    }
 }
 
 /// With the authorities that this machine trusts.

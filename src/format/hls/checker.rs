@@ -104,6 +104,8 @@ pub fn read(text: &str) -> Result<Read, String> {
                 let whole = std::mem::take(&mut segment);
                 read.segments.push(Segment { uri: place.0, map: place.1, discontinuity: place.2, ..whole });
             }
+            // A comment.
+            _ if line.starts_with('#') && !line.starts_with("#EXT") => {}
             _ => return Err(wrong()),
         }
     }
