@@ -2,14 +2,14 @@
 //! same image, and who asks for more than it can do is told so.
 
 use super::live::stream::StreamId;
-use crate::media::Track;
+use crate::media::{Track, WallTime};
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// Widths, in pixels, that can be asked for.
 pub const WIDTHS: RangeInclusive<u32> = 16..=3840;
@@ -19,6 +19,8 @@ const FRESH: Duration = Duration::from_secs(1);
 const QUEUE: usize = 64;
 /// Images that are kept: of so many streams and widths.
 const KEPT: usize = 16;
+/// So many are read from recordings at a time: each has one file open and one keyframe in memory.
+const READ: usize = 4;
 /// So long one who asks waits for it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -52,8 +54,17 @@ pub enum NoImage {
 
 type Image = Result<Bytes, NoImage>;
 
-/// What an image is of.
-type Place = (StreamId, Option<u32>);
+/// Which picture it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Picture {
+    /// The newest of a stream; within a second it counts as the same.
+    Newest(StreamId),
+    /// The one of a stream that was captured then.
+    At(String, WallTime),
+}
+
+/// What an image is of, and its width.
+type Place = (Picture, Option<u32>);
 
 struct Job {
     place: Place,
@@ -62,10 +73,17 @@ struct Job {
 }
 
 /// The way to the thread, which is started when the first image is asked for, and ends when this is dropped.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Snapshots {
     decoder: Option<Arc<dyn PictureDecoder>>,
     thread: OnceLock<Option<Sender<Job>>>,
+    reading: Arc<Semaphore>,
+}
+
+impl Default for Snapshots {
+    fn default() -> Snapshots {
+        Snapshots::new(None)
+    }
 }
 
 impl fmt::Debug for Job {
@@ -76,18 +94,30 @@ impl fmt::Debug for Job {
 
 impl Snapshots {
     pub fn new(decoder: Option<Arc<dyn PictureDecoder>>) -> Snapshots {
-        Snapshots { decoder, thread: OnceLock::new() }
+        Snapshots { decoder, thread: OnceLock::new(), reading: Arc::new(Semaphore::new(READ)) }
     }
 
-    /// This picture of the stream as an image, or one of the last second.
+    /// A place among those that read pictures from recordings.
+    ///
+    /// # Errors
+    /// Too many ask, or this server decodes nothing.
+    pub async fn reading(&self) -> Result<OwnedSemaphorePermit, NoImage> {
+        if self.decoder.is_none() {
+            return Err(NoImage::NoDecoder);
+        }
+        let place = tokio::time::timeout(PATIENCE, self.reading.clone().acquire_owned()).await;
+        place.ok().and_then(Result::ok).ok_or(NoImage::Busy)
+    }
+
+    /// This picture as an image, or one of the last second.
     ///
     /// # Errors
     /// There is none.
-    pub async fn image(&self, stream: StreamId, width: Option<u32>, coded: Coded) -> Image {
+    pub async fn image(&self, picture: Picture, width: Option<u32>, coded: Coded) -> Image {
         let decoder = self.decoder.as_ref().ok_or(NoImage::NoDecoder)?;
         let jobs = self.thread.get_or_init(|| start(decoder.clone())).as_ref().ok_or(NoImage::Busy)?;
         let (done, image) = oneshot::channel();
-        jobs.try_send(Job { place: (stream, width), coded, done }).map_err(|_| NoImage::Busy)?;
+        jobs.try_send(Job { place: (picture, width), coded, done }).map_err(|_| NoImage::Busy)?;
         tokio::time::timeout(PATIENCE, image).await.ok().and_then(Result::ok).unwrap_or(Err(NoImage::Busy))
     }
 }
@@ -105,8 +135,9 @@ fn work(queue: &Receiver<Job>, decoder: &dyn PictureDecoder) {
         if done.is_closed() {
             continue;
         }
+        let width = place.1;
         let decode = || {
-            let image = decoder.jpeg(&coded.track, &coded.data, place.1).map(Bytes::from);
+            let image = decoder.jpeg(&coded.track, &coded.data, width).map(Bytes::from);
             image.inspect_err(|error| tracing::debug!("no snapshot: {error}")).map_err(|_| NoImage::NotDecoded)
         };
         _ = done.send(images.get_or_make(place, Instant::now(), decode));
@@ -157,29 +188,42 @@ mod tests {
     async fn one_decode_for_all_who_ask_at_a_time() {
         let decoder = Arc::new(Counting::default());
         let snapshots = Snapshots::new(Some(decoder.clone()));
-        let stream = Stream::new("a".into()).id();
+        let stream = Picture::Newest(Stream::new("a".into()).id());
         let (a, b, c) = tokio::join!(
-            snapshots.image(stream, Some(64), coded(b"x")),
-            snapshots.image(stream, Some(64), coded(b"x")),
-            snapshots.image(stream, None, coded(b"x")),
+            snapshots.image(stream.clone(), Some(64), coded(b"x")),
+            snapshots.image(stream.clone(), Some(64), coded(b"x")),
+            snapshots.image(stream.clone(), None, coded(b"x")),
         );
         assert_eq!((a.as_deref(), b.as_deref(), c.as_deref()), (Ok(&b"Some(64)"[..]), Ok(&b"Some(64)"[..]), Ok(&b"None"[..])));
         assert_eq!(decoder.0.load(SeqCst), 2);
-        let other = Stream::new("b".into()).id();
+        let other = Picture::Newest(Stream::new("b".into()).id());
         assert_eq!(snapshots.image(other, None, coded(b"")).await, Err(NoImage::NotDecoded));
         assert_eq!(Snapshots::default().image(stream, None, coded(b"x")).await, Err(NoImage::NoDecoder));
     }
 
     #[test]
     fn images_are_kept_for_a_second() {
-        let (mut images, t, stream) = (Images::default(), Instant::now(), Stream::new("a".into()).id());
+        let (mut images, t, stream) = (Images::default(), Instant::now(), Picture::Newest(Stream::new("a".into()).id()));
         let make = |text: &'static str| move || Ok(Bytes::from_static(text.as_bytes()));
-        assert_eq!(images.get_or_make((stream, None), t, make("1")).as_deref(), Ok(&b"1"[..]));
-        assert_eq!(images.get_or_make((stream, None), t + Duration::from_millis(999), make("2")).as_deref(), Ok(&b"1"[..]));
-        assert_eq!(images.get_or_make((stream, None), t + FRESH, make("3")).as_deref(), Ok(&b"3"[..]));
+        assert_eq!(images.get_or_make((stream.clone(), None), t, make("1")).as_deref(), Ok(&b"1"[..]));
+        assert_eq!(images.get_or_make((stream.clone(), None), t + Duration::from_millis(999), make("2")).as_deref(), Ok(&b"1"[..]));
+        assert_eq!(images.get_or_make((stream.clone(), None), t + FRESH, make("3")).as_deref(), Ok(&b"3"[..]));
         for width in 0..100 {
-            images.get_or_make((stream, Some(width)), t + FRESH, make("x")).unwrap();
+            images.get_or_make((stream.clone(), Some(width)), t + FRESH, make("x")).unwrap();
         }
         assert_eq!(images.0.len(), KEPT);
+    }
+
+    #[test]
+    fn two_of_one_second_are_two() {
+        let (mut images, t) = (Images::default(), Instant::now());
+        for (time, text) in [(1, "1"), (2, "2"), (1, "1")] {
+            let picture = Picture::At("a".into(), WallTime(time));
+            assert_eq!(
+                images.get_or_make((picture, Some(64)), t, || Ok(Bytes::from_static(text.as_bytes()))).as_deref(),
+                Ok(text.as_bytes())
+            );
+        }
+        assert_eq!(images.0.len(), 2);
     }
 }

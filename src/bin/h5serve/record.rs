@@ -134,6 +134,10 @@ pub struct Shelf {
 }
 
 impl Recordings for Shelf {
+    fn has(&self, stream: &str) -> bool {
+        self.library.find(stream).is_some_and(|catalogue| catalogue.after(WallTime(0)).is_some())
+    }
+
     fn timeline(&self, stream: &str, from: WallTime, to: WallTime) -> Option<Timeline> {
         let catalogue = self.library.find(stream)?;
         let span = |span: record::Span| RecordedSpan { from: span.from, to: span.to, bytes: span.size, files: span.recordings };

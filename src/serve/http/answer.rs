@@ -21,6 +21,10 @@ pub const NOT_YOURS: Refusal = Refusal(StatusCode::FORBIDDEN, "you may not see t
 pub const METHODS: &str = "GET, HEAD, OPTIONS";
 pub const NO_STORE: &str = "no-store";
 pub const REVALIDATE: &str = "no-cache";
+/// The same, for who has a right to it.
+pub const REVALIDATE_PRIVATE: &str = "private, no-cache";
+/// For an hour, by the browser of who has a right to it: a picture of before does not change, and goes with its recording.
+pub const THUMBNAIL: &str = "private, max-age=3600";
 /// For a year, the longest that is usual (RFC 8246).
 pub const IMMUTABLE: &str = "max-age=31536000, immutable";
 
@@ -77,10 +81,14 @@ pub fn empty(status: StatusCode) -> Answer {
     answer
 }
 
+/// The client has it already.
+pub fn is_known(asked: &HeaderMap, etag: &str) -> bool {
+    head::list(asked, header::IF_NONE_MATCH).any(|tag| tag.trim_start_matches("W/") == etag || tag == "*")
+}
+
 /// An answer with its entity tag; to a client that has it already, only that it has (RFC 9110, section 13.1.2).
 pub fn tagged(asked: &HeaderMap, etag: &str, cache: &'static str, answer: impl FnOnce() -> Answer) -> Answer {
-    let same = |tag: &str| tag.trim_start_matches("W/") == etag || tag == "*";
-    let mut answer = if head::list(asked, header::IF_NONE_MATCH).any(same) {
+    let mut answer = if is_known(asked, etag) {
         let mut answer = empty(StatusCode::NOT_MODIFIED);
         answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
         answer

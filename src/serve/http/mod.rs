@@ -28,4 +28,5 @@ pub mod request;
 pub mod router;
 pub mod routes;
 mod snapshot;
+mod thumbnail;
 pub mod upgrade;

@@ -113,6 +113,13 @@ impl Router<'_> {
         {
             route = Route::Wfs { name };
         }
+        // A picture of before needs the right to what was before, and so does a query that is not understood.
+        if let Route::Stream { name, form: "jpg" } = route
+            && Registry::allows(name)
+            && !matches!(request.query("at"), Ok(None))
+        {
+            route = Route::Past { name, file: "jpg" };
+        }
         // A query that is not understood names no stream; its route says so.
         let query = || request.query("src").ok().flatten();
         let (asked, only) = match route {
@@ -177,6 +184,7 @@ impl Router<'_> {
             },
             Route::Stream { name, form } => self.named(request, name, form, visitor)?,
             Route::Hls { name, quality, file } => self.hls(request, (name, quality, file), visitor).await?,
+            Route::Past { name, file: "jpg" } => self.thumbnail(request, name).await?,
             Route::Past { name, file } => self.past(request, visitor, name, file).await?,
             Route::Server | Route::Nothing => missing(request)?,
         };
@@ -202,7 +210,7 @@ impl Router<'_> {
     }
 
     /// A stream or a group, in the quality that the query may name.
-    fn find(&self, request: &Request, name: &str) -> Result<Option<Found>, Refusal> {
+    pub(super) fn find(&self, request: &Request, name: &str) -> Result<Option<Found>, Refusal> {
         Ok(self.state.find(name, request.query("quality")?.as_deref()))
     }
 
@@ -317,7 +325,8 @@ impl Router<'_> {
         let (groups, streams) = (&self.state.groups, &self.state.streams);
         let mut found = groups.listed(streams);
         found.retain(|found| visitor.may_see(&found.name));
-        let json = serde_json::to_vec(&Listing { found: &found, groups, streams, now: Instant::now() }).unwrap_or_default();
+        let recordings = self.state.recordings.as_deref();
+        let json = serde_json::to_vec(&Listing { found: &found, groups, streams, recordings, now: Instant::now() }).unwrap_or_default();
         respond(StatusCode::OK, Reply::whole(json), HeaderValue::from_static("application/json"), NO_STORE)
     }
 

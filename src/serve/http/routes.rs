@@ -29,7 +29,7 @@ pub enum Route<'a> {
     VideoFeed,
     /// `NAME/FILE`, `NAME/QUALITY/FILE`: what HLS has of a stream, or of one of a group, whether it is there or not.
     Hls { name: &'a str, quality: Option<&'a str>, file: &'a str },
-    /// `NAME/rec.json`, `NAME/clip.mp4`, `NAME/rec/…`: what was before, of a stream that is there or was.
+    /// `NAME/rec.json`, `NAME/clip.mp4`, `NAME/rec/…`, and as `jpg` `NAME.jpg?at=TIME`: what was before, of a stream that is there or was.
     Past { name: &'a str, file: &'a str },
     /// `in/NAME`: a stream that a client sends.
     Publish { name: &'a str },

@@ -7,31 +7,39 @@ use super::router::Router;
 use crate::media::{Codec, Kind, Track, VideoParams};
 use crate::serve::live::form::Form;
 use crate::serve::live::stream::{Content, Stream};
-use crate::serve::snapshots::{Coded, NoImage, WIDTHS};
+use crate::serve::snapshots::{Coded, NoImage, Picture, WIDTHS};
 use hyper::header::HeaderValue;
 use hyper::{Method, StatusCode};
 use std::sync::Arc;
 
 const BUSY: Refusal = Refusal(StatusCode::SERVICE_UNAVAILABLE, "too many snapshots are being made");
-const NOT_DECODED: Refusal =
+pub(super) const NOT_DECODED: Refusal =
     Refusal(StatusCode::NOT_FOUND, "the pictures of this stream are not decoded here: H.264 of 4:2:0, 8 bits, up to 3840x2160 is");
 const NO_DECODER: Refusal = Refusal(StatusCode::NOT_FOUND, "this server has no decoder; see NAME.mp4");
 const NO_WIDTH: Refusal = Refusal(StatusCode::BAD_REQUEST, "width is a number of pixels, 16 to 3840");
 
+pub(super) fn width(request: &Request) -> Result<Option<u32>, Refusal> {
+    let width = request.query("width")?;
+    width.map(|width| width.parse().ok().filter(|width| WIDTHS.contains(width)).ok_or(NO_WIDTH)).transpose()
+}
+
+pub(super) fn refusal(why: NoImage) -> Refusal {
+    match why {
+        NoImage::NoDecoder => NO_DECODER,
+        NoImage::Busy => BUSY,
+        NoImage::NotDecoded => NOT_DECODED,
+    }
+}
+
 impl Router<'_> {
     /// The newest picture; of H.264, the newest keyframe.
     pub(super) async fn snapshot(&self, request: &Request, stream: &Arc<Stream>) -> Result<Answer, Refusal> {
-        let width = request.query("width")?.map(|width| width.parse().ok().filter(|width| WIDTHS.contains(width)).ok_or(NO_WIDTH));
-        let width = width.transpose()?;
+        let width = width(request)?;
         let coded = self.newest_picture(stream)?;
         let image = match (coded.track.codec, width) {
             (Codec::Jpeg, None) => coded.data,
             _ if request.head.method == Method::HEAD => Default::default(),
-            _ => self.state.snapshots.image(stream.id(), width, coded).await.map_err(|why| match why {
-                NoImage::NoDecoder => NO_DECODER,
-                NoImage::Busy => BUSY,
-                NoImage::NotDecoded => NOT_DECODED,
-            })?,
+            _ => self.state.snapshots.image(Picture::Newest(stream.id()), width, coded).await.map_err(refusal)?,
         };
         Ok(respond(StatusCode::OK, Reply::whole(image), HeaderValue::from_static("image/jpeg"), NO_STORE))
     }

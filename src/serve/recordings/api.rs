@@ -12,6 +12,9 @@ use std::time::Duration;
 
 /// Recordings of streams. Its calls may wait for a disk, and are not made by a thread that serves viewers.
 pub trait Recordings: Debug + Send + Sync {
+    /// There is something of a stream. This is known from memory, without a disk.
+    fn has(&self, stream: &str) -> bool;
+
     /// What there is of a stream in this time. `None`: it is not known here.
     fn timeline(&self, stream: &str, from: WallTime, to: WallTime) -> Option<Timeline>;
 

@@ -6,6 +6,7 @@ pub mod body;
 pub mod clip_cache;
 pub mod file_thread;
 pub mod from_ring;
+pub mod in_ring;
 mod list;
 pub mod routes;
 pub mod times;

@@ -2,6 +2,7 @@
 
 use super::api::{RecordedClip, RecordedSpan, Recordings, Timeline};
 use super::body::ClipBody;
+use super::in_ring::{self, RingSpan};
 use super::{from_ring, times};
 use crate::media::WallTime;
 use crate::serve::hls::media::Media;
@@ -63,14 +64,19 @@ impl AskingForPast<'_> {
     }
 
     async fn timeline(&self) -> Result<Answer, Refusal> {
-        let recordings = self.state.recordings.clone().ok_or(NOT_RECORDED)?;
         let now = WallTime::now();
         let from = self.moment("from", now)?.unwrap_or(WallTime(0));
         let to = self.moment("to", now)?.unwrap_or(WallTime(i64::MAX));
+        let recordings = self.state.recordings.clone();
+        let nothing = if recordings.is_some() { NOTHING_THEN } else { NOT_RECORDED };
         let name = self.name.to_owned();
-        let find = move || recordings.timeline(&name, from, to);
-        let found = tokio::task::spawn_blocking(find).await.map_err(|_| UNREADABLE)?.ok_or(NOTHING_THEN)?;
-        let body = serde_json::to_vec(&listing(self.name, &found)).unwrap_or_default();
+        let find = move || recordings?.timeline(&name, from, to);
+        let found = tokio::task::spawn_blocking(find).await.map_err(|_| UNREADABLE)?;
+        let ring = self.stream.and_then(|stream| in_ring::span(&self.hub.lock().open(stream)?.ring, now));
+        if found.is_none() && ring.is_none() {
+            return Err(nothing);
+        }
+        let body = serde_json::to_vec(&listing(self.name, &found.unwrap_or_default(), ring)).unwrap_or_default();
         Ok(respond(StatusCode::OK, Reply::whole(body), HeaderValue::from_static("application/json"), NO_STORE))
     }
 
@@ -148,15 +154,18 @@ impl AskingForPast<'_> {
     }
 }
 
-fn listing(stream: &str, found: &Timeline) -> Value {
+fn listing(stream: &str, found: &Timeline, ring: Option<RingSpan>) -> Value {
     let span = |span: &RecordedSpan| json!({ "from": times::text(span.from), "to": times::text(span.to), "bytes": span.bytes, "files": span.files });
     let gap = |two: &[RecordedSpan]| json!({ "from": times::text(two[0].to), "to": times::text(two[1].from) });
+    let in_ring = |ring: RingSpan| json!({ "from": times::text(ring.from), "to": times::text(ring.to), "live": ring.live });
     json!({
         "stream": stream,
         "recording": found.recording,
         "trouble": found.trouble,
         "bytes": found.spans.iter().map(|span| span.bytes).sum::<u64>(),
         "spans": found.spans.iter().map(span).collect::<Vec<_>>(),
+        // What can be seen again without a recording.
+        "ring": ring.map(in_ring),
         "gaps": found.spans.windows(2).map(gap).collect::<Vec<_>>(),
     })
 }

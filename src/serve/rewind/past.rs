@@ -300,7 +300,7 @@ fn key_in(ring: &Ring, time: WallTime, snap: Snap) -> Option<RingKey> {
 }
 
 /// When the main track of a fragment begins, or the first that it has.
-fn begins(fragment: &RecordedFragment) -> Option<WallTime> {
+pub fn begins(fragment: &RecordedFragment) -> Option<WallTime> {
     Some(fragment.zero.at(begin_in(&fragment.init, &fragment.bytes)?))
 }
 

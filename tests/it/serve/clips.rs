@@ -139,7 +139,7 @@ fn clips_out_of_recordings() {
 fn clips_out_of_the_ring() {
     let dir = TempDir::new();
     let (server, source) = live(&dir, &["--hls-window", "30"]);
-    assert_eq!(ask(server.port, "GET", "/live/rec.json", &[]).status, 404);
+    assert_eq!(json(&server, "/live/rec.json")["spans"], Value::Array(vec![]));
     std::thread::sleep(Duration::from_secs(4));
     let (file, _) = clip(&server, &dir, "from=-2.3s");
     judge(&file, &dir.join("sent.mp4"), 2.3);
@@ -173,6 +173,11 @@ fn the_past_needs_a_right() {
     for path in ["/live/rec.json", "/live/clip.mp4?from=-1h"] {
         assert_eq!((status(path, ""), status(path, &tokens[0]), status(path, &tokens[1])), (401, 403, 200), "{path}");
     }
+    // A picture of before is more than the newest one. These are none that a decoder wants.
+    for path in ["/live.jpg?at=-0.1s", "/live.jpg?at=x", "/live.jpg?at=%ff"] {
+        assert_eq!((status(path, ""), status(path, &tokens[0])), (401, 403), "{path}");
+    }
+    assert_eq!(status("/live.jpg?at=x", &tokens[1]), 400);
     drop(stdin);
     assert_eq!(server.process.finish(PATIENCE).code(), 0);
 }

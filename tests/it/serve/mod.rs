@@ -77,6 +77,8 @@ mod routes;
 mod sandbox;
 /// Stopped and throttled viewers beside healthy ones, and many at a time.
 mod slow;
+/// Pictures of before.
+mod thumbnails;
 /// Certificates, and the ways from HTTP to HTTPS.
 mod tls;
 /// Viewers over TLS: slow ones beside healthy ones, and what they cost.

@@ -55,7 +55,7 @@ fn status_codes() {
         ("POST", "/other", 404),
         ("OPTIONS", "/live.mp4", 204),
         ("OPTIONS", "*", 204),
-        ("GET", "/live/rec.json", 404),
+        ("GET", "/live/rec.json", 200),
         ("GET", "/live/clip.mp4", 400),
         ("PUT", "/live/clip.mp4", 405),
         ("GET", "/other/clip.mp4?from=-1s", 404),
