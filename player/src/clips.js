@@ -87,7 +87,8 @@ class Clips {
       this.#server = { time: this.#loaded.to, at: performance.now() };
       this.#choose(this.#loaded);
       // Out of the ring alone there is no list.
-      this.#list.hidden = !(await this.#line.open());
+      await this.#line.open();
+      this.#list.hidden = !this.#line.isRecorded;
     }
   }
 

@@ -43,6 +43,15 @@ export class Spans {
     if (this.length > 0 && time > this.last) this.#ends[this.length - 1] = time;
   }
 
+  /** What is before this time is gone. */
+  forget(time) {
+    while (this.length > 0 && this.#ends[0] <= time) {
+      this.#begins.shift();
+      this.#ends.shift();
+    }
+    if (this.length > 0) this.#begins[0] = Math.max(this.#begins[0], time);
+  }
+
   /** The number of the first span that ends after a time. */
   #after(time) {
     let [low, high] = [0, this.length];
@@ -72,6 +81,14 @@ export class Spans {
     }
     return covered;
   }
+}
+
+/** A list of spans, with one that goes on where they end, or behind it. */
+export function prolonged(list, [begin, end]) {
+  const last = list.at(-1);
+  if (!last) return [[begin, end]];
+  if (end <= last[1]) return list;
+  return begin <= last[1] + JOINED_S ? [...list.slice(0, -1), [last[0], end]] : [...list, [begin, end]];
 }
 
 /** What is covered alike, as [first column, columns, 1 to 4]: a part that has anything is seen, and so is one that lacks anything. */

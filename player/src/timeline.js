@@ -1,7 +1,8 @@
 import { Language, h, label } from './h5live.js';
-import { SHORTEST_S, Spans, kept, marks, runs, zoomed } from './spans.js';
+import { SHORTEST_S, Spans, kept, marks, prolonged, runs, zoomed } from './spans.js';
+import { Tip } from './thumbnails.js';
 
-/** The time line of what was recorded of a stream: what there is by `/NAME/rec.json`, from a minute to a month at a time. Drawn only when something changed. */
+/** The time line of what was recorded of a stream, and of what the server still holds of it: what there is by `/NAME/rec.json`, from a minute to a month at a time. Drawn only when something changed. */
 
 const SCALES = [['hour', 3600], ['day', 86400], ['week', 7 * 86400], ['month', 30 * 86400]];
 const STEP_S = 10;
@@ -37,8 +38,8 @@ export class TimeLine {
   #events;
   #address;
   #canvas = h('canvas');
-  #tip = h('div', { class: 'tip', 'aria-hidden': 'true', hidden: '' });
-  #line = h('div', { class: 'line', role: 'slider', tabindex: '0', 'aria-label': say('timeline'), 'aria-keyshortcuts': 'ArrowLeft ArrowRight PageUp PageDown Home End + -' }, this.#canvas, this.#tip);
+  #tip;
+  #line = h('div', { class: 'line', role: 'slider', tabindex: '0', 'aria-label': say('timeline'), 'aria-keyshortcuts': 'ArrowLeft ArrowRight PageUp PageDown Home End + -' }, this.#canvas);
   #day = h('input', { type: 'date', 'aria-label': say('dayOf'), title: say('dayOf') });
   #scales = h('p', { class: 'scales', role: 'group', 'aria-label': say('zoom') });
   element = h('div', { class: 'timeline', hidden: '' }, this.#line, this.#scales);
@@ -57,6 +58,10 @@ export class TimeLine {
   /** The time that the marker was drawn at. */
   #drawn = 0;
   #loadedAt = -Infinity;
+  /** The end of what was recorded; null: nothing was. */
+  #recordedTo = null;
+  /** What there is without a recording, seconds. */
+  #held = 0;
   #timers = [];
   #colours = null;
   #resized = new ResizeObserver(() => this.changed());
@@ -66,6 +71,8 @@ export class TimeLine {
   constructor(name, events) {
     this.#events = events;
     this.#address = `${encodeURIComponent(name)}/rec.json`;
+    this.#tip = new Tip(name);
+    this.#line.append(this.#tip.element);
     for (const [scale, seconds] of SCALES) this.#scales.append(this.#button(say(scale), () => this.#zoomTo(seconds), { 'data-seconds': seconds }));
     const together = h('span');
     for (const [text, key, factor] of [['−', 'zoomOut', ZOOM], ['+', 'zoomIn', 1 / ZOOM]]) label(together.appendChild(this.#button(text, () => this.#zoom(factor, this.#centre))), say(key));
@@ -76,12 +83,18 @@ export class TimeLine {
     on('pointerdown', event => this.#onDown(event));
     on('pointermove', event => this.#onMove(event));
     for (const type of ['pointerup', 'pointercancel']) on(type, event => this.#onUp(event));
-    on('pointerleave', () => (this.#tip.hidden = true));
+    for (const type of ['pointerleave', 'blur']) on(type, () => this.#tip.hide());
+    on('focus', () => this.#line.matches(':focus-visible') && this.#tell(this.#time, true));
     on('wheel', event => this.#onWheel(event), { passive: false });
     on('keydown', event => this.#onKey(event));
     this.#resized.observe(this.#line);
     this.#dark.addEventListener('change', this.#recolour);
     this.#timers = [setInterval(() => this.#load(), NEWER_MS), setInterval(() => this.tick(), 1000)];
+  }
+
+  /** There are recordings. */
+  get isRecorded() {
+    return this.#recordedTo !== null;
   }
 
   /** Shows what there is. @returns {Promise<boolean>} there is something */
@@ -92,6 +105,7 @@ export class TimeLine {
 
   close() {
     this.#timers.forEach(clearInterval);
+    this.#tip.close();
     this.#resized.disconnect();
     this.#dark.removeEventListener('change', this.#recolour);
     cancelAnimationFrame(this.#turn);
@@ -111,14 +125,18 @@ export class TimeLine {
 
   async #load() {
     const now = performance.now();
-    const all = now - this.#loadedAt > ALL_MS;
-    const from = all ? '' : `?from=${new Date(1000 * (this.#spans.last - AGAIN_S)).toISOString()}`;
+    const all = !this.isRecorded || now - this.#loadedAt > ALL_MS;
+    const from = all ? '' : `?from=${new Date(1000 * (this.#recordedTo - AGAIN_S)).toISOString()}`;
     const answer = await fetch(this.#address + from, { cache: 'no-store' }).catch(() => null);
-    const { spans = [], recording = false } = answer?.ok ? await answer.json() : {};
+    const { spans = [], recording = false, ring } = answer?.ok ? await answer.json() : {};
     const isFirst = this.#loadedAt === -Infinity;
     if (all && answer?.ok) [this.#spans, this.#loadedAt] = [new Spans(), now];
-    this.#spans.replace(spans.map(({ from, to }) => [Date.parse(from) / 1000, Date.parse(to) / 1000]));
-    if (this.#spans.length > 0) this.#edge = { time: this.#spans.last, at: performance.now(), grows: recording };
+    const seconds = ({ from, to }) => [Date.parse(from) / 1000, Date.parse(to) / 1000];
+    const recorded = spans.map(seconds);
+    if (recorded.length > 0) this.#recordedTo = recorded.at(-1)[1];
+    this.#spans.replace(ring ? prolonged(recorded, seconds(ring)) : recorded);
+    if (this.#spans.length > 0) this.#edge = { time: this.#spans.last, at: performance.now(), grows: recording || Boolean(ring?.live) };
+    this.#held = this.#spans.length > 0 ? this.#spans.last - this.#spans.first : 0;
     this.element.hidden = this.#spans.length === 0;
     if (this.element.hidden) return;
     // Of little there is, all is shown.
@@ -154,6 +172,8 @@ export class TimeLine {
   tick() {
     if (this.element.hidden) return;
     if (this.#edge.grows) this.#spans.extend(this.#now);
+    // The server holds so much, and the oldest goes.
+    if (!this.isRecorded) this.#spans.forget(this.#now - this.#held);
     const length = this.#length;
     const to = this.#now + EDGE * length;
     const pixel = length / Math.max(1, this.#line.clientWidth);
@@ -215,11 +235,13 @@ export class TimeLine {
     this.#pointers.set(event.pointerId, event.clientX);
     this.#begun = event.clientX;
     this.#dragged = this.#pointers.size === 1 ? this.#at(event) : null;
+    if (this.#dragged !== null) this.#tell(this.#dragged);
+    else this.#tip.hide();
     this.changed();
   }
 
   #onMove(event) {
-    if (event.pointerType !== 'touch' || this.#dragged !== null) this.#point(event);
+    if (event.pointerType !== 'touch' || this.#dragged !== null) this.#tell(this.#at(event));
     if (!this.#pointers.has(event.pointerId)) return;
     if (this.#pointers.size === 2) return this.#pinch(event);
     this.#pointers.set(event.pointerId, event.clientX);
@@ -251,19 +273,16 @@ export class TimeLine {
     if (!this.#pointers.delete(event.pointerId)) return;
     const time = this.#dragged;
     this.#dragged = null;
-    if (event.pointerType === 'touch') this.#tip.hidden = true;
+    if (event.pointerType === 'touch') this.#tip.hide();
     if (time !== null && event.type === 'pointerup') this.#seek(time);
     this.changed();
   }
 
-  #point(event) {
-    const { left, width } = this.#line.getBoundingClientRect();
-    const time = this.#at(event);
+  /** Above a time: when it was, and the picture of then. */
+  #tell(time, briefly = false) {
     const isThere = this.#spans.next(time) === time;
-    this.#tip.textContent = isThere ? moment.format(1000 * time) : `${moment.format(1000 * time)} · ${say('gap')}`;
-    this.#tip.hidden = false;
-    const half = this.#tip.offsetWidth / 2;
-    this.#tip.style.left = `${Math.max(half, Math.min(width - half, event.clientX - left))}px`;
+    const text = moment.format(1000 * time);
+    this.#tip.show((time - this.#view.from) / this.#length, isThere ? text : `${text} · ${say('gap')}`, isThere ? time : null, briefly);
   }
 
   #onWheel(event) {
@@ -279,7 +298,12 @@ export class TimeLine {
   #onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const page = this.#length / 10;
-    const to = time => () => this.#seek(Math.max(this.#spans.first, time));
+    const to = time => () => {
+      const wanted = Math.max(this.#spans.first, time);
+      this.#seek(wanted);
+      if (wanted > this.#now) this.#tip.hide();
+      else this.#tell(wanted, true);
+    };
     const keys = {
       ArrowLeft: to(this.#time - STEP_S), ArrowDown: to(this.#time - STEP_S), ArrowRight: to(this.#time + STEP_S), ArrowUp: to(this.#time + STEP_S),
       PageDown: to(this.#time - page), PageUp: to(this.#time + page), Home: to(this.#spans.first), End: to(Infinity),

@@ -7,10 +7,10 @@ import { test } from 'node:test';
 import zlib from 'node:zlib';
 import { hash, joined, page, policy, read, script } from '../join.mjs';
 
-test('less than 58 KB in all, compressed, and 12 KB of dialogs that come when they are opened', t => {
+test('less than 58 KB in all, compressed, and 12.5 KB of dialogs that come when they are opened', t => {
   const size = text => zlib.gzipSync(text, { level: 9 }).length;
-  const dialogs = ['activity.js', 'clips.js', 'rewind.js', 'timeline.js', 'spans.js'].map(script).map(size).reduce((a, b) => a + b);
-  assert.ok(dialogs < 12288, `${dialogs} bytes`);
+  const dialogs = ['activity.js', 'clips.js', 'rewind.js', 'timeline.js', 'spans.js', 'thumbnails.js'].map(script).map(size).reduce((a, b) => a + b);
+  assert.ok(dialogs < 12800, `${dialogs} bytes`);
   const pages = [page(), ...['h5live-sound.js', 'page.js'].map(script), ...['page.css', 'icon.svg'].map(read)];
   const sizes = [joined(), ...pages].map(size);
   const all = sizes.reduce((a, b) => a + b);

@@ -1,7 +1,7 @@
 // What was recorded, as a time line draws it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { LONGEST_S, SHORTEST_S, Spans, kept, marks, runs, zoomed } from '../src/spans.js';
+import { LONGEST_S, SHORTEST_S, Spans, kept, marks, prolonged, runs, zoomed } from '../src/spans.js';
 
 function spans(...list) {
   const made = new Spans();
@@ -66,4 +66,20 @@ test('it does not go away from what there is', () => {
   assert.deepEqual(kept({ from: -300, to: -200 }, 0, 500), { from: -5, to: 95 });
   // More than there is: the end stands at the right.
   assert.deepEqual(kept({ from: -5000, to: -4000 }, 0, 500), { from: -450, to: 550 });
+});
+
+test('what is held follows what was recorded, and the oldest goes', () => {
+  assert.deepEqual(prolonged([], [1, 2]), [[1, 2]]);
+  assert.deepEqual(prolonged([[0, 5], [6, 9]], [3, 8]), [[0, 5], [6, 9]]);
+  assert.deepEqual(prolonged([[0, 5], [6, 9]], [8, 12]), [[0, 5], [6, 12]]);
+  assert.deepEqual(prolonged([[0, 5]], [7, 12]), [[0, 5], [7, 12]]);
+  const spans = new Spans();
+  spans.replace([[0, 5], [6, 9]]);
+  spans.forget(2);
+  assert.deepEqual([spans.first, spans.length], [2, 2]);
+  spans.forget(5);
+  assert.deepEqual([spans.first, spans.length], [6, 1]);
+  spans.forget(9);
+  assert.deepEqual([spans.first, spans.length], [null, 0]);
+  spans.forget(10);
 });

@@ -22,7 +22,7 @@ test('every language says the same things, with the same values', () => {
 });
 
 test('what is asked for is there, and what is there is asked for', () => {
-  const files = ['ui/view.js', 'ui/panel.js', 'h5live.js', 'page.js', 'activity.js', 'clips.js', 'rewind.js', 'timeline.js', 'ui/keys.js'].map(source).join('\n');
+  const files = ['ui/view.js', 'ui/panel.js', 'h5live.js', 'page.js', 'activity.js', 'clips.js', 'rewind.js', 'timeline.js', 'thumbnails.js', 'ui/keys.js'].map(source).join('\n');
   for (const [, key] of files.matchAll(/\bsay\('([^']+)'/g)) assert.ok(key in TEXTS.en, key);
   const words = new Set(files.match(/\w+/g));
   for (const key of Object.keys(TEXTS.en)) assert.ok(words.has(key), `nobody says ${key}`);

@@ -69,7 +69,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
              /NAME             the page of one stream; its Link header names the WebSocket, so that h5cap(1) takes this address too\n    \
              /NAME.mp4         endless fragmented MP4, from the newest keyframe on; ?codecs=avc1 for the video alone\n    \
              /NAME.mjpg        MJPEG streams: multipart/x-mixed-replace, the newest picture whenever there is room for one\n    \
-             /NAME.jpg         the newest picture as JPEG; of H.264, the newest keyframe, decoded when it is asked for, at most once a second. ?width=640 scales it down\n    \
+             /NAME.jpg         the newest picture as JPEG; of H.264, the newest keyframe, decoded when it is asked for, at most once a second. ?width=640 scales it down; ?at=TIME is one of before: see section RECORDING\n    \
              /NAME.h264        the same stream as H.264 alone (Annex B), /NAME.ts as MPEG-TS, /NAME.flv as FLV, each over HTTP or a WebSocket\n    \
              /wfs/NAME         WebSocket for wfs.js, of both authors; a WebSocket at /NAME is the same\n    \
              /video_feed       the first MJPEG stream, or ?src=NAME, as many a Flask page has it\n    \
@@ -82,7 +82,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
              /h5live.js        the player, a web component: <h5-live src=\"/api/ws?src=NAME\">\n    \
              /api/ws?src=NAME  WebSocket: the messages of go2rtc's MSE and MJPEG modes; with &codecs=LIST the stream begins at once\n    \
              /api/login        the page that asks for name and password, and its form; /api/logout ends a session\n    \
-             /api/streams      JSON: name, state, codecs, size, frame rate, bit rate, viewers and trouble of every stream",
+             /api/streams      JSON: name, state, codecs, size, frame rate, bit rate, viewers and trouble of every stream, and whether there are recordings of it",
         ),
         (
             "VIEWERS",
@@ -135,7 +135,8 @@ pub const MANUAL: cli::Manual = cli::Manual {
              2026-11-26T18:20:00Z, or -10s, -5m, -2h before now; without to it ends now. It is out of the recordings, or out of the ring where there is \
              none of that time. Nothing is encoded: the file has the frames from the keyframe before on, and its edit list begins at the picture that was on \
              the screen at from. Range and If-Range are understood. A clip is an hour long at most, and ends where the tracks change. \
-             /NAME/rec.json has the spans of time that were recorded, the gaps between them and their sizes; from and to are understood. Both need the right rewind.\n\n\
+             /NAME/rec.json has the spans of time that were recorded, the gaps between them and their sizes; from and to are understood. Its member ring says what can be seen again without a recording. \
+             /NAME.jpg?at=TIME is the keyframe that was on the screen then, out of the ring or the recordings; Content-Location says when it was captured. All need the right rewind.\n\n\
              With --record-on-demand nothing is recorded until it is asked for on the control endpoint: PUT /record with \
              {\"stream\":\"door\",\"value\":true,\"for\":\"10m\"}. Without stream it is for all, without for until false is sent; without the option all streams begin with true. GET /record \
              lists the streams. scripts/h5-record does the same from cron. Streams of --publish are recorded as well.\n\n\

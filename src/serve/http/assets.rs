@@ -87,12 +87,15 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 
-static ASSETS: LazyLock<[(&str, Asset); 13]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[(&str, Asset); 14]> = LazyLock::new(|| {
     let player = [("h5live.js", Asset::new(SCRIPT, module()))];
     let importing = |script| Asset::new(SCRIPT, with_versions(&joined(code(script)), &player));
-    let spans = [("spans.js", Asset::new(SCRIPT, joined(code(file!("spans.js")))))];
+    let parts = [
+        ("spans.js", Asset::new(SCRIPT, joined(code(file!("spans.js"))))),
+        ("thumbnails.js", importing(file!("thumbnails.js"))),
+    ];
     let timeline =
-        [("timeline.js", Asset::new(SCRIPT, with_versions(&with_versions(&joined(code(file!("timeline.js"))), &player), &spans)))];
+        [("timeline.js", Asset::new(SCRIPT, with_versions(&with_versions(&joined(code(file!("timeline.js"))), &player), &parts)))];
     let with_timeline = |script| Asset::new(SCRIPT, with_versions(&with_versions(&joined(code(script)), &player), &timeline));
     let dialogs = [
         ("activity.js", importing(file!("activity.js"))),
@@ -100,7 +103,7 @@ static ASSETS: LazyLock<[(&str, Asset); 13]> = LazyLock::new(|| {
         ("rewind.js", with_timeline(file!("rewind.js"))),
     ];
     let page = Asset::new(SCRIPT, with_versions(&with_versions(&joined(code(file!("page.js"))), &player), &dialogs));
-    let ([player], [spans], [timeline], [activity, clips, rewind]) = (player, spans, timeline, dialogs);
+    let ([player], [spans, thumbnails], [timeline], [activity, clips, rewind]) = (player, parts, timeline, dialogs);
     [
         player,
         activity,
@@ -108,6 +111,7 @@ static ASSETS: LazyLock<[(&str, Asset); 13]> = LazyLock::new(|| {
         rewind,
         timeline,
         spans,
+        thumbnails,
         ("h5live-sound.js", Asset::new(SCRIPT, joined(code(file!("h5live-sound.js"))))),
         ("page.js", page),
         ("page.css", Asset::new(CSS, file!("page.css"))),
@@ -294,6 +298,7 @@ mod tests {
             "rewind.js",
             "timeline.js",
             "spans.js",
+            "thumbnails.js",
             "h5live-sound.js",
             "publish.js",
             "publish.css",
@@ -304,7 +309,9 @@ mod tests {
             assert!(page.contains(&format!("\"{name}?{version}\"")) && !page.contains(&format!("\"{name}\"")), "{name}");
         }
         assert!(script.contains(&player), "{script}");
-        for (name, part) in [("clips.js", "timeline.js"), ("rewind.js", "timeline.js"), ("timeline.js", "spans.js")] {
+        for (name, part) in
+            [("clips.js", "timeline.js"), ("rewind.js", "timeline.js"), ("timeline.js", "spans.js"), ("timeline.js", "thumbnails.js")]
+        {
             let named = format!("from './{part}?{}'", asset(part).expect("it is there").version);
             assert!(text(asset(name).expect("it is there")).contains(&named), "{name}");
         }

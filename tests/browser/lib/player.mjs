@@ -8,7 +8,7 @@ const TYPES = { '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; char
 function answer(url, isDocument) {
   if (/\/(api|in|rec)\//.test(new URL(url).pathname)) return null;
   const name = isDocument ? 'page.html' : new URL(url).pathname.split('/').pop();
-  if (name !== 'h5live.js' && !['h5live-sound.js', 'page.js', 'activity.js', 'clips.js', 'rewind.js', 'timeline.js', 'spans.js', 'page.css', 'page.html', 'icon.svg'].includes(name)) return null;
+  if (name !== 'h5live.js' && !['h5live-sound.js', 'page.js', 'activity.js', 'clips.js', 'rewind.js', 'timeline.js', 'spans.js', 'thumbnails.js', 'page.css', 'page.html', 'icon.svg'].includes(name)) return null;
   return { body: name === 'h5live.js' ? joined() : name === 'page.html' ? page() : name.endsWith('.js') ? script(name) : read(name), type: TYPES[path.extname(name)] };
 }
 

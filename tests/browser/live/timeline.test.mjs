@@ -1,4 +1,5 @@
-// The time line under the live picture: what there is and what is missing of it, seeking by pointer and keys, zooming, days; and how long it takes to draw a month.
+// The time line under the live picture: what there is and what is missing of it, seeking by pointer, touch and keys, zooming, days, the picture of the time under the pointer; what
+// the ring alone has; and how long it takes to draw a month.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -33,6 +34,15 @@ before(async () => {
 });
 after(() => bench.close());
 
+/** Nine seconds before the end of what there is, without a gap behind it. */
+async function lately() {
+  const [, end] = await until('twelve seconds', async () => {
+    const last = (await spans()).at(-1);
+    return last[1] - last[0] > 12000 && last;
+  }, 30000);
+  return end - 9000;
+}
+
 /** Opens the page, and what is below the picture. */
 async function opened(page) {
   await page.goto(server.url('cam'));
@@ -61,6 +71,27 @@ const days = page => page.evaluate(() => {
 });
 const said = page => page.evaluate(() => document.querySelector('.earlier [role=status]').textContent);
 
+/** The picture above the line: when it was captured by its own clock, ms; 0: none is shown. `moment` is in the 32 bits of the clock that it tells. */
+const thumbnail = (page, moment) => page.evaluate(moment => {
+  const image = document.querySelector('.timeline .tip img');
+  if (!image?.checkVisibility() || image.classList.contains('old') || !image.complete || image.naturalWidth === 0) return 0;
+  const canvas = new OffscreenCanvas(36, 1);
+  const context = canvas.getContext('2d');
+  const { naturalWidth: width } = image;
+  const bit = n => {
+    context.drawImage(image, ((n + 0.5) * width) / 36, (4 * width) / 320, 1, 1, 0, 0, 1, 1);
+    return context.getImageData(0, 0, 1, 1).data[1] > 128 ? 1 : 0;
+  };
+  const time = Array.from({ length: 32 }, (_, n) => bit(n)).reduce((sum, bit) => 2 * sum + bit, 0);
+  return time + Math.round((moment - time) / 2 ** 32) * 2 ** 32;
+}, moment);
+
+/** The keyframe of a moment is shown: one that was captured before it, or within the second for which one picture is asked for. */
+const shows = (page, moment) => until('the picture of then', async () => {
+  const time = await thumbnail(page, moment);
+  return time > moment - 2500 && time < moment + 1100;
+}, 10000);
+
 /** How dark the line is at a time, 0 to 255. */
 const drawn = (page, time) => page.evaluate(time => {
   const element = document.querySelector('.timeline .line');
@@ -71,7 +102,7 @@ const drawn = (page, time) => page.evaluate(time => {
 
 for (const { name, open } of browsers) {
   test(name, async t => {
-    const { page, close, errors } = await open();
+    const { page, requests, close, errors } = await open();
     t.after(close);
     await opened(page);
     const all = await spans();
@@ -106,6 +137,31 @@ for (const { name, open } of browsers) {
       await until('behind the gap', async () => (await position(page)) !== null && Math.abs((await position(page)) - next) < 3000, 10000);
     });
 
+    await t.test('the picture of the time under the pointer', async () => {
+      const [[begin, end], [next]] = all;
+      const asked = () => requests.filter(url => /cam\.jpg\?/.test(url)).length;
+      await page.mouse.move(...place(await line(page), begin + 3000));
+      await shows(page, begin + 3000);
+      await page.mouse.move(...place(await line(page), next + 2500));
+      await shows(page, next + 2500);
+      if (process.env.H5LIVE_SHOTS) await page.screenshot({ path: path.join(process.env.H5LIVE_SHOTS, `thumbnail-${name}.png`) });
+      await page.mouse.move(...place(await line(page), (end + next) / 2));
+      assert.equal(await thumbnail(page, end), 0, 'none of a gap');
+      const [before, shown, begun] = [asked(), await line(page), performance.now()];
+      for (let n = 0; n <= 40; n++) await page.mouse.move(...place(shown, begin + 1000 + (n % 10) * 500));
+      const most = 2 + (performance.now() - begun) / 150;
+      assert.ok(asked() - before <= most, `${asked() - before} requests, and not ${most}`);
+      await page.mouse.move(...place(await line(page), begin + 3000));
+      await shows(page, begin + 3000);
+      const now = asked();
+      await page.mouse.move(5, 5);
+      await until('it goes with the pointer', async () => (await thumbnail(page, begin)) === 0);
+      await page.mouse.move(...place(await line(page), begin + 3000));
+      await shows(page, begin + 3000);
+      assert.equal(asked(), now, 'it was remembered');
+      await page.mouse.move(5, 5);
+    });
+
     await t.test('by pointer', async () => {
       const wanted = all[0][0] + 1500;
       await page.mouse.click(...place(await line(page), wanted));
@@ -123,6 +179,7 @@ for (const { name, open } of browsers) {
       await page.keyboard.press('Home');
       await until('the first there is', async () => Math.abs((await position(page)) - all[0][0]) < 2500, 10000);
       assert.match((await line(page)).text, /\d:\d\d/);
+      await shows(page, all[0][0]);
       await page.keyboard.press('PageUp');
       await until('on', async () => (await position(page)) > all[0][0] + 2500, 10000);
       await page.keyboard.press('End');
@@ -151,6 +208,91 @@ for (const { name, open } of browsers) {
     });
   });
 }
+
+for (const { name, open } of browsers) {
+  test(`${name}: what the ring holds, without a recording`, async t => {
+    const { page, close, errors } = await open();
+    t.after(close);
+    const other = await Server.start(bench, ['ring'], ['--on-eof', 'reopen', '--hls-window', '20']);
+    t.after(() => other.kill());
+    other.feed('ring', { size: '320x240', rate: '15' });
+    await other.live('ring');
+    const ring = async () => (await (await fetch(other.url('ring/rec.json'))).json()).ring;
+    const held = ({ from, to }) => Date.parse(to) - Date.parse(from);
+    await until('eight seconds', async () => held((await ring()) ?? { from: 0, to: 0 }) > 8000, 30000);
+    await page.goto(other.url('ring'));
+    await playerIsThere(page);
+    await until('it plays', () => page.evaluate(() => document.querySelector('h5-live').state === 'playing'), 20000);
+    await page.evaluate(() => document.querySelectorAll('nav button')[1].click());
+    await until('the time line', async () => (await line(page))?.to > 0);
+    const wanted = Date.parse((await ring()).to) - 5000;
+    await page.mouse.move(...place(await line(page), wanted));
+    await shows(page, wanted);
+    await page.mouse.click(...place(await line(page), wanted));
+    await until('there', async () => Math.abs((await position(page)) - wanted) < 3500, 10000);
+    await page.evaluate(() => document.querySelector('.timeline .line').focus());
+    await page.keyboard.press('End');
+    await until('live', async () => (await position(page)) === null && (await line(page)).text === 'LIVE', 10000);
+    // There is no list of what was not recorded.
+    await page.evaluate(() => [...document.querySelectorAll('.rewind button')].at(-1).click());
+    await until('the dialog has the time line', () => page.evaluate(() => document.querySelector('.clips .line')?.checkVisibility()));
+    assert.equal(await page.evaluate(() => document.querySelector('.clips a:not([download])').checkVisibility()), false);
+    assert.deepEqual(errors, []);
+  });
+}
+
+test('by touch: a finger seeks, with the picture above it, and two zoom', async t => {
+  const { page, context, close, errors } = await chromium({ phone: true, size: [400, 800] });
+  t.after(close);
+  await opened(page);
+  await page.evaluate(() => {
+    document.querySelector('.timeline [data-seconds="3600"]').click();
+    for (let n = 0; n < 7; n++) [...document.querySelectorAll('.scales button')].find(button => button.textContent === '+').click();
+    document.querySelector('.timeline').scrollIntoView({ block: 'center' });
+  });
+  await until('a minute', async () => Math.round(((await line(page)).to - (await line(page)).from) / 1000) === 60);
+  const cdp = await context.newCDPSession(page);
+  const touch = (type, ...points) => cdp.send('Input.dispatchTouchEvent', { type, touchPoints: points.map(([x, y], id) => ({ x: Math.round(x), y: Math.round(y), id })) });
+  const wanted = await lately();
+  const shown = await line(page);
+  await touch('touchStart', place(shown, wanted + 3000));
+  await shows(page, wanted + 3000);
+  for (let n = 1; n <= 10; n++) await touch('touchMove', place(shown, wanted + 3000 - 300 * n));
+  await shows(page, wanted);
+  await touch('touchEnd');
+  await until('there', async () => Math.abs((await position(page)) - wanted) < 2500, 10000);
+  assert.equal(await thumbnail(page, wanted), 0, 'it goes with the finger');
+  // What is under both fingers stays under them.
+  await page.evaluate(() => [...document.querySelectorAll('.scales button')].find(button => button.textContent === '−').click());
+  await until('two minutes', async () => Math.round(((await line(page)).to - (await line(page)).from) / 1000) === 120);
+  const { left, top, width, from, to } = await line(page);
+  const at = part => [left + part * width, top + 12];
+  const middle = from + (to - from) / 2;
+  await touch('touchStart', at(0.4), at(0.6));
+  for (let n = 1; n <= 8; n++) await touch('touchMove', at(0.4 - 0.00625 * n), at(0.6 + 0.00625 * n));
+  await touch('touchEnd');
+  const pinched = await line(page);
+  const length = pinched.to - pinched.from;
+  assert.ok(Math.abs(length / (to - from) - 2 / 3) < 0.07, `${length} ms of ${to - from}`);
+  assert.ok(Math.abs(pinched.from + length / 2 - middle) < 3000, `${pinched.from + length / 2 - middle} ms`);
+  assert.deepEqual(errors, []);
+});
+
+test('a stream without pictures of before is asked for one, once', async t => {
+  const { page, requests, close } = await chromium();
+  t.after(close);
+  await page.route('**/cam.jpg*', route => route.fulfill({ status: 404, body: 'none\n' }));
+  await opened(page);
+  const begin = await lately();
+  await page.evaluate(() => document.querySelector('.timeline .line').focus());
+  for (let n = 0; n < 12; n++) await page.keyboard.press('+');
+  for (let n = 0; n < 10; n++) {
+    await page.mouse.move(...place(await line(page), begin + 1000 + 400 * n));
+    await new Promise(resolve => setTimeout(resolve, 100));
+  }
+  assert.equal(requests.filter(url => /cam\.jpg\?/.test(url)).length, 1);
+  assert.equal(await thumbnail(page, begin), 0);
+});
 
 test('a month of 43,200 recordings is drawn in time for each frame', async t => {
   const { page, context, close, errors } = await chromium();
