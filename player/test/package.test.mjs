@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import zlib from 'node:zlib';
 import { hash, joined, page, policy, read, script } from '../join.mjs';
 
-test('less than 58 KB in all, compressed, and 12.5 KB of dialogs that come when they are opened', t => {
+test('less than 58.5 KB in all, compressed, and 12.5 KB of dialogs that come when they are opened', t => {
   const size = text => zlib.gzipSync(text, { level: 9 }).length;
   const dialogs = ['activity.js', 'clips.js', 'rewind.js', 'timeline.js', 'spans.js', 'thumbnails.js'].map(script).map(size).reduce((a, b) => a + b);
   assert.ok(dialogs < 12800, `${dialogs} bytes`);
@@ -15,7 +15,8 @@ test('less than 58 KB in all, compressed, and 12.5 KB of dialogs that come when 
   const sizes = [joined(), ...pages].map(size);
   const all = sizes.reduce((a, b) => a + b);
   t.diagnostic(`h5live.js ${sizes[0]} bytes, with the pages ${all}`);
-  assert.ok(all < 59392, `${all} bytes`);
+  // Of the style sheet, 70 bytes are for the pictures above the time line.
+  assert.ok(all < 59904, `${all} bytes`);
 });
 
 test('the page that sends a camera stands alone: 8 KB, compressed, and nothing of the player', t => {

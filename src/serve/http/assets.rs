@@ -90,10 +90,7 @@ const HTML: &str = "text/html; charset=utf-8";
 static ASSETS: LazyLock<[(&str, Asset); 14]> = LazyLock::new(|| {
     let player = [("h5live.js", Asset::new(SCRIPT, module()))];
     let importing = |script| Asset::new(SCRIPT, with_versions(&joined(code(script)), &player));
-    let parts = [
-        ("spans.js", Asset::new(SCRIPT, joined(code(file!("spans.js"))))),
-        ("thumbnails.js", importing(file!("thumbnails.js"))),
-    ];
+    let parts = [("spans.js", Asset::new(SCRIPT, joined(code(file!("spans.js"))))), ("thumbnails.js", importing(file!("thumbnails.js")))];
     let timeline =
         [("timeline.js", Asset::new(SCRIPT, with_versions(&with_versions(&joined(code(file!("timeline.js"))), &player), &parts)))];
     let with_timeline = |script| Asset::new(SCRIPT, with_versions(&with_versions(&joined(code(script)), &player), &timeline));
