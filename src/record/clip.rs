@@ -2,6 +2,7 @@
 
 use super::catalogue::Lease;
 use super::disk::ReadAt;
+use super::keyframes::keyframes;
 use super::library::Library;
 use super::scan;
 use crate::format::bmff::{self, ClipBuilder, FragmentReader, SyncPoint, Wanted};
@@ -10,6 +11,7 @@ use bytes::Bytes;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A clip is out of so many recordings at most: as many files are open while it is read.
 const MAX_FILES: usize = 256;
@@ -70,10 +72,7 @@ fn gather(file: &dyn ReadAt, lease: &Lease, from: WallTime, place: u64, builder:
     if builder.source(&init, zero).map_err(invalid)? == Wanted::Nothing {
         return Ok(Wanted::Nothing);
     }
-    let keys = match &lease.keys {
-        Some(keys) => keys.clone(),
-        None => scan::table(file)?.map(|(_, _, keys)| keys).unwrap_or_default(),
-    };
+    let keys = keyframes(file, lease)?.unwrap_or_default().keys;
     let begin = before(&init, &keys, from.0.saturating_sub(zero.0)).unwrap_or(init.len() as u64);
     let (mut wanted, mut outcome) = (Wanted::More, Ok(()));
     scan::walk(file, begin, |found| {
@@ -145,9 +144,9 @@ impl RecordedClip {
     }
 
     /// Which file of this machine has what stands there, where in it, and how many bytes follow there, at least one. `None`: none has it.
-    pub fn run(&self, at: u64) -> Option<(&File, u64, u64)> {
+    pub fn run(&self, at: u64) -> Option<(Arc<File>, u64, u64)> {
         let (file, place, length) = self.extent(at).ok()?;
-        Some((file.file()?, place, length))
+        Some((file.file()?.clone(), place, length))
     }
 
     /// What there is of the head from there on.

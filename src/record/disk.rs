@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 
 /// A file system. Paths are whole; what is told of a folder is about its entries alone.
 pub trait Disk: Debug + Send + Sync {
@@ -60,7 +61,7 @@ pub trait ReadAt: Debug + Send + Sync {
     /// In bytes.
     fn size(&self) -> io::Result<u64>;
     /// The file itself, where it is one of this machine.
-    fn file(&self) -> Option<&File> {
+    fn file(&self) -> Option<&Arc<File>> {
         None
     }
 }
@@ -83,7 +84,7 @@ impl Disk for RealDisk {
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn ReadAt>> {
-        Ok(Box::new(File::open(path)?))
+        Ok(Box::new(Arc::new(File::open(path)?)))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -145,11 +146,11 @@ impl DiskFile for File {
     }
 }
 
-impl ReadAt for File {
+impl ReadAt for Arc<File> {
     fn read_at(&self, buf: &mut [u8], at: u64) -> io::Result<usize> {
         let mut have = 0;
         while have < buf.len() {
-            match FileExt::read_at(self, &mut buf[have..], at + have as u64) {
+            match FileExt::read_at(&**self, &mut buf[have..], at + have as u64) {
                 Ok(0) => break,
                 Ok(n) => have += n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -163,7 +164,7 @@ impl ReadAt for File {
         Ok(self.metadata()?.len())
     }
 
-    fn file(&self) -> Option<&File> {
+    fn file(&self) -> Option<&Arc<File>> {
         Some(self)
     }
 }

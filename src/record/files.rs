@@ -2,6 +2,7 @@
 
 use super::catalogue::{Lease, Recording};
 use super::clip::RecordedClip;
+use super::keyframes::{Keyframes, keyframes};
 use super::library::Library;
 use super::name::Start;
 use super::scan;
@@ -78,7 +79,14 @@ impl Library {
             // It may have been deleted meanwhile.
             let Some(lease) = catalogue.hold(recording.start) else { continue };
             let wall = |time: Duration| lease.recording.start.wall().0.saturating_add(i64::try_from(time.as_micros()).unwrap_or(i64::MAX));
-            let mut segments = self.cut(stream, &lease, length, settled)?;
+            let mut segments = match self.cuts().find(stream, &lease.recording, length) {
+                Some(known) => known.to_vec(),
+                None => {
+                    let segments = self.cut(stream, &lease, length, settled)?;
+                    self.cuts().keep(stream, &lease.recording, length, &segments);
+                    segments
+                }
+            };
             segments.retain(|segment| wall(segment.begin + segment.length) > from.0 && wall(segment.begin) < to.0);
             if !segments.is_empty() {
                 files.push(SegmentedFile { recording: lease.recording, segments });
@@ -95,22 +103,13 @@ impl Library {
             let time = main.time(i64::try_from(key.time).unwrap_or(i64::MAX)).micros();
             Duration::from_micros(u64::try_from(time).unwrap_or(0))
         };
-        let (mut keys, end) = match &lease.keys {
-            Some(keys) if !settled => (keys.clone(), (lease.recording.size, lease.recording.duration)),
-            // To the last keyframe.
-            Some(keys) => {
-                let mut keys = keys.clone();
-                let Some(last) = keys.pop() else { return Ok(Vec::new()) };
-                (keys, (last.moof, time(&last)))
-            }
-            None => match scan::table(&*file)? {
-                Some((at, _, keys)) => (keys, (at, lease.recording.duration)),
-                None => match scan::scan(&*file)? {
-                    Some(scanned) => (scanned.keys, (scanned.whole, scanned.duration)),
-                    None => return Ok(Vec::new()),
-                },
-            },
-        };
+        let Some(Keyframes { mut keys, end, duration }) = keyframes(&*file, lease)? else { return Ok(Vec::new()) };
+        let mut end = (end, duration);
+        // To the last keyframe.
+        if settled && lease.keys.is_some() {
+            let Some(last) = keys.pop() else { return Ok(Vec::new()) };
+            end = (last.moof, time(&last));
+        }
         keys.retain(|key| key.moof >= init.len() as u64 && key.moof < end.0);
         let mut segments: Vec<FileSegment> = Vec::new();
         let mut begin: Option<(u64, Duration)> = None;

@@ -10,6 +10,7 @@
 //! that, in the background. What has `.new` at the next start and has a keyframe gets its name then. What a crash leaves behind the last whole fragment is cut off when the folder is opened again.
 
 use super::catalogue::{Catalogue, Recording};
+use super::cuts::Cuts;
 use super::disk::{Disk, ReadAt};
 use super::index::{self, Line};
 use super::name::{self, NEW, Start};
@@ -32,6 +33,7 @@ struct Inner {
     dir: PathBuf,
     disk: Box<dyn Disk>,
     streams: Mutex<BTreeMap<String, Arc<Slot>>>,
+    cuts: Cuts,
 }
 
 /// A stream's recordings, once they were looked through.
@@ -45,7 +47,7 @@ struct Slot {
 impl Library {
     /// The folder is there. Nothing is read yet.
     pub fn new(dir: PathBuf, disk: Box<dyn Disk>) -> Library {
-        Library(Arc::new(Inner { dir, disk, streams: Mutex::default() }))
+        Library(Arc::new(Inner { dir, disk, streams: Mutex::default(), cuts: Cuts::default() }))
     }
 
     /// The folder.
@@ -56,6 +58,11 @@ impl Library {
     /// The file system that it is on.
     pub fn disk(&self) -> &dyn Disk {
         &*self.0.disk
+    }
+
+    /// Where recordings were cut.
+    pub(super) fn cuts(&self) -> &Cuts {
+        &self.0.cuts
     }
 
     /// Where a recording is, or would be.

@@ -15,6 +15,8 @@
 //! | `catalogue` | what there is, in memory, and who reads it |
 //! | `name`, `index`, `labels`, `retention` | pure: names, the index of a day, which time a recording gets, which go |
 //! | `scan`, `clip`, `files`, `tape` | a recording read back; a part of some of them as one file; each as it stands, and its segments; played from a keyframe on |
+//! | `joined`, `join_plan`, `moved` | some of them behind one another as one file; what it is made of; a part of one with its times moved |
+//! | `keyframes`, `cuts` | where a recording can be cut, and where it was |
 //! | `timeline` | pure: what there is, as spans of time |
 //! | `syncer` | what waits for the disk, in the background |
 //! | `disk` | the file system as a trait |
@@ -24,13 +26,18 @@
 
 mod catalogue;
 mod clip;
+mod cuts;
 mod disk;
 mod file;
 mod files;
 mod index;
+mod join_plan;
+mod joined;
+mod keyframes;
 mod labels;
 mod library;
 mod lock;
+mod moved;
 mod name;
 mod queue;
 mod reader;
@@ -50,6 +57,8 @@ pub use catalogue::{Catalogue, Lease, Recording};
 pub use clip::RecordedClip;
 pub use disk::{Disk, DiskFile, Item, ReadAt, RealDisk};
 pub use files::{FileSegment, SegmentedFile};
+pub use join_plan::Joining;
+pub use joined::JoinedFile;
 pub use library::Library;
 pub use lock::Lock;
 pub use name::{Start, allows};

@@ -2,6 +2,7 @@
 
 use super::catalogue::{Catalogue, Lease};
 use super::disk::ReadAt;
+use super::keyframes::keyframes;
 use super::library::Library;
 use super::name::Start;
 use super::scan;
@@ -100,10 +101,7 @@ impl RecordingReader {
         let init = scan::init(&*file)?.ok_or(io::ErrorKind::InvalidData)?;
         let reader = FragmentReader::new(&init).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         let main = reader.main().ok_or(io::ErrorKind::InvalidData)?;
-        let keys = match &lease.keys {
-            Some(keys) => keys.clone(),
-            None => scan::table(&*file)?.map(|(_, _, keys)| keys).unwrap_or_default(),
-        };
+        let keys = keyframes(&*file, &lease)?.unwrap_or_default().keys;
         let at = init.len() as u64;
         Ok(Some(OpenRecording { lease, file, init, main, keys, at }))
     }

@@ -77,7 +77,8 @@ pub const MANUAL: cli::Manual = cli::Manual {
              /NAME/index.m3u8  HLS, with low latency: see section HLS\n    \
              /NAME/clip.mp4    ?from=TIME&to=TIME, what was before as an MP4 file: see section RECORDING\n    \
              /NAME/rec.json    JSON: which times were recorded\n    \
-             /NAME/rec/        the recordings as a page; index.json, and the same of a day, as JSON; each by its name; index.m3u8?from=TIME&to=TIME for players of HLS\n    \
+             /NAME/rec/        the recordings as a page; index.json, and the same of a day, as JSON; each by its name; index.m3u8?from=TIME&to=TIME for players of HLS;\n    \
+             \x20                 2026-11-26.mp4 for a day (UTC) as one file, index.mp4?from=TIME&to=TIME for any time of 25 hours at most\n    \
              /in/NAME          PUT, POST or a WebSocket: the stream NAME comes from this client; in a browser, a page that sends the camera: see section PUBLISHING\n    \
              /h5live.js        the player, a web component: <h5-live src=\"/api/ws?src=NAME\">\n    \
              /api/ws?src=NAME  WebSocket: the messages of go2rtc's MSE and MJPEG modes; with &codecs=LIST the stream begins at once\n    \

@@ -7,7 +7,9 @@ use h5live::cli;
 use h5live::format::bmff::{Chunk, Init, RecordedFragment, Snap};
 use h5live::media::{SystemClock, WallTime};
 use h5live::record::{self, Feed, Library, Lock, Numbers, Options, RealDisk, Recorder, Retention, Start, State, StatusCell, Statuses};
-use h5live::serve::{Publisher, RecordedClip, RecordedFile, RecordedSpan, RecordingReader, Recordings, SegmentedFile, Tap, Timeline};
+use h5live::serve::{
+    JoinedFile, Joining, Publisher, RecordedClip, RecordedFile, RecordedSpan, RecordingReader, Recordings, SegmentedFile, Tap, Timeline,
+};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
@@ -16,7 +18,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// A playlist is of so many files at most: each is looked into.
+/// A playlist, or a file of joined ones, is of so many files at most: each is looked into.
 const MOST_FILES: usize = 2000;
 /// A keyframe has to fit into what may wait for the disk.
 const LEAST_QUEUE: usize = 2 << 20;
@@ -172,6 +174,12 @@ impl Recordings for Shelf {
         Ok(self.library.segments(stream, time, length, settled, MOST_FILES)?.into_iter().map(segmented).collect())
     }
 
+    fn joined(&self, stream: &str, joining: Joining) -> io::Result<Option<JoinedFile>> {
+        let Joining { from, to, cut, keep_gaps } = joining;
+        let joined = self.library.joined(stream, record::Joining { from, to, cut, keep_gaps, most: MOST_FILES })?;
+        Ok(joined.map(|joined| JoinedFile { next: joined.next(), file: Arc::new(Joined(joined)) }))
+    }
+
     fn reader(&self, stream: &str) -> Option<Box<dyn RecordingReader>> {
         Some(Box::new(Reader(self.library.reader(stream)?)))
     }
@@ -214,7 +222,32 @@ impl RecordedClip for Clip {
         self.0.read(range, most)
     }
 
-    fn run(&self, at: u64) -> Option<(&File, u64, u64)> {
+    fn run(&self, at: u64) -> Option<(Arc<File>, u64, u64)> {
+        self.0.run(at)
+    }
+}
+
+#[derive(Debug)]
+struct Joined(record::JoinedFile);
+
+impl RecordedClip for Joined {
+    fn size(&self) -> u64 {
+        self.0.size()
+    }
+
+    fn head(&self) -> &Bytes {
+        self.0.head()
+    }
+
+    fn time(&self) -> (WallTime, WallTime) {
+        self.0.time()
+    }
+
+    fn read(&self, range: Range<u64>, most: usize) -> io::Result<Bytes> {
+        self.0.read(range, most)
+    }
+
+    fn run(&self, at: u64) -> Option<(Arc<File>, u64, u64)> {
         self.0.run(at)
     }
 }

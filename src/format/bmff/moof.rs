@@ -9,7 +9,7 @@ use mp4_atom::{Tfdt, Tfhd, Trun};
 const MAX_SAMPLES: usize = 1 << 20;
 
 /// Sample values for a track where a fragment does not say them (`trex`, section 8.8.3).
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Defaults {
     pub duration: u32,
     pub size: u32,

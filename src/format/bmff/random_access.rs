@@ -21,10 +21,18 @@ pub const MFRO: usize = 16;
 /// mfra 8 | tfra 24 + 19 a keyframe | mfro 16
 /// ```
 pub fn mfra(track: u32, points: &[SyncPoint]) -> Vec<u8> {
-    let tfra = 24 + 19 * points.len() as u32;
-    let size = 8 + tfra + MFRO as u32;
-    let mut out = Vec::with_capacity(size as usize);
-    out.put_u32(size);
+    let count = points.len() as u32;
+    let mut out = mfra_head(track, count);
+    points.iter().for_each(|point| out.extend_from_slice(&mfra_point(*point)));
+    out.extend_from_slice(&mfra_tail(count));
+    out
+}
+
+/// The front of a table of so many keyframes.
+pub fn mfra_head(track: u32, count: u32) -> Vec<u8> {
+    let tfra = TFRA + POINT as u32 * count;
+    let mut out = Vec::with_capacity(8 + tfra as usize + MFRO);
+    out.put_u32(8 + tfra + MFRO as u32);
     out.put_slice(b"mfra");
     out.put_u32(tfra);
     out.put_slice(b"tfra");
@@ -32,18 +40,29 @@ pub fn mfra(track: u32, points: &[SyncPoint]) -> Vec<u8> {
     out.put_u32(track);
     // Numbers of the track fragment, the run and the sample take a byte each.
     out.put_u32(0);
-    out.put_u32(points.len() as u32);
-    for point in points {
-        out.put_u64(point.time);
-        out.put_u64(point.moof);
-        out.put_slice(&[1, 1, 1]);
-    }
-    out.put_u32(MFRO as u32);
-    out.put_slice(b"mfro");
-    out.put_u32(0);
-    out.put_u32(size);
+    out.put_u32(count);
     out
 }
+
+/// A keyframe in the table.
+pub fn mfra_point(point: SyncPoint) -> [u8; POINT] {
+    let mut out = [1; POINT];
+    out[..8].copy_from_slice(&point.time.to_be_bytes());
+    out[8..16].copy_from_slice(&point.moof.to_be_bytes());
+    out
+}
+
+/// The end of a table of so many keyframes.
+pub fn mfra_tail(count: u32) -> [u8; MFRO] {
+    let mut out = *b"\0\0\0\x10mfro\0\0\0\0\0\0\0\0";
+    out[12..].copy_from_slice(&(8 + TFRA + POINT as u32 * count + MFRO as u32).to_be_bytes());
+    out
+}
+
+/// Bytes of `tfra` before its keyframes.
+const TFRA: u32 = 24;
+/// Bytes of a keyframe in the table.
+const POINT: usize = 19;
 
 /// How long the table is, by the last [`MFRO`] bytes of a file.
 pub fn mfra_size(tail: &[u8]) -> Option<u32> {

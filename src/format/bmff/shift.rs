@@ -25,6 +25,20 @@ pub(super) fn shift(chunk: &mut Vec<u8>, ticks: impl Fn(u32) -> i64) {
     }
 }
 
+/// The same, where nothing may grow. `false`: a time of 32 bits would need more.
+pub(super) fn shift_in_place(chunk: &mut [u8], ticks: impl Fn(u32) -> i64) -> bool {
+    for time in times(chunk) {
+        let old = chunk[time.field.clone()].iter().fold(0u64, |n, b| n << 8 | u64::from(*b));
+        let new = old.saturating_add_signed(ticks(time.track)).to_be_bytes();
+        let (rest, low) = new.split_at(8 - time.field.len());
+        if rest.iter().any(|byte| *byte != 0) {
+            return false;
+        }
+        chunk[time.field].copy_from_slice(low);
+    }
+    true
+}
+
 /// So many microseconds in ticks, rounded down.
 pub(super) fn ticks(micros: i64, timescale: u32) -> i64 {
     let ticks = (i128::from(micros) * i128::from(timescale)).div_euclid(1_000_000);
@@ -118,6 +132,7 @@ mod tests {
     #[test]
     fn sixty_four_bits_in_place() {
         let mut moved = chunk(1000);
+        assert!(shift_in_place(&mut moved, |_| 7) && moved != chunk(1000) && shift_in_place(&mut moved, |_| -7) && moved == chunk(1000));
         shift(&mut moved, |track| if track == 5 { 1 << 40 } else { 0 });
         let mut rest = &moved[..];
         assert_eq!(Prft::decode(&mut rest).unwrap().media_time, 77 + (1 << 40));
@@ -141,6 +156,7 @@ mod tests {
         let mut small = narrow.clone();
         shift(&mut small, |_| 5);
         assert_eq!(small.len(), narrow.len());
+        assert!(shift_in_place(&mut small, |_| -5) && small == narrow && !shift_in_place(&mut small, |_| 1 << 40));
         let mut large = narrow.clone();
         shift(&mut large, |_| 1 << 40);
         let mut rest = &large[32..];

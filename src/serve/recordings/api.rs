@@ -45,6 +45,12 @@ pub trait Recordings: Debug + Send + Sync {
     /// As above, or there are too many.
     fn segments(&self, stream: &str, time: (WallTime, WallTime), length: Duration, settled: bool) -> io::Result<Vec<SegmentedFile>>;
 
+    /// Some of them one behind the other, as one file. `None`: nothing was recorded of it.
+    ///
+    /// # Errors
+    /// As above.
+    fn joined(&self, stream: &str, joining: Joining) -> io::Result<Option<JoinedFile>>;
+
     /// A place in the recordings of a stream. `None`: it is not known here.
     fn reader(&self, stream: &str) -> Option<Box<dyn RecordingReader>>;
 }
@@ -114,6 +120,28 @@ pub struct SegmentedFile {
     pub segments: Vec<(Range<u64>, Duration, Duration)>,
 }
 
+/// What is to be joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Joining {
+    /// Of this time
+    pub from: WallTime,
+    /// up to this one.
+    pub to: WallTime,
+    /// Files are cut at the keyframes before `from` and behind `to`. Otherwise those that begin in this time are taken whole.
+    pub cut: bool,
+    /// Where nothing was recorded the file has nothing for as long. Otherwise it goes on at once.
+    pub keep_gaps: bool,
+}
+
+/// Files that were joined.
+#[derive(Clone, Debug)]
+pub struct JoinedFile {
+    /// All of it.
+    pub file: Arc<dyn RecordedClip>,
+    /// When what has other tracks begins, which is not in it.
+    pub next: Option<WallTime>,
+}
+
 /// A clip: an MP4 file that is put together as it is read.
 pub trait RecordedClip: Debug + Send + Sync {
     /// In bytes.
@@ -132,5 +160,5 @@ pub trait RecordedClip: Debug + Send + Sync {
     fn read(&self, range: Range<u64>, most: usize) -> io::Result<Bytes>;
 
     /// Which file has what stands there, where in it, and how many bytes follow there, at least one. `None`: no file has it, but it can be read.
-    fn run(&self, at: u64) -> Option<(&File, u64, u64)>;
+    fn run(&self, at: u64) -> Option<(Arc<File>, u64, u64)>;
 }

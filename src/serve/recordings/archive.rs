@@ -5,6 +5,8 @@
 //! NAME/rec/2026-11-26/, …/index.json               the recordings of a day, by UTC
 //! NAME/rec/2026-11-26/18-20-00.000Z.mp4            one, as it stands
 //! NAME/rec/2026-11-26/18-20-00.000Z.init.mp4       the init segment of its stream
+//! NAME/rec/2026-11-26.mp4                          those of a day as one file ([`super::joined`])
+//! NAME/rec/index.mp4?from=…&to=…                   what was recorded in this time, likewise
 //! NAME/rec/index.m3u8?from=…&to=…                  what is to be played, as ranges of these files
 //! ```
 
@@ -24,9 +26,9 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::time::Duration;
 
-/// The longest playlist, in microseconds: a day and an hour, as a day with a change of the clocks has.
-const LONGEST: i64 = 25 * 3_600_000_000;
-const TOO_MANY: Refusal = Refusal(StatusCode::BAD_REQUEST, "there are too many recordings in this time for one playlist");
+/// The longest playlist or file, in microseconds: a day and an hour, as a day with a change of the clocks has.
+pub(super) const LONGEST: i64 = 25 * 3_600_000_000;
+pub(super) const TOO_MANY: Refusal = Refusal(StatusCode::BAD_REQUEST, "there are too many recordings in this time: 2,000 at most");
 /// A segment is no shorter, but for the last of a file.
 const SEGMENT: Duration = Duration::from_secs(6);
 /// Behind the name of a recording, instead of `.mp4`.
@@ -42,6 +44,10 @@ impl AskingForPast<'_> {
             ("", "") => self.days().await.map(|days| self.page(None, &days)),
             ("", "index.json") => self.days().await.map(|days| self.json("days", None, &days)),
             ("", "index.m3u8") => self.playlist().await,
+            ("", "index.mp4") => self.joined().await,
+            ("", name) if name.strip_suffix(".mp4").is_some_and(|day| day_of(day).is_some()) => {
+                self.joined_day(name.trim_end_matches(".mp4")).await
+            }
             // A day without its slash: what is in it is relative to it.
             ("", day) if day_of(day).is_some() => Ok(Moved(format!("{day}/")).into()),
             (day, "") => self.of_day(day).await.map(|files| self.page(Some(day), &files)),
@@ -54,7 +60,7 @@ impl AskingForPast<'_> {
     }
 
     /// What is asked of the recordings, by a thread that may wait for a disk.
-    async fn ask<T: Send + 'static>(&self, ask: impl FnOnce(&dyn Recordings, &str) -> T + Send + 'static) -> Result<T, Refusal> {
+    pub(super) async fn ask<T: Send + 'static>(&self, ask: impl FnOnce(&dyn Recordings, &str) -> T + Send + 'static) -> Result<T, Refusal> {
         let recordings = self.state.recordings.clone().ok_or(NOT_RECORDED)?;
         let name = self.name.to_owned();
         tokio::task::spawn_blocking(move || ask(&*recordings, &name)).await.map_err(|_| UNREADABLE)
@@ -66,6 +72,7 @@ impl AskingForPast<'_> {
         for file in files.ok_or(NOTHING_THEN)? {
             let day = days.entry(file.day.clone()).or_insert_with(|| Row {
                 name: format!("{}/", file.day),
+                whole: Some(format!("{}.mp4", file.day)),
                 from: file.from,
                 to: file.to,
                 bytes: 0,
@@ -83,7 +90,15 @@ impl AskingForPast<'_> {
         let begin = day_of(day).ok_or(NOT_FOUND)?;
         let end = WallTime(begin.0.saturating_add(86_400_000_000));
         let files = self.ask(move |recordings, name| recordings.files(name, begin, end)).await?.ok_or(NOTHING_THEN)?;
-        let row = |file: RecordedFile| Row { name: file.name, from: file.from, to: file.to, bytes: file.bytes, files: 1, open: file.open };
+        let row = |file: RecordedFile| Row {
+            whole: None,
+            name: file.name,
+            from: file.from,
+            to: file.to,
+            bytes: file.bytes,
+            files: 1,
+            open: file.open,
+        };
         // One that began the day before is in its list.
         Ok(files.into_iter().filter(|file| file.day == day).map(row).collect())
     }
@@ -94,14 +109,19 @@ impl AskingForPast<'_> {
 
     fn json(&self, what: &str, day: Option<&str>, rows: &[Row]) -> Answer {
         let row = |row: &Row| {
-            json!({
+            let mut about = json!({
                 "name": row.name, "from": times::text(row.from), "to": times::text(row.to), "bytes": row.bytes, "files": row.files,
                 "recording": row.open,
-            })
+            });
+            if let Some(whole) = &row.whole {
+                about["file"] = whole.as_str().into();
+            }
+            about
         };
         let mut body = json!({ "stream": self.name, what: rows.iter().map(row).collect::<Vec<Value>>() });
         if let Some(day) = day {
             body["day"] = day.into();
+            body["file"] = format!("../{day}.mp4").into();
         }
         let body = serde_json::to_vec(&body).unwrap_or_default();
         respond(StatusCode::OK, Reply::whole(body), HeaderValue::from_static("application/json"), NO_STORE)
@@ -137,9 +157,13 @@ impl AskingForPast<'_> {
         }
         // Without an end, and from a moment that stays where it is, it goes on as long as is recorded.
         let is_fixed = self.request.query("from")?.is_some_and(|text| !text.starts_with('-'));
-        let is_open = move |recordings: &dyn Recordings, name: &str| recordings.files(name, from, to)?.last().map(|last| last.open);
-        let goes_on = until.is_none() && is_fixed && self.ask(is_open).await? == Some(true);
-        let files = self.ask(move |recordings, name| recordings.segments(name, (from, to), SEGMENT, goes_on)).await?;
+        let may_go_on = until.is_none() && is_fixed;
+        let find = move |recordings: &dyn Recordings, name: &str| {
+            let is_open = || recordings.files(name, from, to)?.last().map(|last| last.open);
+            let goes_on = may_go_on && is_open() == Some(true);
+            (goes_on, recordings.segments(name, (from, to), SEGMENT, goes_on))
+        };
+        let (goes_on, files) = self.ask(find).await?;
         let files = files.map_err(|error| match error.kind() {
             ErrorKind::FileTooLarge => TOO_MANY,
             _ => {
@@ -166,7 +190,7 @@ fn listed(SegmentedFile { file, segments }: SegmentedFile) -> hls::RecordedFile 
 }
 
 /// When a day begins, by UTC.
-fn day_of(day: &str) -> Option<WallTime> {
+pub(super) fn day_of(day: &str) -> Option<WallTime> {
     let date: jiff::civil::Date = (day.len() == 10).then(|| day.parse().ok()).flatten()?;
     let begin = date.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
     Some(WallTime(begin.timestamp().as_microsecond()))

@@ -15,6 +15,8 @@ use std::fmt::Write;
 pub struct Row {
     /// Where it leads, relative to the list.
     pub name: String,
+    /// All of it as one file, likewise.
+    pub whole: Option<String>,
     /// When the first of it begins,
     pub from: WallTime,
     /// and when the last of it ends.
@@ -50,10 +52,12 @@ fn html(chinese: bool, stream: &str, day: Option<&str>, rows: &[Row]) -> String 
     let mut lines = String::new();
     for row in rows {
         let open = if row.open { text([" (being recorded)", "（录制中）"]) } else { "" };
+        let one_file = text(["one file", "合并为一个文件"]);
+        let whole = row.whole.as_ref().map_or_else(String::new, |whole| format!(" (<a href=\"{whole}\" download>{one_file}</a>)"));
         let files = if day.is_none() { format!("<td>{}</td>", row.files) } else { String::new() };
         _ = writeln!(
             lines,
-            "<tr><td><a href=\"{name}\">{label}</a>{open}</td><td>{}</td><td>{}</td>{files}<td>{}</td></tr>",
+            "<tr><td><a href=\"{name}\">{label}</a>{open}{whole}</td><td>{}</td><td>{}</td>{files}<td>{}</td></tr>",
             time(row.from, day.is_some()),
             time(row.to, day.is_some()),
             size(row.bytes),
@@ -65,7 +69,11 @@ fn html(chinese: bool, stream: &str, day: Option<&str>, rows: &[Row]) -> String 
     let count = if day.is_none() { format!("<th scope=\"col\">{}</th>", text(["Files", "文件数"])) } else { String::new() };
     let title = format!("{}: {stream}{}", text(["Recordings", "录像"]), day.map_or_else(String::new, |day| format!(", {day} (UTC)")));
     let back = match day {
-        Some(_) => format!("<a href=\"../\">{}</a>", text(["All days", "所有日期"])),
+        Some(day) => format!(
+            "<a href=\"../\">{}</a> · <a href=\"../{day}.mp4\" download>{}</a>",
+            text(["All days", "所有日期"]),
+            text(["The day as one file", "全天合并为一个文件"])
+        ),
         None => format!("<a href=\"{up}{stream}\">{}</a>", text(["The stream", "返回视频"])),
     };
     let nothing = if rows.is_empty() { text(["Nothing is recorded.", "没有录像。"]) } else { "" };
@@ -111,6 +119,7 @@ mod tests {
     fn lists() {
         let row = |name: &str, open| Row {
             name: name.into(),
+            whole: name.strip_suffix('/').map(|day| format!("{day}.mp4")),
             from: WallTime(1_795_717_200_000_000),
             to: WallTime(1_795_717_800_500_000),
             bytes: 12_345_678,
@@ -119,6 +128,7 @@ mod tests {
         };
         let days = html(false, "cam", None, &[row("2026-11-26/", true)]);
         assert!(days.contains("<a href=\"2026-11-26/\">2026-11-26</a> (being recorded)"), "{days}");
+        assert!(days.contains("(<a href=\"2026-11-26.mp4\" download>one file</a>)"), "{days}");
         assert!(days.contains("<td>3</td><td>12.3 MB</td>") && days.contains("href=\"../../page.css\"") && !days.contains('{'), "{days}");
         let files = html(true, "cam", Some("2026-11-26"), &[row("18-20-00.000Z.mp4", false)]);
         assert!(

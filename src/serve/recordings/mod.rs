@@ -7,6 +7,7 @@ pub mod clip_cache;
 pub mod file_thread;
 pub mod from_ring;
 pub mod in_ring;
+mod joined;
 mod list;
 pub mod routes;
 pub mod times;

@@ -144,9 +144,14 @@ impl AskingForPast<'_> {
 
     /// A file to keep that begins then, or a range of it.
     pub(super) fn file(&self, etag: &str, length: u64, begin: WallTime, body: impl FnOnce(Range<u64>) -> Reply) -> Answer {
+        self.named(&times::in_name(begin), etag, length, body)
+    }
+
+    /// A file to keep that has this behind the name of its stream, or a range of it.
+    pub(super) fn named(&self, name: &str, etag: &str, length: u64, body: impl FnOnce(Range<u64>) -> Reply) -> Answer {
         let file = ranged::File { etag, length, content_type: "video/mp4", cache: NO_STORE };
         let mut answer = ranged::file(self.request, file, body);
-        let name = format!("attachment; filename=\"{}-{}.mp4\"", self.name, times::in_name(begin));
+        let name = format!("attachment; filename=\"{}-{name}.mp4\"", self.name);
         if let Ok(name) = HeaderValue::try_from(name) {
             answer.headers_mut().insert(header::CONTENT_DISPOSITION, name);
         }

@@ -66,7 +66,7 @@ impl Transfer {
             left.start += match clip.run(left.start) {
                 Some((file, place, length)) if length >= LEAST => {
                     let length = length.min(left.end - left.start);
-                    sink.send(file, place, length).await?;
+                    sink.send(&file, place, length).await?;
                     length
                 }
                 _ => {

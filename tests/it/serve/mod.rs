@@ -13,6 +13,8 @@ mod access;
 mod archive;
 /// Recordings as files.
 mod archive_files;
+mod archive_joined;
+mod archive_seek;
 /// The frames of our WebSocket, judged by a conformance suite.
 mod autobahn;
 /// A certificate of an authority, and its renewal.

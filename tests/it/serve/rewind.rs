@@ -3,4 +3,4 @@
 mod limits;
 mod moments;
 mod speeds;
-mod viewer;
+pub mod viewer;
