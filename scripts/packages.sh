@@ -43,20 +43,20 @@ unless() { command -v "$1" >/dev/null || echo "$2"; }
 test_packages() {
     case $1 in
         apt-get)
-            echo bsdutils certbot curl ffmpeg haproxy iproute2 libturbojpeg0 libvo-aacenc0 mpv mkvtoolnix nftables nginx-light openssl pebble shellcheck systemd util-linux man-db varnish vlc-bin vlc-plugin-base $(unless node nodejs) $(unless npm npm) python3 python3-venv \
+            echo bsdutils certbot curl ffmpeg fuse3 haproxy iproute2 libturbojpeg0 libvo-aacenc0 mpv mkvtoolnix nftables nginx-light openssl pebble shellcheck systemd util-linux man-db varnish vlc-bin vlc-plugin-base $(unless node nodejs) $(unless npm npm) python3 python3-venv \
                 gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
                 gstreamer1.0-plugins-ugly gstreamer1.0-libav gir1.2-gst-rtsp-server-1.0 python3-gi 'chromium|chromium-browser' 'firefox-esr|firefox' webkit2gtk-driver xvfb faketime
             ;;
         dnf)
-            echo curl ffmpeg-free haproxy mpv mkvtoolnix nginx openssl ShellCheck man-db nodejs npm python3 turbojpeg gstreamer1 gstreamer1-plugins-base \
+            echo curl ffmpeg-free fuse3 haproxy mpv mkvtoolnix nginx openssl ShellCheck man-db nodejs npm python3 turbojpeg gstreamer1 gstreamer1-plugins-base \
                 gstreamer1-plugins-good gstreamer1-plugins-bad-free gstreamer1-plugin-libav chromium firefox xorg-x11-server-Xvfb libfaketime
             ;;
         pacman)
-            echo curl ffmpeg haproxy mpv mkvtoolnix-cli nginx openssl shellcheck man-db nodejs npm python gstreamer gst-plugins-base gst-plugins-good \
+            echo curl ffmpeg fuse3 haproxy mpv mkvtoolnix-cli nginx openssl shellcheck man-db nodejs npm python gstreamer gst-plugins-base gst-plugins-good \
                 gst-plugins-bad gst-plugins-ugly gst-libav chromium firefox webkit2gtk-4.1 xorg-server-xvfb libfaketime
             ;;
         apk)
-            echo curl ffmpeg haproxy mpv mkvtoolnix nginx openssl shellcheck mandoc nodejs npm python3 gstreamer-tools gst-plugins-base gst-plugins-good \
+            echo curl ffmpeg fuse3 haproxy mpv mkvtoolnix nginx openssl shellcheck mandoc nodejs npm python3 gstreamer-tools gst-plugins-base gst-plugins-good \
                 gst-plugins-bad gst-plugins-ugly gst-libav chromium firefox-esr xvfb libfaketime
             ;;
         brew) echo curl ffmpeg haproxy mpv mkvtoolnix nginx openssl shellcheck node python gstreamer ;;

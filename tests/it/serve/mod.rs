@@ -65,6 +65,7 @@ mod proxied;
 mod publish;
 /// Recordings: what is on the disk, whatever happens.
 mod record;
+mod record_failing;
 /// Recording when it is asked for.
 mod record_on_demand;
 /// Streams that come and go while the server runs.
