@@ -7,9 +7,6 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Who writes is not woken for each chunk: what comes within this time is written together. So much more is lost when the program is killed.
-const GATHER: Duration = Duration::from_millis(50);
-
 /// What comes of a stream.
 #[derive(Clone, Debug)]
 pub enum Item {
@@ -52,10 +49,6 @@ struct Queue {
     losing: bool,
     lost: u64,
     closed: bool,
-    /// Who writes has taken what there was, and gathers before it takes more.
-    gathers: bool,
-    /// Who writes waits for the first item.
-    waits: bool,
 }
 
 /// The end of who publishes. Dropped, it ends the recording of the stream: what is in the queue is still written.
@@ -131,23 +124,13 @@ impl Drop for Feed {
 impl Source {
     /// Waits for the next item, for so long at most.
     pub fn next(&self, patience: Duration) -> Next {
-        let mut queue = self.0.lock();
-        if queue.items.is_empty() && std::mem::replace(&mut queue.gathers, false) {
-            let limit = self.0.limit;
-            let gathered = self.0.changed.wait_timeout_while(queue, GATHER.min(patience), |queue| !queue.is_urgent(limit));
-            queue = gathered.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        if queue.items.is_empty() && !queue.closed {
-            queue.waits = true;
-            let waited = self.0.changed.wait_timeout_while(queue, patience, |queue| queue.items.is_empty() && !queue.closed);
-            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
-            queue.waits = false;
-        }
+        let queue = self.0.lock();
+        let waited = self.0.changed.wait_timeout_while(queue, patience, |queue| queue.items.is_empty() && !queue.closed);
+        let (mut queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
         match queue.items.pop_front() {
             Some(item) => {
                 if let Item::Chunk(fragment) = &item {
                     queue.bytes -= fragment.bytes.len();
-                    queue.gathers = true;
                 }
                 Next::Item(item)
             }
@@ -162,23 +145,13 @@ impl Source {
     }
 }
 
-impl Queue {
-    /// It is not waited for more: half of what there is room for has come, or the end.
-    fn is_urgent(&self, limit: usize) -> bool {
-        self.closed || self.bytes > limit / 2
-    }
-}
-
 impl Shared {
     fn put(&self, item: Item, size: usize) {
         let mut queue = self.lock();
         queue.bytes += size;
         queue.items.push_back(item);
-        let wakes = queue.waits || queue.is_urgent(self.limit);
         drop(queue);
-        if wakes {
-            self.changed.notify_one();
-        }
+        self.changed.notify_one();
     }
 
     /// A poisoned lock only means that the other thread died.

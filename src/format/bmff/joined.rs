@@ -1,6 +1,6 @@
 //! Fragments of several files behind one init segment: which files can follow each other, and how the times in a fragment are moved without a change of its length.
 
-use super::boxes::{boxes, malformed};
+use super::boxes::{boxes, descend, malformed, track_id};
 use super::fragments::FragmentTrack;
 use super::movie::{Movie, MovieTrack};
 use super::shift;
@@ -22,11 +22,14 @@ pub enum Follows {
 /// Whether the fragments of `next`, an init segment, can stand behind those of `before`, without the init segment itself. Tracks may be missing, and may have been left
 /// out of either.
 pub fn follows(before: &Bytes, next: &Bytes) -> Follows {
-    let (Ok(before), Ok(next)) = (movie(before), movie(next)) else { return Follows::Not };
-    // What a file is cut by; see `FragmentReader::main`.
-    let main = next.tracks.iter().find(|track| track.track.kind() == Kind::Video).or(next.tracks.first()).map(|track| track.id);
-    let each =
-        next.tracks.iter().map(|track| before.track(track.id).map_or(Follows::Not, |old| continues(old, track, Some(track.id) == main)));
+    let (Ok(old), Ok(new)) = (movie(before), movie(next)) else { return Follows::Not };
+    let main = main(&new).map(|track| track.id);
+    let each = new.tracks.iter().map(|track| match old.track(track.id) {
+        // What an edit list says of a track counts for the whole of its file, and not for its fragments.
+        Some(old) if is_alike(old, track) && descriptions(before, track.id) == descriptions(next, track.id) => Follows::AsTheyAre,
+        Some(old) if is_alike(old, track) && Some(track.id) == main && can_say_it(old, track) => Follows::InBand,
+        _ => Follows::Not,
+    });
     each.fold(Follows::AsTheyAre, |all, one| match (all, one) {
         (Follows::Not, _) | (_, Follows::Not) => Follows::Not,
         (Follows::InBand, _) | (_, Follows::InBand) => Follows::InBand,
@@ -39,34 +42,40 @@ fn movie(init: &Bytes) -> Result<Movie, Malformed> {
     Movie::parse(&init.slice_ref(moov.body))
 }
 
-fn continues(old: &MovieTrack, new: &MovieTrack, main: bool) -> Follows {
-    let (before, track) = (&old.track, &new.track);
-    if old.timescale != new.timescale || old.defaults != new.defaults || before.codec != track.codec {
-        return Follows::Not;
-    }
-    if before.config == track.config && before.params == track.params {
-        return Follows::AsTheyAre;
-    }
-    let in_band = match track.codec {
-        Codec::H264 => h264::AvcC::parse(&before.config)
-            .ok()
-            .zip(h264::AvcC::parse(&track.config).ok())
-            .is_some_and(|(a, b)| a.length_size == b.length_size),
-        Codec::H265 => h265::HvcC::parse(&before.config)
-            .ok()
-            .zip(h265::HvcC::parse(&track.config).ok())
-            .is_some_and(|(a, b)| a.length_size == b.length_size),
+/// What a file is cut by; see `FragmentReader::main`.
+fn main(movie: &Movie) -> Option<&MovieTrack> {
+    movie.tracks.iter().find(|track| track.track.kind() == Kind::Video).or(movie.tracks.first())
+}
+
+/// The sample descriptions of a track, as they stand.
+fn descriptions(init: &Bytes, id: u32) -> Option<&[u8]> {
+    let moov = boxes(init).find(|b| b.kind == *b"moov")?;
+    let trak = boxes(moov.body).find(|b| b.kind == *b"trak" && track_id(*b).is_ok_and(|found| found == id))?;
+    Some(descend(trak.body, &[b"mdia", b"minf", b"stbl", b"stsd"]).ok()?.whole)
+}
+
+/// What a fragment leaves to its init segment means the same.
+fn is_alike(old: &MovieTrack, new: &MovieTrack) -> bool {
+    old.timescale == new.timescale && old.defaults == new.defaults && old.track.codec == new.track.codec
+}
+
+/// A keyframe can have all that is described otherwise.
+fn can_say_it(old: &MovieTrack, new: &MovieTrack) -> bool {
+    let (old, new, codec) = (&old.track.config, &new.track.config, new.track.codec);
+    let avc = |config: &Bytes| h264::AvcC::parse(config).map(|record| record.length_size).ok();
+    let hevc = |config: &Bytes| h265::HvcC::parse(config).map(|record| record.length_size).ok();
+    match codec {
+        Codec::H264 => avc(old).is_some() && avc(old) == avc(new),
+        Codec::H265 => hevc(old).is_some() && hevc(old) == hevc(new),
         Codec::Av1 | Codec::Vp8 | Codec::Vp9 | Codec::Jpeg => true,
         _ => false,
-    };
-    if in_band && main { Follows::InBand } else { Follows::Not }
+    }
 }
 
 /// A decoder that was set up for another picture can go on with this keyframe of the main track of `init`: it has its parameter sets with it.
 pub fn says_its_configuration(init: &Bytes, keyframe: &[u8]) -> bool {
     let Ok(movie) = movie(init) else { return false };
-    let track = movie.tracks.iter().find(|track| track.track.kind() == Kind::Video).or(movie.tracks.first());
-    match track.map(|track| track.track.codec) {
+    match main(&movie).map(|track| track.track.codec) {
         Some(Codec::H264) => h264::config_of(keyframe).is_some(),
         Some(Codec::H265) => h265::config_of(keyframe).is_some(),
         // They have it in every keyframe.
@@ -126,8 +135,8 @@ mod tests {
         let config = AvcC::build(&[&SPS[..]], &[pps]);
         let video = Track { config, ..Track::video(Codec::H264, VideoParams::new(320, 240)) };
         let sound = sound.map(|rate| {
-            let params = AudioParams { rate, channels: 2, delay: Duration::ZERO };
-            Track { config: crate::codec::opus::OpusHead::new(2, 0, rate).build(), ..Track::audio(Codec::Opus, params) }
+            let params = AudioParams { rate, channels: 2, delay: Duration::from_micros(6500) };
+            Track { config: crate::codec::opus::OpusHead::new(2, 312, rate).build(), ..Track::audio(Codec::Opus, params) }
         });
         init(&Header { tracks: [video].into_iter().chain(sound).collect(), time_zero: None }).unwrap().bytes
     }

@@ -80,8 +80,9 @@ fn length(file: &Path) -> f64 {
 fn a_day_as_one_file() {
     let dir = TempDir::new();
     let folder = dir.join("recordings");
-    let film = |size: &str| format!("h5cap test --duration 3 --size {size} | h5enc --gop 500ms | h5mux");
-    let other = "ffmpeg -v error -f lavfi -i testsrc=size=128x96:rate=10:duration=2 -c:v libx264 -g 5 -movflags \
+    // After a gap of more than a second.
+    let film = |size: &str| format!("sleep 2; h5cap test --duration 3 --size {size} | h5enc --gop 500ms | h5mux");
+    let other = "sleep 2; ffmpeg -v error -f lavfi -i testsrc=size=128x96:rate=10:duration=2 -c:v libx264 -g 5 -movflags \
                  frag_keyframe+empty_moov+default_base_moof -f mp4 -";
     record(&dir, &folder, &[&film("320x240"), &film("480x360"), &film("320x240"), other]);
     let files = on_disk(&folder);

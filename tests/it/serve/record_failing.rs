@@ -94,7 +94,8 @@ fn a_failing_disk_stops_no_viewer() {
     let recordings: Vec<_> = files.filter(|file| file.extension().is_some_and(|end| end == "mp4")).collect();
     assert!(recordings.len() >= 3, "{recordings:?}");
     for file in recordings {
-        let probed = Command::new("ffprobe").args(["-v", "error", "-count_packets", "-show_entries", "stream=nb_read_packets"]).arg(&file).output();
+        let probed =
+            Command::new("ffprobe").args(["-v", "error", "-count_packets", "-show_entries", "stream=nb_read_packets"]).arg(&file).output();
         let probed = eventually("ffprobe", || probed.as_ref().ok());
         assert!(probed.status.success(), "{}", file.display());
     }
