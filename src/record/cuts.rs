@@ -1,14 +1,25 @@
 //! Where recordings were cut before: one that is not written any more is cut the same way each time. A playlist that grows is asked for every few seconds.
 
 use super::catalogue::Recording;
-use super::files::FileSegment;
 use super::name::Start;
 use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// So many segments are kept in all: some megabytes.
 const MOST: usize = 50_000;
+
+/// A part of a recording that begins with a keyframe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileSegment {
+    /// Where it stands, in bytes.
+    pub bytes: Range<u64>,
+    /// When it begins, from the begin of the recording on.
+    pub begin: Duration,
+    /// How long it is.
+    pub length: Duration,
+}
 
 /// Of which recording, and how long its segments are to be.
 type Key = (String, Start, u64, Duration);

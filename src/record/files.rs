@@ -2,6 +2,7 @@
 
 use super::catalogue::{Lease, Recording};
 use super::clip::RecordedClip;
+use super::cuts::FileSegment;
 use super::keyframes::{Keyframes, keyframes};
 use super::library::Library;
 use super::name::Start;
@@ -10,7 +11,6 @@ use crate::format::bmff::{self, FragmentReader, SyncPoint};
 use crate::media::WallTime;
 use bytes::Bytes;
 use std::io;
-use std::ops::Range;
 use std::time::Duration;
 
 /// A recording, cut at keyframes.
@@ -20,17 +20,6 @@ pub struct SegmentedFile {
     pub recording: Recording,
     /// One behind the other. Of one that is being written: what is whole.
     pub segments: Vec<FileSegment>,
-}
-
-/// A part of a recording that begins with a keyframe.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileSegment {
-    /// Where it stands, in bytes.
-    pub bytes: Range<u64>,
-    /// When it begins, from the begin of the recording on.
-    pub begin: Duration,
-    /// How long it is.
-    pub length: Duration,
 }
 
 impl Library {

@@ -55,8 +55,9 @@ mod timeline;
 
 pub use catalogue::{Catalogue, Lease, Recording};
 pub use clip::RecordedClip;
+pub use cuts::FileSegment;
 pub use disk::{Disk, DiskFile, Item, ReadAt, RealDisk};
-pub use files::{FileSegment, SegmentedFile};
+pub use files::SegmentedFile;
 pub use join_plan::Joining;
 pub use joined::JoinedFile;
 pub use library::Library;
