@@ -17,8 +17,9 @@ const BACK_MS = 90_000;
 /** What plays at one time, each with its transport. Two browsers are as much as two processors can do in time. */
 const ROUNDS = [
   tabbed.map(browser => ({ ...browser, transport: 'auto' })),
+  tabbed.map(browser => ({ ...browser, transport: 'mse' })),
   // Its driver can hide no page of WebKitGTK.
-  [{ ...tabbed[0], transport: 'mse' }, { name: 'WebKit', open: webkit, transport: 'auto', noTabs: true }],
+  [{ name: 'WebKit', open: webkit, transport: 'auto', noTabs: true }],
 ];
 const LABELS = { auto: 'WebCodecs', mse: 'MSE' };
 
