@@ -86,8 +86,8 @@ const start = {
       let failing = false;
       const failed = async error => {
         fault('shaka', error.code ?? error.message);
-        // What it mends by itself has severity 1. After anything else a new player begins.
-        if (failing || error.severity === 1) return;
+        // What it mends by itself has severity 1, and a code; an exception in its own code comes again at each reload. After anything else a new player begins.
+        if (failing || (error.severity === 1 && error.code)) return;
         failing = true;
         await player.destroy();
         setTimeout(begin, 500);
