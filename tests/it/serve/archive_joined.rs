@@ -97,6 +97,9 @@ fn a_day_as_one_file() {
         (got.status == 200).then(|| serde_json::from_slice::<Value>(&got.body).unwrap())
     });
     assert!(told["spans"].as_array().unwrap().len() >= 3, "{told}");
+    // What came at once goes on for longer than it took to come, and what is asked for ends now.
+    let end = seconds(&told["spans"].as_array().unwrap().last().unwrap()["to"]);
+    eventually("the last picture's time is over", || (jiff::Timestamp::now().as_microsecond() as f64 / 1e6 > end).then_some(()));
     let all = "/live/rec/index.mp4?from=-20h";
     let (file, got) = get(&server, &dir, all);
     judge(&dir, &file, &parts);
