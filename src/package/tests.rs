@@ -268,7 +268,18 @@ fn runs_that_were_killed_leave_nothing_at_a_store_without_a_list() {
         // The second and third are killed before what was there before them may go.
         let length = if run == 0 || run == 3 { 60 } else { 5 };
         for chunk in seconds(100 * run, length, 0) {
-            publisher.push(packager.chunk(chunk));
+            let operations = packager.chunk(chunk);
+            let last = operations.iter().rev().find_map(|operation| match operation {
+                Operation::Put(file) if matches!(file.name, Name::Playlist(_)) => Some(file.clone()),
+                _ => None,
+            });
+            publisher.push(operations);
+            // A store that is slower than this loop would miss segments.
+            let is_there =
+                |file: &File| fake.shelf.lock().unwrap().files.get(&file.name.to_string()).is_some_and(|there| there.text() == file.text());
+            while last.as_ref().is_some_and(|file| !is_there(file)) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
         }
         assert_eq!(publisher.finish(Duration::from_secs(60)), 0);
         assert_eq!(*fake.wrong.lock().unwrap(), None);

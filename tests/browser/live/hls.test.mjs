@@ -79,11 +79,26 @@ async function measure(name, page, player) {
   assert.ok(rate > RATE / 2, what);
 }
 
+/** Our own page, beside them. */
+async function measureOurs(name, page) {
+  await page.goto(server.url('cam'));
+  const first = await until(`${name}: our page plays`, () => page.evaluate(() => window.firstPicture), BEGUN_MS);
+  await watchClock(page, 'h5-live', 2);
+  await sleep(2500);
+  await readClock(page);
+  await sleep(3000);
+  const { p50, pictures } = await readClock(page);
+  const what = `${name}, our own page: plays after ${Math.round(first)} ms, then ${Math.round(p50)} ms late (${pictures} read)`;
+  console.log(what);
+  assert.ok(p50 < LATE_MS, what);
+}
+
 test('the players of others play HLS of low latency', async t => {
   const pages = await Promise.all(browsers.map(async ({ name, open }) => ({ name, ...(await open()) })));
   t.after(() => Promise.all(pages.map(({ close }) => close())));
   for (const { name, page } of pages) {
     for (const player of players) await measure(name, page, player);
+    await measureOurs(name, page);
   }
 });
 
