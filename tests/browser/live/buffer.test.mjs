@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { engines } from '../lib/browsers.mjs';
 import { measured, saysTruth } from '../lib/latency.mjs';
-import { readClock, stats, useTransport, watchBlanks, watchClock } from '../lib/page.mjs';
+import { playerIsThere, readClock, stats, useTransport, watchBlanks, watchClock } from '../lib/page.mjs';
 import { Bench, Server, idlePart, sleep, until } from '../lib/programs.mjs';
 
 const bench = new Bench();
@@ -76,6 +76,7 @@ for (const { name, open } of engines) {
 
     await t.test('a start with more than there is: the first picture is there, and the others come in time', async () => {
       await page.goto(server.url('cam'));
+      await playerIsThere(page);
       const idle = idlePart();
       await page.evaluate(() => {
         const live = document.createElement('h5-live');

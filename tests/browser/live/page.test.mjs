@@ -6,7 +6,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { chromium, engines, firefox } from '../lib/browsers.mjs';
 import { faults } from '../lib/face.mjs';
-import { stats, video } from '../lib/page.mjs';
+import { playerIsThere, stats, video } from '../lib/page.mjs';
 import { Bench, Server, sleep, until } from '../lib/programs.mjs';
 
 const bench = new Bench();
@@ -69,6 +69,7 @@ test('a name that is not there is answered with 404, and the player of it says w
   const { page, close } = await chromium();
   t.after(close);
   await page.goto(server.url('front'));
+  await playerIsThere(page);
   await page.evaluate(() => (document.querySelector('h5-live').src = 'nowhere'));
   await until('the reason', async () => /no such stream/.test((await stats(page)).reason));
 });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { chromium, engines } from '../lib/browsers.mjs';
-import { stats, watchBlanks } from '../lib/page.mjs';
+import { stats, useTransport, watchBlanks } from '../lib/page.mjs';
 import { Bench, Server, idlePart, until } from '../lib/programs.mjs';
 
 const bench = new Bench();
@@ -22,7 +22,6 @@ before(async () => {
 });
 after(() => bench.close());
 
-const ask = (page, transport) => page.evaluate(transport => (document.querySelector('h5-live').transport = transport), transport);
 const playing = (page, label) => until(`${label} plays`, async () => {
   const { state, transport } = await stats(page);
   return state === 'playing' && transport === label;
@@ -39,7 +38,7 @@ for (const { name, open } of engines) {
     await t.test('from one transport to the next, and never a blank picture', async () => {
       await watchBlanks(page);
       for (const [transport, label] of [['mse', 'MSE'], ['mp4', 'MP4'], ['webcodecs', 'WebCodecs'], ['mse', 'MSE'], ['auto', 'WebCodecs']]) {
-        await ask(page, transport);
+        await useTransport(page, transport);
         await playing(page, label);
         assert.equal((await stats(page)).why, transport === 'auto' ? 'best here' : 'asked for');
         const { pictures } = await stats(page);
@@ -56,7 +55,7 @@ for (const { name, open } of engines) {
       // Chromium takes no playlist that has parts alone: a stream has them in its first seconds.
       const segments = async () => (await (await fetch(server.url('cam/video.m3u8'))).text()).match(/#EXTINF/g)?.length ?? 0;
       await until('there are whole segments', async () => (await segments()) >= 4, 30000);
-      await ask(page, 'hls');
+      await useTransport(page, 'hls');
       if (isKnown) {
         await playing(page, 'HLS');
         const { pictures } = await stats(page);
@@ -75,9 +74,9 @@ for (const { name, open } of engines) {
       await playing(page, 'MJPEG');
       assert.equal((await stats(page)).why, 'WebCodecs: the stream is MJPEG');
       await watchBlanks(page);
-      await ask(page, 'multipart');
+      await useTransport(page, 'multipart');
       await playing(page, 'MJPEG (HTTP)');
-      await ask(page, 'webcodecs');
+      await useTransport(page, 'webcodecs');
       await playing(page, 'MJPEG');
       assert.equal((await stats(page)).why, 'WebCodecs: the stream is MJPEG');
       assert.deepEqual(await page.evaluate(() => window.blanks), []);
@@ -85,7 +84,7 @@ for (const { name, open } of engines) {
 
     await t.test('WebCodecs: sound comes and goes, and the picture does not stop', async () => {
       await page.goto(server.url('cam'));
-      await ask(page, 'webcodecs');
+      await useTransport(page, 'webcodecs');
       await playing(page, 'WebCodecs');
       const { reconnects } = await stats(page);
       const idle = idlePart();
@@ -143,7 +142,7 @@ for (const { name, open } of engines) {
         const own = Object.getOwnPropertyDescriptor(VideoDecoder.prototype, 'decodeQueueSize').get;
         Object.defineProperty(VideoDecoder.prototype, 'decodeQueueSize', { get() { return window.waiting ?? own.call(this); } });
       });
-      await ask(page, 'webcodecs');
+      await useTransport(page, 'webcodecs');
       await playing(page, 'WebCodecs');
       await page.evaluate(() => (window.waiting = 50));
       await until('pictures are left out', async () => (await stats(page)).dropped > 0);
@@ -157,7 +156,7 @@ for (const { name, open } of engines) {
     await t.test('H.265 is played where the browser can, and where it cannot the page says what to do', async () => {
       const can = await page.evaluate(() => MediaSource.isTypeSupported('video/mp4; codecs="hvc1.1.6.L93.B0"'));
       await page.goto(server.url('hevc'));
-      await ask(page, 'webcodecs');
+      await useTransport(page, 'webcodecs');
       if (name === 'WebKit') {
         await playing(page, 'WebCodecs');
       } else if (can) {
@@ -177,7 +176,7 @@ test('Chromium, on a page that came by http from another computer: MSE, and why 
   t.after(close);
   await page.goto(server.url('cam').replace('127.0.0.1', 'cam.test'));
   assert.equal(await page.evaluate(() => isSecureContext), false);
-  await ask(page, 'webcodecs');
+  await useTransport(page, 'webcodecs');
   await playing(page, 'MSE');
   assert.match((await stats(page)).why, /^WebCodecs: .*https/);
 });
