@@ -5,7 +5,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { engines } from './lib/browsers.mjs';
 import { element, plays } from './lib/latency.mjs';
-import { stats } from './lib/page.mjs';
+import { playerIsThere, stats } from './lib/page.mjs';
 import { Bench, Server, freePort, sleep, until } from './lib/programs.mjs';
 import { Screen, putInCorner } from './lib/screen.mjs';
 import { whep } from './lib/whep.mjs';
@@ -105,6 +105,7 @@ async function theirs(page, address, watched) {
 /** The server of WebRTC that the user has named, on a page of ours. */
 async function webrtc(page, server, watched) {
   await page.goto(server.url('cam'));
+  await playerIsThere(page);
   await whep(page, process.env.WHEP);
   return watched('video');
 }

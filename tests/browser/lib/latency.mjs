@@ -1,5 +1,5 @@
 // How late the picture is, by the clock in it, over each way that it can take. For tests; scripts/latency looks at the screen itself.
-import { readClock, stats, useTransport, watchArrivals, watchClock } from './page.mjs';
+import { playerIsThere, readClock, stats, useTransport, watchArrivals, watchClock } from './page.mjs';
 import { idlePart, sleep, until } from './programs.mjs';
 
 /**
@@ -32,9 +32,10 @@ export async function plain(page, near, tag, src, { settle = 2500, time = 3000, 
   return measured(page, settle, time);
 }
 
-/** A page with nothing but such an element. */
+/** A page with nothing but such an element, in place of the player that comes first. */
 export async function element(page, near, tag, src) {
   await page.goto(near);
+  await playerIsThere(page);
   await page.evaluate(([tag, src]) => {
     const element = document.createElement(tag);
     element.muted = true;
