@@ -202,55 +202,38 @@ impl RecordingReader for Reader {
     }
 }
 
-#[derive(Debug)]
-struct Clip(record::RecordedClip);
+/// What the server reads, of something that the recordings have.
+macro_rules! served {
+    ($name:ident, $of:ty) => {
+        #[derive(Debug)]
+        struct $name($of);
 
-impl RecordedClip for Clip {
-    fn size(&self) -> u64 {
-        self.0.size()
-    }
+        impl RecordedClip for $name {
+            fn size(&self) -> u64 {
+                self.0.size()
+            }
 
-    fn head(&self) -> &Bytes {
-        self.0.head()
-    }
+            fn head(&self) -> &Bytes {
+                self.0.head()
+            }
 
-    fn time(&self) -> (WallTime, WallTime) {
-        self.0.time()
-    }
+            fn time(&self) -> (WallTime, WallTime) {
+                self.0.time()
+            }
 
-    fn read(&self, range: Range<u64>, most: usize) -> io::Result<Bytes> {
-        self.0.read(range, most)
-    }
+            fn read(&self, range: Range<u64>, most: usize) -> io::Result<Bytes> {
+                self.0.read(range, most)
+            }
 
-    fn run(&self, at: u64) -> Option<(Arc<File>, u64, u64)> {
-        self.0.run(at)
-    }
+            fn run(&self, at: u64) -> Option<(Arc<File>, u64, u64)> {
+                self.0.run(at)
+            }
+        }
+    };
 }
 
-#[derive(Debug)]
-struct Joined(record::JoinedFile);
-
-impl RecordedClip for Joined {
-    fn size(&self) -> u64 {
-        self.0.size()
-    }
-
-    fn head(&self) -> &Bytes {
-        self.0.head()
-    }
-
-    fn time(&self) -> (WallTime, WallTime) {
-        self.0.time()
-    }
-
-    fn read(&self, range: Range<u64>, most: usize) -> io::Result<Bytes> {
-        self.0.read(range, most)
-    }
-
-    fn run(&self, at: u64) -> Option<(Arc<File>, u64, u64)> {
-        self.0.run(at)
-    }
-}
+served!(Clip, record::RecordedClip);
+served!(Joined, record::JoinedFile);
 
 struct StreamTap {
     feed: Feed,

@@ -23,12 +23,12 @@ use hyper::StatusCode;
 use hyper::header::HeaderValue;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 /// The longest playlist or file, in microseconds: a day and an hour, as a day with a change of the clocks has.
 pub(super) const LONGEST: i64 = 25 * 3_600_000_000;
-pub(super) const TOO_MANY: Refusal = Refusal(StatusCode::BAD_REQUEST, "there are too many recordings in this time: 2,000 at most");
+const TOO_MANY: Refusal = Refusal(StatusCode::BAD_REQUEST, "there are too many recordings in this time: 2,000 at most");
 /// A segment is no shorter, but for the last of a file.
 const SEGMENT: Duration = Duration::from_secs(6);
 /// Behind the name of a recording, instead of `.mp4`.
@@ -164,13 +164,7 @@ impl AskingForPast<'_> {
             (goes_on, recordings.segments(name, (from, to), SEGMENT, goes_on))
         };
         let (goes_on, files) = self.ask(find).await?;
-        let files = files.map_err(|error| match error.kind() {
-            ErrorKind::FileTooLarge => TOO_MANY,
-            _ => {
-                tracing::warn!("a playlist: {error}");
-                UNREADABLE
-            }
-        })?;
+        let files = files.map_err(|error| refused("a playlist", &error))?;
         if files.is_empty() {
             return Err(NOTHING_THEN);
         }
@@ -187,6 +181,15 @@ fn listed(SegmentedFile { file, segments }: SegmentedFile) -> hls::RecordedFile 
         begin: WallTime(file.from.0.saturating_add(i64::try_from(begin.as_micros()).unwrap_or(i64::MAX))),
         segments: segments.into_iter().map(|(bytes, _, length)| (bytes, length)).collect(),
     }
+}
+
+/// Why there is nothing made of several recordings.
+pub(super) fn refused(what: &str, error: &io::Error) -> Refusal {
+    if error.kind() == ErrorKind::FileTooLarge {
+        return TOO_MANY;
+    }
+    tracing::warn!("{what}: {error}");
+    UNREADABLE
 }
 
 /// When a day begins, by UTC.

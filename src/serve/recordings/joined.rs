@@ -1,9 +1,9 @@
 //! Answers: `NAME/rec/2026-11-26.mp4` and `NAME/rec/index.mp4?from=…&to=…`, recordings one behind the other as one file.
 
 use super::api::{JoinedFile, Joining};
-use super::archive::{LONGEST, TOO_MANY, day_of};
+use super::archive::{LONGEST, day_of, refused};
 use super::body::ClipBody;
-use super::routes::{AskingForPast, BUSY, NO_TIME, NOTHING_THEN, TOO_LONG, UNREADABLE};
+use super::routes::{AskingForPast, BUSY, NO_TIME, NOTHING_THEN, TOO_LONG};
 use super::times;
 use crate::media::WallTime;
 use crate::serve::http::answer::{Answer, NOT_FOUND, Refusal};
@@ -11,7 +11,6 @@ use crate::serve::http::body::Reply;
 use hyper::StatusCode;
 use hyper::header::{self, HeaderValue};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::ErrorKind;
 
 const NO_GAPS: Refusal = Refusal(StatusCode::BAD_REQUEST, "gaps is close, which is usual, or keep");
 
@@ -49,13 +48,7 @@ impl AskingForPast<'_> {
     async fn join(&self, joining: Joining, name: &str) -> Result<Answer, Refusal> {
         let place = self.state.clips.clone().try_acquire_owned().map_err(|_| BUSY)?;
         let joined = self.ask(move |recordings, stream| recordings.joined(stream, joining)).await?;
-        let joined = joined.map_err(|error| match error.kind() {
-            ErrorKind::FileTooLarge => TOO_MANY,
-            _ => {
-                tracing::warn!("recordings as one file: {error}");
-                UNREADABLE
-            }
-        })?;
+        let joined = joined.map_err(|error| refused("recordings as one file", &error))?;
         let JoinedFile { file, next } = joined.ok_or(NOTHING_THEN)?;
         let (length, time) = (file.size(), file.time());
         let mut hasher = DefaultHasher::new();
