@@ -66,7 +66,13 @@ impl Grants {
 
     /// To do this with these streams.
     pub fn to(right: Right, streams: Vec<String>) -> Grants {
-        Grants(streams.into_iter().map(|streams| Grant { streams, rights: vec![right] }).collect())
+        Grants(Vec::new()).and(right, streams)
+    }
+
+    /// And to do that with those.
+    pub fn and(mut self, right: Right, streams: Vec<String>) -> Grants {
+        self.0.extend(streams.into_iter().map(|streams| Grant { streams, rights: vec![right] }));
+        self
     }
 
     /// Whether this is allowed with any stream at all.

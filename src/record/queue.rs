@@ -84,7 +84,7 @@ impl Feed {
     pub fn init(&mut self, init: &Init) {
         let pictures = init.tracks.iter().find(|track| track.track.kind() == Kind::Video);
         self.main = pictures.or(init.tracks.first()).map(|track| track.id);
-        self.shared.put(Item::Init(init.bytes.clone()), 0);
+        self.shared.put(self.shared.lock(), Item::Init(init.bytes.clone()), 0);
     }
 
     /// A chunk, and all of its bytes, which are not copied.
@@ -104,13 +104,12 @@ impl Feed {
             return;
         }
         queue.losing = false;
-        drop(queue);
-        self.shared.put(Item::Chunk(fragment), size);
+        self.shared.put(queue, Item::Chunk(fragment), size);
     }
 
     /// Nothing comes for now.
     pub fn pause(&mut self) {
-        self.shared.put(Item::Pause, 0);
+        self.shared.put(self.shared.lock(), Item::Pause, 0);
     }
 }
 
@@ -122,12 +121,12 @@ impl Drop for Feed {
 }
 
 impl Source {
-    /// Waits for the next item, for so long at most.
-    pub fn next(&self, patience: Duration) -> Next {
+    /// Waits for the next item, for so long at most. Tells besides how many chunks did not fit so far.
+    pub fn next(&self, patience: Duration) -> (Next, u64) {
         let queue = self.0.lock();
         let waited = self.0.changed.wait_timeout_while(queue, patience, |queue| queue.items.is_empty() && !queue.closed);
         let (mut queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        match queue.items.pop_front() {
+        let next = match queue.items.pop_front() {
             Some(item) => {
                 if let Item::Chunk(fragment) = &item {
                     queue.bytes -= fragment.bytes.len();
@@ -136,18 +135,13 @@ impl Source {
             }
             None if queue.closed => Next::Over,
             None => Next::Nothing,
-        }
-    }
-
-    /// How many chunks did not fit so far.
-    pub fn lost(&self) -> u64 {
-        self.0.lock().lost
+        };
+        (next, queue.lost)
     }
 }
 
 impl Shared {
-    fn put(&self, item: Item, size: usize) {
-        let mut queue = self.lock();
+    fn put(&self, mut queue: MutexGuard<'_, Queue>, item: Item, size: usize) {
         queue.bytes += size;
         queue.items.push_back(item);
         drop(queue);
@@ -179,15 +173,24 @@ mod tests {
         (feed, source)
     }
 
-    fn taken(source: &Source) -> String {
-        std::iter::from_fn(|| match source.next(Duration::ZERO) {
-            Next::Item(Item::Init(_)) => Some('i'),
-            Next::Item(Item::Chunk(fragment)) => Some(if fragment.key { 'K' } else { 'c' }),
-            Next::Item(Item::Lost) => Some('-'),
-            Next::Item(Item::Pause) => Some('p'),
-            Next::Nothing | Next::Over => None,
-        })
-        .collect()
+    /// What was in the queue, and how many chunks did not fit.
+    fn taken(source: &Source) -> (String, u64) {
+        let mut all = String::new();
+        loop {
+            all.push(match source.next(Duration::ZERO) {
+                (Next::Item(Item::Init(_)), _) => 'i',
+                (Next::Item(Item::Chunk(fragment)), _) => {
+                    if fragment.key {
+                        'K'
+                    } else {
+                        'c'
+                    }
+                }
+                (Next::Item(Item::Lost), _) => '-',
+                (Next::Item(Item::Pause), _) => 'p',
+                (Next::Nothing | Next::Over, lost) => return (all, lost),
+            });
+        }
     }
 
     #[test]
@@ -195,12 +198,12 @@ mod tests {
         let (mut feed, source) = started(30);
         let mut send = |keys: &str| keys.chars().for_each(|key| feed.chunk(&chunk(key == 'K'), Bytes::from_static(&[0; 10])));
         send("KccccKc");
-        assert_eq!((taken(&source), source.lost()), ("iKcc-".into(), 4));
+        assert_eq!(taken(&source), ("iKcc-".into(), 4));
         send("ccKc");
-        assert_eq!((taken(&source), source.lost()), ("Kc".into(), 6));
+        assert_eq!(taken(&source), ("Kc".into(), 6));
         feed.pause();
         drop(feed);
-        assert_eq!(taken(&source), "p");
-        assert!(matches!(source.next(Duration::from_secs(60)), Next::Over));
+        assert_eq!(taken(&source).0, "p");
+        assert!(matches!(source.next(Duration::from_secs(60)).0, Next::Over));
     }
 }

@@ -159,7 +159,9 @@ impl Drop for Recorder {
 fn write(source: &Source, mut session: Session, clock: &ClockHandle, numbers: &Numbers) {
     session.prepare();
     loop {
-        match source.next(IDLE) {
+        let (next, lost) = source.next(IDLE);
+        numbers.lost.store(lost, Relaxed);
+        match next {
             Next::Item(item) => {
                 if let queue::Item::Chunk(fragment) = &item {
                     numbers.bytes.fetch_add(fragment.bytes.len() as u64, Relaxed);
@@ -169,7 +171,6 @@ fn write(source: &Source, mut session: Session, clock: &ClockHandle, numbers: &N
             Next::Nothing => session.idle(clock.now()),
             Next::Over => return session.end(),
         }
-        numbers.lost.store(source.lost(), Relaxed);
     }
 }
 

@@ -24,6 +24,9 @@ use tokio::sync::Notify;
 
 /// Viewers served between two looks at the rest of the runtime, so that handshakes get in.
 const TURN: usize = 64;
+/// So many viewers are looked at before the first of them is served. Of a thousand, most of what is known of each has to come from memory: so it comes at once,
+/// and not while the others wait.
+const AHEAD: usize = 16;
 /// So many viewers are served by the thread that publishes. With more, to wake the shard's thread costs little beside the pass, and the input is
 /// read meanwhile.
 const FEW: usize = 512;
@@ -227,13 +230,26 @@ impl Hub {
         self.turn(key, |viewer, replica, limits, scratch| viewer.ready(replica, Instant::now(), limits, scratch));
     }
 
-    fn serve_fresh(&mut self, keys: std::ops::Range<usize>, fresh: &[StreamId]) {
+    fn serve_fresh(&mut self, mut keys: std::ops::Range<usize>, fresh: &[StreamId]) {
         let now = Instant::now();
-        for key in keys {
-            if self.viewers.get(key).and_then(|slot| slot.stream).is_some_and(|stream| fresh.binary_search(&stream).is_ok()) {
-                self.turn(key, |viewer, replica, limits, _| viewer.pump(replica, now, limits));
+        while !keys.is_empty() {
+            let next = keys.start..keys.end.min(keys.start + AHEAD);
+            keys.start = next.end;
+            let (mut lacking, mut n) = ([0; AHEAD], 0);
+            for key in next.filter(|key| self.lacks(*key, fresh)) {
+                lacking[n] = key;
+                n += 1;
+            }
+            for key in &lacking[..n] {
+                self.turn(*key, |viewer, replica, limits, _| viewer.pump(replica, now, limits));
             }
         }
+    }
+
+    /// There is a viewer of one of these streams, and something that it has not got.
+    fn lacks(&self, key: usize, fresh: &[StreamId]) -> bool {
+        let Some((slot, stream)) = self.viewers.get(key).and_then(|slot| Some((slot, slot.stream?))) else { return false };
+        fresh.binary_search(&stream).is_ok() && !slot.viewer.is_level(self.streams.get(&stream))
     }
 
     fn tick(&mut self, keys: std::ops::Range<usize>) {

@@ -192,7 +192,8 @@ pub const MANUAL: cli::Manual = cli::Manual {
              Without TLS, names, passwords and tokens can be read on the way.\n\n\
              With --auth-url, h5serve asks an HTTP service about everybody who has no link that --link-key knows: by POST, with a JSON object. Its \
              members are action (view, rewind or publish), stream, method, path, query, address, user, password, token and cookie; those that the viewer has not shown \
-             are empty. The list and the page of all streams cost a question for each stream. An answer holds for --auth-cache seconds, for this \
+             are empty. The list and the page of all streams cost a question for each stream, and the WebSocket of a stream two: whether it may be \
+             seen, and whether what was before. An answer holds for --auth-cache seconds, for this \
              question alone; who watches is not asked about again. A browser asks for name and password by itself then, or has a cookie \
              of the site.\n\n\
              With --cdn-secret, h5serve lets in the CDN that shows the secret, to pages of streams, to HLS and to NAME.jpg: what a cache can keep.\n\n\

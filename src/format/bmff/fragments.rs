@@ -89,7 +89,8 @@ impl FragmentReader {
         for mut fragment in moof::parse(found.body, at, |id| self.movie.track(id).map(|t| t.defaults))? {
             decode_time(&mut self.next_times, &mut fragment);
             let place = |offset| at.checked_add_signed(offset).ok_or_else(|| malformed("sample offset out of range"));
-            let located = fragment.samples.iter().map(|sample| {
+            let decode_time = fragment.decode_time.unwrap_or_default();
+            let located = fragment.samples.into_iter().map(|sample| {
                 Ok(LocatedSample {
                     offset: place(sample.offset)?,
                     size: sample.size,
@@ -99,7 +100,6 @@ impl FragmentReader {
                 })
             });
             let samples = located.collect::<Result<Vec<_>, Malformed>>()?;
-            let decode_time = fragment.decode_time.unwrap_or_default();
             all.push(TrackSamples { track: fragment.track_id, entry: fragment.entry, decode_time, samples });
         }
         Ok(all)

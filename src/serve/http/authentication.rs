@@ -123,7 +123,7 @@ pub async fn admit(
         _ => false,
     };
     let who = match access.has_outside() && !is_judged_here {
-        true => outside_judgement(state, request, &shown, need).await?,
+        true => outside_judgement(state, request, &shown, need, matches!(route, Route::WebSocket)).await?,
         false => access.identify(shown, request.peer.ip()).await.map_err(|Busy| Answer::from(BUSY))?,
     };
     let judgement = match (need, &who) {
@@ -153,29 +153,24 @@ fn may_anybody_publish(state: &ServerState, request: &Request) -> bool {
     publishing.public || is_here && !state.access.judge().rules().public
 }
 
-/// Whom a service outside lets in: to the stream that is asked for, or to all that it allows.
+/// Whom a service outside lets in: to the stream that is asked for, or to all that it allows. `rewinds`: who may see the stream may ask for what was before
+/// on the same connection.
 async fn outside_judgement(
     state: &ServerState,
     request: &Request,
     shown: &Credentials<'_>,
     need: Need<'_>,
+    rewinds: bool,
 ) -> Result<Result<Subject, Denied>, Answer> {
     let (user, password, token) = match shown {
         Credentials::Password { name, password } => (&**name, &**password, ""),
         Credentials::Token(token) | Credentials::Link(token) => ("", "", *token),
         _ => ("", "", ""),
     };
-    let (right, streams) = match need {
-        Need::Stream(right, name) => (right, vec![name.to_owned()]),
-        _ => (Right::View, state.names()),
-    };
-    let action = right.to_string();
-    let mut allowed = Vec::new();
-    let mut refused = Denied::Missing;
-    for stream in streams {
+    let ask = async |right: Right, stream: &str| {
         let question = Question {
-            action: &action,
-            stream: &stream,
+            action: &right.to_string(),
+            stream,
             method: request.head.method.as_str(),
             path: &request.path,
             query: request.head.uri.query().unwrap_or_default(),
@@ -185,15 +180,38 @@ async fn outside_judgement(
             token,
             cookie: request.given(header::COOKIE).text().unwrap_or_default(),
         };
-        match state.access.ask_outside(&question).await {
-            Verdict::Allowed => allowed.push(stream),
-            Verdict::NeedsCredentials if matches!(shown, Credentials::None | Credentials::Session(_)) => {}
-            Verdict::NeedsCredentials => refused = Denied::Wrong,
-            Verdict::Forbidden => refused = Denied::Forbidden,
-            Verdict::Unknown => return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, "it is not known now who may watch").into()),
+        state.access.ask_outside(&question).await
+    };
+    let (right, streams) = match need {
+        Need::Stream(right, name) => (right, vec![name.to_owned()]),
+        _ => (Right::View, state.names()),
+    };
+    let rewound = async {
+        match need {
+            Need::Stream(Right::View, name) if rewinds && ask(Right::Rewind, name).await == Verdict::Allowed => vec![name.to_owned()],
+            _ => Vec::new(),
         }
+    };
+    let seen = async {
+        let (mut allowed, mut refused) = (Vec::new(), Denied::Missing);
+        for stream in streams {
+            match ask(right, &stream).await {
+                Verdict::Allowed => allowed.push(stream),
+                Verdict::NeedsCredentials if matches!(shown, Credentials::None | Credentials::Session(_)) => {}
+                Verdict::NeedsCredentials => refused = Denied::Wrong,
+                Verdict::Forbidden => refused = Denied::Forbidden,
+                Verdict::Unknown => return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, "it is not known now who may watch")),
+            }
+        }
+        Ok((allowed, refused))
+    };
+    // One of them waits for the other, and the viewer for neither of them twice.
+    let (seen, rewound) = tokio::join!(seen, rewound);
+    let (allowed, refused) = seen?;
+    match allowed.is_empty() {
+        true => Ok(Err(refused)),
+        false => Ok(Ok(Subject::Outside(Grants::to(right, allowed).and(Right::Rewind, rewound)))),
     }
-    Ok(if allowed.is_empty() { Err(refused) } else { Ok(Subject::Outside(Grants::to(right, allowed))) })
 }
 
 fn shown<'a>(headers: &'a HeaderMap, granted: &Granted, link: Option<&'a str>) -> Credentials<'a> {

@@ -3,15 +3,13 @@
 //! [`Visitor`] who asks.
 
 use super::access::{self, Granted};
-use super::answer::{
-    Answer, IMMUTABLE, METHODS, NO_STORE, NOT_ALLOWED, NOT_BEGUN, NOT_FOUND, NOT_YOURS, REVALIDATE, Refusal, empty, respond, tagged,
-};
+use super::answer::{Answer, METHODS, NO_STORE, NOT_ALLOWED, NOT_BEGUN, NOT_FOUND, NOT_YOURS, Refusal, empty, respond};
 use super::api::Listing;
-use super::assets::{self, Asset};
 use super::authentication::{self, Visitor};
 use super::body::{self, Reply};
 use super::head;
 use super::login;
+use super::pages;
 use super::request::Request;
 use super::routes::{self, Route};
 use super::upgrade::Upgrade;
@@ -26,15 +24,12 @@ use crate::serve::net::link::Link;
 use crate::serve::net::socket::Peer;
 use crate::serve::recordings::routes::AskingForPast;
 use crate::serve::refusals::Limit;
-use crate::serve::rewind::session::Rewinding;
 use crate::serve::state::ServerState;
 use crate::serve::stats::viewers::ViewerHandle;
-use crate::serve::ws::frames;
-use crate::serve::ws::subscription::Asked;
 use crate::serve::ws::viewer::Accepted;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
-use hyper::{Method, StatusCode, Version};
+use hyper::{Method, StatusCode};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -171,22 +166,22 @@ impl Router<'_> {
             }
             Route::Page => match visitor.link_in_query() {
                 Some(token) => authentication::to_path(&format!("t/{token}"), ""),
-                None => page(request, self.state.only().filter(|only| visitor.may_see(&only.name)).map(|_| "api/ws".to_owned())),
+                None => pages::page(request, self.state.only().filter(|only| visitor.may_see(&only.name)).map(|_| "api/ws".to_owned())),
             },
             Route::Streams => self.list(visitor),
             Route::Events => self.events(request, visitor)?,
             Route::Login => login::login(request, granted, &self.state.access, &self.state.base_path).await?,
             Route::Logout => login::logout(request, granted, &self.state.access, &self.state.base_path)?,
-            Route::Asset(asset) => file(request, asset),
+            Route::Asset(asset) => pages::file(request, asset),
             Route::Stream { name, form: "jpg" } => match self.find(request, name)? {
                 Some(stream) => self.snapshot(request, &stream).await?,
-                None => missing(request)?,
+                None => pages::missing(request)?,
             },
             Route::Stream { name, form } => self.named(request, name, form, visitor)?,
             Route::Hls { name, quality, file } => self.hls(request, (name, quality, file), visitor).await?,
             Route::Past { name, file: "jpg" } => self.thumbnail(request, name).await?,
             Route::Past { name, file } => self.past(request, visitor, name, file).await?,
-            Route::Server | Route::Nothing => missing(request)?,
+            Route::Server | Route::Nothing => pages::missing(request)?,
         };
         Ok((answer, None))
     }
@@ -215,11 +210,11 @@ impl Router<'_> {
     }
 
     fn named(&self, request: &Request, name: &str, form: &str, visitor: &Visitor) -> Result<Answer, Refusal> {
-        let Some(stream) = self.find(request, name)? else { return missing(request) };
+        let Some(stream) = self.find(request, name)? else { return pages::missing(request) };
         match (form, stream.content()) {
             ("", _) => Ok(match visitor.link_in_query() {
                 Some(token) => authentication::to_path(&format!("t/{token}"), name),
-                None => page(request, Some(format!("api/ws?src={name}"))),
+                None => pages::page(request, Some(format!("api/ws?src={name}"))),
             }),
             (_, None) => Err(NOT_BEGUN),
             ("mp4", Some(Content::Fmp4(_))) => self.fmp4(request, visitor, &stream),
@@ -330,53 +325,6 @@ impl Router<'_> {
         respond(StatusCode::OK, Reply::whole(json), HeaderValue::from_static("application/json"), NO_STORE)
     }
 
-    /// The opening handshake (RFC 6455, section 4.2).
-    pub(super) fn handshake(&self, request: &Request, granted: &Granted) -> Result<Answer, Refusal> {
-        let not_one = Refusal(StatusCode::UPGRADE_REQUIRED, "this is a WebSocket, version 13");
-        let has = |name, token: &str| head::list(&request.head.headers, name).any(|t| t.eq_ignore_ascii_case(token));
-        if request.head.method != Method::GET || request.head.version != Version::HTTP_11 || !request.wants_websocket() {
-            return Err(not_one);
-        }
-        if request.given(header::SEC_WEBSOCKET_VERSION).text() != Some("13") {
-            return Err(not_one);
-        }
-        let accept = request.given(header::SEC_WEBSOCKET_KEY).text().and_then(frames::accept_key);
-        let (Some(accept), true) = (accept, has(header::CONNECTION, "upgrade")) else {
-            return Err(Refusal(StatusCode::BAD_REQUEST, "not a WebSocket handshake"));
-        };
-        granted.websocket()?;
-        Ok(switching(&accept))
-    }
-
-    /// The stream as pages of go2rtc's protocol have it.
-    fn websocket(&self, request: &Request, granted: &Granted, visitor: &Visitor) -> Result<(Answer, Accepted), Refusal> {
-        let answer = self.handshake(request, granted)?;
-        let asked = request.query("src")?;
-        let stream = match &asked {
-            Some(name) => self.find(request, name)?,
-            None => Some(self.state.only().ok_or(Refusal(StatusCode::BAD_REQUEST, "which stream? /api/ws?src=NAME"))?),
-        };
-        // While a password was checked, another stream may have become the only one.
-        if stream.as_ref().is_some_and(|stream| !visitor.may_see(&stream.name)) {
-            return Err(NOT_YOURS);
-        }
-        let rewinding = self.rewinding(visitor, asked.as_deref(), stream.as_ref());
-        let asked = request.query("codecs")?.map_or(Asked::Nothing, |codecs| Asked::Codecs(codecs.into_owned()));
-        let handle = self.handle(request, visitor, stream.as_ref(), "websocket")?;
-        let group = stream.as_ref().and_then(|found| self.state.groups.membership(&self.state.streams, &found.name));
-        Ok((answer, Accepted { stream: stream.map(|found| found.stream), asked, group, rewinding, handle }))
-    }
-
-    /// What a viewer may see of before: of the stream, or of one that was recorded and is not there.
-    fn rewinding(&self, visitor: &Visitor, asked: Option<&str>, found: Option<&Found>) -> Option<Box<Rewinding>> {
-        let asked = asked.filter(|name| Registry::allows(name)).or(found.map(|found| &*found.name))?;
-        let stream = found.map(|found| found.stream.clone());
-        let name = stream.as_ref().map_or(asked, |stream| &stream.name).to_owned();
-        let authorization = visitor.rewind_authorization(&self.state.access, found.map_or(asked, |found| &found.name));
-        let (recordings, places) = (self.state.recordings.clone(), self.state.rewinding.clone());
-        Some(Box::new(Rewinding { name, stream, recordings, rings: self.hub.rings(), authorization, places, codecs: None }))
-    }
-
     pub(super) fn handle(
         &self,
         request: &Request,
@@ -404,66 +352,6 @@ fn options(granted: &Granted) -> Answer {
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(METHODS));
         headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*"));
         headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
-    }
-    answer
-}
-
-/// A stream that is not there: people get a page with those that are, tools a line.
-fn missing(request: &Request) -> Result<Answer, Refusal> {
-    let (_, path) = routes::split_link(&request.path);
-    // The page finds its parts beside itself.
-    if !authentication::wants_page(request) || path.trim_start_matches('/').contains('/') {
-        return Err(NOT_FOUND);
-    }
-    let page = assets::page();
-    let content_type = HeaderValue::from_static(page.content_type);
-    let mut answer = respond(StatusCode::NOT_FOUND, Reply::whole(page.body.clone()), content_type, NO_STORE);
-    let headers = answer.headers_mut();
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(assets::CONTENT_SECURITY_POLICY));
-    headers.append(header::VARY, HeaderValue::from_static("Accept"));
-    Ok(answer)
-}
-
-/// The page, with a link to the WebSocket of its stream for a program that is given the address of the page (RFC 8288). The target is relative, as
-/// all that the page asks for: a proxy may serve it under another path.
-fn page(request: &Request, websocket: Option<String>) -> Answer {
-    let mut answer = file(request, assets::page());
-    let link = websocket.and_then(|target| HeaderValue::try_from(format!("<{target}>; rel=\"alternate\"; upgrade=\"websocket\"")).ok());
-    if let Some(link) = link {
-        answer.headers_mut().insert(header::LINK, link);
-    }
-    answer
-}
-
-pub(super) fn file(request: &Request, asset: &'static Asset) -> Answer {
-    let deflated = head::list(&request.head.headers, header::ACCEPT_ENCODING).any(|coding| coding.eq_ignore_ascii_case("deflate"));
-    let (body, etag) = asset.coded(deflated);
-    let cache = if request.head.uri.query() == Some(&asset.version) { IMMUTABLE } else { REVALIDATE };
-    let mut answer = tagged(&request.head.headers, &etag, cache, || {
-        let mut answer = respond(StatusCode::OK, Reply::whole(body), HeaderValue::from_static(asset.content_type), cache);
-        if deflated {
-            answer.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("deflate"));
-        }
-        answer
-    });
-    let headers = answer.headers_mut();
-    headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    if asset.content_type.starts_with("text/html") {
-        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(assets::CONTENT_SECURITY_POLICY));
-    } else {
-        // The player is for everybody's page; only the streams are not.
-        access::share_with_all(headers);
-    }
-    answer
-}
-
-fn switching(accept: &str) -> Answer {
-    let mut answer = empty(StatusCode::SWITCHING_PROTOCOLS);
-    let headers = answer.headers_mut();
-    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-    if let Ok(accept) = HeaderValue::from_str(accept) {
-        headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
     }
     answer
 }

@@ -17,7 +17,8 @@ pub struct Cursor {
     passed: u64,
     /// Until then it may be further behind than the limit: it started at a keyframe older than that.
     grace: Instant,
-    slowness: Slowness,
+    /// Of one that is late; most are not, and what each chunk needs of a thousand viewers is to be small.
+    slowness: Option<Box<Slowness>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +40,7 @@ impl Cursor {
             state: CursorState::AwaitingKey { count: false },
             passed: 0,
             grace: now + limit,
-            slowness: Slowness::default(),
+            slowness: None,
         };
         if let Some(key) = ring.newest_key(sync_track) {
             cursor.go(key);
@@ -57,17 +58,11 @@ impl Cursor {
     /// For pictures that stand alone: always the newest.
     pub fn newest(ring: &Ring, now: Instant) -> Cursor {
         let next = ring.newest().map_or(ring.end(), |c| c.seq);
-        Cursor { next, tracks: ALL, sync_track: ALL, state: CursorState::Following, passed: 0, grace: now, slowness: Slowness::default() }
+        Cursor { next, tracks: ALL, sync_track: ALL, state: CursorState::Following, passed: 0, grace: now, slowness: None }
     }
 
     fn go(&mut self, key: &Entry) {
-        *self = Cursor {
-            next: key.seq,
-            state: CursorState::Following,
-            passed: key.frames.saturating_sub(1),
-            slowness: Slowness::default(),
-            ..*self
-        };
+        *self = Cursor { next: key.seq, state: CursorState::Following, passed: key.frames.saturating_sub(1), slowness: None, ..*self };
     }
 
     pub fn tracks(&self) -> Mask {
@@ -132,11 +127,13 @@ impl Cursor {
 
     fn is_slow(&mut self, ring: &Ring, behind: Duration, now: Instant, limit: Duration) -> bool {
         if now < self.grace {
-            self.slowness = Slowness::default();
+            self.slowness = None;
             return false;
         }
         let oldest = ring.newest().and_then(|newest| newest.arrived.checked_sub(behind));
-        oldest.is_some_and(|oldest| self.slowness.look(now, oldest, behind, limit))
+        let is_slow = oldest.is_some_and(|oldest| self.slowness.get_or_insert_default().look(now, oldest, behind, limit));
+        self.slowness.take_if(|slowness| slowness.is_none());
+        is_slow
     }
 
     /// Goes on at the newest keyframe if that is not older than `spare`. Gives the number of frames passed over.

@@ -316,7 +316,7 @@ impl Viewer {
     }
 
     /// All that there is has been sent.
-    fn is_level(&self, replica: Option<&StreamReplica>) -> bool {
+    pub fn is_level(&self, replica: Option<&StreamReplica>) -> bool {
         let level = |play: &Play, replica: &StreamReplica| play.cursor.is_level(&replica.ring) && !replica.ended;
         self.out.is_empty() && matches!((&self.subscription, replica), (Subscription::Playing(play), Some(replica)) if level(play, replica))
     }

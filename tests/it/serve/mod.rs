@@ -13,10 +13,14 @@ mod access;
 mod archive;
 /// Recordings as files.
 mod archive_files;
+/// Several as one file.
 mod archive_joined;
+/// Ten viewers that seek in a thousand hours.
 mod archive_seek;
 /// The frames of our WebSocket, judged by a conformance suite.
 mod autobahn;
+/// Recording on a disk that is full, or fails.
+mod bad_disk;
 /// A certificate of an authority, and its renewal.
 mod certbot;
 /// What was before, as a list and as files.
@@ -65,7 +69,6 @@ mod proxied;
 mod publish;
 /// Recordings: what is on the disk, whatever happens.
 mod record;
-mod record_failing;
 /// Recording when it is asked for.
 mod record_on_demand;
 /// Streams that come and go while the server runs.

@@ -1,8 +1,9 @@
 //! Judges outside of the server: a service that is asked, and a CDN that has asked already.
 
 use super::access::basic;
-use super::client::{Answer, ask, connect, handshake, read_head};
+use super::client::{Answer, Ws, ask, connect, handshake, read_head};
 use super::pictures::pictures;
+use super::rewind::viewer::Viewer;
 use super::studio::Studio;
 use super::{Server, feed};
 use crate::util::{PATIENCE, TempDir, eventually, h5, run};
@@ -15,7 +16,7 @@ use std::sync::{Arc, Mutex};
 /// What was asked, as JSON.
 type Asked = Arc<Mutex<Vec<serde_json::Value>>>;
 
-/// A service that lets Ann see all, and who has a cookie or a token see `cam`. It may be silent.
+/// A service that lets Ann do all, and who has a cookie or a token see `cam`, live. It may be silent.
 struct Service {
     url: String,
     asked: Asked,
@@ -61,7 +62,7 @@ fn answer(mut stream: TcpStream, asked: &Asked) {
     let status = match () {
         () if is("user", "ann") && is("password", "ann's s3cret") => "204 No Content",
         () if is("token", "s3cret") || is("cookie", "site=s3cret") => {
-            if is("stream", "cam") {
+            if is("stream", "cam") && is("action", "view") {
                 "200 OK"
             } else {
                 "403 Forbidden"
@@ -151,6 +152,30 @@ fn a_service_is_asked() {
     assert_eq!(*first, wanted);
     let said = server.process.stderr();
     assert!(said.contains("--auth-url: it answers with status 500") && !said.contains("s3cret"), "{said}");
+}
+
+/// The service says of each viewer whether it may see what was before.
+#[test]
+fn a_service_is_asked_who_may_rewind() {
+    let (folder, service) = (TempDir::new(), Service::start());
+    let (server, _stdin) = server(&folder, &["--auth-url", &service.url]);
+    let ann = basic("ann:ann's s3cret");
+    eventually("the stream", || (status(server.port, "/cam.mp4", &ann) == 200).then_some(()));
+    let viewer = |header: &str| {
+        let mut stream = connect(server.port);
+        let request = handshake("/api/ws?src=cam").replacen("\r\n\r\n", &format!("\r\n{header}\r\n\r\n"), 1);
+        stream.write_all(request.as_bytes()).unwrap();
+        Viewer(Ws::accepted(stream).watching())
+    };
+    let mut site = viewer(SITE);
+    site.say("seek", -1);
+    assert_eq!(site.error(), "rewind: you may see this stream live, and not what was before");
+    let mut ann = viewer(&ann);
+    ann.say("seek", -1);
+    ann.begun();
+    ann.shown();
+    let asked = |user: &str, action: &str| service.asked().iter().any(|question| question["user"] == user && question["action"] == action);
+    assert!(asked("ann", "rewind") && asked("", "rewind"));
 }
 
 /// It is not waited for in the loop that serves viewers, many who ask the same ask once, and it is said once.

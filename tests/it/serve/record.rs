@@ -1,17 +1,15 @@
-//! h5serve --record: what is on the disk while the server runs, after it was killed, and when the disk is full.
+//! h5serve --record: what is on the disk while the server runs, and after it was killed.
 
-use super::client::Ws;
 use super::studio::{Studio, number};
 use super::{Server, feed};
-use crate::util::{PATIENCE, TempDir, eventually, free_port, h5, http, run, shell};
-use std::collections::BTreeSet;
+use crate::util::{PATIENCE, TempDir, eventually, h5, run, shell};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// What was recorded, the oldest first.
-fn recordings(folder: &Path) -> Vec<PathBuf> {
+pub fn recordings(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -29,7 +27,7 @@ fn recordings(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The numbers of the pictures in a recording of the studio's.
-fn pictures(recording: &Path) -> Vec<u64> {
+pub fn pictures(recording: &Path) -> Vec<u64> {
     let bytes = fs::read(recording).unwrap();
     let mut rest = &bytes[..];
     let mut found = Vec::new();
@@ -45,7 +43,7 @@ fn pictures(recording: &Path) -> Vec<u64> {
 }
 
 /// What ffprobe has of each packet of a track.
-fn packets(file: &Path, track: &str, entries: &str) -> Vec<String> {
+pub fn packets(file: &Path, track: &str, entries: &str) -> Vec<String> {
     let entries = format!("packet={entries}");
     let mut ffprobe = Command::new("ffprobe");
     ffprobe
@@ -158,70 +156,6 @@ fn one_program_records_into_a_folder() {
     assert!(second.code() == 1 && second.stderr.contains("another program records into this folder"), "{}", second.stderr);
     for wrong in [&["--keep", "7d"][..], &["--record", "x", "--keep", "7"], &["--record", "x", "--record-segment", "0s"]] {
         assert_eq!(run(&mut h5("h5serve", wrong), b"").code(), 2, "{wrong:?}");
-    }
-}
-
-/// A file system of this size, if the test may mount one.
-struct Small(TempDir);
-
-impl Small {
-    fn mount(size: &str) -> Option<Small> {
-        let dir = TempDir::new();
-        let options = format!("size={size}");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(&*dir).output();
-        mounted.is_ok_and(|done| done.status.success()).then_some(Small(dir))
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        _ = Command::new("umount").arg("-l").arg(&*self.0).output();
-    }
-}
-
-/// The disk in memory of the unit tests fails in more ways. Here it is a real one, and live is watched meanwhile.
-#[test]
-fn a_full_disk_stops_no_viewer() {
-    let Some(small) = Small::mount("4m") else { return println!("no file system can be mounted here") };
-    let (folder, port) = (small.0.join("recordings"), free_port());
-    let args = ["--record", folder.to_str().unwrap(), "--record-segment", "1s", "--control", &port.to_string()];
-    let mut server = Server::start(&args);
-    let (mut stdin, mut studio) = (server.process.stdin(), Studio::new(10, 2000));
-    feed(&mut stdin, &[studio.init(), studio.picture()].concat());
-    let mut viewer = Ws::viewer(server.port, "live");
-    let mut seen = BTreeSet::new();
-    let mut play = |pause: u64, until: &dyn Fn() -> bool| {
-        let end = Instant::now() + PATIENCE;
-        while !until() {
-            assert!(Instant::now() < end, "{}", server.process.stderr());
-            feed(&mut stdin, &studio.picture());
-            std::thread::sleep(Duration::from_millis(pause));
-            while seen.last() != Some(&(studio.pictures() - 1)) {
-                seen.extend(number(&viewer.binary()));
-            }
-        }
-    };
-    let health = || http(port, "GET", "/healthz", b"");
-    let is_recorded = |yes: u8| http(port, "GET", "/metrics", b"").1.contains(&format!("h5serve_recording{{stream=\"live\"}} {yes}"));
-    play(5, &|| is_recorded(1));
-    play(2, &|| health().0 == 503);
-    assert!(health().1.contains("live: is not recorded"), "{}", health().1);
-    let full = recordings(&folder);
-    let until = Instant::now() + Duration::from_secs(5);
-    play(5, &|| Instant::now() > until);
-    // Room is made: recording goes on by itself.
-    full.iter().for_each(|file| fs::remove_file(file).unwrap());
-    play(25, &|| health().0 == 200 && is_recorded(1));
-    assert!(seen.iter().copied().eq(*seen.first().unwrap()..studio.pictures()), "live lost a frame");
-    let said = server.process.stderr();
-    assert_eq!(said.matches("is not recorded").count(), 1, "{said}");
-    assert_eq!(said.matches("is recorded again").count(), 1, "{said}");
-    drop(stdin);
-    assert_eq!(server.process.finish(PATIENCE).code(), 0);
-    for file in recordings(&folder) {
-        let found = pictures(&file);
-        assert!(!found.is_empty() && found.windows(2).all(|two| two[0] + 1 == two[1]), "{}: {found:?}", file.display());
-        assert_eq!(packets(&file, "v", "pts").len(), found.len());
     }
 }
 
