@@ -27,15 +27,12 @@ export class Link {
   #pinged = -Infinity;
   #watched = Date.now();
 
-  #early;
-
   /** The stream was asked for with the connection, without audio: what comes first is the answer. */
   isAsked;
 
   /** @param {string} url @param {LinkEvents} events @param {ServerClock} clock outlives the connection @param {boolean} [takesStream]  it may be asked for already */
   constructor(url, events, clock = new ServerClock(), takesStream = false) {
     const early = takeEarly(url, takesStream);
-    this.#early = early;
     this.isAsked = early?.isAsked ?? false;
     this.clock = clock;
     this.opened = false;
@@ -51,13 +48,6 @@ export class Link {
     if (this.#socket.readyState === WebSocket.OPEN) queueMicrotask(() => this.#catchUp(early.messages));
   }
 
-  /** The first picture of the connection, where it was decoded before this was there; whoever takes it closes it. @returns {VideoFrame | null} */
-  takePicture() {
-    const early = this.#early;
-    this.#early = null;
-    return early?.take() ?? null;
-  }
-
   send(message) {
     if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
   }
@@ -71,7 +61,6 @@ export class Link {
   stop() {
     clearInterval(this.#timer);
     this.#events = null;
-    this.takePicture()?.close();
     this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
     this.#socket.close();
   }
@@ -136,7 +125,7 @@ function takeEarly(url, takesStream) {
   if (early?.address !== url) return null;
   globalThis.h5liveEarly = null;
   if (early.socket.readyState <= WebSocket.OPEN && (takesStream || !early.isAsked)) return early;
-  early.close();
+  early.socket.close();
   return null;
 }
 

@@ -329,9 +329,6 @@ export class CodecsTransport extends Transport {
       this.#decoder ??= this.#configured();
       this.#fedAt ??= performance.now();
       const timestamp = Math.round(frame.time * 1e6);
-      const early = this.link?.takePicture();
-      if (early) this.#decodedEarly(early, timestamp, frame);
-      if (this.#stopped) return;
       if (frame.hidden) this.#hidden.add(timestamp);
       if (frame.time < this.#fedTime) this.#painter.reordered();
       this.#fedTime = frame.time;
@@ -391,12 +388,6 @@ export class CodecsTransport extends Transport {
     if (++this.#errors > MAX_BREAKS || error.name === 'NotSupportedError') return this.#giveWay(`the browser cannot decode this: ${error.message}`);
     this.edge.stats.resyncs++;
     if (this.#errors === 1) this.#again();
-  }
-
-  /** The page had decoded the first keyframe before this was there. It comes out of the decoder once more, as others refer to it. */
-  #decodedEarly(early, timestamp, { key, hidden }) {
-    if (key && !hidden) this.#decoded(new VideoFrame(early, { timestamp }));
-    early.close();
   }
 
   #decoded(picture) {

@@ -69,7 +69,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
              /NAME             the page of one stream; its Link header names the WebSocket, so that h5cap(1) takes this address too\n    \
              /NAME.mp4         endless fragmented MP4, from the newest keyframe on; ?codecs=avc1 for the video alone\n    \
              /NAME.mjpg        MJPEG streams: multipart/x-mixed-replace, the newest picture whenever there is room for one\n    \
-             /NAME.jpg         the newest picture as JPEG; of H.264, the newest keyframe, decoded when it is asked for, at most once a second. ?width=640 scales it down; ?at=TIME is one of before: see section RECORDING\n    \
+             /NAME.jpg         the newest picture as JPEG; of H.264, the newest keyframe, decoded when it is asked for, at most once a second. ?width=640 scales it down; with ?optional=1 the answer is 204 where there is none; ?at=TIME is one of before: see section RECORDING\n    \
              /NAME.h264        the same stream as H.264 alone (Annex B), /NAME.ts as MPEG-TS, /NAME.flv as FLV, each over HTTP or a WebSocket\n    \
              /wfs/NAME         WebSocket for wfs.js, of both authors; a WebSocket at /NAME is the same\n    \
              /video_feed       the first MJPEG stream, or ?src=NAME, as many a Flask page has it\n    \
@@ -246,7 +246,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
         "serve live streams to browsers and players over HTTP and WebSocket",
         "h5serve reads live streams, each from stdin, a file or a FIFO, and serves them to any number of viewers. \
          Fragmented MP4, as h5mux writes it, goes out unchanged. Coded video and audio of other formats are muxed into \
-         fragmented MP4 first. MJPEG is served as MJPEG. h5serve decodes and encodes nothing.\n\n\
+         fragmented MP4 first. MJPEG is served as MJPEG. h5serve decodes and encodes nothing but the pictures of /NAME.jpg.\n\n\
          Without INPUT it reads stdin. A file is served in real time, as if it were live. With --on-eof reopen, \
          h5serve may join a FIFO in the middle of a stream: it skips input up to the next start of a stream.",
     )

@@ -174,7 +174,7 @@ impl Router<'_> {
             Route::Logout => login::logout(request, granted, &self.state.access, &self.state.base_path)?,
             Route::Asset(asset) => pages::file(request, asset),
             Route::Stream { name, form: "jpg" } => match self.find(request, name)? {
-                Some(stream) => self.snapshot(request, &stream).await?,
+                Some(stream) => self.snapshot_if_any(request, &stream).await?,
                 None => pages::missing(request)?,
             },
             Route::Stream { name, form } => self.named(request, name, form, visitor)?,

@@ -1,6 +1,6 @@
 //! `NAME.jpg` of streams that have to be decoded for it, or scaled (`?width=`).
 
-use super::answer::{Answer, NO_STORE, NOT_BEGUN, NOT_FOUND, Refusal, respond};
+use super::answer::{Answer, NO_STORE, NOT_BEGUN, NOT_FOUND, Refusal, empty, respond};
 use super::body::Reply;
 use super::request::Request;
 use super::router::Router;
@@ -8,7 +8,7 @@ use crate::media::{Codec, Kind, Track, VideoParams};
 use crate::serve::live::form::Form;
 use crate::serve::live::stream::{Content, Stream};
 use crate::serve::snapshots::{Coded, NoImage, Picture, WIDTHS};
-use hyper::header::HeaderValue;
+use hyper::header::{self, HeaderValue};
 use hyper::{Method, StatusCode};
 use std::sync::Arc;
 
@@ -32,8 +32,21 @@ pub(super) fn refusal(why: NoImage) -> Refusal {
 }
 
 impl Router<'_> {
+    /// The newest picture. `optional=1`: 204 where there is none. So asks a page that can do without: browsers tell their users of other refusals.
+    pub(super) async fn snapshot_if_any(&self, request: &Request, stream: &Arc<Stream>) -> Result<Answer, Refusal> {
+        let is_optional = request.query("optional")?.as_deref() == Some("1");
+        match self.snapshot(request, stream).await {
+            Err(Refusal(status, _)) if is_optional && status != StatusCode::BAD_REQUEST => {
+                let mut answer = empty(StatusCode::NO_CONTENT);
+                answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(NO_STORE));
+                Ok(answer)
+            }
+            answer => answer,
+        }
+    }
+
     /// The newest picture; of H.264, the newest keyframe.
-    pub(super) async fn snapshot(&self, request: &Request, stream: &Arc<Stream>) -> Result<Answer, Refusal> {
+    async fn snapshot(&self, request: &Request, stream: &Arc<Stream>) -> Result<Answer, Refusal> {
         let width = width(request)?;
         let coded = self.newest_picture(stream)?;
         let image = match (coded.track.codec, width) {

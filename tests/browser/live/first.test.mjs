@@ -57,10 +57,12 @@ for (const { name, open } of engines) {
       const cam = await front(t);
       /** How many colours are seen in the picture, and its shape. */
       const drawn = () => page.evaluate(() => {
-        const canvas = document.querySelector('main > .first-picture > canvas');
-        if (!canvas || performance.getEntriesByName('first-picture').length !== 1) return null;
-        const pixels = new Uint32Array(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.buffer);
-        const { width, height } = canvas.getBoundingClientRect();
+        const image = document.querySelector('main > .first-picture > img');
+        if (!image || performance.getEntriesByName('first-picture').length !== 1) return null;
+        const context = Object.assign(document.createElement('canvas'), { width: image.naturalWidth, height: image.naturalHeight }).getContext('2d');
+        context.drawImage(image, 0, 0);
+        const pixels = new Uint32Array(context.getImageData(0, 0, image.naturalWidth, image.naturalHeight).data.buffer);
+        const { width, height } = image.getBoundingClientRect();
         return { colours: new Set(pixels).size, shape: width / height };
       }).catch(() => null);
       let first;
