@@ -1,6 +1,6 @@
 /**
  * Asks for what the page needs while the player is on its way. The WebSocket of its stream is opened, and with it the stream is asked for where it is to be
- * decoded by WebCodecs: it comes in the same round trip. The newest keyframe is asked for as an image, and shown before the page's own script runs: an image
+ * decoded by WebCodecs: it comes in the same round trip. The newest keyframe is in the page as an image, and shown before the page's own script runs: an image
  * is on the screen before a decoder has begun, and a script would keep the browser from it for as long. transports/link.js takes the connection, and what
  * came by then. The page of all streams needs the list first; where there is but one stream, it is that one's page.
  * It is a part of page.html, so that it waits for no file.
@@ -10,8 +10,8 @@
   const CODECS = ['avc1.640029', 'avc1.64002A', 'avc1.640033', 'hvc1.1.6.L153.B0', 'av01.0.08M.08', 'vp09.00.40.08'];
   /** A player that does not come leaves no connection open. */
   const UNTAKEN_MS = 10000;
-  /** The image is no larger, in pixels: on a slow network it must not keep the stream from coming. */
-  const WIDTH = 640;
+  /** The newest keyframe, where it is not in the page. The server names it with the page: it is on its way. */
+  const IMAGE = '.jpg?width=640&optional=1';
   /** Without a picture, the page's script runs so long after the navigation. Where it is still on its way then, nothing is lost. */
   const LATEST_MS = 250;
   const name = location.pathname.split('/').pop();
@@ -46,20 +46,23 @@
     socket.onmessage = ({ data }) => early.messages.push(data);
     setTimeout(() => globalThis.h5liveEarly === early && socket.close(), UNTAKEN_MS);
     globalThis.h5liveEarly = early;
-    const image = Object.assign(new Image(), { alt: '', decoding: 'sync' });
-    image.src = `${name}.jpg?width=${WIDTH}&optional=1`;
-    image.decode().then(() => show(image), load);
+    show(name);
   }
 
-  /** Puts the image where the player is going to be, which takes it away. */
-  function show(image) {
-    if (document.readyState === 'loading') return document.addEventListener('DOMContentLoaded', () => show(image));
+  /** Shows the newest keyframe where the player is going to be, which takes it away: the image in the page, or one that the page asks for. */
+  async function show(name) {
+    if (document.readyState === 'loading') return document.addEventListener('DOMContentLoaded', () => show(name));
     const main = document.querySelector('main');
-    if (main.firstChild) return load();
+    const inside = main.querySelector('img');
+    const image = inside ?? Object.assign(new Image(), { alt: '', src: name + IMAGE });
+    image.decoding = 'sync';
+    await image.decode().catch(() => {});
+    if (image.naturalWidth === 0 || main.firstChild !== inside) return load();
     const box = Object.assign(document.createElement('div'), { className: 'first-picture' });
     box.style.setProperty('--ratio', image.naturalWidth / image.naturalHeight);
     box.append(image);
     main.append(box);
+    image.hidden = false;
     document.body.className = 'one';
     requestAnimationFrame(() => {
       performance.mark('first-picture');

@@ -67,7 +67,7 @@ const PARTS: [(&str, &str); 38] = [
 /// What our own pages need, and no more: no inline style, of inline scripts the very one of `early.js`, by its hash (CSP Level 3, section 6.7.3.3), no
 /// evaluation, nothing from elsewhere. Pictures and media come as `blob:` (MediaSource); `ws:` and `wss:` are named because Safari before 15.4 does not
 /// count them as `'self'`.
-pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self' 'sha256-TW6kD+8qyuV4YnWgXiV7MBBeGVt5TrbIiXI7OpkBAVk='; style-src 'self'; img-src 'self' blob: data:; \
+pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self' 'sha256-i0ZtUc2M/sP/c7Bf/Toifzi+WtUCmF725fQ3HenWU5Y='; style-src 'self'; img-src 'self' blob: data:; \
     media-src 'self' blob:; connect-src 'self' ws: wss:; manifest-src 'self'; base-uri 'none'; form-action 'none'";
 
 /// A file of the player.

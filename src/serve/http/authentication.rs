@@ -54,6 +54,11 @@ impl Visitor {
         }
     }
 
+    /// It is a CDN, which gives others what it gets.
+    pub fn is_cache(&self) -> bool {
+        matches!(self.subject, Some(Subject::Cdn))
+    }
+
     /// Whether the stream of this name may be seen.
     pub fn may_see(&self, stream: &str) -> bool {
         self.subject.as_ref().is_some_and(|subject| subject.may(Right::View, stream))

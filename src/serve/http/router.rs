@@ -5,6 +5,7 @@
 use super::access::{self, Granted};
 use super::answer::{Answer, METHODS, NO_STORE, NOT_ALLOWED, NOT_BEGUN, NOT_FOUND, NOT_YOURS, Refusal, empty, respond};
 use super::api::Listing;
+use super::assets;
 use super::authentication::{self, Visitor};
 use super::body::{self, Reply};
 use super::head;
@@ -162,11 +163,14 @@ impl Router<'_> {
                 if !visitor.may_see(&found.name) {
                     return Err(NOT_YOURS);
                 }
-                self.named(request, &found.name, "mjpg", visitor)?
+                self.named(request, &found.name, "mjpg", visitor).await?
             }
             Route::Page => match visitor.link_in_query() {
                 Some(token) => authentication::to_path(&format!("t/{token}"), ""),
-                None => pages::page(request, self.state.only().filter(|only| visitor.may_see(&only.name)).map(|_| "api/ws".to_owned())),
+                None => match self.state.only().filter(|only| visitor.may_see(&only.name)) {
+                    Some(only) => self.page(request, visitor, &only.name, &only, "api/ws").await,
+                    None => pages::file(request, assets::page()),
+                },
             },
             Route::Streams => self.list(visitor),
             Route::Events => self.events(request, visitor)?,
@@ -177,7 +181,7 @@ impl Router<'_> {
                 Some(stream) => self.snapshot_if_any(request, &stream).await?,
                 None => pages::missing(request)?,
             },
-            Route::Stream { name, form } => self.named(request, name, form, visitor)?,
+            Route::Stream { name, form } => self.named(request, name, form, visitor).await?,
             Route::Hls { name, quality, file } => self.hls(request, (name, quality, file), visitor).await?,
             Route::Past { name, file: "jpg" } => self.thumbnail(request, name).await?,
             Route::Past { name, file } => self.past(request, visitor, name, file).await?,
@@ -209,12 +213,12 @@ impl Router<'_> {
         Ok(self.state.find(name, request.query("quality")?.as_deref()))
     }
 
-    fn named(&self, request: &Request, name: &str, form: &str, visitor: &Visitor) -> Result<Answer, Refusal> {
+    async fn named(&self, request: &Request, name: &str, form: &str, visitor: &Visitor) -> Result<Answer, Refusal> {
         let Some(stream) = self.find(request, name)? else { return pages::missing(request) };
         match (form, stream.content()) {
             ("", _) => Ok(match visitor.link_in_query() {
                 Some(token) => authentication::to_path(&format!("t/{token}"), name),
-                None => pages::page(request, Some(format!("api/ws?src={name}"))),
+                None => self.page(request, visitor, name, &stream, &format!("api/ws?src={name}")).await,
             }),
             (_, None) => Err(NOT_BEGUN),
             ("mp4", Some(Content::Fmp4(_))) => self.fmp4(request, visitor, &stream),

@@ -8,6 +8,7 @@ use crate::media::{Codec, Kind, Track, VideoParams};
 use crate::serve::live::form::Form;
 use crate::serve::live::stream::{Content, Stream};
 use crate::serve::snapshots::{Coded, NoImage, Picture, WIDTHS};
+use bytes::Bytes;
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, StatusCode};
 use std::sync::Arc;
@@ -45,16 +46,23 @@ impl Router<'_> {
         }
     }
 
-    /// The newest picture; of H.264, the newest keyframe.
+    /// Of H.264, the newest keyframe.
     async fn snapshot(&self, request: &Request, stream: &Arc<Stream>) -> Result<Answer, Refusal> {
         let width = width(request)?;
-        let coded = self.newest_picture(stream)?;
-        let image = match (coded.track.codec, width) {
-            (Codec::Jpeg, None) => coded.data,
-            _ if request.head.method == Method::HEAD => Default::default(),
-            _ => self.state.snapshots.image(Picture::Newest(stream.id()), width, coded).await.map_err(refusal)?,
+        let image = match request.head.method {
+            Method::HEAD => self.newest_picture(stream).map(|_| Default::default())?,
+            _ => self.image(stream, width).await?,
         };
         Ok(respond(StatusCode::OK, Reply::whole(image), HeaderValue::from_static("image/jpeg"), NO_STORE))
+    }
+
+    /// The newest picture as JPEG, not wider than this.
+    pub(super) async fn image(&self, stream: &Arc<Stream>, width: Option<u32>) -> Result<Bytes, Refusal> {
+        let coded = self.newest_picture(stream)?;
+        match (coded.track.codec, width) {
+            (Codec::Jpeg, None) => Ok(coded.data),
+            _ => self.state.snapshots.image(Picture::Newest(stream.id()), width, coded).await.map_err(refusal),
+        }
     }
 
     fn newest_picture(&self, stream: &Arc<Stream>) -> Result<Coded, Refusal> {

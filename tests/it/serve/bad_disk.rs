@@ -120,7 +120,7 @@ impl Live {
     }
 
     /// The viewer has lost nothing, and the log has said so many times that the stream is not recorded, and that it is again.
-    fn end(mut self, times: usize) {
+    fn end(self, times: usize) {
         assert!(self.seen.iter().copied().eq(*self.seen.first().unwrap()..self.studio.pictures()), "live lost a frame");
         let said = self.server.process.stderr();
         assert_eq!(said.matches("is not recorded").count(), times, "{said}");
