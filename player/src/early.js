@@ -10,7 +10,7 @@
   const CODECS = ['avc1.640029', 'avc1.64002A', 'avc1.640033', 'hvc1.1.6.L153.B0', 'av01.0.08M.08', 'vp09.00.40.08'];
   /** A player that does not come leaves no connection open. */
   const UNTAKEN_MS = 10000;
-  /** The newest keyframe, where it is not in the page. The server names it with the page: it is on its way. */
+  /** The newest keyframe, where it is not in the page: it was not decoded in time. */
   const IMAGE = '.jpg?width=640&optional=1';
   /** Without a picture, the page's script runs so long after the navigation. Where it is still on its way then, nothing is lost. */
   const LATEST_MS = 250;

@@ -11,6 +11,7 @@ pub mod connection;
 pub mod data;
 mod event_stream;
 mod events;
+mod first_picture;
 mod forms;
 pub mod forwarded;
 pub mod head;

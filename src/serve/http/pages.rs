@@ -1,24 +1,16 @@
-//! The page and its files.
+//! The page and its files, as they are.
 
 use super::access;
 use super::answer::{Answer, IMMUTABLE, NO_STORE, NOT_FOUND, REVALIDATE, Refusal, respond, tagged};
 use super::assets::{self, Asset};
-use super::authentication::{self, Visitor};
+use super::authentication;
 use super::body::Reply;
 use super::head;
 use super::request::Request;
-use super::router::Router;
 use super::routes;
-use crate::serve::live::groups::Found;
 use base64::{Engine, prelude::BASE64_STANDARD};
+use hyper::StatusCode;
 use hyper::header::{self, HeaderValue};
-use hyper::{Method, StatusCode};
-use std::time::Duration;
-
-/// The picture that the page shows first is no wider, in pixels: on a slow network it must not keep the stream from coming.
-const WIDTH: u32 = 640;
-/// The page waits for it no longer: it can ask for it later.
-const PATIENCE: Duration = Duration::from_millis(60);
 
 /// A stream that is not there: people get a page with those that are, tools a line.
 pub fn missing(request: &Request) -> Result<Answer, Refusal> {
@@ -36,15 +28,14 @@ pub fn missing(request: &Request) -> Result<Answer, Refusal> {
     Ok(answer)
 }
 
-/// The page, with links for its stream.
-fn page(request: &Request, name: &str, websocket: &str) -> Answer {
-    let mut answer = file(request, assets::page());
-    link(&mut answer, websocket, Some(name));
-    answer
+/// The page, with a link to the WebSocket of its stream for a program that is given the address of the page (RFC 8288). The target is relative, as
+/// all that the page asks for: a proxy may serve it under another path.
+pub fn page(request: &Request, websocket: &str) -> Answer {
+    with_link(file(request, assets::page()), websocket)
 }
 
-/// The same with the picture that it shows first: of all that the page needs, this has to come soonest, and what a page asks for comes later than what is in it.
-fn page_with(picture: &[u8], websocket: &str) -> Answer {
+/// The same with a JPEG image in it. Of all that the page needs this is to come soonest, and what a page asks for comes later than what is in it.
+pub fn page_with(picture: &[u8], websocket: &str) -> Answer {
     let text = String::from_utf8_lossy(&assets::page().body);
     let picture = format!("<main><img hidden alt=\"\" src=\"data:image/jpeg;base64,{}\"></main>", BASE64_STANDARD.encode(picture));
     let text = text.replacen("<main></main>", &picture, 1);
@@ -52,37 +43,14 @@ fn page_with(picture: &[u8], websocket: &str) -> Answer {
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(assets::CONTENT_SECURITY_POLICY));
     headers.append(header::VARY, HeaderValue::from_static("Accept"));
-    link(&mut answer, websocket, None);
-    answer
+    with_link(answer, websocket)
 }
 
-/// Links (RFC 8288): to the WebSocket, for a program that is given the address of the page, and to the picture of a stream that the page asks for, for a browser
-/// that has not read it. The targets are relative, as all that the page asks for: a proxy may serve it under another path.
-fn link(answer: &mut Answer, websocket: &str, picture_of: Option<&str>) {
-    let mut link = format!("<{websocket}>; rel=\"alternate\"; upgrade=\"websocket\"");
-    // Of other names early.js asks for nothing.
-    if let Some(name) = picture_of.filter(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))) {
-        link += &format!(", <{name}.jpg?width={WIDTH}&optional=1>; rel=preload; as=image; fetchpriority=high");
-    }
-    if let Ok(link) = HeaderValue::try_from(link) {
+fn with_link(mut answer: Answer, websocket: &str) -> Answer {
+    if let Ok(link) = HeaderValue::try_from(format!("<{websocket}>; rel=\"alternate\"; upgrade=\"websocket\"")) {
         answer.headers_mut().insert(header::LINK, link);
     }
-}
-
-impl Router<'_> {
-    /// The page of a stream, for who looks at it with the newest keyframe inside.
-    pub(super) async fn page(&self, request: &Request, visitor: &Visitor, name: &str, stream: &Found, websocket: &str) -> Answer {
-        // What a cache keeps has no picture of a moment.
-        let is_looked_at = request.head.method == Method::GET && authentication::wants_page(request) && !visitor.is_cache();
-        let picture = async {
-            let image = self.image(stream, Some(WIDTH));
-            if is_looked_at { tokio::time::timeout(PATIENCE, image).await.ok()?.ok() } else { None }
-        };
-        match picture.await {
-            Some(picture) => page_with(&picture, websocket),
-            None => page(request, name, websocket),
-        }
-    }
+    answer
 }
 
 /// A file of the page.
@@ -111,8 +79,7 @@ pub fn file(request: &Request, asset: &'static Asset) -> Answer {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_picture_is_the_one_that_the_page_asks_for() {
-        assert!(include_str!("../../../player/src/early.js").contains(&format!("const IMAGE = '.jpg?width={}&optional=1';", super::WIDTH)));
+    fn the_page_has_a_place_for_the_picture() {
         assert!(String::from_utf8_lossy(&super::assets::page().body).contains("<main></main>"));
     }
 }

@@ -168,7 +168,7 @@ impl Router<'_> {
             Route::Page => match visitor.link_in_query() {
                 Some(token) => authentication::to_path(&format!("t/{token}"), ""),
                 None => match self.state.only().filter(|only| visitor.may_see(&only.name)) {
-                    Some(only) => self.page(request, visitor, &only.name, &only, "api/ws").await,
+                    Some(only) => self.page(request, visitor, &only, "api/ws").await,
                     None => pages::file(request, assets::page()),
                 },
             },
@@ -218,7 +218,7 @@ impl Router<'_> {
         match (form, stream.content()) {
             ("", _) => Ok(match visitor.link_in_query() {
                 Some(token) => authentication::to_path(&format!("t/{token}"), name),
-                None => self.page(request, visitor, name, &stream, &format!("api/ws?src={name}")).await,
+                None => self.page(request, visitor, &stream, &format!("api/ws?src={name}")).await,
             }),
             (_, None) => Err(NOT_BEGUN),
             ("mp4", Some(Content::Fmp4(_))) => self.fmp4(request, visitor, &stream),

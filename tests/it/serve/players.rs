@@ -5,6 +5,7 @@ use super::client::{ask, connect, read_head};
 use super::judges::television;
 use super::pictures::{live, pictures};
 use crate::util::{PATIENCE, Running, TempDir, eventually, path_with_programs, repository, run_for, shell};
+use base64::{Engine, prelude::BASE64_STANDARD};
 use std::io::{ErrorKind, Read, Write};
 use std::process::Command;
 use std::time::Duration;
@@ -91,6 +92,22 @@ fn snapshots(server: &Server, folder: &TempDir) {
     for wrong in ["width=0", "width=15", "width=3841", "width=x", "width=-1", "width="] {
         assert_eq!(ask(server.port, "GET", &format!("/live.jpg?{wrong}"), &[]).status, 400, "{wrong}");
     }
+    // The page that somebody looks at has it inside, and what a program gets of the page can be kept.
+    let page = eventually("a page with a picture", || {
+        let page = ask(server.port, "GET", "/live", &["Accept: text/html"]);
+        (page.header("cache-control") == Some("no-store")).then_some(page)
+    });
+    let text = String::from_utf8(page.body.clone()).unwrap();
+    let image = text
+        .split_once("<main><img hidden alt=\"\" src=\"data:image/jpeg;base64,")
+        .and_then(|(_, rest)| rest.split_once("\"></main>"))
+        .unwrap();
+    assert_eq!((size_of(&BASE64_STANDARD.decode(image.0).unwrap()).as_str(), page.header("etag")), ("320,240", None));
+    assert!(
+        page.header("link").is_some_and(|link| link.starts_with("<api/ws?src=live>")) && page.header("content-security-policy").is_some()
+    );
+    let kept = ask(server.port, "GET", "/live", &[]);
+    assert!(kept.header("etag").is_some() && !String::from_utf8(kept.body).unwrap().contains("data:"));
     // The script for cron: whole files, so many of them.
     let script = repository("scripts/h5-snapshot");
     let snapshot = |args: &[&str]| {
@@ -128,6 +145,8 @@ fn snapshots_of_mjpeg() {
     assert!(ask(server.port, "GET", "/cam.jpg", &[]).body == pictures[0]);
     assert_eq!(size_of(&ask(server.port, "GET", "/cam.jpg?width=80", &[]).body), "80,60");
     assert_eq!(ask(server.port, "GET", "/none.jpg?width=80", &[]).status, 404);
+    let all = ask(server.port, "GET", "/", &["Accept: text/html"]);
+    assert!(String::from_utf8(all.body).unwrap().contains("data:image/jpeg"), "there is but one");
 }
 
 /// A listener hears who comes and goes, and not where they are.

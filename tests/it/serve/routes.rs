@@ -79,6 +79,16 @@ fn a_page_links_to_its_websocket() {
     assert_eq!((link("/"), link("/other"), link("/live.mp4")), (to("api/ws"), None, None));
 }
 
+/// A page that can do without a picture is told so without an error, but not of a mistake of its own.
+#[test]
+fn a_picture_that_is_optional() {
+    let (server, _stdin) = live(&[]);
+    let get = |query| ask(server.port, "GET", &format!("/live.jpg{query}"), &[]);
+    assert_eq!((get("").status, get("?optional=1&width=1").status, get("?optional=2").status), (404, 400, 404));
+    let none = get("?optional=1&width=640");
+    assert_eq!((none.status, none.header("cache-control"), none.body.len()), (204, Some("no-store"), 0));
+}
+
 /// A browser says that it wants a page; an address in an `<img>`, a player and a script do not.
 #[test]
 fn people_get_a_page_for_a_stream_that_is_not_there() {
