@@ -32,6 +32,11 @@ pub(super) fn refusal(why: NoImage) -> Refusal {
     }
 }
 
+/// It is given as it is.
+fn is_image(coded: &Coded, width: Option<u32>) -> bool {
+    coded.track.codec == Codec::Jpeg && width.is_none()
+}
+
 impl Router<'_> {
     /// The newest picture. `optional=1`: 204 where there is none. So asks a page that can do without: browsers tell their users of other refusals.
     pub(super) async fn snapshot_if_any(&self, request: &Request, stream: &Arc<Stream>) -> Result<Answer, Refusal> {
@@ -49,20 +54,25 @@ impl Router<'_> {
     /// Of H.264, the newest keyframe.
     async fn snapshot(&self, request: &Request, stream: &Arc<Stream>) -> Result<Answer, Refusal> {
         let width = width(request)?;
+        let coded = self.newest_picture(stream)?;
         let image = match request.head.method {
-            Method::HEAD => self.newest_picture(stream).map(|_| Default::default())?,
-            _ => self.image(stream, width).await?,
+            // Nothing is decoded for the length alone.
+            Method::HEAD if !is_image(&coded, width) => Bytes::new(),
+            _ => self.decoded(stream, width, coded).await?,
         };
         Ok(respond(StatusCode::OK, Reply::whole(image), HeaderValue::from_static("image/jpeg"), NO_STORE))
     }
 
     /// The newest picture as JPEG, not wider than this.
     pub(super) async fn image(&self, stream: &Arc<Stream>, width: Option<u32>) -> Result<Bytes, Refusal> {
-        let coded = self.newest_picture(stream)?;
-        match (coded.track.codec, width) {
-            (Codec::Jpeg, None) => Ok(coded.data),
-            _ => self.state.snapshots.image(Picture::Newest(stream.id()), width, coded).await.map_err(refusal),
+        self.decoded(stream, width, self.newest_picture(stream)?).await
+    }
+
+    async fn decoded(&self, stream: &Arc<Stream>, width: Option<u32>, coded: Coded) -> Result<Bytes, Refusal> {
+        if is_image(&coded, width) {
+            return Ok(coded.data);
         }
+        self.state.snapshots.image(Picture::Newest(stream.id()), width, coded).await.map_err(refusal)
     }
 
     fn newest_picture(&self, stream: &Arc<Stream>) -> Result<Coded, Refusal> {
