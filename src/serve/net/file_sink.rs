@@ -74,7 +74,11 @@ impl FileSink {
             };
             match sent {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(sent) => length = length.saturating_sub(sent as u64),
+                Ok(sent) => {
+                    length = length.saturating_sub(sent as u64);
+                    // A socket that takes what it is given would keep the thread. While the others have it, the kernel sends what this one was given.
+                    tokio::task::yield_now().await;
+                }
                 Err(error) if is_passing(&error) => {}
                 Err(error) => return Err(error),
             }
