@@ -9,6 +9,7 @@ use super::head;
 use super::request::Request;
 use super::routes;
 use base64::{Engine, prelude::BASE64_STANDARD};
+use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::{self, HeaderValue};
 
@@ -19,13 +20,7 @@ pub fn missing(request: &Request) -> Result<Answer, Refusal> {
     if !authentication::wants_page(request) || path.trim_start_matches('/').contains('/') {
         return Err(NOT_FOUND);
     }
-    let page = assets::page();
-    let content_type = HeaderValue::from_static(page.content_type);
-    let mut answer = respond(StatusCode::NOT_FOUND, Reply::whole(page.body.clone()), content_type, NO_STORE);
-    let headers = answer.headers_mut();
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(assets::CONTENT_SECURITY_POLICY));
-    headers.append(header::VARY, HeaderValue::from_static("Accept"));
-    Ok(answer)
+    Ok(unkept(StatusCode::NOT_FOUND, assets::page().body.clone()))
 }
 
 /// The page, with a link to the WebSocket of its stream for a program that is given the address of the page (RFC 8288). The target is relative, as
@@ -39,11 +34,16 @@ pub fn page_with(picture: &[u8], websocket: &str) -> Answer {
     let text = String::from_utf8_lossy(&assets::page().body);
     let picture = format!("<main><img hidden alt=\"\" src=\"data:image/jpeg;base64,{}\"></main>", BASE64_STANDARD.encode(picture));
     let text = text.replacen("<main></main>", &picture, 1);
-    let mut answer = respond(StatusCode::OK, Reply::whole(text), HeaderValue::from_static(assets::page().content_type), NO_STORE);
+    with_link(unkept(StatusCode::OK, text), websocket)
+}
+
+/// A page that no cache keeps: who asks for something else than a page gets another answer, or another comes a moment later.
+fn unkept(status: StatusCode, text: impl Into<Bytes>) -> Answer {
+    let mut answer = respond(status, Reply::whole(text), HeaderValue::from_static(assets::page().content_type), NO_STORE);
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(assets::CONTENT_SECURITY_POLICY));
     headers.append(header::VARY, HeaderValue::from_static("Accept"));
-    with_link(answer, websocket)
+    answer
 }
 
 fn with_link(mut answer: Answer, websocket: &str) -> Answer {

@@ -88,7 +88,9 @@ impl Router<'_> {
                     let has_pictures = init.init().tracks.iter().any(|t| t.track.kind() == Kind::Video);
                     if has_pictures { NOT_DECODED } else { NOT_FOUND }
                 })?;
-                let key = ring.newest_key(made.selection.sync_track).ok_or(NOT_BEGUN)?;
+                let key = ring.newest_key(made.selection.sync_track).ok_or(NOT_BEGUN)?.clone();
+                // No viewer waits while it is taken out of its fragment.
+                drop(hub);
                 // What a keyframe belongs to says how to read it.
                 let made = key.init.as_ref().and_then(|init| init.form(Form::H264).ok()).unwrap_or(made);
                 let (track, data) = made.converter.first_picture(&key.payload(), key.chunk.start).ok_or(NOT_BEGUN)?;

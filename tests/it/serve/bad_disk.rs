@@ -14,32 +14,32 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A file system of this size, if the test may mount one.
-struct Small(TempDir);
+struct Tmpfs(TempDir);
 
-impl Small {
-    fn mount(size: &str) -> Option<Small> {
+impl Tmpfs {
+    fn mount(size: &str) -> Option<Tmpfs> {
         let dir = TempDir::new();
         let options = format!("size={size}");
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(&*dir).output();
-        mounted.is_ok_and(|done| done.status.success()).then_some(Small(dir))
+        mounted.is_ok_and(|done| done.status.success()).then_some(Tmpfs(dir))
     }
 }
 
-impl Drop for Small {
+impl Drop for Tmpfs {
     fn drop(&mut self) {
         _ = Command::new("umount").arg("-l").arg(&*self.0).output();
     }
 }
 
 /// A file system that fails as long as there is a file `flag`.
-struct Failing {
+struct FailingFilesystem {
     dir: TempDir,
     _process: Running,
 }
 
-impl Failing {
+impl FailingFilesystem {
     /// `None`: there is no FUSE, or the test may not mount.
-    fn mount() -> Option<Failing> {
+    fn mount() -> Option<FailingFilesystem> {
         let python = repository("target/python/bin/python");
         let has_fuse = Command::new(&python).args(["-c", "import mfusepy"]).output().is_ok_and(|done| done.status.success());
         if !has_fuse || fs::File::open("/dev/fuse").is_err() {
@@ -59,18 +59,18 @@ impl Failing {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        Some(Failing { dir, _process: process })
+        Some(FailingFilesystem { dir, _process: process })
     }
 }
 
-impl Drop for Failing {
+impl Drop for FailingFilesystem {
     fn drop(&mut self) {
         _ = Command::new("umount").arg("-l").arg(self.dir.join("mounted")).output();
     }
 }
 
 /// A stream that is recorded, and that somebody watches.
-struct Live {
+struct RecordedStream {
     server: Server,
     /// Of the control endpoint.
     control: u16,
@@ -81,20 +81,20 @@ struct Live {
     seen: BTreeSet<u64>,
 }
 
-impl Live {
-    fn recorded_to(folder: &Path) -> Live {
+impl RecordedStream {
+    fn recorded_to(folder: &Path) -> RecordedStream {
         let control = free_port();
         let args = ["--record", folder.to_str().unwrap(), "--record-segment", "1s", "--control", &control.to_string()];
         let mut server = Server::start(&args);
         let (mut stdin, mut studio) = (server.process.stdin(), Studio::new(10, 2000));
         feed(&mut stdin, &[studio.init(), studio.picture()].concat());
         let viewer = Ws::viewer(server.port, "live");
-        let mut live = Live { server, control, stdin: Box::new(stdin), studio, viewer, seen: BTreeSet::new() };
+        let mut live = RecordedStream { server, control, stdin: Box::new(stdin), studio, viewer, seen: BTreeSet::new() };
         live.play_until("it is recorded", &|live| live.is_recorded(1));
         live
     }
 
-    fn play_until(&mut self, what: &str, until: &dyn Fn(&Live) -> bool) {
+    fn play_until(&mut self, what: &str, until: &dyn Fn(&RecordedStream) -> bool) {
         let end = Instant::now() + PATIENCE;
         while !until(self) {
             assert!(Instant::now() < end, "{what}: {}", self.server.process.stderr());
@@ -132,9 +132,9 @@ impl Live {
 
 #[test]
 fn a_full_disk_stops_no_viewer() {
-    let Some(small) = Small::mount("4m") else { return println!("no file system can be mounted here") };
+    let Some(small) = Tmpfs::mount("4m") else { return println!("no file system can be mounted here") };
     let folder = small.0.join("recordings");
-    let mut live = Live::recorded_to(&folder);
+    let mut live = RecordedStream::recorded_to(&folder);
     live.play_until("the disk is full", &|live| live.health().0 == 503);
     assert!(live.health().1.contains("live: is not recorded"), "{}", live.health().1);
     let full = recordings(&folder);
@@ -152,9 +152,9 @@ fn a_full_disk_stops_no_viewer() {
 
 #[test]
 fn a_failing_disk_stops_no_viewer() {
-    let Some(disk) = Failing::mount() else { return println!("no file system of FUSE can be mounted here") };
+    let Some(disk) = FailingFilesystem::mount() else { return println!("no file system of FUSE can be mounted here") };
     let flag = disk.dir.join("flag");
-    let mut live = Live::recorded_to(&disk.dir.join("mounted/recordings"));
+    let mut live = RecordedStream::recorded_to(&disk.dir.join("mounted/recordings"));
     for _ in 0..2 {
         fs::write(&flag, "").unwrap();
         live.play_until("it is not recorded", &|live| live.health().0 == 503 && live.is_recorded(0));

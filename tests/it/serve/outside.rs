@@ -1,7 +1,7 @@
 //! Judges outside of the server: a service that is asked, and a CDN that has asked already.
 
 use super::access::basic;
-use super::client::{Answer, Ws, ask, connect, handshake, read_head};
+use super::client::{Answer, ask, connect, handshake, read_head};
 use super::pictures::pictures;
 use super::rewind::viewer::Viewer;
 use super::studio::Studio;
@@ -161,16 +161,10 @@ fn a_service_is_asked_who_may_rewind() {
     let (server, _stdin) = server(&folder, &["--auth-url", &service.url]);
     let ann = basic("ann:ann's s3cret");
     eventually("the stream", || (status(server.port, "/cam.mp4", &ann) == 200).then_some(()));
-    let viewer = |header: &str| {
-        let mut stream = connect(server.port);
-        let request = handshake("/api/ws?src=cam").replacen("\r\n\r\n", &format!("\r\n{header}\r\n\r\n"), 1);
-        stream.write_all(request.as_bytes()).unwrap();
-        Viewer(Ws::accepted(stream).watching())
-    };
-    let mut site = viewer(SITE);
+    let mut site = Viewer::with(server.port, "cam", SITE);
     site.say("seek", -1);
     assert_eq!(site.error(), "rewind: you may see this stream live, and not what was before");
-    let mut ann = viewer(&ann);
+    let mut ann = Viewer::with(server.port, "cam", &ann);
     ann.say("seek", -1);
     ann.begun();
     ann.shown();

@@ -1,13 +1,12 @@
 //! Who may, what is not understood, and what many viewers cost.
 
 use super::super::Server;
-use super::super::client::{Ws, connect, handshake};
+use super::super::client::Ws;
 use super::super::studio::Studio;
 use super::viewer::{Feeder, Viewer, recorded};
 use crate::util::{TempDir, eventually, h5, run};
 use serde_json::{Value, json};
 use std::fs;
-use std::io::Write;
 
 #[test]
 fn who_may() {
@@ -21,12 +20,7 @@ fn who_may() {
     let mut server = recorded(&dir, &["--users", users.to_str().unwrap()]);
     let feeder = Feeder::start(&mut server, Studio::new(15, 1000));
     feeder.wait_for(60);
-    let viewer = |token: &str| {
-        let mut stream = connect(server.port);
-        let request = handshake("/api/ws?src=live").replacen("\r\n\r\n", &format!("\r\nAuthorization: Bearer {token}\r\n\r\n"), 1);
-        stream.write_all(request.as_bytes()).unwrap();
-        Viewer(Ws::accepted(stream).watching())
-    };
+    let viewer = |token: &str| Viewer::with(server.port, "live", &format!("Authorization: Bearer {token}"));
     let mut only_now = viewer(&tokens[0]);
     for (what, value) in [("seek", json!(-1)), ("pause", Value::Null), ("speed", json!(-1)), ("step", json!(-1)), ("live", Value::Null)] {
         only_now.say(what, value);

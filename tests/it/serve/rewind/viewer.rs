@@ -1,6 +1,6 @@
 //! Who feeds the server, and who watches what was before.
 
-use super::super::client::{Message, Ws};
+use super::super::client::{Message, Ws, connect, handshake};
 use super::super::studio::{Studio, number};
 use super::super::{Server, feed};
 use crate::util::eventually;
@@ -90,6 +90,14 @@ pub struct Viewer(pub Ws);
 impl Viewer {
     pub fn new(port: u16) -> Viewer {
         Viewer(Ws::viewer(port, "live"))
+    }
+
+    /// One that shows this header with its handshake.
+    pub fn with(port: u16, src: &str, header: &str) -> Viewer {
+        let mut stream = connect(port);
+        let request = handshake(&format!("/api/ws?src={src}")).replacen("\r\n\r\n", &format!("\r\n{header}\r\n\r\n"), 1);
+        stream.write_all(request.as_bytes()).unwrap();
+        Viewer(Ws::accepted(stream).watching())
     }
 
     pub fn say(&mut self, what: &str, value: impl serde::Serialize) {
