@@ -259,8 +259,7 @@ impl Decoder {
         let unmasked = now.iter().zip(frame.done..).map(|(b, i)| b ^ frame.mask[i % 4]);
         match &mut self.message {
             Some(message) if frame.opcode < CLOSE => {
-                // Exactly the length of the frame: growing by doubling would take twice as much for a message in several frames.
-                message.payload.reserve_exact(frame.len - frame.done);
+                message.reserve(frame.len - frame.done, self.limit);
                 message.payload.extend(unmasked);
             }
             _ => self.control.extend(unmasked),
@@ -281,6 +280,16 @@ impl Decoder {
 }
 
 impl Unfinished {
+    /// Makes room for `more` bytes. A message in one frame takes exactly its length. One in many doubles, up to `limit`:
+    /// room that grows by a frame at a time is copied for each of them, and leaves holes in the heap that nothing fits.
+    fn reserve(&mut self, more: usize, limit: usize) {
+        let (len, capacity) = (self.payload.len(), self.payload.capacity());
+        if capacity - len < more {
+            let room = (2 * len).min(limit).max(len + more);
+            self.payload.reserve_exact(room - len);
+        }
+    }
+
     fn finish(self) -> Result<Message, Violation> {
         if self.opcode == BINARY {
             return Ok(Message::Binary(self.payload));
