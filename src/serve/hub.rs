@@ -30,10 +30,10 @@ const AHEAD: usize = 16;
 /// So many viewers are served by the thread that publishes. With more, to wake the shard's thread costs little beside the pass, and the input is
 /// read meanwhile.
 const FEW: usize = 512;
-/// How often viewers are looked after that nothing happens to.
-const TICK: Duration = Duration::from_millis(250);
+/// How often viewers are looked after that nothing happens to. It wakes a thread, which costs as much as to send one of them a frame.
+const TICK: Duration = Duration::from_millis(500);
 /// After so many of these they are measured: that asks the kernel about each of them.
-const MEASURE: u32 = 4;
+const MEASURE: u32 = 2;
 /// One read from a viewer, of which as much may be kept for later.
 const SCRATCH: usize = 512;
 
@@ -378,10 +378,15 @@ pub async fn run(hub: SharedHub) {
             _ = ticks.tick() => {
                 each_turn(&hub, |hub, keys| hub.tick(keys)).await;
                 ticked = ticked.wrapping_add(1);
-                if ticked.is_multiple_of(MEASURE) {
-                    let mut hub = hub.lock();
+                let mut hub = hub.lock();
+                let empty = hub.is_empty();
+                if empty || ticked.is_multiple_of(MEASURE) {
                     hub.measure_lag();
                     hub.wake_bodies();
+                }
+                if empty {
+                    // There is nothing in between that could not wait.
+                    ticks.reset_after(TICK * MEASURE);
                 }
             }
         }
