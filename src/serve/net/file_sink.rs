@@ -8,8 +8,9 @@ use std::time::Duration;
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
 
-/// One call sends so many bytes at most: others have their turn in between.
-const MOST: u64 = 1 << 20;
+/// One call sends so many bytes at most: others have their turn in between. As much as the socket may hold: then the client's acknowledgements send most of it, and
+/// this thread is free.
+const MOST: u64 = 4 << 20;
 
 /// A socket that is in bulk: see [`Accepted::set_bulk`].
 #[derive(Debug)]
