@@ -196,7 +196,7 @@ fn read(input: &Input, file: File, ingest: &mut Ingest, reading: &Reading, on_eo
     // A file has all its frames at once: it is played in its own time.
     let paced = kind == FileType::RegularFile;
     let patient = on_eof == OnEof::Reopen && kind == FileType::Fifo;
-    let mut line = open_line(input, file, kind, on_eof, cx)?;
+    let mut line = open_line(input, file, kind, on_eof, patient, cx)?;
     let end = |line: &WriterInput| if line.replaced() { End::Replaced } else { End::Over };
     let mut failures = 0;
     while failures < FALSE_STARTS {
@@ -222,10 +222,10 @@ fn read(input: &Input, file: File, ingest: &mut Ingest, reading: &Reading, on_eo
     Ok(end(&line))
 }
 
-fn open_line(input: &Input, file: File, kind: FileType, on_eof: OnEof, cx: &cli::Context) -> anyhow::Result<WriterInput> {
+fn open_line(input: &Input, file: File, kind: FileType, on_eof: OnEof, patient: bool, cx: &cli::Context) -> anyhow::Result<WriterInput> {
     if kind == FileType::RegularFile {
         let file: Box<dyn Read + Send> = mp4::index_first(file).with_context(|| input.shown())?;
-        return Ok(WriterInput::new(file, None));
+        return Ok(WriterInput::new(file, None, patient));
     }
     let watched = match (&input.location, kind) {
         (InputLocation::Path(path), FileType::Fifo) => {
@@ -234,5 +234,5 @@ fn open_line(input: &Input, file: File, kind: FileType, on_eof: OnEof, cx: &cli:
         }
         _ => None,
     };
-    Ok(WriterInput::new(Stdin::over(file, Some(&cx.stop))?, watched))
+    Ok(WriterInput::new(Stdin::over(file, Some(&cx.stop))?, watched, patient))
 }

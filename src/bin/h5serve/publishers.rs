@@ -173,7 +173,7 @@ impl Inner {
 
     fn play(&self, ingest: &mut Ingest, name: &str, is_file: bool, bytes: UploadBytes, server: &Server) -> Result<(), UploadError> {
         let before = ingest.end();
-        let input = WriterInput::new(UntilStop { bytes, stop: server.cx.stop.clone() }, None);
+        let input = WriterInput::new(UntilStop { bytes, stop: server.cx.stop.clone() }, None, false);
         let outcome = ingest.play(format!("/in/{name}"), input, &self.reading, is_file);
         let outcome = outcome.and_then(|()| match ingest.end() == before {
             true => ingest.judge().and_then(|()| Err(Nothing.into())).with_context(|| format!("/in/{name}")),

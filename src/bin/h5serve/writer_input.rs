@@ -25,8 +25,8 @@ struct Inner {
     /// Whether the input's name becomes another file's meanwhile.
     watched: Option<Watched>,
     replaced: bool,
-    /// What the last read gave, and a little of what came before it.
-    recent: Vec<u8>,
+    /// What the last read gave, and a little of what came before it. `None`: it is not kept, as a copy of each frame costs as much as to send one.
+    recent: Option<Vec<u8>>,
     /// Bytes given since the start of this try.
     since: usize,
     /// To be given again, before what comes.
@@ -44,8 +44,10 @@ pub struct Watched {
 }
 
 impl WriterInput {
-    pub fn new(input: impl Read + Send + 'static, watched: Option<Watched>) -> WriterInput {
-        let inner = Inner { input: Box::new(input), watched, replaced: false, recent: vec![], since: 0, again: io::Cursor::default() };
+    /// `patient`: [`find_beginning`](WriterInput::find_beginning) may be called.
+    pub fn new(input: impl Read + Send + 'static, watched: Option<Watched>, patient: bool) -> WriterInput {
+        let recent = patient.then(Vec::new);
+        let inner = Inner { input: Box::new(input), watched, replaced: false, recent, since: 0, again: io::Cursor::default() };
         WriterInput(Arc::new(Mutex::new(inner)))
     }
 
@@ -58,7 +60,7 @@ impl WriterInput {
     /// `false` if the end comes first.
     pub fn find_beginning(&mut self) -> io::Result<bool> {
         let mut inner = self.inner();
-        let mut seen = std::mem::take(&mut inner.recent);
+        let mut seen = inner.recent.as_mut().map(std::mem::take).unwrap_or_default();
         // The beginning that it was given is none: not that one again.
         if let Some(begin) = seen.len().checked_sub(inner.since) {
             seen.drain(..(begin + 1).min(seen.len()));
@@ -116,9 +118,10 @@ impl Read for WriterInput {
             n => n,
         };
         inner.since = inner.since.saturating_add(n);
-        let old = inner.recent.len().saturating_sub(MARK);
-        inner.recent.drain(..old);
-        inner.recent.extend_from_slice(&buf[..n]);
+        if let Some(recent) = &mut inner.recent {
+            recent.drain(..recent.len().saturating_sub(MARK));
+            recent.extend_from_slice(&buf[..n]);
+        }
         Ok(n)
     }
 }
@@ -144,7 +147,7 @@ mod tests {
         let (reader, mut writer) = io::pipe().unwrap();
         writer.write_all(bytes).unwrap();
         drop(writer);
-        let mut line = WriterInput::new(reader, None);
+        let mut line = WriterInput::new(reader, None, true);
         let mut buf = vec![0; taken];
         buf.chunks_mut(piece).for_each(|part| line.clone().read_exact(part).unwrap());
         let mut rest = vec![];
@@ -180,7 +183,7 @@ mod tests {
     fn far_away() {
         let noise = vec![0x55; 3 * READ - 5];
         let (reader, mut writer) = io::pipe().unwrap();
-        let mut line = WriterInput::new(reader, None);
+        let mut line = WriterInput::new(reader, None, true);
         let writing = std::thread::spawn(move || writer.write_all(&[&noise[..], FTYP, b"rest"].concat()).unwrap());
         assert!(line.find_beginning().unwrap());
         let mut rest = vec![];
