@@ -140,7 +140,8 @@ pub const MANUAL: cli::Manual = cli::Manual {
              /NAME.jpg?at=TIME is the keyframe that was on the screen then, out of the ring or the recordings; Content-Location says when it was captured. All need the right rewind.\n\n\
              With --record-on-demand nothing is recorded until it is asked for on the control endpoint: PUT /record with \
              {\"stream\":\"door\",\"value\":true,\"for\":\"10m\"}. Without stream it is for all, without for until false is sent; without the option all streams begin with true. GET /record \
-             lists the streams. scripts/h5-record does the same from cron. Streams of --publish are recorded as well.\n\n\
+             lists the streams. scripts/h5-record does the same from cron. PUT /NAME/record does it for one stream at the address of the server, and GET tells, for those who have the right \
+             record. Streams of --publish are recorded as well.\n\n\
              On the WebSocket of a stream, {\"type\":\"seek\",\"value\":-30} plays what was 30 seconds before now, out of the recordings or the ring, and the value may be a \
              time; speed, pause, play and step do what they say, and {\"type\":\"live\"} is live again. The server keeps the pace: a player shows what \
              comes. It needs the right rewind. docs/recording.md has the messages.",
@@ -182,7 +183,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
              who may: --users, --link-key, or --public for everybody.\n\n\
              Users are in a file, a line for each, as h5serve passwd writes it: NAME:HASH:RIGHTS. RIGHTS are view, rewind, \
              record, publish and admin, for all streams or by name: cam=view,rewind door*=view. The server asks for view, \
-             for rewind where it is about what was before, for publish in /in/NAME, and for admin in /api/events; record is for what is to come. A browser gets a page to log in, and then a cookie. Tools send the \
+             for rewind where it is about what was before, for record in /NAME/record, for publish in /in/NAME, and for admin in /api/events. A browser gets a page to log in, and then a cookie. Tools send the \
              name and the password by HTTP Basic, as curl -u does. A program sends its token: Authorization: Bearer TOKEN.\n\n\
              A link is made by h5serve link, without the server, and is good until it ends: /NAME?token=TOKEN, or with \
              the token in the path, /t/TOKEN/NAME. Both are good for pages, every form of the stream, events and the WebSocket. \
@@ -191,7 +192,7 @@ pub const MANUAL: cli::Manual = cli::Manual {
              The list of streams has those that the visitor may see. Wrong passwords are slowed down, by address and by name. \
              Without TLS, names, passwords and tokens can be read on the way.\n\n\
              With --auth-url, h5serve asks an HTTP service about everybody who has no link that --link-key knows: by POST, with a JSON object. Its \
-             members are action (view, rewind or publish), stream, method, path, query, address, user, password, token and cookie; those that the viewer has not shown \
+             members are action (view, rewind, record or publish), stream, method, path, query, address, user, password, token and cookie; those that the viewer has not shown \
              are empty. The list and the page of all streams cost a question for each stream, and the WebSocket of a stream two: whether it may be \
              seen, and whether what was before. An answer holds for --auth-cache seconds, for this \
              question alone; who watches is not asked about again. A browser asks for name and password by itself then, or has a cookie \

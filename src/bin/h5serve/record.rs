@@ -8,7 +8,8 @@ use h5live::format::bmff::{Chunk, Init, RecordedFragment, Snap};
 use h5live::media::{SystemClock, WallTime};
 use h5live::record::{self, Feed, Library, Lock, Numbers, Options, RealDisk, Recorder, Retention, Start, State, StatusCell, Statuses};
 use h5live::serve::{
-    JoinedFile, Joining, Publisher, RecordedClip, RecordedFile, RecordedSpan, RecordingReader, Recordings, SegmentedFile, Tap, Timeline,
+    JoinedFile, Joining, NotSwitched, Publisher, RecordedClip, RecordedFile, RecordedSpan, RecordingReader, Recordings, SegmentedFile, Tap,
+    Timeline,
 };
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -53,7 +54,7 @@ impl Record for cli::RecordArgs {
 
     fn shelf(&self) -> Option<Arc<Shelf>> {
         let folder = self.record.clone()?;
-        Some(Arc::new(Shelf { library: Library::new(folder, Box::new(RealDisk)), statuses: OnceLock::new() }))
+        Some(Arc::new(Shelf { library: Library::new(folder, Box::new(RealDisk)), running: OnceLock::new() }))
     }
 
     fn start(&self, ring: usize, shelf: Option<&Arc<Shelf>>, switches: Switches) -> anyhow::Result<Option<Recording>> {
@@ -63,7 +64,7 @@ impl Record for cli::RecordArgs {
         let retention = Retention { age: self.keep, size: self.keep_size, free: self.min_free };
         let options = Options { segment: self.record_segment, retention, queue: (ring / 4).max(LEAST_QUEUE) };
         let recorder = Recorder::start(shelf.library.clone(), options, Arc::new(SystemClock::default())).with_context(context)?;
-        _ = shelf.statuses.set(recorder.statuses());
+        _ = shelf.running.set((recorder.statuses(), switches.clone()));
         Ok(Some(Recording { recorder, switches, _lock: lock }))
     }
 }
@@ -131,8 +132,8 @@ impl Recording {
 #[derive(Debug)]
 pub struct Shelf {
     library: Library,
-    /// Of the streams that are recorded now.
-    statuses: OnceLock<Statuses>,
+    /// How those fare that are recorded now, and which are to be.
+    running: OnceLock<(Statuses, Switches)>,
 }
 
 impl Recordings for Shelf {
@@ -144,9 +145,19 @@ impl Recordings for Shelf {
         let catalogue = self.library.find(stream)?;
         let span = |span: record::Span| RecordedSpan { from: span.from, to: span.to, bytes: span.size, files: span.recordings };
         let spans = record::spans(&catalogue.between(from, to), record::MAX_SPANS).into_iter().map(span).collect();
-        let state = self.statuses.get().and_then(|all| Some(all.all().iter().find(|(status, _)| status.stream() == stream)?.0.state()));
+        let state = self.running.get().and_then(|(all, _)| Some(all.all().iter().find(|(status, _)| status.stream() == stream)?.0.state()));
         let trouble = if let Some(State::Failed(why)) = &state { Some(why.clone()) } else { None };
         Some(Timeline { spans, recording: state == Some(State::Recording), trouble })
+    }
+
+    fn switch(&self, stream: &str) -> Option<serde_json::Value> {
+        let (statuses, switches) = self.running.get()?;
+        switches.one(stream, statuses)
+    }
+
+    fn set_switch(&self, stream: &str, change: &[u8]) -> Result<(), NotSwitched> {
+        let (_, switches) = self.running.get().ok_or(NotSwitched::Unknown)?;
+        switches.put_one(stream, change)
     }
 
     fn clip(&self, stream: &str, from: WallTime, to: WallTime) -> io::Result<Option<Arc<dyn RecordedClip>>> {

@@ -1,8 +1,9 @@
-//! Which streams are to be recorded now: all, or those that were asked for on the control endpoint by `PUT /record`.
+//! Which streams are to be recorded now: all, or those that were asked for, on the control endpoint by `PUT /record` or by `PUT /NAME/record`.
 
 use h5live::cli::{self, Control, Reply};
 use h5live::media::WallTime;
-use h5live::record::{State, Statuses};
+use h5live::record::{Numbers, State, StatusCell, Statuses};
+use h5live::serve::NotSwitched;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -77,44 +78,75 @@ impl Switches {
     }
 
     fn put(&self, body: &[u8]) -> Result<Reply, (u16, String)> {
-        let request: RecordRequest = serde_json::from_slice(body)
-            .map_err(|error| (400, format!("expected JSON such as {{\"stream\":\"door\",\"value\":true,\"for\":\"10m\"}}: {error}")))?;
-        let length = request.length.as_deref().map(cli::length_of_time).transpose().map_err(|why| (400, format!("for: {why}")))?;
-        let wanted = match (request.value, length) {
-            (false, Some(_)) => return Err((400, "for: only with true".into())),
-            (false, None) => Wanted::No,
-            (true, None) => Wanted::Yes,
-            (true, Some(length)) => Wanted::Until(Instant::now() + length),
-        };
-        let all = lock(&self.all);
-        let mut found = all.iter().filter(|(name, _)| request.stream.as_ref().is_none_or(|stream| stream == *name)).peekable();
-        if let (Some(stream), None) = (&request.stream, found.peek()) {
-            return Err((404, format!("there is no stream {stream:?}")));
+        let (stream, wanted) = parse(body).map_err(|why| (400, why))?;
+        if self.set(stream.as_deref(), wanted) {
+            return Ok(Reply::done());
         }
+        Err((404, format!("there is no stream {:?}", stream.unwrap_or_default())))
+    }
+
+    /// One stream, by the body of a PUT.
+    ///
+    /// # Errors
+    /// See [`NotSwitched`].
+    pub fn put_one(&self, name: &str, body: &[u8]) -> Result<(), NotSwitched> {
+        let (stream, wanted) = parse(body).map_err(NotSwitched::NotUnderstood)?;
+        if stream.is_some_and(|stream| stream != name) {
+            return Err(NotSwitched::NotUnderstood("stream: it is the one in the address".into()));
+        }
+        if self.set(Some(name), wanted) { Ok(()) } else { Err(NotSwitched::Unknown) }
+    }
+
+    /// `None`: all. `false`: there is no such stream.
+    fn set(&self, stream: Option<&str>, wanted: Wanted) -> bool {
+        let all = lock(&self.all);
+        let mut found = all.iter().filter(|(name, _)| stream.is_none_or(|stream| stream == *name)).peekable();
+        let some = stream.is_none() || found.peek().is_some();
         found.for_each(|(_, switch)| *lock(&switch.0) = wanted);
-        Ok(Reply::done())
+        some
+    }
+
+    /// One stream, as in the list. `None`: there is none of this name.
+    pub fn one(&self, name: &str, statuses: &Statuses) -> Option<Value> {
+        let switch = lock(&self.all).get(name)?.clone();
+        Some(row(name, &switch, &statuses.all()))
     }
 
     fn listing(&self, statuses: &Statuses) -> Value {
         let statuses = statuses.all();
-        let row = |(name, switch): (&String, &Arc<Switch>)| {
-            let state = statuses.iter().find(|(status, _)| status.stream() == name).map(|(status, _)| status.state());
-            let (state, trouble) = match state {
-                None => ("gone", None),
-                Some(State::Failed(why)) => ("failed", Some(why)),
-                Some(State::Recording) => ("recording", None),
-                Some(State::Waiting) if switch.is_on() => ("waiting", None),
-                Some(State::Waiting) => ("off", None),
-            };
-            let wanted = *lock(&switch.0);
-            let until = match wanted {
-                Wanted::Until(end) => Some(rfc3339(end.saturating_duration_since(Instant::now()))),
-                Wanted::No | Wanted::Yes => None,
-            };
-            json!({ "stream": name, "value": switch.is_on(), "until": until.filter(|_| switch.is_on()), "state": state, "trouble": trouble })
-        };
-        lock(&self.all).iter().map(row).collect()
+        lock(&self.all).iter().map(|(name, switch)| row(name, switch, &statuses)).collect()
     }
+}
+
+/// Which stream, `None` for all, and what is wanted.
+fn parse(body: &[u8]) -> Result<(Option<String>, Wanted), String> {
+    let request: RecordRequest = serde_json::from_slice(body)
+        .map_err(|error| format!("expected JSON such as {{\"stream\":\"door\",\"value\":true,\"for\":\"10m\"}}: {error}"))?;
+    let length = request.length.as_deref().map(cli::length_of_time).transpose().map_err(|why| format!("for: {why}"))?;
+    let wanted = match (request.value, length) {
+        (false, Some(_)) => return Err("for: only with true".into()),
+        (false, None) => Wanted::No,
+        (true, None) => Wanted::Yes,
+        (true, Some(length)) => Wanted::Until(Instant::now() + length),
+    };
+    Ok((request.stream, wanted))
+}
+
+fn row(name: &str, switch: &Switch, statuses: &[(StatusCell, Numbers)]) -> Value {
+    let state = statuses.iter().find(|(status, _)| status.stream() == name).map(|(status, _)| status.state());
+    let (state, trouble) = match state {
+        None => ("gone", None),
+        Some(State::Failed(why)) => ("failed", Some(why)),
+        Some(State::Recording) => ("recording", None),
+        Some(State::Waiting) if switch.is_on() => ("waiting", None),
+        Some(State::Waiting) => ("off", None),
+    };
+    let wanted = *lock(&switch.0);
+    let until = match wanted {
+        Wanted::Until(end) => Some(rfc3339(end.saturating_duration_since(Instant::now()))),
+        Wanted::No | Wanted::Yes => None,
+    };
+    json!({ "stream": name, "value": switch.is_on(), "until": until.filter(|_| switch.is_on()), "state": state, "trouble": trouble })
 }
 
 /// The time that it is so long from now.

@@ -31,6 +31,10 @@ const STRANGER: Refusal = Refusal(
     StatusCode::FORBIDDEN,
     "only programs on this machine may publish; start h5serve with --users or --link-key, or with --public --publish-public",
 );
+const NOBODY_RECORDS: Refusal = Refusal(
+    StatusCode::FORBIDDEN,
+    "who may record is not known here: start h5serve with --users or --link-key, or use PUT /record on --control",
+);
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"h5live\"");
 const BASIC: HeaderValue = HeaderValue::from_static("Basic realm=\"h5live\", charset=\"UTF-8\"");
 
@@ -134,6 +138,7 @@ pub async fn admit(
     let judgement = match (need, &who) {
         (Need::Stream(Right::Publish, _), Ok(Subject::Anybody)) if may_anybody_publish(state, request) => Judgement::Allowed,
         (Need::Stream(Right::Publish, _), Ok(Subject::Anybody)) => return Err(STRANGER.into()),
+        (Need::Stream(Right::Record, _), Ok(Subject::Anybody)) => return Err(NOBODY_RECORDS.into()),
         _ => Judgement::of(&who, need),
     };
     match (judgement, who) {

@@ -25,6 +25,7 @@ mod publish;
 pub mod range;
 pub mod ranged;
 pub mod rate;
+mod record;
 pub mod redirect;
 pub mod request;
 pub mod router;

@@ -139,7 +139,7 @@ impl Router<'_> {
     ) -> Result<(Answer, Option<Upgrade>), Refusal> {
         match request.head.method {
             Method::OPTIONS => return Ok((options(granted), None)),
-            _ if matches!(route, Route::Publish { .. }) => {}
+            _ if matches!(route, Route::Publish { .. } | Route::Record { .. }) => {}
             Method::GET | Method::HEAD => {}
             Method::POST if matches!(route, Route::Login | Route::Logout) => {}
             _ if self.exists(&route) => return Err(NOT_ALLOWED),
@@ -148,6 +148,7 @@ impl Router<'_> {
         let viewer = |(answer, accepted): (Answer, Accepted)| (answer, Some(Upgrade::Viewer(accepted)));
         let answer = match route {
             Route::Publish { name } => return self.publish(request, granted, visitor, name).await,
+            Route::Record { name } => self.record(request, granted, name).await?,
             Route::WebSocket => return self.websocket(request, granted, visitor).map(viewer),
             Route::Wfs { name } => {
                 let stream = self.find(request, name)?.or_else(|| self.state.only());
@@ -194,6 +195,7 @@ impl Router<'_> {
         match route {
             Route::Stream { name, .. } | Route::Hls { name, .. } | Route::Past { name, .. } => self.state.find(name, None).is_some(),
             Route::Publish { .. } => self.state.publishing.is_some(),
+            Route::Record { .. } => self.state.recordings.is_some(),
             Route::Nothing => false,
             Route::Wfs { .. }
             | Route::VideoFeed

@@ -31,6 +31,8 @@ pub enum Route<'a> {
     Hls { name: &'a str, quality: Option<&'a str>, file: &'a str },
     /// `NAME/rec.json`, `NAME/clip.mp4`, `NAME/rec/…`, and as `jpg` `NAME.jpg?at=TIME`: what was before, of a stream that is there or was.
     Past { name: &'a str, file: &'a str },
+    /// `NAME/record`: whether a stream is being recorded.
+    Record { name: &'a str },
     /// `in/NAME`: a stream that a client sends.
     Publish { name: &'a str },
     /// `*`: the server itself (RFC 9110, section 9.3.7).
@@ -56,13 +58,21 @@ impl<'a> Route<'a> {
     }
 
     fn of_stream(path: &'a str) -> Route<'a> {
+        // A stream may be called `rec` or `record`.
+        let last = |folder: &str| path.strip_prefix(folder).filter(|name| !name.is_empty() && !name.contains(['.', '/']));
+        if let Some(name) = last("wfs/") {
+            return Route::Wfs { name };
+        }
+        if let Some(name) = last("in/") {
+            return if Registry::allows(name) { Route::Publish { name } } else { Route::Nothing };
+        }
         if let Some((name, file)) = path.split_once('/')
             && (matches!(file, "rec.json" | "clip.mp4" | "rec") || file.starts_with("rec/"))
         {
             return if Registry::allows(name) { Route::Past { name, file } } else { Route::Nothing };
         }
-        if let Some(name) = path.strip_prefix("in/").filter(|name| !name.contains('.')) {
-            return if Registry::allows(name) { Route::Publish { name } } else { Route::Nothing };
+        if let Some(name) = path.strip_suffix("/record") {
+            return if Registry::allows(name) { Route::Record { name } } else { Route::Nothing };
         }
         // No stream has a name with a dot: what is under /wfs/ is a file of a stream of that name, or a stream.
         if let Some((name, file)) = path.split_once('/')
@@ -95,6 +105,7 @@ impl<'a> Route<'a> {
             Route::Wfs { name } => Need::Stream(Right::View, stream.unwrap_or(name)),
             Route::Stream { name, .. } | Route::Hls { name, .. } => Need::Stream(Right::View, name),
             Route::Past { name, .. } => Need::Stream(Right::Rewind, name),
+            Route::Record { name } => Need::Stream(Right::Record, name),
             Route::Publish { name } => Need::Stream(Right::Publish, name),
         }
     }
@@ -137,6 +148,7 @@ mod tests {
             "/cam/clip.mp4",
             "/cam/rec/index.m3u8",
             "/in/cam",
+            "/cam/record",
         ];
         let number = |route: &Route<'_>| match route {
             Route::Page => 0,
@@ -154,11 +166,12 @@ mod tests {
             Route::Hls { .. } => 12,
             Route::Past { .. } => 13,
             Route::Publish { .. } => 14,
+            Route::Record { .. } => 15,
         };
         let mut seen: Vec<_> = all.iter().map(|path| number(&Route::of(path))).collect();
         seen.sort_unstable();
         seen.dedup();
-        assert_eq!(seen, (0..15).collect::<Vec<_>>(), "each is there");
+        assert_eq!(seen, (0..16).collect::<Vec<_>>(), "each is there");
         all.map(|path| (path, Route::of(path).need(Some("door")))).into()
     }
 
@@ -186,8 +199,14 @@ mod tests {
             ("/cam/clip.mp4", Need::Stream(Right::Rewind, "cam")),
             ("/cam/rec/index.m3u8", Need::Stream(Right::Rewind, "cam")),
             ("/in/cam", Need::Stream(Right::Publish, "cam")),
+            ("/cam/record", Need::Stream(Right::Record, "cam")),
         ];
         assert_eq!(needs, wanted);
+        for name in ["rec", "record", "in"] {
+            assert_eq!(Route::of(&format!("/in/{name}")).need(None), Need::Stream(Right::Publish, name));
+            assert_eq!(Route::of(&format!("/wfs/{name}")).need(None), Need::Stream(Right::View, name));
+        }
+        assert_eq!(Route::of("/in/rec/index.m3u8").need(None), Need::Stream(Right::Rewind, "in"));
         assert_eq!(Route::WebSocket.need(None), Need::SomeStream);
         assert_eq!((Route::VideoFeed.need(None), Route::of("/wfs/cam").need(None)), (Need::SomeStream, cam));
     }

@@ -3,6 +3,7 @@
 use crate::format::bmff::{RecordedFragment, Snap};
 use crate::media::WallTime;
 use bytes::Bytes;
+use serde_json::Value;
 use std::fmt::Debug;
 use std::fs::File;
 use std::io;
@@ -51,6 +52,15 @@ pub trait Recordings: Debug + Send + Sync {
     /// As above.
     fn joined(&self, stream: &str, joining: Joining) -> io::Result<Option<JoinedFile>>;
 
+    /// Whether a stream is to be recorded now, and is, as JSON for a client. This is known without a disk. `None`: no stream of this name is published here.
+    fn switch(&self, stream: &str) -> Option<Value>;
+
+    /// Changes that, without a disk too. `change`: JSON as the client sent it.
+    ///
+    /// # Errors
+    /// It is not understood, or no stream of this name is published here.
+    fn set_switch(&self, stream: &str, change: &[u8]) -> Result<(), NotSwitched>;
+
     /// A place in the recordings of a stream. `None`: it is not known here.
     fn reader(&self, stream: &str) -> Option<Box<dyn RecordingReader>>;
 }
@@ -68,6 +78,15 @@ pub trait RecordingReader: Debug + Send {
     /// # Errors
     /// A recording cannot be read. The next call goes on behind it.
     fn next(&mut self) -> io::Result<Option<RecordedFragment>>;
+}
+
+/// Why it is not changed whether a stream is recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotSwitched {
+    /// No stream of this name is published here.
+    Unknown,
+    /// The change is not understood; why, for people.
+    NotUnderstood(String),
 }
 
 /// What there is of a stream.

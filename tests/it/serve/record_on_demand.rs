@@ -1,9 +1,10 @@
-//! Recording when it is asked for, by `PUT /record` and by the script for cron; and of streams that clients send.
+//! Recording when it is asked for, by `PUT /record`, by the script for cron, and by `PUT /NAME/record`; and of streams that clients send.
 
-use super::Server;
-use super::client::ask;
+use super::client::{Answer, answer, ask, raw};
 use super::clips::{json, live, recorded, seconds};
-use crate::util::{PATIENCE, Running, TempDir, eventually, free_port, http, repository, run_for, shell};
+use super::studio::Studio;
+use super::{Server, feed};
+use crate::util::{PATIENCE, Running, TempDir, eventually, free_port, h5, http, repository, run, run_for, shell};
 use serde_json::Value;
 use std::process::{Command, Stdio};
 
@@ -57,6 +58,73 @@ fn on_demand() {
         assert_eq!(script(args).code(), code, "{args:?}");
     }
     assert_eq!(http(control, "PUT", "/record", b"{}").0, 400);
+    drop(source);
+}
+
+/// One request, with a token where there is one, and more lines of head.
+fn send(port: u16, method: &str, target: &str, token: &str, more: &str, body: &str) -> Answer {
+    let token = if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
+    let length = body.len();
+    let head =
+        format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n{token}{more}\r\n");
+    answer(&raw(port, (head + body).as_bytes()))
+}
+
+#[test]
+fn by_who_has_the_right() {
+    let dir = TempDir::new();
+    let [folder, users] = ["recordings", "users"].map(|name| dir.join(name).display().to_string());
+    let token = |name, rights| {
+        run(&mut h5("h5serve", &["passwd", &users, name, "--token", "--rights", rights]), b"").success().text().trim().to_owned()
+    };
+    let (sees, records) = (token("sees", "view,rewind,publish"), token("records", "live=record gone=record"));
+    let mut server = Server::start(&["--record", &folder, "--record-on-demand", "--users", &users]);
+    let (port, mut stdin, mut studio) = (server.port, server.process.stdin(), Studio::new(10, 1000));
+    feed(&mut stdin, &[studio.init(), studio.picture()].concat());
+    let put = |token: &str, more: &str, body: &str| send(port, "PUT", "/live/record", token, more, body).status;
+    let mut is = |state: &str| {
+        eventually(state, || {
+            feed(&mut stdin, &studio.picture());
+            let told = send(port, "GET", "/live/record", &records, "", "");
+            let told: Value = serde_json::from_slice(&told.body).unwrap_or_default();
+            (told["state"] == state && told["stream"] == "live").then_some(())
+        });
+    };
+    let on = r#"{"value":true,"for":"1h"}"#;
+    is("off");
+    for (token, status) in [("", 401), (&*sees, 403), ("wrong", 401)] {
+        assert_eq!((put(token, "", on), send(port, "GET", "/live/record", token, "", "").status), (status, status), "{token}");
+    }
+    for foreign in ["Origin: http://evil.example\r\n", "Origin: null\r\n"] {
+        assert_eq!(put(&records, foreign, on), 403, "{foreign}");
+    }
+    is("off");
+    assert_eq!(put(&records, "", on), 204);
+    is("recording");
+    assert_eq!(put(&records, "Origin: http://localhost\r\n", r#"{"stream":"live","value":false}"#), 204);
+    is("off");
+    let long = " ".repeat(5000);
+    for (wrong, status) in [("", 400), (r#"{"value":1}"#, 400), (r#"{"stream":"door","value":true}"#, 400), (&long, 413)] {
+        assert_eq!(put(&records, "", wrong), status, "{wrong}");
+    }
+    let posted = send(port, "POST", "/live/record", &records, "", on);
+    assert_eq!((posted.status, posted.header("allow")), (405, Some("GET, HEAD, PUT, OPTIONS")));
+    assert_eq!(send(port, "PUT", "/gone/record", &records, "", on).status, 404);
+    // Its right is for some streams.
+    assert_eq!(send(port, "PUT", "/other/record", &records, "", on).status, 403);
+}
+
+/// Where anybody may watch, nobody is known to have the right.
+#[test]
+fn not_by_anybody() {
+    let dir = TempDir::new();
+    let folder = dir.join("recordings").display().to_string();
+    let (server, source) = live(&dir, &["--record", &folder]);
+    for method in ["GET", "PUT"] {
+        let got = send(server.port, method, "/live/record", "", "", r#"{"value":false}"#);
+        assert_eq!((got.status, String::from_utf8_lossy(&got.body).contains("--control")), (403, true), "{got:?}");
+    }
+    recorded(&server, 0.5);
     drop(source);
 }
 
