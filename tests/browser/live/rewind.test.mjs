@@ -222,7 +222,12 @@ for (const { name, open } of browsers) {
     t.after(close);
     await page.goto(server.url('cam'));
     await playerIsThere(page);
-    const press = text => page.evaluate(text => [...document.querySelectorAll('.rewind button')].find(button => (button.title || button.textContent).startsWith(text)).click(), text);
+    // A button says what it does next as soon as the player tells its state.
+    const press = text => until(`a button ${text}`, () => page.evaluate(text => {
+      const button = [...document.querySelectorAll('.rewind button')].find(button => (button.title || button.textContent).startsWith(text));
+      button?.click();
+      return Boolean(button);
+    }, text));
     const earlier = () => page.evaluate(() => document.querySelectorAll('nav button')[1].click());
     const now = () => page.evaluate(() => {
       const live = document.querySelector('h5-live');
