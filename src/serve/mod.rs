@@ -71,7 +71,7 @@ pub use net::tls::{PemError, Tls, TlsError};
 pub use outside::{AuthUrl, AuthUrlError};
 pub use publishing::api::{NotTaken, PublishOptions, Publishing, Upload, UploadBytes, UploadError, UploadOutcome};
 pub use recordings::api::{
-    JoinedFile, Joining, NotSwitched, RecordedClip, RecordedFile, RecordedSpan, RecordingReader, Recordings, SegmentedFile, Timeline,
+    JoinedFile, Joining, RecordSwitchError, RecordedClip, RecordedFile, RecordedSpan, RecordingReader, Recordings, SegmentedFile, Timeline,
 };
 pub use refusals::{Limit, Refusals};
 pub use server::{Error, Options, Server, Stopper};

@@ -8,8 +8,8 @@ use h5live::format::bmff::{Chunk, Init, RecordedFragment, Snap};
 use h5live::media::{SystemClock, WallTime};
 use h5live::record::{self, Feed, Library, Lock, Numbers, Options, RealDisk, Recorder, Retention, Start, State, StatusCell, Statuses};
 use h5live::serve::{
-    JoinedFile, Joining, NotSwitched, Publisher, RecordedClip, RecordedFile, RecordedSpan, RecordingReader, Recordings, SegmentedFile, Tap,
-    Timeline,
+    JoinedFile, Joining, Publisher, RecordSwitchError, RecordedClip, RecordedFile, RecordedSpan, RecordingReader, Recordings,
+    SegmentedFile, Tap, Timeline,
 };
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -155,8 +155,8 @@ impl Recordings for Shelf {
         switches.one(stream, statuses)
     }
 
-    fn set_switch(&self, stream: &str, change: &[u8]) -> Result<(), NotSwitched> {
-        let (_, switches) = self.running.get().ok_or(NotSwitched::Unknown)?;
+    fn set_switch(&self, stream: &str, change: &[u8]) -> Result<(), RecordSwitchError> {
+        let (_, switches) = self.running.get().ok_or(RecordSwitchError::UnknownStream)?;
         switches.put_one(stream, change)
     }
 

@@ -3,7 +3,7 @@
 use h5live::cli::{self, Control, Reply};
 use h5live::media::WallTime;
 use h5live::record::{Numbers, State, StatusCell, Statuses};
-use h5live::serve::NotSwitched;
+use h5live::serve::RecordSwitchError;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -88,13 +88,13 @@ impl Switches {
     /// One stream, by the body of a PUT.
     ///
     /// # Errors
-    /// See [`NotSwitched`].
-    pub fn put_one(&self, name: &str, body: &[u8]) -> Result<(), NotSwitched> {
-        let (stream, wanted) = parse(body).map_err(NotSwitched::NotUnderstood)?;
+    /// See [`RecordSwitchError`].
+    pub fn put_one(&self, name: &str, body: &[u8]) -> Result<(), RecordSwitchError> {
+        let (stream, wanted) = parse(body).map_err(RecordSwitchError::NotUnderstood)?;
         if stream.is_some_and(|stream| stream != name) {
-            return Err(NotSwitched::NotUnderstood("stream: it is the one in the address".into()));
+            return Err(RecordSwitchError::NotUnderstood("stream: it is the one in the address".into()));
         }
-        if self.set(Some(name), wanted) { Ok(()) } else { Err(NotSwitched::Unknown) }
+        if self.set(Some(name), wanted) { Ok(()) } else { Err(RecordSwitchError::UnknownStream) }
     }
 
     /// `None`: all. `false`: there is no such stream.

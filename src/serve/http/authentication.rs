@@ -31,6 +31,7 @@ const STRANGER: Refusal = Refusal(
     StatusCode::FORBIDDEN,
     "only programs on this machine may publish; start h5serve with --users or --link-key, or with --public --publish-public",
 );
+const FOREIGN: Refusal = Refusal(StatusCode::FORBIDDEN, "not from a page of another origin");
 const NOBODY_RECORDS: Refusal = Refusal(
     StatusCode::FORBIDDEN,
     "who may record is not known here: start h5serve with --users or --link-key, or use PUT /record on --control",
@@ -238,13 +239,21 @@ fn shown<'a>(headers: &'a HeaderMap, granted: &Granted, link: Option<&'a str>) -
 }
 
 /// A browser sends a cookie with what pages of the same site ask for too, on another port for example: those are not our own.
-pub fn is_own_page(headers: &HeaderMap) -> bool {
+fn is_own_page(headers: &HeaderMap) -> bool {
     let navigates = SingleHeader::of(headers, SEC_FETCH_MODE) == SingleHeader::Text("navigate");
     match SingleHeader::of(headers, SEC_FETCH_SITE) {
         SingleHeader::Absent => true,
         SingleHeader::Text(site) => matches!(site, "same-origin" | "none") || navigates,
         SingleHeader::Unreadable => false,
     }
+}
+
+/// What changes something is for tools and our own pages.
+///
+/// # Errors
+/// A page of another origin asks, or one of another port.
+pub fn refuse_foreign_page(request: &Request, granted: &Granted) -> Result<(), Refusal> {
+    if granted.is_own() && is_own_page(&request.head.headers) { Ok(()) } else { Err(FOREIGN) }
 }
 
 /// The session's cookie (RFC 6265, section 4.2).

@@ -18,7 +18,6 @@ use crate::serve::refusals::Limit;
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, StatusCode, Version};
 
-const FOREIGN: Refusal = Refusal(StatusCode::FORBIDDEN, "not from a page of another origin");
 const METHOD: Refusal = Refusal(StatusCode::METHOD_NOT_ALLOWED, "send the stream by PUT or POST, or over a WebSocket");
 const METHODS: HeaderValue = HeaderValue::from_static("PUT, POST, OPTIONS");
 /// RFC 9110, section 14.5: what cannot be put together is refused, and not taken for the whole.
@@ -39,9 +38,7 @@ impl Router<'_> {
         name: &str,
     ) -> Result<(Answer, Option<Upgrade>), Refusal> {
         let options = self.state.publishing.as_ref().ok_or(NOT_FOUND)?;
-        if !granted.is_own() || !authentication::is_own_page(&request.head.headers) {
-            return Err(FOREIGN);
-        }
+        authentication::refuse_foreign_page(request, granted)?;
         let is_by_method = matches!(request.head.method, Method::PUT | Method::POST);
         let switching = match request.wants_websocket() {
             true => Some(self.handshake(request, granted)?),

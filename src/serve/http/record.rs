@@ -6,7 +6,7 @@ use super::authentication;
 use super::body::Reply;
 use super::request::Request;
 use super::router::Router;
-use crate::serve::recordings::api::NotSwitched;
+use crate::serve::recordings::api::RecordSwitchError;
 use crate::serve::recordings::routes::NOT_RECORDED;
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, StatusCode};
@@ -15,7 +15,6 @@ use std::time::Duration;
 /// Bytes of a change, which has a name in it at most.
 const CHANGE: usize = 4 * 1024;
 const CHANGE_TIME: Duration = Duration::from_secs(5);
-const FOREIGN: Refusal = Refusal(StatusCode::FORBIDDEN, "not from a page of another origin");
 const METHOD: Refusal = Refusal(StatusCode::METHOD_NOT_ALLOWED, "only GET, HEAD, PUT and OPTIONS");
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, PUT, OPTIONS");
 const UNKNOWN: Refusal = Refusal(StatusCode::NOT_FOUND, "no stream of this name is recorded here; see /api/streams");
@@ -32,14 +31,12 @@ impl Router<'_> {
                 Ok(respond(StatusCode::OK, Reply::whole(state.to_string()), HeaderValue::from_static("application/json"), NO_STORE))
             }
             Method::PUT => {
-                if !granted.is_own() || !authentication::is_own_page(&request.head.headers) {
-                    return Err(FOREIGN);
-                }
+                authentication::refuse_foreign_page(request, granted)?;
                 let change = request.body(CHANGE, CHANGE_TIME).await?;
                 match recordings.set_switch(stream, &change) {
                     Ok(()) => Ok(empty(StatusCode::NO_CONTENT)),
-                    Err(NotSwitched::Unknown) => Err(UNKNOWN),
-                    Err(NotSwitched::NotUnderstood(why)) => {
+                    Err(RecordSwitchError::UnknownStream) => Err(UNKNOWN),
+                    Err(RecordSwitchError::NotUnderstood(why)) => {
                         let text = HeaderValue::from_static("text/plain; charset=utf-8");
                         Ok(respond(StatusCode::BAD_REQUEST, Reply::whole(why + "\n"), text, NO_STORE))
                     }

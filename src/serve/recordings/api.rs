@@ -59,7 +59,7 @@ pub trait Recordings: Debug + Send + Sync {
     ///
     /// # Errors
     /// It is not understood, or no stream of this name is published here.
-    fn set_switch(&self, stream: &str, change: &[u8]) -> Result<(), NotSwitched>;
+    fn set_switch(&self, stream: &str, change: &[u8]) -> Result<(), RecordSwitchError>;
 
     /// A place in the recordings of a stream. `None`: it is not known here.
     fn reader(&self, stream: &str) -> Option<Box<dyn RecordingReader>>;
@@ -82,9 +82,9 @@ pub trait RecordingReader: Debug + Send {
 
 /// Why it is not changed whether a stream is recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NotSwitched {
+pub enum RecordSwitchError {
     /// No stream of this name is published here.
-    Unknown,
+    UnknownStream,
     /// The change is not understood; why, for people.
     NotUnderstood(String),
 }
